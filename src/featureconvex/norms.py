@@ -61,4 +61,7 @@ def vector_norm(v: Tensor, p: float) -> Tensor:
 
     Accumulated in float64 whatever the dtype of ``v``, so that a long float32 row loses nothing.
     """
-    return torch.linalg.vector_norm(v.flatten(1), check_exponent(p), dim=1, dtype=torch.float64)
+    norm: Tensor = torch.linalg.vector_norm(
+        v.flatten(1), check_exponent(p), dim=1, dtype=torch.float64
+    )
+    return norm

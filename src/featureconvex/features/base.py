@@ -1,15 +1,22 @@
 """What a feature map must tell the certificates."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from featureconvex.norms import dual_exponent, vector_norm
 
 
 class FeatureMap(nn.Module, ABC):
     """A map ``phi`` with a proved Lipschitz constant for every p in [1, inf].
 
+    A subclass supplies ``forward`` and :meth:`lipschitz`, sets the two flags truthfully, overrides
+    :meth:`pullback` when it is affine, and may sharpen :meth:`sensitivity`.
+
     Attributes:
-        coordinatewise: output ``i`` (and its copies on the channel axis) depends on input ``i`` alone.
+        coordinatewise: each output depends on one input only (``AbsConcat``: two copies).
         affine: ``phi(x) = A x + b``.
     """
 
@@ -23,3 +30,44 @@ class FeatureMap(nn.Module, ABC):
     @abstractmethod
     def lipschitz(self, p: float) -> float:
         """``L`` with ``||phi(x) - phi(y)||_p <= L ||x - y||_p`` for all x, y."""
+
+    def pullback(self, v: Tensor) -> Tensor:
+        """``A^T v`` for an affine map: a gradient at ``phi(x)`` becomes one at ``x``, row by row.
+
+        Never called on a map that is not affine: chaining a subgradient through ``|.|`` gives no
+        bound on the drop of ``g``.
+        """
+        raise TypeError(f"{type(self).__name__} is not affine and has no pullback")
+
+    def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
+        """At most how fast ``<v, phi(x')>`` falls per unit of budget ``||cost * (x' - x)||_p``.
+
+        An upper bound, for every ``x`` and ``x'``, on ``<v, phi(x) - phi(x')> / ||cost * (x' - x)||_p``.
+        For an affine map it is exact, ``||A^T v / cost||_q``; otherwise the paper's
+        ``Lip_p ||v||_q`` (Theorem 3.1), times ``max 1 / cost``.
+
+        Args:
+            v: (n, ...) in the shape of the map's output.
+            p: exponent of the budget's norm.
+            cost: positive, ``inf`` for coordinates that cannot change; broadcastable to one input.
+
+        Returns:
+            (n,) in float64.
+        """
+        if self.affine:
+            pulled = self.pullback(v).double()
+            return vector_norm(pulled if cost is None else pulled / cost, dual_exponent(p))
+        scale = 1.0 if cost is None else float((1 / cost).max())
+        return self.lipschitz(p) * scale * vector_norm(v, dual_exponent(p))
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments for a model file: plain values only.
+
+        Tensors belong into persistent buffers: they are stored beside the weights.
+        """
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of ``phi(x)`` for one ``x`` of the given shape."""
+        with torch.no_grad():
+            return tuple(self(torch.zeros(1, *shape)).shape[1:])

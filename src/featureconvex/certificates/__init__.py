@@ -1,0 +1,22 @@
+"""Certificates: an affine minorant, a domain and a threat model."""
+
+from featureconvex.certificates.certificate import Certificate, Guarantee, Status
+from featureconvex.certificates.certify import LEVELS, certify
+from featureconvex.certificates.domain import Box, Domain, Unbounded
+from featureconvex.certificates.minorant import Minorant, tangent
+from featureconvex.certificates.threats import Lp, Threat
+
+__all__ = [
+    "LEVELS",
+    "Box",
+    "Certificate",
+    "Domain",
+    "Guarantee",
+    "Lp",
+    "Minorant",
+    "Status",
+    "Threat",
+    "Unbounded",
+    "certify",
+    "tangent",
+]

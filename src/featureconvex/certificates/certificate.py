@@ -1,0 +1,97 @@
+"""The record a certification returns."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.certificates.domain import Domain
+from featureconvex.certificates.threats import Threat
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Status(StrEnum):
+    """What was found for one input; the value is the word used in tables."""
+
+    certified = "certified"
+    """Predicted sensitive, with a positive radius."""
+    not_sensitive = "not_sensitive"
+    """Predicted the other class: nobody gains from leaving it, so there is nothing to certify."""
+    boundary = "boundary"
+    """The margin is exactly zero: a tie is not certified."""
+    non_finite = "non_finite"
+    """The input, the margin or the gradient has a NaN or an infinity."""
+    outside_domain = "outside_domain"
+    """The input is not a point of the attacker's domain, so a claim about the domain says nothing."""
+    unbounded = "unbounded"
+    """Predicted sensitive, and no point of the domain changes that: the radius is infinite."""
+
+
+class Guarantee(StrEnum):
+    """How much a radius can be trusted; results of different kinds must not share a column."""
+
+    deterministic = "deterministic"
+    """Holds in exact arithmetic; computed in floating point, so off by rounding."""
+    sound = "deterministic, floating-point sound"
+    """Holds for the stored weights and the stored input, rounding included."""
+    probabilistic = "probabilistic"
+    """Holds with a stated confidence over the method's own randomness."""
+    empirical = "empirical"
+    """No attack succeeded; nothing is proved."""
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """For each of n inputs, the budget below which no perturbation leaves the sensitive class.
+
+    Attributes:
+        radius: (n,) float64, proved, in the units of the raw input. Every perturbation inside the
+            domain with budget strictly less than the radius keeps class 1. 0 where nothing is
+            certified, inf where no point of the domain can flip the input.
+        upper: (n,) float64, the budget of a successful attack; nan where none was computed.
+        status: (n,) object array of :class:`Status`.
+        margin: (n,) float64, ``g(phi(x)) + tau``.
+        slope: (n,) float64, closed form only: ``radius = margin / slope``, for any threshold;
+            nan at other levels.
+        threat: the threat model.
+        domain: the attacker's domain.
+        level: ``"closed-form"``, ``"domain"``, ``"tight"`` or ``"sound"``.
+        guarantee: what kind of promise ``radius`` is.
+    """
+
+    radius: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    status: NDArray[np.object_]
+    margin: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    threat: Threat
+    domain: Domain
+    level: str
+    guarantee: Guarantee
+
+    def __len__(self) -> int:
+        return len(self.radius)
+
+    def certified_at(self, radius: float) -> NDArray[np.bool_]:
+        """(n,) bool: certified for every budget strictly less than ``radius``."""
+        return (self.radius > 0) & (self.radius >= radius)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per input: radius, upper, status, margin, threat, domain, level, guarantee."""
+        import pandas as pd
+
+        columns: dict[str, Any] = {
+            "radius": self.radius,
+            "upper": self.upper,
+            "status": [str(status) for status in self.status],
+            "margin": self.margin,
+            "threat": str(self.threat),
+            "domain": str(self.domain),
+            "level": self.level,
+            "guarantee": str(self.guarantee),
+        }
+        return pd.DataFrame(columns)

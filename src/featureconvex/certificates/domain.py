@@ -1,0 +1,105 @@
+"""The points an attacker may move to."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featureconvex.errors import UserError
+
+
+class Domain(ABC):
+    """A product of intervals that may depend on the starting point."""
+
+    @abstractmethod
+    def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The interval ``[lo, hi]`` of every coordinate for an attacker at ``x``: two (n, ...)."""
+
+    def contains(self, x: Tensor) -> Tensor:
+        """(n, ...) -> (n,) bool: whether each input is a point of its own domain."""
+        lo, hi = self.bounds(x)
+        return ((lo <= x) & (x <= hi)).flatten(1).all(dim=1)
+
+
+class Unbounded(Domain):
+    """Every point of R^d."""
+
+    def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(-inf, inf)`` everywhere."""
+        top = torch.full_like(x, torch.inf)
+        return -top, top
+
+    def contains(self, x: Tensor) -> Tensor:
+        """All true, NaN included: a non-finite input has a status of its own."""
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+
+    def __repr__(self) -> str:
+        return "Unbounded()"
+
+
+class Box(Domain):
+    """Coordinates in ``[lo, hi]``; some may be fixed or may move one way only.
+
+    Args:
+        lo: lower ends, a number or broadcastable to one input; ``-inf`` for none.
+        hi: upper ends, likewise.
+        immutable: bool mask, broadcastable to one input: coordinates that cannot change.
+        direction: integers, broadcastable to one input: +1 may only grow, -1 may only shrink, 0 both.
+
+    Raises:
+        UserError: an empty interval, a NaN bound, or a direction other than -1, 0, 1.
+
+    >>> Box(0, 1).contains(torch.tensor([[0.5, 1.0], [0.5, 1.1]]))
+    tensor([ True, False])
+    """
+
+    def __init__(self, lo: Any, hi: Any, immutable: Any = None, direction: Any = None) -> None:
+        self.lo = torch.as_tensor(lo, dtype=torch.float64)
+        self.hi = torch.as_tensor(hi, dtype=torch.float64)
+        if not (self.lo <= self.hi).all():
+            raise UserError(f"a box needs lo <= hi in every coordinate, got {lo} and {hi}")
+        self.immutable = None if immutable is None else torch.as_tensor(immutable, dtype=torch.bool)
+        self.direction = None if direction is None else torch.as_tensor(direction)
+        if (
+            self.direction is not None
+            and not torch.isin(self.direction, torch.tensor([-1, 0, 1])).all()
+        ):
+            raise UserError(
+                "direction takes -1 (may only shrink), 0 (both ways) and +1 (may only grow)"
+            )
+
+    def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Two tensors like ``x``."""
+        try:
+            lo, hi = (end.to(x.device).expand_as(x).to(x.dtype) for end in (self.lo, self.hi))
+            if self.immutable is not None:
+                fixed = self.immutable.to(x.device)
+                inside = (lo <= x) & (x <= hi)
+                lo, hi = (torch.where(fixed & inside, x, end) for end in (lo, hi))
+            if self.direction is not None:
+                way = self.direction.to(x.device)
+                lo, hi = (
+                    torch.where(way > 0, torch.maximum(lo, x), lo),
+                    torch.where(way < 0, torch.minimum(hi, x), hi),
+                )
+        except RuntimeError as error:
+            raise UserError(
+                f"the box does not fit inputs of shape {tuple(x.shape[1:])}: {error}"
+            ) from error
+        return lo, hi
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Whether ``lo <= x <= hi``, compared in float64 against the ends as given."""
+        lo, hi = (end.to(x.device) for end in (self.lo, self.hi))
+        wide = x.double()
+        return ((lo <= wide) & (wide <= hi)).flatten(1).all(dim=1)
+
+    def __repr__(self) -> str:
+        def text(end: Tensor) -> str:
+            return f"{float(end):g}" if end.numel() == 1 else f"[{tuple(end.shape)}]"
+
+        extra = "".join(
+            f", {name}" for name in ("immutable", "direction") if getattr(self, name) is not None
+        )
+        return f"Box({text(self.lo)}, {text(self.hi)}{extra})"

@@ -1,0 +1,1 @@
+"""The certification levels, one file each."""

@@ -1,0 +1,36 @@
+"""Level 0: the paper's closed form.
+
+Theorem 3.1: ``r_p(x) = (g(phi(x)) + tau) / (Lip_p(phi) ||v||_q)`` with ``1/p + 1/q = 1`` and ``v`` a
+subgradient of ``g`` at ``phi(x)``. Proof: for ``x'`` with ``||x' - x||_p < r``,
+``g(phi(x')) + tau >= g(phi(x)) + tau + <v, phi(x') - phi(x)> >= margin - ||v||_q Lip_p ||x' - x||_p > 0``.
+"""
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.threats import Lp
+from featureconvex.features.base import FeatureMap
+
+# Covers the rounding of one norm, one product and one quotient in float64, far below any radius's
+# meaning. The rounding of the network itself is the business of level "sound".
+ROUND_DOWN = 1 - 2**-40
+
+
+def slope(minorant: Minorant, feature_map: FeatureMap, threat: Lp) -> Tensor:
+    """(n,) float64: how fast the minorant can fall per unit of budget, ``Lip_p(phi) ||v||_q``.
+
+    For an affine map the gradient with respect to ``x`` replaces ``v`` and no constant is needed.
+    """
+    cost = None if threat.cost is None else threat.cost.to(minorant.slope.device)
+    return feature_map.sensitivity(minorant.slope, threat.p, cost)
+
+
+def radius(margin: Tensor, slope: Tensor) -> Tensor:
+    """(n,) float64: ``margin / slope``, 0 for margins <= 0, inf where a positive margin cannot fall.
+
+    A quotient that overflows is capped at the largest number: only a zero slope proves ``inf``.
+    """
+    quotient = (margin / slope).clamp(max=torch.finfo(torch.float64).max) * ROUND_DOWN
+    quotient = torch.where(slope == 0, torch.inf, quotient)
+    return torch.where(margin > 0, quotient, 0.0)

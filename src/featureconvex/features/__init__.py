@@ -1,0 +1,8 @@
+"""Feature maps, each with its Lipschitz constant for every p in [1, inf]."""
+
+from featureconvex.features.absolute import AbsConcat
+from featureconvex.features.affine import Center, Identity, Scale, standardise
+from featureconvex.features.base import FeatureMap
+from featureconvex.features.compose import Compose
+
+__all__ = ["AbsConcat", "Center", "Compose", "FeatureMap", "Identity", "Scale", "standardise"]

@@ -1,0 +1,42 @@
+"""The paper's feature map for images, ``(u, |u|)``."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featureconvex.features.base import FeatureMap
+from featureconvex.norms import check_exponent, dual_exponent, vector_norm
+
+
+class AbsConcat(FeatureMap):
+    """``phi(u) = (u, |u|)``, stacked on the channel axis (dimension 1).
+
+    Constant ``2^(1/p)``: 2 for l1, sqrt 2 for l2, 1 for linf (the paper, section 2).
+    Compose it behind :class:`Center` for the paper's ``(x - mu, |x - mu|)``.
+
+    >>> AbsConcat()(torch.tensor([[1.0, -2.0]]))
+    tensor([[ 1., -2.,  1.,  2.]])
+    """
+
+    coordinatewise = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, ...) -> (n, 2c, ...)."""
+        return torch.cat((x, x.abs()), dim=1)
+
+    def lipschitz(self, p: float) -> float:
+        """``2^(1/p)``: each half is nonexpansive."""
+        return float(2 ** (1 / check_exponent(p)))
+
+    def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
+        """``2^(1/p) ||v / (cost, cost)||_q``: the cost repeats on both halves."""
+        v = v.double()
+        if cost is not None:
+            # One (n, 2, c, ...) view pairs the halves, so that a cost of one input broadcasts.
+            v = torch.stack(v.chunk(2, dim=1), dim=1) / cost
+        return self.lipschitz(p) * vector_norm(v, dual_exponent(p))
+
+    def config(self) -> dict[str, Any]:
+        """No arguments."""
+        return {}

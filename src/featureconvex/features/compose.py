@@ -1,0 +1,80 @@
+"""Composition of feature maps."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featureconvex.errors import UserError
+from featureconvex.features.affine import Scale
+from featureconvex.features.base import FeatureMap
+
+
+class Compose(FeatureMap):
+    """``phi = phi_k o ... o phi_1``, applied left to right; constants multiply.
+
+    An affine composition is again affine, and coordinatewise maps compose to a coordinatewise map.
+
+    >>> from featureconvex.features import AbsConcat, Center
+    >>> Compose(Center(0.5), AbsConcat()).lipschitz(1)
+    2.0
+    """
+
+    def __init__(self, *maps: FeatureMap) -> None:
+        super().__init__()
+        if not maps:
+            raise UserError("Compose needs at least one feature map; Identity() does nothing")
+        self.maps = nn.ModuleList(maps)
+        self.affine = all(part.affine for part in maps)
+        self.coordinatewise = all(part.coordinatewise for part in maps)
+
+    def parts(self) -> list[FeatureMap]:
+        """The maps in the order of application."""
+        return list(self.maps)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, ...) -> (n, ...)."""
+        for part in self.maps:
+            x = part(x)
+        return x
+
+    def lipschitz(self, p: float) -> float:
+        """The product of the constants."""
+        product = 1.0
+        for part in self.parts():
+            product *= part.lipschitz(p)
+        return product
+
+    def pullback(self, v: Tensor) -> Tensor:
+        """The transposes, last map first."""
+        for part in reversed(self.parts()):
+            v = part.pullback(v)
+        return v
+
+    def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
+        """As in the base class, losing nothing to affine maps at either end.
+
+        Behind: ``<v, A u>`` is ``<A^T v, u>``. In front: ``||cost * delta||_p`` is
+        ``||(cost / |s|) * (s * delta)||_p`` for ``u = s x + t``, so a diagonal map only changes the cost.
+        """
+        parts = self.parts()
+        while len(parts) > 1 and parts[-1].affine:
+            v = parts.pop().pullback(v)
+        while len(parts) > 1 and isinstance(front := parts[0], Scale):
+            parts.pop(0)
+            scale = front.scale.abs()
+            cost = (torch.ones_like(scale) if cost is None else cost) / scale
+        if len(parts) == 1:
+            return parts[0].sensitivity(v, p, cost)
+        factor = 1.0
+        for part in parts[:-1]:
+            factor *= part.lipschitz(p)
+        return (
+            factor
+            * parts[-1].sensitivity(v, p)
+            * (1.0 if cost is None else float((1 / cost).max()))
+        )
+
+    def config(self) -> dict[str, Any]:
+        """The maps are stored one by one."""
+        return {}

@@ -1,0 +1,72 @@
+"""The classifier: a convex network behind a Lipschitz feature map, and a threshold."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featureconvex.errors import UserError
+from featureconvex.features.base import FeatureMap
+from featureconvex.nn.convexity import prove_convex
+
+
+class FeatureConvexModel(nn.Module):
+    """Margins ``g(phi(x)) + tau``; positive means the sensitive class.
+
+    Args:
+        feature_map: ``phi``, with a proved Lipschitz constant.
+        convex_net: ``g``, a module proved convex by :func:`featureconvex.nn.prove_convex`.
+        tau: the threshold, calibrated after training.
+
+    Shape: (n, ...) -> (n,) in float64; the network runs in its own dtype.
+
+    Raises:
+        UserError: ``feature_map`` is not a :class:`~featureconvex.features.FeatureMap`.
+        ConvexityError: ``convex_net`` cannot be proved convex.
+
+    >>> import featureconvex as fc
+    >>> model = fc.FeatureConvexModel(fc.features.Identity(), fc.nn.ConvexMLP(3, (4,)))
+    >>> model(torch.zeros(2, 3)).dtype
+    torch.float64
+    """
+
+    tau: Tensor
+
+    def __init__(self, feature_map: FeatureMap, convex_net: nn.Module, tau: float = 0.0) -> None:
+        super().__init__()
+        if not isinstance(feature_map, FeatureMap):
+            raise UserError(
+                f"feature_map must be a featureconvex.features.FeatureMap, got {type(feature_map)}; "
+                "subclass it to state a Lipschitz constant"
+            )
+        prove_convex(convex_net)
+        self.feature_map = feature_map
+        self.convex_net = convex_net
+        # float64: the threshold decides ties, and a float32 one moves calibrated quantiles.
+        self.register_buffer("tau", torch.tensor(float(tau), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, ...) -> margins (n,), float64."""
+        return self.logits(x).double() + self.tau
+
+    def logits(self, x: Tensor) -> Tensor:
+        """``g(phi(x))`` without the threshold, (n, ...) -> (n,), in the network's dtype."""
+        out: Tensor = self.convex_net(self.feature_map(x))
+        return out
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "FeatureConvexModel":
+        # .float() and .half() must not round the threshold.
+        tau = self.tau
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.tau = tau.to(self.tau.device)
+        return self
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype the network computes in."""
+        return next((p.dtype for p in self.convex_net.parameters()), torch.float32)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lives."""
+        return self.tau.device

@@ -1,0 +1,121 @@
+"""Weights that cannot be negative: the parametrisation every convex network rests on.
+
+A convex nondecreasing activation of ``A z + ...`` keeps convexity in the input when ``A >= 0``
+elementwise (Amos, Xu and Kolter 2017, Proposition 1). The constraint is a parametrisation
+(:mod:`torch.nn.utils.parametrize`), so no negative weight can reach the forward pass: not in
+training, not after loading a state dict, not after assignment.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from featureconvex.errors import ConvexityError
+
+
+class NonNegative(nn.Module):
+    """The set ``{w : w >= minimum}`` as a parametrisation ``w = max(raw, minimum)``.
+
+    The clamp is the identity inside the set, so a stored weight comes back bit for bit. Its gradient
+    vanishes where ``raw < minimum``: call :func:`project_` after each optimiser step, which makes a
+    step projected gradient descent (the paper's clamping).
+    """
+
+    def __init__(self, minimum: float = 0.0) -> None:
+        super().__init__()
+        if minimum < 0:
+            raise ConvexityError(f"the smallest weight must be >= 0, got {minimum}")
+        self.minimum = minimum
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Into the set."""
+        return raw.clamp_min(self.minimum)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Accept an assigned weight, or refuse one outside the set."""
+        if not self.contains(weight):
+            raise ConvexityError(
+                f"a convex path needs finite weights >= {self.minimum:g}, "
+                f"got values in [{weight.min():g}, {weight.max():g}]; "
+                "clamp them first if that is what you mean"
+            )
+        return weight
+
+    def contains(self, weight: Tensor) -> bool:
+        """Membership: all entries finite and at least ``minimum``."""
+        return bool(torch.isfinite(weight).all() and (weight >= self.minimum).all())
+
+    def extra_repr(self) -> str:
+        """Shown by ``print(model)``."""
+        return f"minimum={self.minimum:g}"
+
+
+def constrain_(module: nn.Module, name: str = "weight", minimum: float = 0.0) -> None:
+    """Make ``module.<name>`` nonnegative for good, starting from its absolute values."""
+    weight = getattr(module, name)
+    with torch.no_grad():
+        weight.abs_().clamp_(min=minimum)
+    parametrize.register_parametrization(module, name, NonNegative(minimum))
+
+
+def is_nonnegative(module: nn.Module, name: str = "weight") -> bool:
+    """Whether ``module.<name>`` is held to the nonnegative numbers by its last parametrisation."""
+    if not parametrize.is_parametrized(module, name):
+        return False
+    chain: Any = module.parametrizations[name]  # type: ignore[index]
+    return isinstance(chain[len(chain) - 1], NonNegative)
+
+
+def constrained_parameters(module: nn.Module) -> Iterator[tuple[nn.Parameter, NonNegative]]:
+    """Every raw parameter below ``module`` with the set it is held to."""
+    for part in module.modules():
+        if isinstance(part, parametrize.ParametrizationList) and isinstance(part[-1], NonNegative):
+            yield part.original, part[-1]  # type: ignore[misc]
+
+
+@torch.no_grad()
+def project_(module: nn.Module) -> None:
+    """Move every raw weight below ``module`` to the nearest point of its set, in place."""
+    for raw, constraint in constrained_parameters(module):
+        raw.clamp_(min=constraint.minimum)
+
+
+class NonNegativeLinear(nn.Linear):
+    """``x -> A x + b`` with ``A >= 0``: affine and nondecreasing in every coordinate."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__(in_features, out_features, bias)
+        constrain_(self)
+
+
+class NonNegativeConv2d(nn.Conv2d):
+    """A convolution with ``weight >= 0``, zero padding: affine and nondecreasing."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, padding: int = 0
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding=padding)
+        constrain_(self)
+
+
+# The paper's code keeps batch-norm scales at least this large; zero would cut a channel off for good.
+SMALLEST_SCALE = 1e-3
+
+
+class MonotoneBatchNorm1d(nn.BatchNorm1d):
+    """Batch norm with scale >= 0.001: in eval mode affine and nondecreasing."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        constrain_(self, minimum=SMALLEST_SCALE)
+
+
+class MonotoneBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm with scale >= 0.001: in eval mode affine and nondecreasing."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        constrain_(self, minimum=SMALLEST_SCALE)
