@@ -10,14 +10,18 @@ from torch import Tensor, nn
 
 from featureconvex.certificates.certificate import Certificate, Guarantee, Status
 from featureconvex.certificates.domain import Domain, Unbounded
-from featureconvex.certificates.levels import closed_form
-from featureconvex.certificates.minorant import tangent
+from featureconvex.certificates.levels.closed_form import closed_form
+from featureconvex.certificates.levels.problem import Bound, Level, Problem
+from featureconvex.certificates.minorant import Minorant, tangent
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn.convexity import prove_convex
 
-LEVELS = ("closed-form",)
+_LEVELS: dict[str, tuple[Level, Guarantee]] = {
+    "closed-form": (closed_form, Guarantee.deterministic),
+}
+LEVELS = tuple(_LEVELS)
 # Input numbers per batch: bounds the memory of a forward and backward pass for any number of rows.
 BATCH_NUMBERS = 2**20
 
@@ -85,52 +89,47 @@ def certify(
     )
     if level not in LEVELS:
         raise UserError(f"unknown level {level!r}; use one of {', '.join(LEVELS)}")
-    for item in threats:
-        if not isinstance(item, Lp):
-            raise UserError(f"level {level!r} certifies Lp threats only, got {item!r}")
-    norms = [item for item in threats if isinstance(item, Lp)]
     prove_convex(model.convex_net)
     domain = Unbounded() if domain is None else domain
     size = batch_size or max(1, BATCH_NUMBERS // max(1, int(np.prod(x.shape[1:]))))
+    run, guarantee = _LEVELS[level]
+    parts: list[list[_Columns]] = []
     with evaluating(model):
-        parts = [_closed_form(model, batch, norms, domain) for batch in _batches(model, x, size)]
+        for batch in _batches(model, x, size):
+            line = tangent(model, batch)
+            parts.append(
+                [_columns(run, Problem(model, batch, item, domain, line)) for item in threats]
+            )
     certificates = [
         Certificate(
-            **{name: np.concatenate([part[k][name] for part in parts]) for name in _FIELDS},
+            **{name: np.concatenate([part[k][name] for part in parts]) for name in parts[0][k]},
             threat=item,
             domain=domain,
             level=level,
-            guarantee=Guarantee.deterministic,
+            guarantee=guarantee,
         )
         for k, item in enumerate(threats)
     ]
     return certificates[0] if threat is None or isinstance(threat, Threat) else certificates
 
 
-_FIELDS = ("radius", "upper", "status", "margin", "slope")
+_Columns = dict[str, np.ndarray]
 
 
-def _closed_form(
-    model: FeatureConvexModel, x: Tensor, threats: Sequence[Lp], domain: Domain
-) -> list[dict[str, np.ndarray]]:
-    minorant = tangent(model, x)
-    finite = torch.isfinite(x).flatten(1).all(1) & torch.isfinite(minorant.value)
-    inside = domain.contains(x)
-    results = []
-    for threat in threats:
-        slope = closed_form.slope(minorant, model.feature_map, threat)
-        usable = finite & torch.isfinite(slope)
-        radius = closed_form.radius(minorant.value, slope).where(usable & inside, 0.0)
-        results.append(
-            {
-                "radius": radius.cpu().numpy(),
-                "upper": np.full(len(x), np.nan),
-                "status": statuses(minorant.value, radius, usable, inside),
-                "margin": minorant.value.cpu().numpy(),
-                "slope": slope.cpu().numpy(),
-            }
-        )
-    return results
+def _columns(level: Level, problem: Problem) -> _Columns:
+    bound: Bound = level(problem)
+    line: Minorant = problem.tangent
+    inside = problem.domain.contains(problem.x)
+    finite = torch.isfinite(problem.x).flatten(1).all(1) & torch.isfinite(line.value)
+    finite &= torch.isfinite(line.slope).flatten(1).all(1)
+    radius = bound.radius.where(finite & inside & (line.value > 0), 0.0)
+    return {
+        "radius": radius.cpu().numpy(),
+        "upper": bound.upper.cpu().numpy(),
+        "status": statuses(line.value, radius, finite, inside),
+        "margin": line.value.cpu().numpy(),
+        "slope": bound.slope.cpu().numpy(),
+    }
 
 
 def statuses(margin: Tensor, radius: Tensor, finite: Tensor, inside: Tensor) -> np.ndarray:

@@ -8,8 +8,10 @@ subgradient of ``g`` at ``phi(x)``. Proof: for ``x'`` with ``||x' - x||_p < r``,
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.threats import Lp
+from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 
 # Covers the rounding of one norm, one product and one quotient in float64, far below any radius's
@@ -34,3 +36,15 @@ def radius(margin: Tensor, slope: Tensor) -> Tensor:
     quotient = (margin / slope).clamp(max=torch.finfo(torch.float64).max) * ROUND_DOWN
     quotient = torch.where(slope == 0, torch.inf, quotient)
     return torch.where(margin > 0, quotient, 0.0)
+
+
+def closed_form(problem: Problem) -> Bound:
+    """Level ``closed-form`` for an Lp threat. The domain plays no part: everywhere includes it.
+
+    Raises:
+        UserError: the threat is not an Lp norm.
+    """
+    if not isinstance(problem.threat, Lp):
+        raise UserError(f"level 'closed-form' certifies Lp threats only, got {problem.threat!r}")
+    steepest = slope(problem.tangent, problem.model.feature_map, problem.threat)
+    return Bound.of(radius(problem.tangent.value, steepest), problem.tangent, slope=steepest)

@@ -1,0 +1,71 @@
+"""What a level is given, and what it answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.domain import Domain
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.threats import Threat
+from featureconvex.model import FeatureConvexModel
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One batch to certify against one threat.
+
+    Attributes:
+        model: in eval mode, proved convex.
+        x: (n, ...) in the model's dtype. Rows may be non-finite, outside the domain or not
+            sensitive; whatever a level answers for those is replaced by a status.
+        threat: what the budget measures.
+        domain: where the attacker may move.
+        tangent: the tangent minorant at ``x``, computed once for all threats.
+        iterations: steps of an iterative level.
+        tolerance: relative gap at which an iterative level stops, per row.
+        arithmetic: of level ``sound``: ``"real"``, ``"float32"`` or ``"float64"``.
+    """
+
+    model: FeatureConvexModel
+    x: Tensor
+    threat: Threat
+    domain: Domain
+    tangent: Minorant
+    iterations: int = 100
+    tolerance: float = 0.01
+    arithmetic: str = "real"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A level's answer, row by row.
+
+    Attributes:
+        radius: (n,) float64, proved; 0 where nothing is.
+        minorant: the affine minorant the radius rests on.
+        upper: (n,) float64, budget of a successful attack, nan where none.
+        slope: (n,) float64, closed form only.
+    """
+
+    radius: Tensor
+    minorant: Minorant
+    upper: Tensor
+    slope: Tensor
+
+    @staticmethod
+    def of(
+        radius: Tensor, minorant: Minorant, upper: Tensor | None = None, slope: Tensor | None = None
+    ) -> "Bound":
+        """A bound whose missing parts are nan."""
+        missing = torch.full_like(radius, torch.nan)
+        return Bound(
+            radius,
+            minorant,
+            missing if upper is None else upper,
+            missing if slope is None else slope,
+        )
+
+
+Level = Callable[[Problem], Bound]
