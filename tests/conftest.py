@@ -1,0 +1,36 @@
+"""Test configuration: which tests can run here, and reproducible randomness."""
+
+import os
+import shutil
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("featureconvex", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("featureconvex")
+
+# Two xdist workers on two cores: one thread each is faster than two fighting.
+torch.set_num_threads(1)
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect, visibly, what this machine cannot run."""
+    missing = set()
+    if not os.environ.get("FEATURECONVEX_DATA"):
+        missing.add("realdata")
+    if not any(map(shutil.which, BROWSERS)):
+        missing.add("browser")
+    out = [item for item in items if missing & {mark.name for mark in item.iter_markers()}]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
+        names = ", ".join(sorted(missing))
+        print(f"\ndeselected {len(out)} tests that need: {names} (see the README)")
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
