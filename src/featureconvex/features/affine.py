@@ -85,6 +85,8 @@ class Center(Scale):
 
     def __init__(self, mean: Any) -> None:
         super().__init__(1.0, -torch.as_tensor(mean, dtype=torch.float64))
+        # Not stored: a model file must not be able to claim another scale than the one applied.
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, ...) -> the same shape and dtype."""

@@ -1,0 +1,195 @@
+"""Model files: safetensors for the numbers, JSON for the structure, no pickle.
+
+A model file is a folder with ``model.json`` and ``weights.safetensors``. Loading runs no code from
+the file: it builds known classes from plain values, and refuses what does not fit.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from featureconvex.errors import ConvexityError, UserError
+from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+from featureconvex.files import write_bytes, write_text
+from featureconvex.model import FeatureConvexModel
+from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine
+
+FORMAT = "featureconvex model"
+VERSION = 1
+STRUCTURE, WEIGHTS = "model.json", "weights.safetensors"
+
+_KINDS: dict[str, type[nn.Module]] = {
+    kind.__name__: kind
+    for kind in (AbsConcat, Center, Compose, ConvexConvNet, ConvexMLP, Identity, MaxAffine, Scale)
+}
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def register_kind(kind: type[nn.Module]) -> type[nn.Module]:
+    """Let model files hold a class of your own; it needs ``config()``. Usable as a decorator."""
+    if not callable(getattr(kind, "config", None)):
+        raise UserError(
+            f"{kind.__name__} needs a config() method that returns constructor arguments"
+        )
+    _KINDS[kind.__name__] = kind
+    return kind
+
+
+def save_model(
+    model: FeatureConvexModel, path: str | Path, extra: dict[str, Any] | None = None
+) -> Path:
+    """Write ``model`` into the folder ``path`` and return it.
+
+    Args:
+        model: every part must be a known kind (see :func:`register_kind`).
+        path: a folder, made if missing; an older model file in it is replaced.
+        extra: JSON values that travel along.
+
+    Raises:
+        UserError: a part of the model is of an unknown kind, or the folder cannot be written.
+    """
+    path = Path(path)
+    structure = {
+        "format": FORMAT,
+        "version": VERSION,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "feature_map": _describe(model.feature_map),
+        "convex_net": _describe(model.convex_net),
+        "extra": extra or {},
+    }
+    text = json.dumps(structure, indent=2, allow_nan=False)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in _tensors(model).items()}
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        write_bytes(path / WEIGHTS, save(tensors))
+        write_text(path / STRUCTURE, text)
+    except OSError as error:
+        raise UserError(f"cannot write the model to {path}: {error}") from error
+    return path
+
+
+def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
+    """Read a model file: the model, in eval mode, and the ``extra`` saved with it.
+
+    Raises:
+        UserError: no model there, an unknown module, a missing, extra, misshapen or non-finite
+            tensor, or a negative weight on a convex path; the message names it.
+    """
+    path = Path(path)
+    structure = _read_structure(path)
+    try:
+        tensors = load_file(path / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path / WEIGHTS} cannot be read: {error}") from error
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # building draws initial weights; leave the caller's RNG alone
+        feature_map = _build(structure["feature_map"], path)
+        if not isinstance(feature_map, FeatureMap):
+            raise UserError(f"{path / STRUCTURE}: feature_map is a {type(feature_map).__name__}")
+        model = FeatureConvexModel(feature_map, _build(structure["convex_net"], path))
+    model.convex_net.to(_DTYPES[structure["dtype"]])
+    _fill(model, tensors, path)
+    return model.eval(), structure["extra"]
+
+
+def _read_structure(path: Path) -> dict[str, Any]:
+    try:
+        structure = json.loads((path / STRUCTURE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no model in {path}: {STRUCTURE} is missing") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path / STRUCTURE} cannot be read: {error}") from error
+    if not isinstance(structure, dict) or structure.get("format") != FORMAT:
+        raise UserError(f"{path / STRUCTURE} is not a featureconvex model")
+    if structure.get("version") != VERSION:
+        raise UserError(
+            f"{path} has model format {structure.get('version')}, this release reads {VERSION}; "
+            "use the release that wrote it"
+        )
+    missing = {"feature_map", "convex_net", "dtype", "extra"} - structure.keys()
+    if missing or structure["dtype"] not in _DTYPES:
+        raise UserError(
+            f"{path / STRUCTURE} lacks a usable {', '.join(sorted(missing)) or 'dtype'}"
+        )
+    return structure
+
+
+def _describe(module: nn.Module) -> dict[str, Any]:
+    kind = type(module).__name__
+    if _KINDS.get(kind) is not type(module):
+        raise UserError(
+            f"a model file cannot hold a {kind}; give the class a config() method and register it "
+            "with featureconvex.model_file.register_kind"
+        )
+    described: dict[str, Any] = {"kind": kind, "config": module.config()}  # type: ignore[operator]
+    if isinstance(module, Compose):
+        described["parts"] = [_describe(part) for part in module.parts()]
+    return described
+
+
+def _build(described: Any, path: Path) -> nn.Module:
+    try:
+        kind, config = _KINDS[described["kind"]], described["config"]
+        parts = [_build(part, path) for part in described.get("parts", [])]
+        return kind(*parts, **config)
+    except UserError:
+        raise
+    except KeyError as error:
+        raise UserError(
+            f"{path / STRUCTURE}: unknown module {error}; known are {', '.join(sorted(_KINDS))}, "
+            "others need featureconvex.model_file.register_kind first"
+        ) from error
+    except (TypeError, ValueError, RuntimeError, MemoryError, AttributeError) as error:
+        raise UserError(f"{path / STRUCTURE}: cannot build {described!r:.200}: {error}") from error
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers by name; a constrained weight under its own name, as used."""
+    found: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        head, _, tail = name.rpartition("parametrizations.")
+        if not tail.endswith(".original") or (head and not head.endswith(".")):
+            found[name] = value
+            continue
+        attribute = tail.removesuffix(".original")
+        found[head + attribute] = getattr(model.get_submodule(head.rstrip(".")), attribute)
+    return found
+
+
+def _fill(model: FeatureConvexModel, tensors: dict[str, Tensor], path: Path) -> None:
+    expected = _tensors(model)
+    for word, names in (
+        ("lacks", expected.keys() - tensors.keys()),
+        ("has unknown", tensors.keys() - expected.keys()),
+    ):
+        if names:
+            raise UserError(f"{path / WEIGHTS} {word} {', '.join(sorted(names))}")
+    for name, value in expected.items():
+        given = tensors[name]
+        if given.shape != value.shape or given.dtype != value.dtype:
+            raise UserError(
+                f"{path / WEIGHTS}: {name} is {given.dtype} {tuple(given.shape)}, "
+                f"expected {value.dtype} {tuple(value.shape)}"
+            )
+        if given.is_floating_point() and not torch.isfinite(given).all():
+            raise UserError(f"{path / WEIGHTS}: {name} has a NaN or an infinity")
+        if name.endswith("running_var") and (given < 0).any():
+            raise UserError(f"{path / WEIGHTS}: {name} is a variance and has a negative entry")
+    with torch.no_grad():
+        for name, given in tensors.items():
+            owner, _, attribute = name.rpartition(".")
+            module = model.get_submodule(owner)
+            try:
+                if parametrize.is_parametrized(module, attribute):
+                    setattr(module, attribute, given)
+                else:
+                    getattr(module, attribute).copy_(given)
+            except ConvexityError as error:
+                raise UserError(f"{path / WEIGHTS}: {name}: {error}") from error

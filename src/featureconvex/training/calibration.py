@@ -1,0 +1,88 @@
+"""Where to put the threshold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.errors import UserError
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A threshold and what it achieves on the points it was chosen on.
+
+    Attributes:
+        tau: added to ``g(phi(x))``; positive margins are predicted sensitive.
+        rule: ``"balanced"`` or ``"fpr"``.
+        target_fpr: the largest false-positive rate allowed, for rule ``"fpr"``.
+        sensitive_accuracy, other_accuracy: in [0, 1], on the calibration points.
+    """
+
+    tau: float
+    rule: str
+    target_fpr: float | None
+    sensitive_accuracy: float
+    other_accuracy: float
+
+
+def balanced(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Calibration:
+    """The threshold at which both classes are equally accurate (the paper's "balancing").
+
+    Among all cuts between neighbouring logits, the one with the smallest difference of the two
+    accuracies; of equals, the one with the larger sum.
+
+    Args:
+        logits: (n,) finite, ``g(phi(x))`` without threshold.
+        labels: (n,), 1 sensitive, 0 other; both must occur.
+    """
+    cuts, sensitive, other = _operating_points(logits, labels)
+    order = np.lexsort((-(sensitive + other), np.abs(sensitive - other).round(12)))
+    best = order[0]
+    return Calibration(
+        -float(cuts[best]), "balanced", None, float(sensitive[best]), float(other[best])
+    )
+
+
+def at_false_positive_rate(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], target: float
+) -> Calibration:
+    """The lowest threshold whose false-positive rate on the given points is at most ``target``.
+
+    Args:
+        logits: (n,) finite.
+        labels: (n,), 1 sensitive, 0 other; both must occur.
+        target: in [0, 1].
+
+    Raises:
+        UserError: ``target`` outside [0, 1].
+    """
+    if not 0 <= target <= 1:
+        raise UserError(f"a false-positive rate is in [0, 1], got {target}")
+    cuts, sensitive, other = _operating_points(logits, labels)
+    allowed = np.flatnonzero(1 - other <= target + 1e-12)
+    best = allowed[0]  # cuts ascend, and with them the other class's accuracy
+    return Calibration(
+        -float(cuts[best]), "fpr", target, float(sensitive[best]), float(other[best])
+    )
+
+
+def _operating_points(
+    logits: NDArray[np.floating], labels: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """All cuts, ascending, with both classes' accuracies when ``logit > cut`` means sensitive."""
+    values = np.asarray(logits, dtype=np.float64)
+    labels = np.asarray(labels)
+    if not np.isfinite(values).all():
+        raise UserError(
+            "calibration needs finite logits; training diverged, lower the learning rate"
+        )
+    inside = [np.sort(values[labels == label]) for label in (0, 1)]
+    if not all(len(part) for part in inside):
+        raise UserError("calibration needs points of both classes")
+    unique = np.unique(values)
+    # Halfway between neighbours is the cut that generalises; the outermost stay one step outside.
+    middle = unique[:-1] + (unique[1:] - unique[:-1]) / 2
+    cuts = np.concatenate(([unique[0] - 1.0], middle, [unique[-1] + 1.0]))
+    other, sensitive = (np.searchsorted(part, cuts, side="right") / len(part) for part in inside)
+    return cuts, 1 - sensitive, other

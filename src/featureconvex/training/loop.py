@@ -1,0 +1,244 @@
+"""The training loop: one recipe, one model, one seed."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import ExponentialLR, LRScheduler, OneCycleLR
+
+from featureconvex.errors import UserError
+from featureconvex.model import FeatureConvexModel
+from featureconvex.nn.nonnegative import constrained_parameters
+from featureconvex.training.checkpoint import Checkpoint
+from featureconvex.training.losses import (
+    cross_entropy,
+    jacobian_norm,
+    radius_cross_entropy,
+    signed_radius,
+)
+from featureconvex.training.progress import Ticker, silent
+from featureconvex.training.recipes import Recipe
+from featureconvex.training.validation import inputs, outputs
+
+
+@dataclass(frozen=True)
+class Points:
+    """Inputs (n, ...) as the model takes them, and labels (n,): 1 sensitive, 0 other."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+History = list[dict[str, float]]
+
+
+def train(
+    model: FeatureConvexModel,
+    recipe: Recipe,
+    points: Points,
+    validation: Points,
+    *,
+    seed: int = 0,
+    checkpoint: Checkpoint | None = None,
+    tick: Ticker = silent,
+) -> History:
+    """Fit ``model`` in place and leave it at the epoch with the lowest validation loss.
+
+    The validation loss is the recipe's own objective at the balanced threshold, so it weighs
+    accuracy against radius as training does. With a checkpoint, a killed run goes on behind its
+    last finished epoch and ends with the same weights.
+
+    Returns:
+        One record per epoch: loss, accuracies, median radius on the validation points, rate, seconds.
+
+    Raises:
+        UserError: training diverged, or the checkpoint is of another run.
+    """
+    if recipe.objective == "radius" and recipe.temperature is None:
+        raise UserError("the radius objective needs a temperature; choose_temperature finds one")
+    checkpoint = checkpoint or Checkpoint(None, {})
+    run = _Run(model, recipe, points, validation, torch.Generator().manual_seed(seed))
+    saved = checkpoint.load()
+    if saved is not None:
+        run.load_state(saved)
+        tick(run.steps_per_epoch * len(run.history), "resumed")
+    while len(run.history) < recipe.epochs:
+        run.epoch(tick)
+        checkpoint.save(run.state())
+    model.load_state_dict(run.best)
+    return run.history
+
+
+class _Run:
+    """The state of one training run between epochs."""
+
+    def __init__(
+        self,
+        model: FeatureConvexModel,
+        recipe: Recipe,
+        points: Points,
+        validation: Points,
+        generator: torch.Generator,
+    ) -> None:
+        self.model, self.recipe, self.generator = model, recipe, generator
+        self.points = Points(points.x.to(model.device), points.y.to(model.device))
+        self.validation = validation
+        self.batch_size = min(recipe.batch_size, len(points))
+        # Like the paper's loader, drop the incomplete batch: batch norm and one-row batches.
+        self.steps_per_epoch = len(points) // self.batch_size
+        self.optimiser, self.scheduler, self.per_step = _optimiser(
+            model, recipe, self.steps_per_epoch
+        )
+        self.constrained = list(constrained_parameters(model))
+        self.average = copy.deepcopy(model) if recipe.averaging else model
+        self.history: History = []
+        self.best_loss = float("inf")
+        self.best: dict[str, Tensor] = {}
+
+    def epoch(self, tick: Ticker) -> None:
+        """One pass over the points, then validation."""
+        started, losses, hits = time.perf_counter(), 0.0, 0
+        self.model.train()
+        order = torch.randperm(len(self.points), generator=self.generator)
+        for step in range(self.steps_per_epoch):
+            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+            loss, correct = self._step(rows.to(self.points.x.device))
+            losses, hits = losses + loss, hits + correct
+            words = f"loss {losses / (step + 1):.3f}  accuracy {hits / ((step + 1) * self.batch_size):.3f}"
+            tick(1, f"{words}  {self._radius_words()}")
+        if not self.per_step:
+            self.scheduler.step()
+        seen = self.steps_per_epoch * self.batch_size
+        self.history.append(
+            {
+                "epoch": len(self.history) + 1,
+                "loss": losses / self.steps_per_epoch,
+                "train_accuracy": hits / seen,
+                **self._validate(),
+                "learning_rate": self.optimiser.param_groups[0]["lr"],
+                "seconds": time.perf_counter() - started,
+            }
+        )
+
+    def _step(self, rows: Tensor) -> tuple[float, int]:
+        x = self.recipe.augmentation(self.points.x[rows], self.generator)
+        sign = self.points.y[rows].to(self.model.dtype) * 2 - 1
+        loss, logits = _objective(
+            self.model, self.recipe, inputs(x, self.model), sign, self.generator
+        )
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"training diverged in epoch {len(self.history) + 1} (loss {loss.item()}); "
+                "lower the learning rate, or scale the features"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        with torch.no_grad():
+            for raw, constraint in self.constrained:
+                raw.clamp_(min=constraint.minimum)
+            if self.average is not self.model:
+                self._update_average()
+        if self.per_step:
+            self.scheduler.step()
+        return loss.item(), int((logits.detach() * sign > 0).sum())
+
+    def _update_average(self) -> None:
+        # Early on, a plain mean: an average that remembers the initial weights learns nothing.
+        done = self.steps_per_epoch * len(self.history) + 1
+        weight = max(1 - self.recipe.averaging, 1 / done)
+        for kept, current in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            kept.lerp_(current, weight)
+
+    def _validate(self) -> dict[str, float]:
+        result = outputs(self.average, self.validation.x, self.validation.y, self.recipe.norm)
+        tau = result.calibrated().tau
+        radius = self.recipe.objective == "radius"
+        scale = result.slopes * (self.recipe.temperature or 1.0) if radius else 1.0
+        loss = result.loss(tau, scale)
+        # The first epoch always counts, so that a model is left even where every loss is nan.
+        if loss < self.best_loss or not self.best:
+            self.best_loss = loss
+            self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
+        return {
+            "validation_loss": loss,
+            "validation_accuracy": result.accuracy(tau),
+            "validation_median_radius": result.median_radius(tau),
+        }
+
+    def _radius_words(self) -> str:
+        if not self.history:
+            return ""
+        return f"median radius {self.history[-1]['validation_median_radius']:.3g}"
+
+    def state(self) -> dict[str, Any]:
+        """Everything the next epoch depends on."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "generator": self.generator.get_state(),
+            "history": self.history,
+            "best": self.best,
+            "best_loss": self.best_loss,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Undo :meth:`state`."""
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.generator.set_state(state["generator"])
+        self.history, self.best = state["history"], state["best"]
+        self.best_loss = state["best_loss"]
+
+
+def _objective(
+    model: FeatureConvexModel, recipe: Recipe, x: Tensor, sign: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Loss and logits (n,) of one batch; gradients are taken with respect to ``phi(x)``."""
+    u = model.feature_map(x).detach().requires_grad_()
+    logits = model.convex_net(u)
+    if recipe.objective == "radius":
+        assert recipe.temperature is not None  # checked in train
+        radius = signed_radius(model.feature_map, u, logits, recipe.norm)
+        return radius_cross_entropy(radius, sign, recipe.temperature), logits
+    loss = cross_entropy(logits, sign)
+    if recipe.jacobian_weight:
+        loss = loss + recipe.jacobian_weight * jacobian_norm(logits, u, generator)
+    return loss, logits
+
+
+_Optimiser = tuple[torch.optim.Optimizer, LRScheduler, bool]
+
+
+def _optimiser(model: FeatureConvexModel, recipe: Recipe, steps: int) -> _Optimiser:
+    """Optimiser, scheduler, and whether the scheduler moves per step (or per epoch)."""
+    weights = list(model.convex_net.parameters())
+    build: dict[str, Callable[[], _Optimiser]] = {
+        "adam": lambda: _adam(weights, recipe, steps),
+        "sgd": lambda: _sgd(weights, recipe),
+    }
+    if recipe.optimiser not in build:
+        raise UserError(f"unknown optimiser {recipe.optimiser!r}; use one of {', '.join(build)}")
+    return build[recipe.optimiser]()
+
+
+def _adam(weights: list[torch.nn.Parameter], recipe: Recipe, steps: int) -> _Optimiser:
+    adam = torch.optim.Adam(weights, lr=recipe.learning_rate)
+    total = max(2, steps * recipe.epochs)
+    return adam, OneCycleLR(adam, recipe.learning_rate, total_steps=total), True
+
+
+def _sgd(weights: list[torch.nn.Parameter], recipe: Recipe) -> _Optimiser:
+    sgd = torch.optim.SGD(weights, lr=recipe.learning_rate, momentum=recipe.momentum)
+    return sgd, ExponentialLR(sgd, recipe.decay), False

@@ -1,0 +1,48 @@
+"""Training objectives. ``sign`` is +1 for the sensitive class and -1 for the other."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from featureconvex.features.base import FeatureMap
+
+
+def cross_entropy(logits: Tensor, sign: Tensor) -> Tensor:
+    """Binary cross-entropy on ``g(phi(x))``, mean over the batch: the paper's data term."""
+    return softplus(-sign * logits).mean()
+
+
+def jacobian_norm(logits: Tensor, u: Tensor, generator: torch.Generator) -> Tensor:
+    """An estimate of ``||J||_F``, ``J`` the Jacobian of the batch of logits with respect to ``u``.
+
+    While batch norm uses batch statistics the rows are coupled, and the gradient of the *summed*
+    logits nearly vanishes. With independent random signs ``s``,
+    ``E ||grad sum_i s_i g_i||^2 = ||J||_F^2``: one extra backward pass, unbiased for the square.
+    """
+    signs = torch.randint(0, 2, logits.shape, generator=generator).to(logits) * 2 - 1
+    (gradient,) = torch.autograd.grad((signs * logits).sum(), u, create_graph=True)
+    norm: Tensor = gradient.norm()
+    return norm
+
+
+# A vanishing gradient would make the normalised margin, and its derivative, explode.
+SMALLEST_SLOPE = 1e-6
+
+
+def signed_radius(feature_map: FeatureMap, u: Tensor, logits: Tensor, p: float) -> Tensor:
+    """``g(phi(x)) / (Lip_p ||v||_q)``, (n,): the closed-form radius at threshold 0, negative below it.
+
+    Differentiable once more, so it can be trained directly. Needs rows that do not see each other,
+    so no batch norm in training mode.
+    """
+    (v,) = torch.autograd.grad(logits.sum(), u, create_graph=True)
+    slope = feature_map.sensitivity(v, p).to(logits.dtype)
+    return logits / (slope + SMALLEST_SLOPE)
+
+
+def radius_cross_entropy(radius: Tensor, sign: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy on the normalised margin ``radius / T``, mean over the batch.
+
+    ``T``, in units of the radius, trades clean accuracy (small) against radius (large).
+    """
+    return softplus(-sign * radius / temperature).mean()

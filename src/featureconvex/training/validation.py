@@ -1,0 +1,71 @@
+"""How good a model is on points it was not fitted on, whatever its threshold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featureconvex.certificates.certify import evaluating
+from featureconvex.certificates.minorant import tangent
+from featureconvex.model import FeatureConvexModel
+from featureconvex.training.calibration import Calibration, balanced
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Logits and slopes of n points.
+
+    Attributes:
+        logits: (n,) float64, ``g(phi(x))`` without threshold.
+        slopes: (n,) float64, ``Lip_p ||v||_q``; the radius at threshold ``tau`` is
+            ``(logits + tau) / slopes``.
+        labels: (n,), 1 sensitive, 0 other.
+    """
+
+    logits: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+    labels: NDArray[np.integer]
+
+    def calibrated(self) -> Calibration:
+        """The balanced threshold on these points."""
+        return balanced(self.logits, self.labels)
+
+    def accuracy(self, tau: float) -> float:
+        """Share of points on their own side of the threshold."""
+        return float(np.mean((self.logits + tau > 0) == (self.labels == 1)))
+
+    def median_radius(self, tau: float) -> float:
+        """Median over correctly classified sensitive points; nan where there are none."""
+        hit = (self.labels == 1) & (self.logits + tau > 0)
+        with np.errstate(divide="ignore"):
+            return (
+                float(np.median((self.logits[hit] + tau) / self.slopes[hit]))
+                if hit.any()
+                else np.nan
+            )
+
+    def loss(self, tau: float, scale: NDArray[np.float64] | float) -> float:
+        """Cross-entropy on ``(logits + tau) / scale``, mean over the points."""
+        sign = np.where(self.labels == 1, 1.0, -1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.mean(np.logaddexp(0.0, -sign * (self.logits + tau) / scale)))
+
+
+def outputs(
+    model: FeatureConvexModel, x: Tensor, y: Tensor, p: float, batch_size: int = 1024
+) -> Outputs:
+    """Logits and slopes of all rows of ``x`` in eval mode."""
+    logits, slopes = [], []
+    with evaluating(model):
+        for batch in torch.split(x, batch_size):
+            line = tangent(model, inputs(batch, model))
+            logits.append((line.value - model.tau).cpu())
+            slopes.append(model.feature_map.sensitivity(line.slope, p).cpu())
+    return Outputs(torch.cat(logits).numpy(), torch.cat(slopes).numpy(), y.cpu().numpy())
+
+
+def inputs(batch: Tensor, model: FeatureConvexModel) -> Tensor:
+    """A batch on the model's device in its dtype."""
+    return batch.to(model.device, model.dtype)
