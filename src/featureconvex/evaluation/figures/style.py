@@ -1,0 +1,43 @@
+"""One look for every figure: canvas, axes, colours (Okabe and Ito 2008, safe for colour-blind readers)."""
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, PINK, SKY, RED = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+)
+SERIES = (BLUE, ORANGE, GREEN, PINK)
+LEVEL_COLOURS = {"closed-form": BLUE, "domain": ORANGE, "tight": GREEN, "sound": PINK}
+LEVEL_DASHES = {"closed-form": "-", "domain": "--", "tight": "-.", "sound": ":"}
+INK, FAINT = "#333333", "#DDDDDD"
+DPI = 150
+
+
+def canvas(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of ``width`` x ``height`` inches per panel, and its panels row by row."""
+    figure = Figure(figsize=(width * columns, height * rows), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(panels.flat)
+
+
+def plain(axes: Axes, x: str, y: str, title: str = "") -> None:
+    """Label the axes, keep two spines and a faint grid."""
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
+    if title:
+        axes.set_title(title, color=INK, fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def blank(axes: Axes) -> None:
+    """No ticks, no frame."""
+    axes.set_axis_off()
