@@ -34,25 +34,34 @@ class FeatureConvexModel(nn.Module):
 
     def __init__(self, feature_map: FeatureMap, convex_net: nn.Module, tau: float = 0.0) -> None:
         super().__init__()
-        if not isinstance(feature_map, FeatureMap):
-            raise UserError(
-                f"feature_map must be a featureconvex.features.FeatureMap, got {type(feature_map)}; "
-                "subclass it to state a Lipschitz constant"
-            )
-        prove_convex(convex_net)
         self.feature_map = feature_map
         self.convex_net = convex_net
         # float64: the threshold decides ties, and a float32 one moves calibrated quantiles.
         self.register_buffer("tau", torch.tensor(float(tau), dtype=torch.float64))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A part that is replaced later has to pass what the constructor asks for.
+        if name == "feature_map" and not isinstance(value, FeatureMap):
+            raise UserError(
+                f"feature_map must be a featureconvex.features.FeatureMap, got {value!r}; "
+                "subclass it to state a Lipschitz constant"
+            )
+        if name == "convex_net":
+            prove_convex(value)
+        super().__setattr__(name, value)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, ...) -> margins (n,), float64."""
         return self.logits(x).double() + self.tau
 
     def logits(self, x: Tensor) -> Tensor:
-        """``g(phi(x))`` without the threshold, (n, ...) -> (n,), in the network's dtype."""
+        """``g(phi(x))`` without the threshold, (n, ...) -> (n,), in the network's dtype.
+
+        Raises:
+            UserError: the network does not answer one number per row.
+        """
         out: Tensor = self.convex_net(self.feature_map(x))
-        return out
+        return check_one_number_per_row(out, x)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "FeatureConvexModel":
         # .float() and .half() must not round the threshold.
@@ -70,3 +79,17 @@ class FeatureConvexModel(nn.Module):
     def device(self) -> torch.device:
         """Where the network lives."""
         return self.tau.device
+
+
+def check_one_number_per_row(out: Tensor, x: Tensor) -> Tensor:
+    """Return ``out`` if its shape is (n,) for ``x`` of shape (n, ...).
+
+    Raises:
+        UserError: any other shape; (n, 1) would broadcast against (n,) into a wrong answer.
+    """
+    if out.shape != x.shape[:1]:
+        raise UserError(
+            f"the convex network answers shape {tuple(out.shape)} for {len(x)} rows, expected "
+            f"({len(x)},); end it with a layer of one output and nn.Flatten(0)"
+        )
+    return out

@@ -53,15 +53,32 @@ def norm_name(p: float) -> str:
     >>> norm_name(1), norm_name(2.0), norm_name(math.inf), norm_name(1.5)
     ('l1', 'l2', 'linf', 'l1.5')
     """
-    return f"l{check_exponent(p):g}"
+    # repr, not :g, so that two exponents never share a name (and a column).
+    return f"l{check_exponent(p)!r}".removesuffix(".0")
 
 
 def vector_norm(v: Tensor, p: float) -> Tensor:
     """``||v_i||_p`` of every row over all other dimensions: (n, ...) -> (n,), in float64.
 
-    Accumulated in float64 whatever the dtype of ``v``, so that a long float32 row loses nothing.
+    Accumulated in float64 whatever the dtype of ``v``, so that a long float32 row loses nothing, and
+    relative to the row's largest entry, so that no power underflows: a norm of 0 means a row of
+    zeros (it makes a radius infinite), whatever the exponent.
+
+    >>> vector_norm(torch.full((1, 2), 1e-4), 101.0)
+    tensor([0.0001], dtype=torch.float64)
     """
-    norm: Tensor = torch.linalg.vector_norm(
-        v.flatten(1), check_exponent(p), dim=1, dtype=torch.float64
-    )
+    p = check_exponent(p)
+    rows = v.flatten(1)
+    if p in (1, math.inf) or (p == 2 and v.dtype != torch.float64) or rows.shape[1] == 0:
+        # No power can underflow: the square of the smallest float32 is a float64.
+        return _norm(rows, p)
+    rows = rows.double()
+    largest = _norm(rows.detach(), math.inf)
+    # Zero, infinite and NaN rows have no scale of their own; the plain formula answers for them.
+    scale = largest.where((largest > 0) & torch.isfinite(largest), 1.0)
+    return scale * _norm(rows / scale[:, None], p)
+
+
+def _norm(rows: Tensor, p: float) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(rows, p, dim=1, dtype=torch.float64)
     return norm

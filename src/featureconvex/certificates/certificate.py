@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Threat
+from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,18 @@ class Certificate:
     domain: Domain
     level: str
     guarantee: Guarantee
+
+    def __post_init__(self) -> None:
+        n = self.radius.shape
+        wrong = [
+            f"{name} {getattr(self, name).shape}"
+            for name in ("radius", "upper", "status", "margin", "slope")
+            if getattr(self, name).shape != n or len(n) != 1
+        ]
+        if wrong:
+            raise UserError(f"a certificate needs one entry per input, got {', '.join(wrong)}")
+        if not (self.radius >= 0).all():
+            raise UserError("a radius must be >= 0 (0 where nothing is certified), never nan")
 
     def __len__(self) -> int:
         return len(self.radius)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.errors import UserError
-from featureconvex.features.base import FeatureMap
+from featureconvex.features.base import FeatureMap, check_fits
 
 
 class Identity(FeatureMap):
@@ -61,7 +61,12 @@ class Scale(FeatureMap):
             self.register_buffer(name, tensor)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, ...) -> the same shape and dtype."""
+        """(n, ...) -> the same shape and dtype.
+
+        Raises:
+            UserError: the constants do not fit one input.
+        """
+        check_fits(x, scale=self.scale, shift=self.shift)
         return x * self.scale.to(x.dtype) + self.shift.to(x.dtype)
 
     def lipschitz(self, p: float) -> float:
@@ -90,6 +95,7 @@ class Center(Scale):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, ...) -> the same shape and dtype."""
+        check_fits(x, mean=self.shift)
         return x + self.shift.to(x.dtype)
 
     def pullback(self, v: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """What a feature map must tell the certificates."""
 
 from abc import ABC, abstractmethod
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from featureconvex.errors import UserError
 from featureconvex.norms import dual_exponent, vector_norm
 
 
@@ -70,4 +72,26 @@ class FeatureMap(nn.Module, ABC):
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of ``phi(x)`` for one ``x`` of the given shape."""
         with torch.no_grad():
-            return tuple(self(torch.zeros(1, *shape)).shape[1:])
+            like = next(chain(self.buffers(), self.parameters()), torch.zeros(()))
+            return tuple(self(torch.zeros(1, *shape, device=like.device)).shape[1:])
+
+
+def check_fits(x: Tensor, **constants: Tensor) -> None:
+    """Refuse constants that would give rows of ``x`` different values, or widen a row.
+
+    Raises:
+        UserError: a constant does not broadcast to the shape of one input.
+
+    >>> check_fits(torch.zeros(3, 4), cost=torch.ones(3, 1))
+    Traceback (most recent call last):
+        ...
+    featureconvex.errors.UserError: cost of shape (3, 1) does not broadcast to one input of shape (4,); ...
+    """
+    one = tuple(x.shape[1:])
+    for name, value in constants.items():
+        ends = zip(reversed(value.shape), reversed(one), strict=False)
+        if value.ndim > len(one) or any(a not in (1, b) for a, b in ends):
+            raise UserError(
+                f"{name} of shape {tuple(value.shape)} does not broadcast to one input of shape "
+                f"{one}; give a number, or one value per coordinate, or per channel as (c, 1, 1)"
+            )

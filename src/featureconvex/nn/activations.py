@@ -50,7 +50,8 @@ def check_activation(module: nn.Module) -> nn.Module:
     """
     kind = type(module)  # exactly these classes: a subclass may override forward
     fits = (
-        kind in (nn.ReLU, Softplus, nn.Identity)
+        kind in (nn.ReLU, nn.Identity)
+        or (kind is Softplus and 0 < module.beta < math.inf)  # type: ignore[operator]
         or (kind is nn.LeakyReLU and 0 <= module.negative_slope <= 1)  # type: ignore[operator]
         or (kind is nn.ELU and 0 <= module.alpha <= 1)  # type: ignore[operator]
         or (kind is nn.CELU and module.alpha > 0)  # type: ignore[operator]

@@ -28,6 +28,7 @@ from featureconvex.nn.nonnegative import (
     NonNegativeConv2d,
     NonNegativeLinear,
     is_nonnegative,
+    runs_as_written,
 )
 
 
@@ -84,6 +85,11 @@ def curvature(module: nn.Module) -> Curvature:
             f"no convexity rule for {kind.__module__}.{kind.__qualname__}; if it is convex in its "
             "input, register the proof with featureconvex.nn.convexity.rule"
         )
+    if not runs_as_written(module):
+        raise ConvexityError(
+            f"{kind.__qualname__} has a forward hook or a replaced forward method, which may compute "
+            "anything; remove it, or put the change into a class with its own rule"
+        )
     return _RULES[kind](module)
 
 
@@ -122,8 +128,9 @@ def _batch_norm(norm: nn.modules.batchnorm._BatchNorm) -> Curvature:
 def _nonnegative(layer: nn.Module) -> Curvature:
     """``A x + b`` with ``A >= 0`` is affine and nondecreasing, as long as the constraint is there."""
     if not is_nonnegative(layer):
+        kind = parametrize.type_before_parametrizations(layer).__qualname__
         raise ConvexityError(
-            f"the nonnegativity of {layer!r} was removed; build the layer anew to restore it"
+            f"the nonnegativity of a {kind} was removed or altered; build the layer anew to restore it"
         )
     if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
         _batch_norm(layer)
@@ -131,8 +138,10 @@ def _nonnegative(layer: nn.Module) -> Curvature:
 
 
 @rule(nn.Identity, nn.Flatten, nn.Dropout, nn.AvgPool2d)
-def _average(_: nn.Module) -> Curvature:
+def _average(module: nn.Module) -> Curvature:
     """A selection or an average with nonnegative weights (dropout: in eval mode)."""
+    if (getattr(module, "divisor_override", None) or 1) < 0:
+        raise ConvexityError(f"{module!r} divides by a negative number; use a positive divisor")
     return MONOTONE_AFFINE
 
 

@@ -36,6 +36,10 @@ class NonNegative(nn.Module):
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Accept an assigned weight, or refuse one outside the set."""
+        if not isinstance(weight, Tensor):
+            raise ConvexityError(
+                f"a convex path needs a tensor of weights >= {self.minimum:g}, got {weight!r}"
+            )
         if not self.contains(weight):
             raise ConvexityError(
                 f"a convex path needs finite weights >= {self.minimum:g}, "
@@ -61,12 +65,26 @@ def constrain_(module: nn.Module, name: str = "weight", minimum: float = 0.0) ->
     parametrize.register_parametrization(module, name, NonNegative(minimum))
 
 
+def runs_as_written(module: nn.Module) -> bool:
+    """Whether a call runs its class's ``forward`` and nothing else: no hook, no replaced method."""
+    return "forward" not in vars(module) and not (
+        module._forward_pre_hooks or module._forward_hooks
+    )
+
+
 def is_nonnegative(module: nn.Module, name: str = "weight") -> bool:
-    """Whether ``module.<name>`` is held to the nonnegative numbers by its last parametrisation."""
+    """Whether ``module.<name>`` is held to the nonnegative numbers by its last parametrisation.
+
+    The weight in use is looked at as well: a constraint that was tampered with does not count.
+    """
     if not parametrize.is_parametrized(module, name):
         return False
     chain: Any = module.parametrizations[name]  # type: ignore[index]
-    return isinstance(chain[len(chain) - 1], NonNegative)
+    last = chain[len(chain) - 1]
+    if type(last) is not NonNegative or not (runs_as_written(chain) and runs_as_written(last)):
+        return False
+    # NaN passes: it is no negative weight, and a margin of NaN has a status of its own.
+    return last.minimum >= 0 and not bool((getattr(module, name) < 0).any())
 
 
 def constrained_parameters(module: nn.Module) -> Iterator[tuple[nn.Parameter, NonNegative]]:
@@ -76,6 +94,19 @@ def constrained_parameters(module: nn.Module) -> Iterator[tuple[nn.Parameter, No
             yield part.original, part[-1]  # type: ignore[misc]
 
 
+class _Constrained(nn.Module):
+    """Lets ``layer.weight = nn.Parameter(w)`` mean what it says: a checked assignment of values.
+
+    torch refuses to register a parameter under a parametrised name, with a message about something
+    else.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, nn.Parameter) and parametrize.is_parametrized(self, name):
+            value = value.detach()
+        super().__setattr__(name, value)
+
+
 @torch.no_grad()
 def project_(module: nn.Module) -> None:
     """Move every raw weight below ``module`` to the nearest point of its set, in place."""
@@ -83,7 +114,7 @@ def project_(module: nn.Module) -> None:
         raw.clamp_(min=constraint.minimum)
 
 
-class NonNegativeLinear(nn.Linear):
+class NonNegativeLinear(_Constrained, nn.Linear):
     """``x -> A x + b`` with ``A >= 0``: affine and nondecreasing in every coordinate."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
@@ -91,7 +122,7 @@ class NonNegativeLinear(nn.Linear):
         constrain_(self)
 
 
-class NonNegativeConv2d(nn.Conv2d):
+class NonNegativeConv2d(_Constrained, nn.Conv2d):
     """A convolution with ``weight >= 0``, zero padding: affine and nondecreasing."""
 
     def __init__(
@@ -105,7 +136,7 @@ class NonNegativeConv2d(nn.Conv2d):
 SMALLEST_SCALE = 1e-3
 
 
-class MonotoneBatchNorm1d(nn.BatchNorm1d):
+class MonotoneBatchNorm1d(_Constrained, nn.BatchNorm1d):
     """Batch norm with scale >= 0.001: in eval mode affine and nondecreasing."""
 
     def __init__(self, num_features: int) -> None:
@@ -113,7 +144,7 @@ class MonotoneBatchNorm1d(nn.BatchNorm1d):
         constrain_(self, minimum=SMALLEST_SCALE)
 
 
-class MonotoneBatchNorm2d(nn.BatchNorm2d):
+class MonotoneBatchNorm2d(_Constrained, nn.BatchNorm2d):
     """Batch norm with scale >= 0.001: in eval mode affine and nondecreasing."""
 
     def __init__(self, num_features: int) -> None:

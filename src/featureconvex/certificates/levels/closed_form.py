@@ -12,7 +12,8 @@ from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
-from featureconvex.features.base import FeatureMap
+from featureconvex.features.base import FeatureMap, check_fits
+from featureconvex.model import check_one_number_per_row
 
 # Covers the rounding of one norm, one product and one quotient in float64, far below any radius's
 # meaning. The rounding of the network itself is the business of level "sound".
@@ -32,19 +33,24 @@ def radius(margin: Tensor, slope: Tensor) -> Tensor:
     """(n,) float64: ``margin / slope``, 0 for margins <= 0, inf where a positive margin cannot fall.
 
     A quotient that overflows is capped at the largest number: only a zero slope proves ``inf``.
+    A slope that is not a number (an overflow) proves nothing: 0.
     """
     quotient = (margin / slope).clamp(max=torch.finfo(torch.float64).max) * ROUND_DOWN
     quotient = torch.where(slope == 0, torch.inf, quotient)
-    return torch.where(margin > 0, quotient, 0.0)
+    return torch.where((margin > 0) & (slope >= 0), quotient, 0.0)
 
 
 def closed_form(problem: Problem) -> Bound:
     """Level ``closed-form`` for an Lp threat. The domain plays no part: everywhere includes it.
 
     Raises:
-        UserError: the threat is not an Lp norm.
+        UserError: the threat is not an Lp norm, its cost does not fit one input, or the network
+            does not answer one number per row.
     """
     if not isinstance(problem.threat, Lp):
         raise UserError(f"level 'closed-form' certifies Lp threats only, got {problem.threat!r}")
+    if problem.threat.cost is not None:
+        check_fits(problem.x, cost=problem.threat.cost)
+    check_one_number_per_row(problem.tangent.value, problem.x)
     steepest = slope(problem.tangent, problem.model.feature_map, problem.threat)
     return Bound.of(radius(problem.tangent.value, steepest), problem.tangent, slope=steepest)
