@@ -1,0 +1,153 @@
+"""A fixed wavelet scattering transform for images whose Lipschitz constants are proved."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featureconvex.errors import UserError
+from featureconvex.features.base import FeatureMap
+from featureconvex.features.wavelets import ROUNDING, WaveletStage, float32_exact, interpolate
+from featureconvex.norms import check_exponent
+
+
+class Scattering(FeatureMap):
+    """Averages of the image, of ``|x * psi_i|`` and of ``||x * psi_i| * psi_k|``, each on a coarse grid.
+
+    Source: Bruna and Mallat, "Invariant Scattering Convolution Networks" (2013). Boundaries are
+    circular; an image whose sides are no multiples of ``2^scales`` is padded with zeros, which is
+    an isometry for every p. Colour is first turned into opponent channels (an orthonormal 3 x 3
+    matrix). A non-affine map: the certificate takes the gradient at ``phi(x)``, never through it.
+
+    Lipschitz constants. One level of the cascade is ``F(x) = (low x, F'_i(|W_i x|))``. The modulus
+    is nonexpansive, so with ``c_i = Lip_p(F'_i)``, already known,
+    ``||F(x) - F(y)||_p <= ||(low, c_i W_i)(x - y)||_p``: the operator norm of a *linear* map, which
+    :meth:`WaveletStage.norm` bounds from the filters in use. The result is never more than what
+    l2 gives by norm equivalence (p >= 2).
+
+    Args:
+        image_shape: (channels, height, width).
+        scales: J; the output grid is coarser by ``2^J``.
+        orientations: L wavelets for each scale.
+        order: 0, 1 or 2, the largest number of moduli in a row.
+        opponent: rotate RGB into brightness and two colour differences; default: when there are
+            three channels.
+
+    >>> phi = Scattering((3, 32, 32))
+    >>> phi.output_shape((3, 32, 32)), phi.lipschitz(2) <= 1
+    ((147, 8, 8), True)
+    """
+
+    colour: Tensor
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        scales: int = 2,
+        orientations: int = 6,
+        order: int = 2,
+        opponent: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.image_shape = _checked(tuple(image_shape), scales, orientations, order)
+        self.scales, self.orientations, self.order = scales, orientations, order
+        channels, height, width = self.image_shape
+        self.opponent = channels == 3 if opponent is None else bool(opponent)
+        if self.opponent and channels != 3:
+            raise UserError(
+                f"opponent colours need 3 channels, got {channels}; pass opponent=False"
+            )
+        rows = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=torch.float64)
+        colour = rows / rows.norm(dim=1, keepdim=True) if self.opponent else torch.eye(channels)
+        self.register_buffer("colour", float32_exact(colour), persistent=False)
+        cell = 2**scales
+        self._pad = (0, -width % cell, 0, -height % cell)
+        self.cascade = _Cascade(
+            (height + self._pad[3], width + self._pad[1]), scales, orientations, order
+        )
+        self._constants: dict[float, float] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c * paths, ceil(h / 2^J), ceil(w / 2^J)), in the dtype of ``x``.
+
+        Raises:
+            UserError: an input of another shape, or neither float32 nor float64.
+        """
+        if tuple(x.shape[1:]) != self.image_shape or x.dtype not in (torch.float32, torch.float64):
+            raise UserError(
+                f"Scattering was built for float32 or float64 images {self.image_shape}, "
+                f"got {x.dtype} {tuple(x.shape[1:])}"
+            )
+        if not len(x):  # the Fourier transform refuses an empty batch
+            return x.new_zeros(0, *self.output_shape(self.image_shape))
+        x = torch.einsum("dc,nchw->ndhw", self.colour.to(x.dtype), x) if self.opponent else x
+        return self.cascade(nn.functional.pad(x, self._pad).unsqueeze(2)).flatten(1, 2)  # type: ignore[no-any-return]
+
+    def lipschitz(self, p: float) -> float:
+        """See the class; 1 up to the aliasing of the filters for p = 2."""
+        p = check_exponent(p)
+        if p not in self._constants:
+            bound = self.cascade.lipschitz(p) * self._colour_norm(p)
+            if p > 2:
+                dimension = math.prod(self.image_shape)
+                bound = min(bound, self.lipschitz(2) * dimension ** (0.5 - 1 / p))
+            self._constants[p] = bound * (1 + ROUNDING)
+        return self._constants[p]
+
+    def _colour_norm(self, p: float) -> float:
+        size = self.colour.abs()
+        spectral = float(torch.linalg.matrix_norm(self.colour, 2))
+        return interpolate(float(size.sum(0).max()), spectral, float(size.sum(1).max()), p)
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments; the filters are rebuilt from them."""
+        return {
+            "image_shape": list(self.image_shape),
+            "scales": self.scales,
+            "orientations": self.orientations,
+            "order": self.order,
+            "opponent": self.opponent,
+        }
+
+
+class _Cascade(nn.Module):
+    """One level of the transform and, for each of its scales, the next one."""
+
+    def __init__(
+        self, shape: tuple[int, int], scales: int, orientations: int, order: int, first: int = 0
+    ) -> None:
+        super().__init__()
+        self.stage = WaveletStage(shape, scales, orientations, first if order else scales)
+        self.deeper = nn.ModuleList(
+            # A modulus moves energy to lower frequencies: only coarser wavelets follow.
+            _Cascade((shape[0] >> j, shape[1] >> j), scales - j, orientations, order - 1, first=1)
+            for j in range(first, scales)
+            if order
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, m, h, w) -> (n, c, m * paths, h / 2^scales, w / 2^scales)."""
+        low, bands = self.stage(x)
+        return torch.cat(
+            [low, *(deep(band.abs()) for deep, band in zip(self.deeper, bands, strict=True))], dim=2
+        )
+
+    def lipschitz(self, p: float) -> float:
+        return self.stage.norm(p, [deep.lipschitz(p) for deep in self.deeper])  # type: ignore[operator]
+
+
+def _checked(
+    shape: tuple[int, ...], scales: int, orientations: int, order: int
+) -> tuple[int, int, int]:
+    if len(shape) != 3 or min(shape) < 1:
+        raise UserError(f"image_shape must be (channels, height, width), got {shape}")
+    if scales < 1 or 2**scales > min(shape[1:]):
+        raise UserError(
+            f"scales must be >= 1 and 2^scales <= the image's side, got {scales} for {shape}"
+        )
+    if orientations < 1 or order not in (0, 1, 2):
+        raise UserError(
+            f"Scattering needs orientations >= 1 and order 0, 1 or 2, got {orientations} and {order}"
+        )
+    return (int(shape[0]), int(shape[1]), int(shape[2]))
