@@ -1,20 +1,34 @@
 """Writing files so that a reader sees the old content or the new, never half of it."""
 
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace ``path`` in one step; its folder must exist."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a scratch path beside ``path``; on success it takes the place of ``path`` in one step.
+
+    If the body raises, ``path`` is left as it was and the scratch file is removed. The parent folder
+    is created where needed, and the suffix is kept, for writers that look at it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield scratch
+        with scratch.open("rb") as file:
             os.fsync(file.fileno())
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace ``path`` in one step."""
+    with replacing(path) as scratch:
+        scratch.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -55,6 +55,18 @@ def save_model(
         UserError: a part of the model is of an unknown kind, or the folder cannot be written.
     """
     path = Path(path)
+    text, weights = pack(model, extra)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        write_bytes(path / WEIGHTS, weights)
+        write_text(path / STRUCTURE, text)
+    except OSError as error:
+        raise UserError(f"cannot write the model to {path}: {error}") from error
+    return path
+
+
+def pack(model: FeatureConvexModel, extra: dict[str, Any] | None = None) -> tuple[str, bytes]:
+    """The two files' contents, structure and weights; raises as :func:`save_model`."""
     structure = {
         "format": FORMAT,
         "version": VERSION,
@@ -63,15 +75,8 @@ def save_model(
         "convex_net": _describe(model.convex_net),
         "extra": extra or {},
     }
-    text = json.dumps(structure, indent=2, allow_nan=False)
     tensors = {name: value.detach().cpu().contiguous() for name, value in _tensors(model).items()}
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        write_bytes(path / WEIGHTS, save(tensors))
-        write_text(path / STRUCTURE, text)
-    except OSError as error:
-        raise UserError(f"cannot write the model to {path}: {error}") from error
-    return path
+    return json.dumps(structure, indent=2, allow_nan=False), save(tensors)
 
 
 def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
@@ -82,11 +87,25 @@ def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
             tensor, or a negative weight on a convex path; the message names it.
     """
     path = Path(path)
-    structure = _read_structure(path)
     try:
-        tensors = load_file(path / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path / WEIGHTS} cannot be read: {error}") from error
+        text = (path / STRUCTURE).read_text(encoding="utf-8")
+        weights = (path / WEIGHTS).read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"no model in {path}: {Path(error.filename).name} is missing") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the model in {path} cannot be read: {error}") from error
+    return unpack(text, weights, path)
+
+
+def unpack(
+    text: str, weights: bytes, path: Path = Path("model")
+) -> tuple[FeatureConvexModel, dict[str, Any]]:
+    """Undo :func:`pack`; raises as :func:`load_model`, naming files below ``path``."""
+    structure = _parse_structure(text, path)
+    try:
+        tensors = load(weights)
+    except SafetensorError as error:
+        raise UserError(f"{path / WEIGHTS} is damaged: {error}") from error
     with torch.random.fork_rng(
         devices=[]
     ):  # building draws initial weights; leave the caller's RNG alone
@@ -99,13 +118,11 @@ def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
     return model.eval(), structure["extra"]
 
 
-def _read_structure(path: Path) -> dict[str, Any]:
+def _parse_structure(text: str, path: Path) -> dict[str, Any]:
     try:
-        structure = json.loads((path / STRUCTURE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"no model in {path}: {STRUCTURE} is missing") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path / STRUCTURE} cannot be read: {error}") from error
+        structure = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path / STRUCTURE} is damaged: {error}") from error
     if not isinstance(structure, dict) or structure.get("format") != FORMAT:
         raise UserError(f"{path / STRUCTURE} is not a featureconvex model")
     if structure.get("version") != VERSION:

@@ -3,7 +3,6 @@
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,21 +19,10 @@ from featureconvex.training.losses import (
     radius_cross_entropy,
     signed_radius,
 )
+from featureconvex.training.points import Points
 from featureconvex.training.progress import Ticker, silent
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.validation import inputs, outputs
-
-
-@dataclass(frozen=True)
-class Points:
-    """Inputs (n, ...) as the model takes them, and labels (n,): 1 sensitive, 0 other."""
-
-    x: Tensor
-    y: Tensor
-
-    def __len__(self) -> int:
-        return len(self.y)
-
 
 History = list[dict[str, float]]
 
@@ -46,6 +34,7 @@ def train(
     validation: Points,
     *,
     seed: int = 0,
+    cost: Tensor | None = None,
     checkpoint: Checkpoint | None = None,
     tick: Ticker = silent,
 ) -> History:
@@ -53,7 +42,8 @@ def train(
 
     The validation loss is the recipe's own objective at the balanced threshold, so it weighs
     accuracy against radius as training does. With a checkpoint, a killed run goes on behind its
-    last finished epoch and ends with the same weights.
+    last finished epoch and ends with the same weights. ``cost`` gives the radii's units, as in
+    :class:`featureconvex.Lp`.
 
     Returns:
         One record per epoch: loss, accuracies, median radius on the validation points, rate, seconds.
@@ -64,7 +54,8 @@ def train(
     if recipe.objective == "radius" and recipe.temperature is None:
         raise UserError("the radius objective needs a temperature; choose_temperature finds one")
     checkpoint = checkpoint or Checkpoint(None, {})
-    run = _Run(model, recipe, points, validation, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    run = _Run(model, recipe, points, validation, generator, cost)
     saved = checkpoint.load()
     if saved is not None:
         run.load_state(saved)
@@ -86,10 +77,12 @@ class _Run:
         points: Points,
         validation: Points,
         generator: torch.Generator,
+        cost: Tensor | None,
     ) -> None:
-        self.model, self.recipe, self.generator = model, recipe, generator
+        self.model, self.recipe, self.generator, self.cost = model, recipe, generator, cost
         self.points = Points(points.x.to(model.device), points.y.to(model.device))
         self.validation = validation
+        self.temperature = 1.0 if recipe.temperature is None else recipe.temperature
         self.batch_size = min(recipe.batch_size, len(points))
         # Like the paper's loader, drop the incomplete batch: batch norm and one-row batches.
         self.steps_per_epoch = len(points) // self.batch_size
@@ -130,9 +123,7 @@ class _Run:
     def _step(self, rows: Tensor) -> tuple[float, int]:
         x = self.recipe.augmentation(self.points.x[rows], self.generator)
         sign = self.points.y[rows].to(self.model.dtype) * 2 - 1
-        loss, logits = _objective(
-            self.model, self.recipe, inputs(x, self.model), sign, self.generator
-        )
+        loss, logits = self._objective(inputs(x, self.model), sign)
         if not torch.isfinite(loss):
             raise UserError(
                 f"training diverged in epoch {len(self.history) + 1} (loss {loss.item()}); "
@@ -150,6 +141,19 @@ class _Run:
             self.scheduler.step()
         return loss.item(), int((logits.detach() * sign > 0).sum())
 
+    def _objective(self, x: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and logits (n,) of a batch; gradients are taken with respect to ``phi(x)``."""
+        recipe, phi = self.recipe, self.model.feature_map
+        u = phi(x).detach().requires_grad_()
+        logits = self.model.convex_net(u)
+        if recipe.objective == "radius":
+            radius = signed_radius(phi, u, logits, recipe.norm, self.cost)
+            return radius_cross_entropy(radius, sign, self.temperature), logits
+        loss = cross_entropy(logits, sign)
+        if recipe.jacobian_weight:
+            loss = loss + recipe.jacobian_weight * jacobian_norm(logits, u, self.generator)
+        return loss, logits
+
     def _update_average(self) -> None:
         # Early on, a plain mean: an average that remembers the initial weights learns nothing.
         done = self.steps_per_epoch * len(self.history) + 1
@@ -158,10 +162,12 @@ class _Run:
             kept.lerp_(current, weight)
 
     def _validate(self) -> dict[str, float]:
-        result = outputs(self.average, self.validation.x, self.validation.y, self.recipe.norm)
+        result = outputs(
+            self.average, self.validation.x, self.validation.y, self.recipe.norm, self.cost
+        )
         tau = result.calibrated().tau
         radius = self.recipe.objective == "radius"
-        scale = result.slopes * (self.recipe.temperature or 1.0) if radius else 1.0
+        scale = result.slopes * self.temperature if radius else 1.0
         loss = result.loss(tau, scale)
         # The first epoch always counts, so that a model is left even where every loss is nan.
         if loss < self.best_loss or not self.best:
@@ -200,22 +206,6 @@ class _Run:
         self.generator.set_state(state["generator"])
         self.history, self.best = state["history"], state["best"]
         self.best_loss = state["best_loss"]
-
-
-def _objective(
-    model: FeatureConvexModel, recipe: Recipe, x: Tensor, sign: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Loss and logits (n,) of one batch; gradients are taken with respect to ``phi(x)``."""
-    u = model.feature_map(x).detach().requires_grad_()
-    logits = model.convex_net(u)
-    if recipe.objective == "radius":
-        assert recipe.temperature is not None  # checked in train
-        radius = signed_radius(model.feature_map, u, logits, recipe.norm)
-        return radius_cross_entropy(radius, sign, recipe.temperature), logits
-    loss = cross_entropy(logits, sign)
-    if recipe.jacobian_weight:
-        loss = loss + recipe.jacobian_weight * jacobian_norm(logits, u, generator)
-    return loss, logits
 
 
 _Optimiser = tuple[torch.optim.Optimizer, LRScheduler, bool]

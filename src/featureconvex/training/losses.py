@@ -29,14 +29,16 @@ def jacobian_norm(logits: Tensor, u: Tensor, generator: torch.Generator) -> Tens
 SMALLEST_SLOPE = 1e-6
 
 
-def signed_radius(feature_map: FeatureMap, u: Tensor, logits: Tensor, p: float) -> Tensor:
+def signed_radius(
+    feature_map: FeatureMap, u: Tensor, logits: Tensor, p: float, cost: Tensor | None = None
+) -> Tensor:
     """``g(phi(x)) / (Lip_p ||v||_q)``, (n,): the closed-form radius at threshold 0, negative below it.
 
     Differentiable once more, so it can be trained directly. Needs rows that do not see each other,
     so no batch norm in training mode.
     """
     (v,) = torch.autograd.grad(logits.sum(), u, create_graph=True)
-    slope = feature_map.sensitivity(v, p).to(logits.dtype)
+    slope = feature_map.sensitivity(v, p, cost).to(logits.dtype)
     return logits / (slope + SMALLEST_SLOPE)
 
 

@@ -54,7 +54,12 @@ class Outputs:
 
 
 def outputs(
-    model: FeatureConvexModel, x: Tensor, y: Tensor, p: float, batch_size: int = 1024
+    model: FeatureConvexModel,
+    x: Tensor,
+    y: Tensor,
+    p: float,
+    cost: Tensor | None = None,
+    batch_size: int = 1024,
 ) -> Outputs:
     """Logits and slopes of all rows of ``x`` in eval mode."""
     logits, slopes = [], []
@@ -62,7 +67,7 @@ def outputs(
         for batch in torch.split(x, batch_size):
             line = tangent(model, inputs(batch, model))
             logits.append((line.value - model.tau).cpu())
-            slopes.append(model.feature_map.sensitivity(line.slope, p).cpu())
+            slopes.append(model.feature_map.sensitivity(line.slope, p, cost).cpu())
     return Outputs(torch.cat(logits).numpy(), torch.cat(slopes).numpy(), y.cpu().numpy())
 
 

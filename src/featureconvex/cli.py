@@ -1,0 +1,213 @@
+"""The command line: a view, no logic of its own.
+
+Heavy imports happen inside the commands, so that ``--help`` answers at once.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featureconvex.errors import UserError
+
+app = typer.Typer(
+    name="featureconvex",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="One-sided certified robustness: train a detector and prove, for every input it flags, "
+    "that no perturbation of a stated budget can make the flag go away.\n\n"
+    "Start with:  featureconvex run mnist-mini-3-8 --out runs/digits",
+)
+
+TaskName = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="A name from `featureconvex tasks`, a CSV or Parquet file, or a folder with one "
+        "sub-folder of images per class.",
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for everything that is written.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with the data sets (default: FEATURECONVEX_DATA, else a cache folder)."
+    ),
+]
+Norm = Annotated[str, typer.Option(help="The norm whose certified radius is trained: 1, 2 or inf.")]
+Label = Annotated[str | None, typer.Option(help="The label column of a table of your own.")]
+Sensitive = Annotated[
+    str | None,
+    typer.Option(help="The class an attacker wants to leave, in data of your own."),
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        help="default trains the radius directly; paper follows the protocol of arXiv 2302.01961."
+    ),
+]
+Epochs = Annotated[int | None, typer.Option(help="Training epochs (default: the recipe's).")]
+TargetFpr = Annotated[
+    float | None,
+    typer.Option(help="Calibrate for this false-positive rate instead of balancing the classes."),
+]
+
+
+@app.command()
+def tasks(data_dir: DataDir = None) -> None:
+    """List every named task: data, sensitive class, size, where it was found or how to get it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from featureconvex.data import list_tasks
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("task", "data", "sensitive class", "size", "found"):
+        table.add_column(title, overflow="fold")
+    for task in list_tasks():
+        location = task.locate(data_dir)
+        place = location.where if location.found else f"no: {location.how}"
+        name = f"{task.name} ({task.pattern})" if task.pattern else task.name
+        table.add_row(name, task.description, task.sensitive, task.size, place)
+    Console().print(table)
+
+
+@app.command()
+def run(
+    task: TaskName,
+    out: Out,
+    norm: Norm = "2",
+    recipe: RecipeName = "default",
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Trades clean accuracy (small) against radius (large), in units of the radius "
+            "(default: chosen on held-out points)."
+        ),
+    ] = None,
+    target_fpr: TargetFpr = None,
+    data_dir: DataDir = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    label: Label = None,
+    sensitive: Sensitive = None,
+) -> None:
+    """Train, calibrate, certify, evaluate, and write a report.
+
+    Writes metrics.json, rows.parquet (one row per test point), figures/, report.html and model/
+    into --out. A run that was killed continues when the same command is given again.
+    """
+    from featureconvex.data import find_task
+    from featureconvex.experiment import Settings
+    from featureconvex.experiment import run as run_task
+    from featureconvex.norms import parse_norm
+
+    settings = Settings(parse_norm(norm), recipe, temperature, target_fpr, epochs, seed, device)
+    written = run_task(find_task(task, label, sensitive), out, settings, data_dir)
+    typer.echo(f"report: {written[-1]}")
+
+
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+) -> None:
+    """Rebuild metrics, tables, figures and report.html from the rows of a run, in seconds."""
+    from featureconvex.evaluation.report import write_report
+
+    typer.echo(f"report: {write_report(directory)[-1]}")
+
+
+@app.command()
+def tradeoff(
+    task: TaskName,
+    out: Out,
+    temperatures: Annotated[
+        str, typer.Option(help="Temperatures to run, separated by commas, e.g. 0.1,0.3,1.")
+    ],
+    norm: Norm = "2",
+    data_dir: DataDir = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    label: Label = None,
+    sensitive: Sensitive = None,
+) -> None:
+    """Draw clean accuracy against certified radius, one run per temperature."""
+    from featureconvex.data import find_task
+    from featureconvex.experiment import Settings
+    from featureconvex.experiment import tradeoff as run_tradeoff
+    from featureconvex.norms import parse_norm
+
+    settings = Settings(parse_norm(norm), epochs=epochs, seed=seed, device=device)
+    values = numbers(temperatures, "--temperatures")
+    figure = run_tradeoff(find_task(task, label, sensitive), out, settings, values, data_dir)
+    typer.echo(f"figure: {figure}")
+
+
+@app.command()
+def certify(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A run's folder, its model/, or a saved model.")
+    ],
+    inputs: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="A .npy, .npz, .csv or .parquet file, an image, or a folder of images.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The rows, .csv or .parquet.")],
+    norm: Annotated[
+        list[str] | None, typer.Option(help="A norm, 1, 2, inf or any p >= 1; repeatable [2].")
+    ] = None,
+    box: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LO HI", help="Hold the attacker to this range in every coordinate."),
+    ] = None,
+    level: Annotated[str, typer.Option(help="The level of the certificates.")] = "closed-form",
+) -> None:
+    """Certify your own inputs with a trained model, one row each."""
+    from featureconvex.certificates import Box, Lp, Threat
+    from featureconvex.experiment import certify_file
+    from featureconvex.norms import parse_norm
+
+    threats: list[Threat] = [Lp(parse_norm(text)) for text in norm or ["2"]]
+    rows = certify_file(model, inputs, out, threats, None if box is None else Box(*box), level)
+    certified = int((rows[f"radius_{threats[0].name}"] > 0).sum())
+    typer.echo(f"{out}: {certified} of {len(rows)} rows certified for {threats[0].name}")
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """Numbers separated by commas."""
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise UserError(f"{option} takes numbers separated by commas, got {text!r}") from error
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """2 with one clear line for a user's error, 130 for Ctrl-C; anything else is a fault of ours (1)."""
+    try:
+        yield
+    except UserError as error:
+        sys.stderr.write(f"featureconvex: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        sys.stderr.write(
+            "featureconvex: interrupted; the same command continues where it stopped\n"
+        )
+        raise SystemExit(130) from error
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """The entry point of the ``featureconvex`` command."""
+    with exit_codes():
+        return app(arguments)

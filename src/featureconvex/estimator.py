@@ -1,0 +1,276 @@
+"""scikit-learn's view of the library."""
+
+from pathlib import Path
+from typing import Any, Self, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from featureconvex.certificates import Certificate, Domain, Threat, certify
+from featureconvex.device import device
+from featureconvex.errors import UserError
+from featureconvex.model import FeatureConvexModel
+from featureconvex.model_file import load_model, pack, save_model, unpack
+from featureconvex.norms import parse_norm
+from featureconvex.training.architectures import table_architecture
+from featureconvex.training.fit import fit
+from featureconvex.training.points import Points
+from featureconvex.training.recipes import default
+
+
+class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
+    """A binary classifier that certifies every input it assigns to the sensitive class.
+
+    A convex network on standardised features, trained for the certified radius in one norm and
+    calibrated on held-out points. Radii are in the units of the columns of ``X``.
+
+    Args:
+        sensitive_class: the label an attacker wants to leave; None means ``classes_[1]``.
+        norm: 1, 2 or inf (any p >= 1): the norm whose radius is trained, with every feature
+            measured in training standard deviations.
+        hidden: widths of the network's hidden layers.
+        temperature: trades clean accuracy (small) against radius (large); None lets
+            validation choose (:mod:`featureconvex.training.temperature`).
+        epochs, batch_size, learning_rate: of training; None means the recipe's.
+        target_fpr: calibrate for this false-positive rate instead of balancing the classes.
+        validation_fraction: share of the training points held out for choices and calibration.
+        random_state: int, RandomState or None.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        verbose: show progress bars.
+
+    Attributes:
+        classes_: (2,) the labels, sorted.
+        model_: the :class:`FeatureConvexModel`, float64.
+        cost_: (n_features_in_,) one over the training standard deviations:
+            ``fc.Lp(2, cost=clf.cost_)`` measures budgets in standard deviations.
+        temperature_: as used.
+        history_: one record per epoch.
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> clf = FeatureConvexClassifier(sensitive_class=0, temperature=0.5, random_state=0).fit(X, y)
+    >>> bool(clf.certify(X).radius.max() > 0)
+    True
+    """
+
+    def __init__(
+        self,
+        sensitive_class: Any = None,
+        *,
+        norm: float | str = 2,
+        hidden: tuple[int, ...] = (200, 50),
+        temperature: float | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        target_fpr: float | None = None,
+        validation_fraction: float = 0.1,
+        random_state: Any = None,
+        device: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.sensitive_class = sensitive_class
+        self.norm = norm
+        self.hidden = hidden
+        self.temperature = temperature
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.target_fpr = target_fpr
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on (n, d) finite numbers and n labels of two classes.
+
+        Raises:
+            ValueError: not two classes, a non-finite input, or an unknown ``sensitive_class``.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) != 2:
+            raise ValueError(
+                f"Only binary classification is supported. The data has {len(self.classes_)} "
+                f"class{'es' if len(self.classes_) != 1 else ''}; exactly two are needed."
+            )
+        sensitive = self._sensitive_label()
+        points = Points(
+            torch.from_numpy(X.copy()), torch.from_numpy((y == sensitive).astype(np.int64))
+        )
+        changes = {
+            "temperature": self.temperature,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "validation_fraction": self.validation_fraction,
+        }
+        recipe = default("table", parse_norm(self.norm)).but(
+            **{name: value for name, value in changes.items() if value is not None}
+        )
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        architecture, cost = table_architecture(points.x, tuple(self.hidden), device(self.device))
+        fitted = fit(
+            architecture,
+            recipe,
+            points,
+            seed=seed,
+            cost=cost,
+            target_fpr=self.target_fpr,
+            progress=self.verbose,
+        )
+        # float64 from here on: certificates of a table should not depend on how it is batched.
+        self.model_ = fitted.model.double().cpu()
+        self.cost_ = cost.numpy()
+        self.temperature_ = fitted.recipe.temperature
+        self.history_ = fitted.history
+        return self
+
+    def _sensitive_label(self) -> Any:
+        if self.sensitive_class is None:
+            return self.classes_[1]
+        if self.sensitive_class not in self.classes_:
+            raise ValueError(
+                f"sensitive_class={self.sensitive_class!r} is not among the labels {list(self.classes_)}"
+            )
+        return self.sensitive_class
+
+    def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
+        """``g(phi(x)) + tau``, (n,): positive for the sensitive class."""
+        x = self._inputs(X)
+        with torch.no_grad():
+            batches = torch.split(x, 4096)
+            return torch.cat([self.model_(batch) for batch in batches]).numpy()
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """(n,), positive for ``classes_[1]``: the margin, negated if that is not the sensitive class."""
+        margin = self.sensitive_margin(X)
+        return margin if self._sensitive_label() == self.classes_[1] else -margin
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(n,) labels. A margin of exactly zero is the other class, as in every certificate."""
+        flagged = self.sensitive_margin(X) > 0
+        sensitive = self._sensitive_label()
+        other = self.classes_[0] if sensitive == self.classes_[1] else self.classes_[1]
+        return np.where(flagged, np.asarray(sensitive), np.asarray(other)).astype(
+            self.classes_.dtype
+        )
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(n, 2), the logistic function of the decision: an ordering, not a calibrated probability."""
+        from scipy.special import expit
+
+        decision = self.decision_function(X)
+        return np.column_stack((expit(-decision), expit(decision)))
+
+    @overload
+    def certify(
+        self,
+        X: Any,
+        threat: Threat | None = ...,
+        domain: Domain | None = ...,
+        level: str = ...,
+        **options: Any,
+    ) -> Certificate: ...
+    @overload
+    def certify(
+        self,
+        X: Any,
+        threat: list[Threat],
+        domain: Domain | None = ...,
+        level: str = ...,
+        **options: Any,
+    ) -> list[Certificate]: ...
+    def certify(
+        self,
+        X: Any,
+        threat: Threat | list[Threat] | None = None,
+        domain: Domain | None = None,
+        level: str = "closed-form",
+        **options: Any,
+    ) -> Certificate | list[Certificate]:
+        """Certificates for the rows of ``X``, (n, d); see :func:`featureconvex.certify`.
+
+        A row with a NaN or an infinity gets status ``non_finite`` instead of an error.
+        """
+        x = self._inputs(X, allow_missing=True)
+        return certify(self.model_, x, threat, domain, level, **options)
+
+    def _inputs(self, X: Any, allow_missing: bool = False) -> torch.Tensor:
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, dtype=np.float64, reset=False, ensure_all_finite=not allow_missing
+        )
+        return torch.from_numpy(np.array(X))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted classifier into the folder ``path`` (safetensors and JSON, no pickle)."""
+        check_is_fitted(self)
+        kind = self.classes_.dtype
+        estimator = {
+            "parameters": self._plain_parameters(),
+            "classes": self.classes_.tolist(),
+            "classes_dtype": kind.str,
+            "cost": self.cost_.tolist(),
+            "temperature": self.temperature_,
+            "history": self.history_,
+            "n_features": self.n_features_in_,
+            "feature_names": getattr(self, "feature_names_in_", np.array([])).tolist(),
+        }
+        return save_model(self.model_, path, {"estimator": estimator})
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        parameters = dict(self.get_params(deep=False))
+        parameters["norm"] = str(parameters["norm"])
+        if isinstance(parameters["sensitive_class"], np.generic):
+            parameters["sensitive_class"] = parameters["sensitive_class"].item()
+        if not isinstance(parameters["random_state"], int | None):
+            parameters["random_state"] = None  # a generator's state has no place in a model file
+        return parameters
+
+    def __getstate__(self) -> dict[str, Any]:
+        # torch refuses to pickle parametrised modules; the model travels in its file format.
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "model_": pack(state["model_"])} if "model_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "model_" in state:
+            state = {**state, "model_": unpack(*state["model_"])[0]}
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
+    """What ``save`` wrote: a fitted classifier, or a model (``run`` writes models).
+
+    Raises:
+        UserError: as :func:`featureconvex.model_file.load_model`.
+    """
+    model, extra = load_model(path)
+    if "estimator" not in extra:
+        return model
+    stored = extra["estimator"]
+    try:
+        parameters = {**stored["parameters"], "hidden": tuple(stored["parameters"]["hidden"])}
+        clf = FeatureConvexClassifier(**parameters)
+        clf.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
+        clf.cost_ = np.array(stored["cost"])
+        clf.temperature_, clf.history_ = stored["temperature"], stored["history"]
+        clf.n_features_in_ = stored["n_features"]
+        if stored["feature_names"]:
+            clf.feature_names_in_ = np.array(stored["feature_names"], dtype=object)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: the classifier's description is damaged: {error!r}") from error
+    clf.model_ = model
+    return clf

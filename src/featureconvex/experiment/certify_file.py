@@ -1,0 +1,171 @@
+"""Certify a user's own inputs with a stored model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from featureconvex.certificates import Certificate, Domain, Threat, certify
+from featureconvex.data.pictures import SUFFIXES, read_header, read_pixels, stack
+from featureconvex.errors import UserError
+from featureconvex.estimator import FeatureConvexClassifier, load
+from featureconvex.files import replacing
+from featureconvex.model import FeatureConvexModel
+
+
+def certify_file(
+    model_path: Path,
+    input_path: Path,
+    out: Path,
+    threats: list[Threat],
+    domain: Domain | None = None,
+    level: str = "closed-form",
+    **options: Any,
+) -> pd.DataFrame:
+    """Certify every row of a file and write one row each.
+
+    Args:
+        model_path: a run's folder, its ``model`` folder, or what ``save`` wrote.
+        input_path: ``.npy`` or ``.npz`` (one array, (n, ...)), ``.csv`` or ``.parquet`` (numeric
+            columns; a classifier that knows its columns takes them by name), or an image or folder
+            of images.
+        out: ``.csv`` or ``.parquet``.
+        threats: what budgets measure.
+        domain: where the attacker may move.
+        level: of the certificates.
+
+    Returns:
+        The rows: ``index`` (or ``file``), ``predicted`` (1: sensitive), ``margin``, then status and
+        radius per threat.
+
+    Raises:
+        UserError: a file that cannot be read or does not fit the model, or an ``out`` of another kind.
+    """
+    if out.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--out takes a .csv or .parquet file, got {out}")
+    place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
+    model = load(place)
+    names, x = read_inputs(input_path, getattr(model, "feature_names_in_", None))
+    certificates = _certify(model, x, threats, domain, level, options, input_path)
+    frame = pd.DataFrame({**names, **_columns(certificates)})
+    with replacing(out) as scratch:
+        if out.suffix == ".csv":
+            frame.to_csv(scratch, index=False)
+        else:
+            frame.to_parquet(scratch, index=False)
+    return frame
+
+
+def read_inputs(
+    path: Path, columns: NDArray[np.object_] | None = None
+) -> tuple[dict[str, Any], NDArray[Any]]:
+    """The rows' names and the inputs (n, ...) of a file.
+
+    Raises:
+        UserError: the file is missing, damaged or of an unknown kind.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix in SUFFIXES:
+        return _pictures(path)
+    readers = {".npy": _array, ".npz": _array, ".csv": _table, ".parquet": _table}
+    if suffix not in readers:
+        raise UserError(
+            f"{path}: expected .npy, .npz, .csv, .parquet, an image or a folder of images"
+        )
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    x = readers[suffix](path, columns)
+    return {"index": np.arange(len(x))}, x
+
+
+def _pictures(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UserError(f"{path} holds no images")
+    first = read_header(files[0])
+    shape = (1 if first.grey else 3, first.height, first.width)
+    for file in files:
+        header = read_header(file)
+        if (header.height, header.width) != shape[1:]:
+            raise UserError(
+                f"{file} is {header.height} x {header.width}, {files[0]} is {shape[1]} x {shape[2]}"
+            )
+    return {"file": [file.name for file in files]}, stack(
+        files, lambda file: read_pixels(file, first.grey), shape
+    )
+
+
+def _array(path: Path, _: NDArray[np.object_] | None) -> NDArray[Any]:
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            if len(content.files) != 1:
+                raise UserError(f"{path} holds {len(content.files)} arrays; save exactly one")
+            return np.asarray(content[content.files[0]])
+    except UserError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} cannot be read as an array: {error}") from error
+
+
+def _table(path: Path, columns: NDArray[np.object_] | None) -> NDArray[Any]:
+    try:
+        table = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as a table: {error}") from error
+    if columns is not None:
+        missing = [name for name in columns if name not in table.columns]
+        if missing:
+            raise UserError(f"{path} lacks the columns {', '.join(map(str, missing[:5]))}")
+        table = table[list(columns)]
+    text = [str(name) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    if text:
+        raise UserError(
+            f"{path}: the columns {', '.join(text[:5])} are not numeric; keep only the columns the "
+            "model was trained on"
+        )
+    return table.to_numpy(dtype=np.float64)
+
+
+def _certify(
+    model: FeatureConvexClassifier | FeatureConvexModel,
+    x: NDArray[Any],
+    threats: list[Threat],
+    domain: Domain | None,
+    level: str,
+    options: dict[str, Any],
+    path: Path,
+) -> list[Certificate]:
+    try:
+        if isinstance(model, FeatureConvexClassifier):
+            return model.certify(x, threats, domain, level, **options)
+        scaled = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x
+        return certify(model, torch.from_numpy(np.array(scaled)), threats, domain, level, **options)
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"{path}: inputs of shape {x.shape} do not fit the model: {error}"
+        ) from error
+
+
+def _columns(certificates: list[Certificate]) -> dict[str, Any]:
+    first = certificates[0]
+    columns: dict[str, Any] = {
+        "predicted": (first.margin > 0).astype(np.int8),
+        "margin": first.margin,
+    }
+    for certificate in certificates:
+        name = certificate.threat.name
+        columns[f"status_{name}"] = [str(status) for status in certificate.status]
+        columns[f"radius_{name}"] = certificate.radius
+        if np.isfinite(certificate.upper).any():
+            columns[f"upper_{name}"] = certificate.upper
+    return columns

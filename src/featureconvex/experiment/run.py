@@ -1,0 +1,226 @@
+"""The main job: train, calibrate, certify, evaluate, report."""
+
+import math
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featureconvex.data import Dataset, Task, to_tensor
+from featureconvex.device import device
+from featureconvex.errors import UserError
+from featureconvex.evaluation.examples import Examples, choose_examples, write_examples
+from featureconvex.evaluation.record import write_record
+from featureconvex.evaluation.report import write_report
+from featureconvex.evaluation.rows import write_rows
+from featureconvex.experiment.rows import certified_rows
+from featureconvex.features import Compose
+from featureconvex.model import FeatureConvexModel
+from featureconvex.model_file import save_model
+from featureconvex.norms import norm_name
+from featureconvex.provenance import provenance
+from featureconvex.training.architectures import (
+    Architecture,
+    image_architecture,
+    table_architecture,
+)
+from featureconvex.training.fit import Fitted, calibration_record, fit
+from featureconvex.training.points import Points
+from featureconvex.training.recipes import Recipe, default, paper
+
+RECIPES = ("default", "paper")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose for a run; None leaves the choice to the recipe.
+
+    Attributes:
+        norm: exponent of the norm to train for and report first.
+        recipe: ``"default"`` or ``"paper"``.
+        temperature: trades clean accuracy (small) against radius (large).
+        target_fpr: calibrate for this false-positive rate instead of balancing the classes.
+        epochs: of training.
+        seed: of everything random.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """
+
+    norm: float = 2.0
+    recipe: str = "default"
+    temperature: float | None = None
+    target_fpr: float | None = None
+    epochs: int | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.norm not in (1, 2, math.inf):
+            raise UserError(f"run trains and reports norm 1, 2 or inf, got {self.norm:g}")
+        if self.target_fpr is not None and not 0 <= self.target_fpr <= 1:
+            raise UserError(f"a false-positive rate is in [0, 1], got {self.target_fpr}")
+        if self.recipe == "paper" and self.temperature is not None:
+            raise UserError("recipe paper has no temperature; use recipe default")
+        if self.seed < 0:
+            raise UserError(f"a seed must be >= 0, got {self.seed}")
+
+    def resolve(self, task: str, kind: str) -> Recipe:
+        """The recipe for a task, with the user's changes.
+
+        Raises:
+            UserError: an unknown recipe, or a value out of range.
+        """
+        if self.recipe not in RECIPES:
+            raise UserError(f"unknown recipe {self.recipe!r}; use one of {', '.join(RECIPES)}")
+        base = paper(task, self.norm) if self.recipe == "paper" else default(kind, self.norm)
+        changes = {"temperature": self.temperature, "epochs": self.epochs}
+        return base.but(**{name: value for name, value in changes.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task's data as a model takes it.
+
+    Attributes:
+        train, test: inputs and labels.
+        architecture: what is trained.
+        cost: (d,) one over the training standard deviations for tables, None for images.
+    """
+
+    train: Points
+    test: Points
+    architecture: Architecture
+    cost: Tensor | None
+
+
+def prepare(dataset: Dataset, recipe: Recipe, place: torch.device) -> Prepared:
+    """Tensors and an architecture for a data set and a recipe."""
+    train, test = (
+        Points(to_tensor(half.x), torch.from_numpy(half.y).long())
+        for half in (dataset.train, dataset.test)
+    )
+    if dataset.kind == "table":
+        architecture, cost = table_architecture(train.x, (200, 50), place)
+        return Prepared(train, test, architecture, cost)
+    return Prepared(
+        train, test, image_architecture(train.x, dataset.name, recipe.name, place), None
+    )
+
+
+def run(
+    task: Task, out: Path, settings: Settings, data_dir: Path | None = None, progress: bool = True
+) -> list[Path]:
+    """Do the whole job for ``task`` and write everything below ``out``.
+
+    A run that was killed continues from its last epoch when called again with the same settings.
+
+    Returns:
+        The files of the report, ``report.html`` among them.
+
+    Raises:
+        UserError: a bad setting, missing data, or an output folder that holds another run's
+            unfinished training.
+    """
+    started = datetime.now(UTC)
+    # Everything that can be wrong with the arguments fails here, before the data is even read.
+    settings.resolve(task.name, "table")
+    place = device(settings.device)
+    folder = writable_folder(out)
+    dataset = task.load(data_dir)
+    recipe = settings.resolve(dataset.name, dataset.kind)
+    prepared = prepare(dataset, recipe, place)
+    fitted = fit(
+        prepared.architecture,
+        recipe,
+        prepared.train,
+        seed=settings.seed,
+        cost=prepared.cost,
+        test=prepared.test,
+        target_fpr=settings.target_fpr,
+        folder=folder / "checkpoints",
+        progress=progress,
+    )
+    rows, seconds = certified_rows(fitted.model, prepared.test, prepared.cost)
+    unit = "" if prepared.cost is None else "std_"
+    chosen = choose_examples(rows, f"radius_{unit}{norm_name(settings.norm)}")
+    save_model(fitted.model, folder / "model", {"task": dataset.name, **_classes(dataset)})
+    write_rows(rows, folder / "rows.parquet")
+    write_examples(_examples(fitted.model, dataset, prepared.test, chosen), folder / "examples.npz")
+    write_record(_record(dataset, settings, fitted, seconds, started), folder / "record.json")
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return write_report(folder)
+
+
+def writable_folder(path: Path) -> Path:
+    """Make the folder, and find out now rather than after training that nothing can be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {path}: {error.strerror or error}; choose another --out"
+        ) from error
+    return path
+
+
+def _classes(dataset: Dataset) -> dict[str, Any]:
+    return {"sensitive_name": dataset.sensitive_name, "other_name": dataset.other_name}
+
+
+def _examples(model: FeatureConvexModel, dataset: Dataset, test: Points, chosen: Any) -> Examples:
+    """The chosen inputs with the margin's gradient in ``x``: for looking at, not for certifying."""
+    x = test.x[torch.from_numpy(chosen)].to(model.device, model.dtype).requires_grad_()
+    gradient = torch.zeros_like(x)
+    if len(x):
+        (gradient,) = torch.autograd.grad(model(x).sum(), x)
+    return Examples(chosen, dataset.test.x[chosen], gradient.cpu().numpy())
+
+
+def _record(
+    dataset: Dataset, settings: Settings, fitted: Fitted, per_sample: float, started: datetime
+) -> dict[str, Any]:
+    recipe = fitted.recipe
+    record: dict[str, Any] = {
+        "task": dataset.name,
+        "recipe": recipe.name,
+        "norm": norm_name(recipe.norm),
+        "seed": settings.seed,
+        "n_train": fitted.n_train,
+        "train_accuracy": fitted.train_accuracy,
+        "kind": dataset.kind,
+        **_classes(dataset),
+        "image_shape": list(dataset.test.x.shape[1:]) if dataset.kind == "image" else None,
+        "feature_names": dataset.feature_names,
+        "source": dataset.source,
+        "note": dataset.note,
+        "temperature": recipe.temperature,
+        "epochs": recipe.epochs,
+        "tau": fitted.calibration.tau,
+        "calibration": calibration_record(fitted),
+        "history": fitted.history,
+        "seconds": {"train": fitted.seconds, "certify_per_sample": per_sample},
+        "model": describe(fitted.model),
+        "settings": recipe.values(),
+        "provenance": provenance(started),
+    }
+    if fitted.pilots:
+        record["tradeoff"] = [asdict(pilot) for pilot in fitted.pilots]
+    return record
+
+
+def describe(model: FeatureConvexModel) -> dict[str, Any]:
+    """The architecture in words, and its number of parameters."""
+    net, phi = model.convex_net, model.feature_map
+    config: dict[str, Any] = net.config() if callable(getattr(net, "config", None)) else {}  # type: ignore[operator]
+    words = ", ".join(f"{name}={value}" for name, value in config.items())
+    parts = phi.parts() if isinstance(phi, Compose) else [phi]
+    path = [*(type(part).__name__ for part in parts), f"{type(net).__name__}({words})"]
+    return {
+        "description": " > ".join(path),
+        "parameters": sum(p.numel() for p in net.parameters()),
+    }

@@ -1,0 +1,81 @@
+"""The trade-off between clean accuracy and radius: one run per temperature."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from featureconvex.data import Task
+from featureconvex.errors import UserError
+from featureconvex.evaluation.folder import read_run
+from featureconvex.evaluation.strict_json import dump_json
+from featureconvex.experiment.run import Settings, run, writable_folder
+from featureconvex.files import write_text
+from featureconvex.norms import norm_name
+from featureconvex.provenance import provenance
+
+
+def tradeoff(
+    task: Task,
+    out: Path,
+    settings: Settings,
+    temperatures: list[float],
+    data_dir: Path | None = None,
+    progress: bool = True,
+) -> Path:
+    """Run ``task`` at every temperature, below ``out``, and draw accuracy against median radius.
+
+    Runs that are already there are kept, so a killed sweep continues.
+
+    Returns:
+        The figure ``tradeoff.png``; ``tradeoff.json`` beside it holds the numbers.
+    """
+    if not temperatures:
+        raise UserError("name at least one temperature, for example --temperatures 0.1,0.3,1")
+    folder = writable_folder(out)
+    points = []
+    for temperature in temperatures:
+        place = folder / f"temperature-{temperature:g}"
+        if not (place / "report.html").exists():
+            run(task, place, replace(settings, temperature=temperature), data_dir, progress)
+        points.append({"temperature": temperature, **_summary(read_run(place).rows, settings.norm)})
+    text = dump_json(
+        {
+            "task": task.name,
+            "norm": norm_name(settings.norm),
+            "points": points,
+            "provenance": provenance(),
+        }
+    )
+    write_text(folder / "tradeoff.json", text)
+    return _draw(points, folder / "tradeoff.png", task.name, norm_name(settings.norm))
+
+
+def _summary(rows: pd.DataFrame, norm: float) -> dict[str, float]:
+    hit = rows["label"].eq(1) & rows["predicted"].eq(1)
+    name = norm_name(norm)
+    column = f"radius_std_{name}" if f"radius_std_{name}" in rows else f"radius_{name}"
+    median = float(np.median(rows.loc[hit, column])) if hit.any() else 0.0
+    return {
+        "clean_accuracy": float(rows["label"].eq(rows["predicted"]).mean()),
+        "median_radius": median,
+    }
+
+
+def _draw(points: list[dict[str, float]], path: Path, task: str, norm: str) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    radius = [point["median_radius"] for point in points]
+    accuracy = [100 * point["clean_accuracy"] for point in points]
+    axes.plot(radius, accuracy, "o-", color="#0072B2")
+    for x, y, point in zip(radius, accuracy, points, strict=True):
+        axes.annotate(f"T = {point['temperature']:g}", (x, y), (6, 4), textcoords="offset points")
+    axes.set(xlabel=f"median certified {norm} radius", ylabel="clean accuracy (%)", title=task)
+    axes.grid(alpha=0.3)
+    scratch = path.with_name(f".{path.name}")
+    figure.savefig(scratch, format="png", dpi=150)
+    scratch.replace(path)
+    return path

@@ -1,0 +1,211 @@
+"""From labelled points to a calibrated model: split, choose a temperature, train, set the threshold."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featureconvex.errors import UserError
+from featureconvex.features import FeatureMap
+from featureconvex.model import FeatureConvexModel
+from featureconvex.training.architectures import Architecture, mapped
+from featureconvex.training.calibration import Calibration, at_false_positive_rate, balanced
+from featureconvex.training.checkpoint import Checkpoint
+from featureconvex.training.loop import History, train
+from featureconvex.training.points import Points
+from featureconvex.training.progress import progress_bar
+from featureconvex.training.recipes import Recipe
+from featureconvex.training.temperature import Pilot, choose_temperature
+from featureconvex.training.validation import outputs
+
+# Below this many points of a class, holding some out would cost more than it tells.
+SMALLEST_CLASS_TO_SPLIT = 20
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and how it came about.
+
+    Attributes:
+        model: in eval mode, with its threshold set.
+        recipe: as used, its temperature filled in.
+        history: one record per epoch.
+        pilots: what the temperature was chosen from; empty where it was given.
+        calibration: the threshold and its rule.
+        calibrated_on: ``"validation"``, ``"test"`` or ``"training"`` (data too small to split).
+        n_train: points used for fitting.
+        train_accuracy: in [0, 1], on those points, at the final threshold.
+        seconds: of training, temperature included.
+    """
+
+    model: FeatureConvexModel
+    recipe: Recipe
+    history: History
+    pilots: list[Pilot]
+    calibration: Calibration
+    calibrated_on: str
+    n_train: int
+    train_accuracy: float
+    seconds: float
+
+
+def fit(
+    architecture: Architecture,
+    recipe: Recipe,
+    points: Points,
+    *,
+    seed: int = 0,
+    cost: Tensor | None = None,
+    test: Points | None = None,
+    target_fpr: float | None = None,
+    folder: Path | None = None,
+    progress: bool = False,
+) -> Fitted:
+    """Train a model from scratch and calibrate it.
+
+    Args:
+        architecture: what to train; a fixed front is computed once for all points.
+        recipe: how to train.
+        points: labelled points; ``recipe.validation_fraction`` of each class is held out.
+        seed: of initial weights, split, order and augmentation.
+        cost: per coordinate, as in :class:`featureconvex.Lp`: the units radii are trained in.
+        test: where a recipe that calibrates on the test points finds them.
+        target_fpr: calibrate at this false-positive rate instead of balancing the classes.
+        folder: keep checkpoints here, and continue from them.
+        progress: show bars on standard error.
+
+    Raises:
+        UserError: one class is missing, the input has NaN or infinity, or training diverged.
+    """
+    _check(points)
+    started = time.perf_counter()
+    fitting, held_out, where = _split(points, recipe.validation_fraction, seed)
+    n_train = len(fitting)
+    if architecture.front is not None:
+        fitting, held_out = _through(architecture.front, recipe, fitting, held_out, progress)
+    job = _Job(architecture.build, fitting, held_out, seed, cost, folder, progress)
+    pilots: list[Pilot] = []
+    if recipe.objective == "radius" and recipe.temperature is None:
+        pilots, temperature = choose_temperature(recipe, job.train, fitting, held_out, cost)
+        recipe = recipe.but(temperature=temperature)
+    model, history = job.train(recipe, "training")
+    seconds = time.perf_counter() - started
+    if recipe.calibrate_on == "test":
+        if test is None:
+            raise UserError(
+                f"recipe {recipe.name!r} calibrates on the test points; none were given"
+            )
+        held_out, where = architecture.behind(test), "test"
+    result = outputs(model, held_out.x, held_out.y, recipe.norm)
+    if target_fpr is None:
+        calibration = balanced(result.logits, result.labels)
+    else:
+        calibration = at_false_positive_rate(result.logits, result.labels, target_fpr)
+    model.tau.fill_(calibration.tau)
+    fitted = outputs(model, fitting.x, fitting.y, recipe.norm)
+    return Fitted(
+        model=architecture.join(model).eval(),
+        recipe=recipe,
+        history=history,
+        pilots=pilots,
+        calibration=calibration,
+        calibrated_on=where,
+        n_train=n_train,
+        train_accuracy=fitted.accuracy(calibration.tau),
+        seconds=seconds,
+    )
+
+
+def _through(
+    front: FeatureMap, recipe: Recipe, fitting: Points, held_out: Points, progress: bool
+) -> tuple[Points, Points]:
+    """Both sets behind the front; a recipe that flips images gets every mirror image as a point."""
+    x, y = fitting.x, fitting.y
+    if recipe.augmentation.flip:
+        x, y = torch.cat((x, x.flip(-1))), torch.cat((y, y))
+    with progress_bar("features", len(x) + len(held_out), progress) as tick:
+        return Points(mapped(front, x, tick), y), Points(
+            mapped(front, held_out.x, tick), held_out.y
+        )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What stays the same from one training run to the next."""
+
+    build: Callable[[], FeatureConvexModel]
+    fitting: Points
+    held_out: Points
+    seed: int
+    cost: Tensor | None
+    folder: Path | None
+    progress: bool
+
+    def train(self, recipe: Recipe, title: str) -> tuple[FeatureConvexModel, History]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            model = self.build()
+        path = None if self.folder is None else self.folder / f"{title.replace(' ', '-')}.pt"
+        checkpoint = Checkpoint(path, self._fingerprint(recipe))
+        steps = max(1, len(self.fitting) // min(recipe.batch_size, len(self.fitting)))
+        with progress_bar(title, steps * recipe.epochs, self.progress) as tick:
+            history = train(
+                model,
+                recipe,
+                self.fitting,
+                self.held_out,
+                seed=self.seed,
+                cost=self.cost,
+                checkpoint=checkpoint,
+                tick=tick,
+            )
+        return model, history
+
+    def _fingerprint(self, recipe: Recipe) -> dict[str, Any]:
+        data = self.fitting.x
+        return {
+            "recipe": recipe.values(),
+            "seed": self.seed,
+            "points": len(self.fitting),
+            "shape": list(data.shape[1:]),
+            "sum": float(data.double().sum()),
+        }
+
+
+def _check(points: Points) -> None:
+    if not bool(torch.isfinite(points.x).all()):
+        raise UserError("the training inputs have a NaN or an infinity; remove or impute them")
+    present = set(points.y.tolist())
+    if present != {0, 1}:
+        raise UserError(
+            f"training needs points of both classes, 0 and 1; got labels {sorted(present)}"
+        )
+
+
+def _split(points: Points, fraction: float, seed: int) -> tuple[Points, Points, str]:
+    """Hold out ``fraction`` of each class, at least one point; all of a small data set serves twice."""
+    labels = points.y.numpy()
+    by_class = [np.flatnonzero(labels == label) for label in (0, 1)]
+    if min(map(len, by_class)) < SMALLEST_CLASS_TO_SPLIT:
+        return points, points, "training"
+    rng = np.random.default_rng(seed)
+    held = np.concatenate(
+        [rng.permutation(part)[: max(1, round(fraction * len(part)))] for part in by_class]
+    )
+    mask = torch.zeros(len(points), dtype=torch.bool)
+    mask[held] = True
+    return (
+        Points(points.x[~mask], points.y[~mask]),
+        Points(points.x[mask], points.y[mask]),
+        "validation",
+    )
+
+
+def calibration_record(fitted: Fitted) -> dict[str, Any]:
+    """The calibration as plain values, for a run's record."""
+    return {**asdict(fitted.calibration), "on": fitted.calibrated_on}
