@@ -166,12 +166,12 @@ def fold(spectrum: Tensor, stride: int) -> Tensor:
     """Sum over the frequencies that keeping every ``stride``-th pixel makes equal."""
     h, w = spectrum.shape[-2:]
     shape = (*spectrum.shape[:-2], stride, h // stride, stride, w // stride)
-    return torch.sum(spectrum.reshape(shape), dim=(-4, -2))
+    return spectrum.reshape(shape).sum((-4, -2))
 
 
 def _subsampled(spectrum: Tensor, stride: int) -> Tensor:
     # ifft2 of the folded spectrum is stride^2 times the subsampled image.
-    return torch.fft.ifft2(fold(spectrum, stride)) / stride
+    return torch.div(torch.fft.ifft2(fold(spectrum, stride)), stride)
 
 
 def _gaussian(
