@@ -1,0 +1,120 @@
+"""What a task loads: two splits of arrays and the words a report needs to describe them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["image", "table"]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Inputs and labels of one half of a data set.
+
+    Attributes:
+        x: the inputs, one per row. The dtype says the unit:
+            uint8 (n, c, h, w) images, 255 is white;
+            float32 (n, c, h, w) images already in [0, 1];
+            float64 (n, d) tables, in the units of the file.
+        y: int8 (n,), 1 for the sensitive class, 0 for the other.
+
+    Raises:
+        UserError: the two do not belong together, or a label is neither 0 nor 1.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y):
+            raise UserError(f"{len(self.x)} inputs but {len(self.y)} labels; they must pair up")
+        if self.y.dtype != np.int8 or not np.isin(self.y, (0, 1)).all():
+            raise UserError("labels must be int8, 1 for the sensitive class and 0 for the other")
+
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self.y)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A loaded task.
+
+    Attributes:
+        name: the task's name.
+        train: the examples to fit on.
+        test: the examples to report on.
+        kind: ``"image"`` or ``"table"``.
+        sensitive_name: what class 1 is called.
+        other_name: what class 0 is called.
+        feature_names: the columns of a table, None for images.
+        feature_groups: for a table with one-hot columns, the number of the source column of every
+            feature (features with an equal number change as one); None where each stands alone.
+        source: where the data was found.
+        note: what a reader of the numbers must know (a re-encoding, an incomplete release ...).
+        train_family: a finer label of every training example (malware families), or None.
+        test_family: the same for the test examples.
+
+    Raises:
+        UserError: a split lacks one of the classes.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    kind: Kind
+    sensitive_name: str
+    other_name: str
+    source: str
+    feature_names: list[str] | None = None
+    feature_groups: list[int] | None = None
+    note: str = ""
+    train_family: NDArray[np.str_] | None = None
+    test_family: NDArray[np.str_] | None = None
+
+    def __post_init__(self) -> None:
+        for split_name, split in (("training", self.train), ("test", self.test)):
+            for label, class_name in ((1, self.sensitive_name), (0, self.other_name)):
+                if not (split.y == label).any():
+                    raise UserError(
+                        f"{self.name}: the {split_name} data from {self.source} has no example of "
+                        f"class {class_name!r}; both classes are needed, so complete the data"
+                    )
+
+
+def to_tensor(x: NDArray[Any]) -> "Tensor":
+    """Inputs as the models take them: a fresh torch tensor of the same shape.
+
+    Images become float32 in [0, 1] (uint8 is divided by 255, correctly rounded; float32 is taken
+    as it is); tables stay float64 in their own units.
+
+    Raises:
+        UserError: another dtype, or a float32 image outside [0, 1].
+
+    >>> to_tensor(np.array([[[[0, 255]]]], dtype=np.uint8))
+    tensor([[[[0., 1.]]]])
+    """
+    import torch
+
+    if x.dtype == np.uint8:
+        return torch.tensor(x).to(torch.float32).div_(255)
+    if x.dtype == np.float64:
+        return torch.tensor(x)
+    if x.dtype == np.float32:
+        if x.size and not (x.min() >= 0 and x.max() <= 1):
+            raise UserError(
+                "float32 images must lie in [0, 1]; divide by the largest pixel value first, "
+                "or pass a table as float64"
+            )
+        return torch.tensor(x)
+    raise UserError(
+        f"inputs of dtype {x.dtype} have no known unit; "
+        "use uint8 (0 to 255) or float32 (0 to 1) for images, float64 for tables"
+    )

@@ -1,0 +1,37 @@
+"""Two classes out of many: the first is the sensitive one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.data.dataset import Split
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The labels of the sensitive and the other class, and what they are called."""
+
+    sensitive: int
+    other: int
+    sensitive_name: str
+    other_name: str
+
+    def binary(self, labels: NDArray[Any]) -> NDArray[np.int8]:
+        """1 where the label is the sensitive one, else 0: (n,) -> int8 (n,)."""
+        return np.isin(labels, self.sensitive).astype(np.int8)
+
+    def mask(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        """The rows of either class, (n,)."""
+        return np.isin(labels, (self.sensitive, self.other))
+
+    def select(self, x: NDArray[Any], labels: NDArray[Any]) -> Split:
+        """The rows of the two classes, in the order of the file.
+
+        >>> split = Pair(3, 8, "3", "8").select(np.arange(3.0)[:, None], np.array([8, 1, 3]))
+        >>> split.x.ravel(), split.y
+        (array([0., 2.]), array([0, 1], dtype=int8))
+        """
+        keep = self.mask(labels)
+        return Split(x[keep], self.binary(labels[keep]))

@@ -1,0 +1,88 @@
+"""All named tasks, and the way from what a user typed to a task."""
+
+import difflib
+import re
+from pathlib import Path
+
+from featureconvex.data.catalogue import PAIRS, TASKS
+from featureconvex.data.folder import FolderReader
+from featureconvex.data.table import TableReader, is_table
+from featureconvex.data.task import Task
+from featureconvex.errors import UserError
+
+
+def list_tasks() -> list[Task]:
+    """Every named task, bundled data first; one example stands for each family of pairs.
+
+    >>> [task.name for task in list_tasks()][:3]
+    ['mnist-mini-3-8', 'digits-3-8', 'breast-cancer']
+    """
+    return list(TASKS)
+
+
+def find_task(name_or_path: str, label: str | None = None, sensitive: str | None = None) -> Task:
+    """The task a user means: a name, or the path of a table or folder.
+
+    A name wins over a path; write ``./malimg`` for a folder of that name.
+
+    Args:
+        name_or_path: e.g. ``mnist-3-8``, ``mails.csv``, ``pictures/``.
+        label: the label column of a table.
+        sensitive: the sensitive class of the user's own data.
+
+    Raises:
+        UserError: an unknown name (with the nearest ones), a path that does not exist or is of no
+            known kind, or ``label`` or ``sensitive`` where they have no meaning.
+    """
+    task = _named(name_or_path)
+    if task is None:
+        return _from_path(name_or_path, label, sensitive)
+    if label is not None or sensitive not in (None, task.sensitive):
+        raise UserError(
+            f"{task.name} has its own labels with {task.sensitive!r} as the sensitive class; "
+            "--label and --sensitive are for a file or folder of yours"
+        )
+    return task
+
+
+def _named(name: str) -> Task | None:
+    family = re.fullmatch(rf"({'|'.join(PAIRS)})-([0-9])-([0-9])", name)
+    if family is None:
+        return next((task for task in TASKS if task.name == name), None)
+    first, second = int(family[2]), int(family[3])
+    if first == second:
+        raise UserError(f"{name} compares a class with itself; name two different labels")
+    return PAIRS[family[1]](first, second)
+
+
+def _from_path(text: str, label: str | None, sensitive: str | None) -> Task:
+    path = Path(text).expanduser()
+    chosen = sensitive or "1 or True, else named with --sensitive"
+    if path.is_dir():
+        if label is not None:
+            raise UserError(
+                f"--label names a column; the folder {path} has its classes as sub-folders"
+            )
+        reader = FolderReader(path, sensitive)
+        return Task(
+            path.resolve().name, f"the folder {path}", chosen, "one file per example", reader
+        )
+    if path.is_file():
+        if not is_table(path):
+            raise UserError(f"{path} is not a .csv or .parquet file; convert it, or give a folder")
+        table = TableReader(path, label, sensitive)
+        return Task(
+            path.name.split(".")[0], f"the table {path}", chosen, "one row per example", table
+        )
+    if is_table(path) or len(path.parts) > 1:
+        raise UserError(f"there is no file or folder {path}; check the path")
+    near = difflib.get_close_matches(text, _all_names(), n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "run `featureconvex tasks` for the list"
+    raise UserError(f"there is no task or path {text!r}; {hint}")
+
+
+def _all_names() -> list[str]:
+    pairs = [(a, b) for a in range(10) for b in range(10) if a != b]
+    return [task.name for task in TASKS] + [
+        f"{family}-{a}-{b}" for family in PAIRS for a, b in pairs
+    ]
