@@ -10,13 +10,14 @@ import numpy as np
 
 from featureconvex.evaluation.binning import radius_bins
 from featureconvex.evaluation.curves import flagged_radii
-from featureconvex.evaluation.detection import certified_recall, roc_curve
+from featureconvex.evaluation.detection import certified_recall, confusion, roc_curve
 from featureconvex.evaluation.folder import Run
 from featureconvex.evaluation.history import Line, known_series, sorted_tradeoff
 from featureconvex.evaluation.metrics import telling_radii
-from featureconvex.evaluation.numbers import significant, unit_name
+from featureconvex.evaluation.numbers import significant
 from featureconvex.evaluation.rows import sensitive
 from featureconvex.evaluation.thinning import thin
+from featureconvex.evaluation.wording import LEVEL_NAMES
 
 Chart = dict[str, Any]
 
@@ -24,7 +25,7 @@ Chart = dict[str, Any]
 def radius_histograms(run: Run) -> list[Chart]:
     """One histogram of closed-form radii per threat, in the unit shown first."""
     charts = []
-    for threat in run.threats(run.unit):
+    for threat in run.ranges(run.unit):
         column = run.levels(threat, run.unit)[0]
         bins = radius_bins(flagged_radii(run.rows, column.name), column)
         if bins is None:
@@ -37,7 +38,7 @@ def radius_histograms(run: Run) -> list[Chart]:
             "marker": {"color": "@c1", "line": {"width": 0}},
             "hovertemplate": "about %{x:.3g}: %{y} samples<extra></extra>",
         }
-        axis = f"certified {threat} radius ({unit_name(threat, run.unit, run.record['kind'])})"
+        axis = f"{threat} radius, {LEVEL_NAMES[column.level]}"
         charts.append(_chart(f"histogram-{threat}", [bars], axis, "test samples", note=bins.note))
     return charts
 
@@ -63,7 +64,19 @@ def roc_chart(run: Run) -> Chart:
         }
         for i, r in enumerate(radii)
     ]
-    chart = _chart("roc", lines, "false-positive rate (log scale)", "share of sensitive samples")
+    here = confusion(run.rows)
+    calibrated = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "calibrated threshold",
+        "x": [max(1 - here.other_accuracy, floor)],
+        "y": [here.sensitive_accuracy],
+        "marker": {"color": "@ink", "size": 10},
+        "hovertemplate": "%{y:.1%}",
+    }
+    chart = _chart(
+        "roc", [*lines, calibrated], "false-positive rate (log scale)", "share of sensitive samples"
+    )
     chart["layout"]["xaxis"] |= {
         "type": "log",
         "tickformat": "~%",

@@ -87,7 +87,8 @@ def radius_grid(rows: pd.DataFrame, columns: list[RadiusColumn]) -> Floats:
         return np.array([0.0, float(threat.removeprefix("patch-"))])
     if is_count(threat):
         return np.arange(0, math.floor(top) + 2, dtype=np.float64)
-    return np.linspace(0.0, round_up(top) if top > 0 else 1.0, GRID_POINTS)
+    steps = np.linspace(0.0, round_up(top) if top > 0 else 1.0, GRID_POINTS)
+    return np.array([float(f"{step:.9g}") for step in steps])
 
 
 def round_up(value: float) -> float:

@@ -12,6 +12,7 @@ from featureconvex.evaluation.columns import (
     STD,
     UNITS,
     RadiusColumn,
+    is_patch,
     radius_columns,
 )
 from featureconvex.evaluation.examples import EXAMPLES_FILE, Examples, read_examples
@@ -45,6 +46,10 @@ class Run:
     def threats(self, unit: str) -> list[str]:
         """The threats with a radius in ``unit``, in reading order."""
         return list(dict.fromkeys(c.threat for c in self.columns if c.unit == unit))
+
+    def ranges(self, unit: str) -> list[str]:
+        """The threats whose radius has a range worth a curve: all but patches."""
+        return [threat for threat in self.threats(unit) if not is_patch(threat)]
 
     def levels(self, threat: str, unit: str) -> list[RadiusColumn]:
         """The radius columns of one threat and unit, weakest level first."""

@@ -1,10 +1,11 @@
 """The data behind the interactive curve: every radius, so that the page reads off exact shares."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from featureconvex.evaluation.columns import RAW, STD, UNITS, RadiusColumn, is_count
+from featureconvex.evaluation.columns import RAW, STD, UNITS, RadiusColumn, is_count, is_patch
 from featureconvex.evaluation.curves import flagged_radii, radius_grid, round_down
 from featureconvex.evaluation.folder import Run
 from featureconvex.evaluation.intervals import clopper_pearson
@@ -45,9 +46,16 @@ def _view(run: Run, threat: str, unit: str) -> dict[str, Any]:
         "unit_name": unit_name(threat, unit, run.record["kind"]),
         "counts": is_count(threat),
         "top": top,
-        "begin": float(np.floor(middle)) if is_count(threat) else round_down(middle),
+        "begin": _begin(threat, middle, top),
         "levels": [_level(run, column) for column in columns],
     }
+
+
+def _begin(threat: str, middle: float, top: float) -> float:
+    """Where the slider starts: near the median, at a number that is easy to read."""
+    if is_patch(threat):
+        return top
+    return math.floor(middle) if is_count(threat) else round_down(middle)
 
 
 def _level(run: Run, column: RadiusColumn) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from featureconvex.evaluation.figures import FIGURES, draw_figures, png_bytes
 from featureconvex.evaluation.folder import Run, read_run
 from featureconvex.evaluation.importance import step_name
 from featureconvex.evaluation.metrics import METRICS_FILE, derive_metrics, write_metrics
-from featureconvex.evaluation.numbers import duration, percent, significant
+from featureconvex.evaluation.numbers import duration, percent, significant, unit_name
 from featureconvex.evaluation.readout import readout_data
 from featureconvex.evaluation.strict_json import jsonable
 from featureconvex.evaluation.tables import (
@@ -113,6 +113,7 @@ def _context(run: Run) -> dict[str, Any]:
         "levels": [(LEVEL_NAMES[level], LEVEL_TEXTS[level]) for level in levels],
         "threats": threat_lines(run),
         "medians": [median_table(run, unit) for unit in run.units],
+        "units": [unit_name("l2", unit, run.record["kind"]) for unit in run.units],
         "accuracy": [accuracy_table(run, threat) for threat in run.threats(run.unit)],
         "recall": recall_table(run),
         "runtime": runtime_table(run),

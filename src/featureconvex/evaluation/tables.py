@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from featureconvex.evaluation.columns import LEVELS, STD
+from featureconvex.evaluation.columns import LEVELS
 from featureconvex.evaluation.curves import (
     average_certified_radius,
     certified_curve,
@@ -25,6 +25,7 @@ from featureconvex.evaluation.rows import sensitive
 from featureconvex.evaluation.wording import LEVEL_NAMES, threat_text
 
 Table = dict[str, Any]
+_TABLE_EACH = 4
 
 
 def median_table(run: Run, unit: str) -> Table:
@@ -39,10 +40,10 @@ def median_table(run: Run, unit: str) -> Table:
         ]
         weakest = run.levels(threat, unit)[0]
         average = significant(average_certified_radius(run.rows, weakest.name))
-        body.append([threat, *medians, average, unit_name(threat, unit, run.record["kind"])])
-    head = ["threat", *(f"median, {LEVEL_NAMES[x]}" for x in levels), "average", "unit"]
-    title = "In training standard deviations" if unit == STD else "In raw input units"
-    return {"title": title if len(run.units) > 1 else "", "head": head, "body": body}
+        body.append([threat, *medians, average])
+    head = ["threat", *(f"median, {LEVEL_NAMES[x]}" for x in levels), "average"]
+    title = f"Norms in {unit_name('l2', unit, run.record['kind'])}"
+    return {"title": title, "head": head, "body": body}
 
 
 def accuracy_table(run: Run, threat: str) -> Table:
@@ -71,10 +72,10 @@ def recall_table(run: Run) -> Table:
     n_other = int((~sensitive(run.rows)).sum())
     body = []
     for rate, threshold, shares in zip(FALSE_POSITIVE_RATES, thresholds, table, strict=True):
-        seen = f"{round(false_positive_rate_at(run.rows, threshold) * n_other)} of {n_other}"
-        body.append([percent(rate), seen, *(percent(float(s)) for s in shares)])
+        seen = round(false_positive_rate_at(run.rows, threshold) * n_other)
+        body.append([percent(rate), str(seen), *(percent(float(s)) for s in shares)])
     certified = [f"{column.threat} ≥ {significant(r)}" for r in radii[1:]]
-    head = ["false positives allowed", "seen", "recall", *certified]
+    head = ["false positives allowed", f"seen, of {n_other}", "recall", *certified]
     return {"title": "", "head": head, "body": body}
 
 
@@ -100,6 +101,8 @@ def threat_lines(run: Run) -> list[tuple[str, str]]:
 def example_groups(run: Run) -> list[Table]:
     """Cards of the most and the least robust examples; pictures as data addresses."""
     most, least = most_and_least(run.rows, run.examples, run.headline)
+    if run.record["kind"] == "table":
+        most, least = most[:_TABLE_EACH], least[:_TABLE_EACH]
     groups = (("Most robust", most), ("Least robust", least))
     return [{"title": t, "cards": [_card(run, s) for s in group]} for t, group in groups if group]
 

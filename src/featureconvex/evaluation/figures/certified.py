@@ -3,13 +3,15 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from featureconvex.evaluation.binning import radius_bins
-from featureconvex.evaluation.columns import RadiusColumn, is_count
+from featureconvex.evaluation.columns import LEVELS, RadiusColumn, is_count
 from featureconvex.evaluation.curves import certified_curve, flagged_radii, radius_grid
 from featureconvex.evaluation.figures.style import (
     BLUE,
+    INK,
     LEVEL_COLOURS,
     LEVEL_DASHES,
     canvas,
@@ -24,22 +26,31 @@ _COLUMNS = 3
 
 def certified_accuracy_figure(run: Run, unit: str) -> Figure:
     """One panel per threat: a line per level, with the exact 95 % interval of each."""
-    threats = run.threats(unit)
-    figure, panels = _panels(len(threats))
-    for axes, threat in zip(panels, threats, strict=True):
+    threats = run.ranges(unit)
+    patches = [threat for threat in run.threats(unit) if threat not in threats]
+    figure, panels = _panels(len(threats) + bool(patches))
+    for axes, threat in zip(panels, threats, strict=False):
         _curves(axes, run, run.levels(threat, unit))
         plain(axes, _label(run, threat, unit), "certified accuracy")
+    if patches:
+        _patch_bars(panels[-1], run, patches, unit)
+        plain(panels[-1], "window that may be rewritten", "certified accuracy")
+    for axes in panels:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_ylim(0, 1.02)
-    handles, labels = panels[0].get_legend_handles_labels()
-    if len(labels) > 1:
-        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    levels = [level for level in LEVELS if any(c.level == level for c in run.columns)]
+    if len(levels) > 1:
+        handles = [
+            Line2D([], [], color=LEVEL_COLOURS[x], ls=LEVEL_DASHES[x], label=LEVEL_NAMES[x], lw=1.8)
+            for x in levels
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
 def radius_histogram_figure(run: Run, unit: str) -> Figure:
     """One panel per threat: radii of the correctly flagged samples, weakest level present."""
-    threats = run.threats(unit)
+    threats = run.ranges(unit)
     figure, panels = _panels(len(threats))
     for axes, threat in zip(panels, threats, strict=True):
         column = run.levels(threat, unit)[0]
@@ -71,16 +82,30 @@ def _curves(axes: Axes, run: Run, columns: list[RadiusColumn]) -> None:
     for column in columns:
         curve = certified_curve(run.rows, column.name, grid)
         colour = LEVEL_COLOURS[column.level]
-        dashes, name = LEVEL_DASHES[column.level], LEVEL_NAMES[column.level]
+        dashes = LEVEL_DASHES[column.level]
         if stepped:
             error = np.stack([curve.accuracy - curve.low, curve.high - curve.accuracy])
-            axes.plot(grid, curve.accuracy, dashes, color=colour, label=name, marker=".", lw=1)
+            axes.plot(grid, curve.accuracy, dashes, color=colour, marker=".", lw=1)
             axes.errorbar(grid, curve.accuracy, error, color=colour, fmt="none", lw=1, alpha=0.5)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         else:
-            axes.plot(grid, curve.accuracy, dashes, color=colour, label=name, lw=1.8)
-            axes.fill_between(grid, curve.low, curve.high, color=colour, alpha=0.15, lw=0)
+            axes.plot(grid, curve.accuracy, dashes, color=colour, lw=1.8)
+            axes.fill_between(grid, curve.low, curve.high, color=colour, alpha=0.12, lw=0)
     axes.set_xlim(0, max(float(grid[-1]), 1e-12))
+
+
+def _patch_bars(axes: Axes, run: Run, patches: list[str], unit: str) -> None:
+    for place, threat in enumerate(patches):
+        columns = run.levels(threat, unit)
+        size = float(threat.removeprefix("patch-"))
+        for i, column in enumerate(columns):
+            curve = certified_curve(run.rows, column.name, [size])
+            error = np.stack([curve.accuracy - curve.low, curve.high - curve.accuracy])
+            x = place + (i - (len(columns) - 1) / 2) * 0.18
+            colour = LEVEL_COLOURS[column.level]
+            axes.bar([x], curve.accuracy, width=0.15, yerr=error, color=colour, ecolor=INK)
+    axes.set_xticks(range(len(patches)), patches)
+    axes.set_xlim(-0.6, len(patches) - 0.4)
 
 
 def _label(run: Run, threat: str, unit: str) -> str:

@@ -27,7 +27,7 @@ def roc_figure(run: Run) -> Figure:
     radii = [0.0, *telling_radii(run.rows, column.name)]
     table = certified_recall(run.rows, column, roc.threshold[keep], radii)
     floor = 0.5 / float((~sensitive(run.rows)).sum())
-    figure, (axes,) = canvas(1, 1, 5.4, 4.0)
+    figure, (axes,) = canvas(1, 1, 5.4, 4.6)
     for i, radius in enumerate(radii):
         name = (
             f"certified for {column.threat} radius {significant(radius)}" if radius else "flagged"
@@ -48,7 +48,7 @@ def roc_figure(run: Run) -> Figure:
     axes.set_ylim(0, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 

@@ -1,10 +1,9 @@
 """The most and the least robust examples: pictures with gradients, or the features that matter."""
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from featureconvex.evaluation.examples import Specimen, most_and_least
-from featureconvex.evaluation.figures.style import INK, ORANGE, PINK, blank, canvas, plain
+from featureconvex.evaluation.figures.style import INK, ORANGE, PINK, canvas, plain
 from featureconvex.evaluation.folder import Run
 from featureconvex.evaluation.importance import step_name, strongest_features
 from featureconvex.evaluation.numbers import significant
@@ -12,6 +11,7 @@ from featureconvex.evaluation.pictures import gradient_picture, picture
 from featureconvex.evaluation.record import Record
 
 _TABLE_EACH = 3
+_GAP = 0.4
 
 
 def gallery_figure(run: Run) -> Figure | None:
@@ -25,27 +25,30 @@ def gallery_figure(run: Run) -> Figure | None:
 
 
 def _images(most: list[Specimen], least: list[Specimen]) -> Figure:
+    """One set of axes for all pictures: each input above its gradient, one block per group."""
     groups = [(name, group) for name, group in (("most", most), ("least", least)) if group]
-    columns = len(most)
-    figure, panels = canvas(2 * len(groups), columns, 1.25, 1.35)
-    for axes in panels:
-        blank(axes)
-    for block, (name, group) in enumerate(groups):
-        for i, specimen in enumerate(group):
-            above = panels[2 * block * columns + i]
-            below = panels[(2 * block + 1) * columns + i]
-            above.imshow(picture(specimen), interpolation="nearest")
-            above.set_title(f"r = {significant(specimen.radius)}", fontsize=9, color=INK)
-            below.imshow(gradient_picture(specimen), interpolation="nearest")
-        _side_label(panels[2 * block * columns], f"{name} robust")
-        _side_label(panels[(2 * block + 1) * columns], "gradient")
+    tall = most[0].x.shape[1] / most[0].x.shape[2]
+    block = 2 * tall + _GAP
+    figure, (axes,) = canvas(1, 1, 1.25 * len(most), 1.25 * block * len(groups))
+    for place, (name, group) in enumerate(groups):
+        top = -place * block
+        for column, specimen in enumerate(group):
+            for shown, above in (
+                (picture(specimen), 0.0),
+                (gradient_picture(specimen), tall + 0.05),
+            ):
+                box = (column, column + 0.95, top - above - 0.95 * tall, top - above)
+                axes.imshow(shown, extent=box, interpolation="nearest")
+            radius = f"r = {significant(specimen.radius)}"
+            axes.text(column + 0.47, top + 0.06, radius, ha="center", fontsize=9, color=INK)
+        for text, above in ((f"{name} robust", 0.5), ("gradient", 1.5)):
+            y = top - above * tall
+            axes.text(-0.06, y, text, rotation=90, ha="right", va="center", fontsize=9)
+    axes.set_xlim(-0.25, len(most))
+    axes.set_ylim(-len(groups) * block + 0.25, 0.25)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
     return figure
-
-
-def _side_label(axes: Axes, text: str) -> None:
-    axes.text(
-        -0.08, 0.5, text, rotation=90, ha="right", va="center", fontsize=9, transform=axes.transAxes
-    )
 
 
 def _features(most: list[Specimen], least: list[Specimen], record: Record) -> Figure:

@@ -36,8 +36,3 @@ def plain(axes: Axes, x: str, y: str, title: str = "") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
-
-
-def blank(axes: Axes) -> None:
-    """No ticks, no frame."""
-    axes.set_axis_off()

@@ -29,7 +29,7 @@
       font: { color: "@ink", size: 13 },
       dragmode: false, hovermode: "x unified",
       hoverlabel: { bgcolor: "@card", bordercolor: "@rule", font: { color: "@ink" } },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" },
       xaxis: { ...axis }, yaxis: { ...axis },
     };
   }
@@ -83,19 +83,30 @@
     return Array.from({ length: 401 }, (_, i) => (v.top * i) / 400);
   }
 
+  /** A patch has one size, so its curve is two points: the detection rate, and the certified share. */
+  const mode = (v) => (v.counts ? (v.threat === "l0" ? "lines+markers" : "markers") : "lines");
+
   function levelTraces(v, level) {
     const place = LEVEL_ORDER.indexOf(level.key) + 1;
     const chosen = level.key === state.level;
     const x = grid(v);
     const points = x.map((r) => read(level, r));
     const line = {
-      type: "scatter", mode: v.counts ? "lines+markers" : "lines", name: level.name, x,
+      type: "scatter", mode: mode(v), name: level.name, x,
       y: points.map((p) => p.share),
       text: points.map((p) => `${percent(p.share)} (${percent(p.low)} to ${percent(p.high)})`),
       hovertemplate: "%{text}",
       line: { color: "@c" + place, width: chosen ? 3 : 1.6, dash: DASHES[place - 1] },
+      marker: { color: "@c" + place, size: v.threat === "l0" ? 5 : 11 },
     };
     if (!chosen) return [line];
+    if (mode(v) === "markers") {
+      line.error_y = {
+        type: "data", symmetric: false, color: "@c" + place,
+        array: points.map((p) => p.high - p.share), arrayminus: points.map((p) => p.share - p.low),
+      };
+      return [line];
+    }
     const edge = {
       type: "scatter", mode: "lines", x, line: { width: 0 }, hoverinfo: "skip", showlegend: false,
     };
@@ -117,16 +128,16 @@
     const v = view();
     const traces = v.levels.flatMap((level) => levelTraces(v, level));
     const layout = merged(baseLayout(), {
-      xaxis: { title: { text: `${v.threat} radius (${v.unit_name})` }, range: [0, v.top], hoverformat: ".4~g" },
+      xaxis: { title: { text: `${v.threat} radius (${v.unit_name})` }, range: mode(v) === "markers" ? [-0.1 * v.top, 1.1 * v.top] : [0, v.top], hoverformat: ".4~g" },
       yaxis: { title: { text: "certified accuracy" }, tickformat: ".0%", range: [0, 1.02] },
-      showlegend: v.levels.length > 1, shapes: marker(),
+      showlegend: false, shapes: marker(),
     });
     return Plotly.react($("plot-certified"), themed(traces), themed(layout), CONFIG);
   }
 
   function levelTable(v) {
     const table = document.createElement("table");
-    table.innerHTML = "<thead><tr><th>certificate</th><th>certified accuracy</th><th>95 % interval</th></tr></thead>";
+    table.innerHTML = "<thead><tr><th>certificate</th><th>certified</th><th>95 % interval</th></tr></thead>";
     const body = table.createTBody();
     for (const level of v.levels) {
       const reading = read(level, state.radius);
@@ -134,6 +145,11 @@
       if (level.key === state.level) row.className = "chosen";
       const texts = [level.name, percent(reading.share), `${percent(reading.low)} to ${percent(reading.high)}`];
       for (const text of texts) row.insertCell().textContent = text;
+      const place = LEVEL_ORDER.indexOf(level.key);
+      const swatch = document.createElement("span");
+      swatch.className = "swatch " + DASHES[place];
+      swatch.style.borderTopColor = `var(--c${place + 1})`;
+      row.cells[0].prepend(swatch);
     }
     return table;
   }
