@@ -1,17 +1,25 @@
-"""featureconvex: detectors that prove no bounded perturbation can make their flag go away."""
+"""featureconvex: detectors that prove no bounded perturbation can make their flag go away.
 
-from featureconvex import features, nn
-from featureconvex.certificates import (
-    Box,
-    Certificate,
-    Guarantee,
-    Lp,
-    Status,
-    Unbounded,
-    certify,
-)
-from featureconvex.errors import ConvexityError, UserError
-from featureconvex.model import FeatureConvexModel
+Names are imported on first use, so that ``featureconvex --help`` answers without loading torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featureconvex import features, nn, testing
+    from featureconvex.certificates import (
+        Box,
+        Certificate,
+        Guarantee,
+        Lp,
+        Status,
+        Unbounded,
+        certify,
+    )
+    from featureconvex.errors import ConvexityError, UserError
+    from featureconvex.estimator import FeatureConvexClassifier, load
+    from featureconvex.model import FeatureConvexModel
 
 __version__ = "0.1.0"
 
@@ -19,6 +27,7 @@ __all__ = [
     "Box",
     "Certificate",
     "ConvexityError",
+    "FeatureConvexClassifier",
     "FeatureConvexModel",
     "Guarantee",
     "Lp",
@@ -27,5 +36,30 @@ __all__ = [
     "UserError",
     "certify",
     "features",
+    "load",
     "nn",
+    "testing",
 ]
+
+_ROOMS = ("features", "nn", "testing")
+_HOMES = {
+    "ConvexityError": "errors",
+    "FeatureConvexClassifier": "estimator",
+    "FeatureConvexModel": "model",
+    "UserError": "errors",
+    "load": "estimator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'certificates')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
