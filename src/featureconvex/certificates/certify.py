@@ -12,6 +12,7 @@ from featureconvex.certificates.certificate import Certificate, Guarantee, Statu
 from featureconvex.certificates.domain import Domain, Unbounded
 from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.problem import Bound, Level, Problem
+from featureconvex.certificates.levels.sound import sound
 from featureconvex.certificates.minorant import Minorant, tangent
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.errors import UserError
@@ -20,6 +21,7 @@ from featureconvex.nn.convexity import prove_convex
 
 _LEVELS: dict[str, tuple[Level, Guarantee]] = {
     "closed-form": (closed_form, Guarantee.deterministic),
+    "sound": (sound, Guarantee.sound),
 }
 LEVELS = tuple(_LEVELS)
 # Input numbers per batch: bounds the memory of a forward and backward pass for any number of rows.
@@ -35,6 +37,8 @@ def certify(
     level: str = ...,
     *,
     batch_size: int | None = ...,
+    arithmetic: str = ...,
+    rests_on: str = ...,
 ) -> Certificate: ...
 
 
@@ -47,6 +51,8 @@ def certify(
     level: str = ...,
     *,
     batch_size: int | None = ...,
+    arithmetic: str = ...,
+    rests_on: str = ...,
 ) -> list[Certificate]: ...
 
 
@@ -58,6 +64,8 @@ def certify(
     level: str = "closed-form",
     *,
     batch_size: int | None = None,
+    arithmetic: str = "real",
+    rests_on: str = "closed-form",
 ) -> Certificate | list[Certificate]:
     """For every input predicted sensitive, prove a budget below which it stays so.
 
@@ -67,8 +75,11 @@ def certify(
             dtype, and the certificate is about the converted input.
         threat: what the budget measures, default ``Lp(2)``; several share one pass.
         domain: where the attacker may move, default everywhere.
-        level: ``"closed-form"``.
+        level: ``"closed-form"`` or ``"sound"``.
         batch_size: rows per pass; by default as many as keep memory bounded.
+        arithmetic: what level ``sound`` is about: ``"real"`` for the exact margin, ``"float32"`` or
+            ``"float64"`` for the decision that the deployed model computes in that precision.
+        rests_on: the level whose minorant level ``sound`` makes sound: ``"closed-form"``.
 
     Returns:
         One certificate with n rows, or a list of them for a list of threats.
@@ -94,12 +105,12 @@ def certify(
     size = batch_size or max(1, BATCH_NUMBERS // max(1, int(np.prod(x.shape[1:]))))
     run, guarantee = _LEVELS[level]
     parts: list[list[_Columns]] = []
+    options: dict[str, Any] = {"arithmetic": arithmetic, "rests_on": rests_on, "shared": {}}
     with evaluating(model):
         for batch in _batches(model, x, size):
             line = tangent(model, batch)
-            parts.append(
-                [_columns(run, Problem(model, batch, item, domain, line)) for item in threats]
-            )
+            problems = (Problem(model, batch, item, domain, line, **options) for item in threats)
+            parts.append([_columns(run, problem) for problem in problems])
     certificates = [
         Certificate(
             **{name: np.concatenate([part[k][name] for part in parts]) for name in parts[0][k]},

@@ -1,7 +1,8 @@
 """What a level is given, and what it answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ class Problem:
         iterations: steps of an iterative level.
         tolerance: relative gap at which an iterative level stops, per row.
         arithmetic: of level ``sound``: ``"real"``, ``"float32"`` or ``"float64"``.
+        rests_on: the level that level ``sound`` makes sound.
+        shared: what a level keeps for the other threats of the same batch.
     """
 
     model: FeatureConvexModel
@@ -36,6 +39,8 @@ class Problem:
     iterations: int = 100
     tolerance: float = 0.01
     arithmetic: str = "real"
+    rests_on: str = "closed-form"
+    shared: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Level 3: radii that hold with every rounding error accounted for.
+
+Theorem. Let ``l`` be a sound line at x (:class:`~featureconvex.certificates.rounding.SoundLine`):
+``margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i|``. If ``S`` is at least the
+steepness of the right-hand side in the budget's norm and ``value > 0``, then every real x' of budget
+strictly less than ``value / S`` keeps ``margin(x') > 0``. Proof: Hoelder's inequality and
+``value - S budget > 0``; the quotient is rounded down.
+
+``arithmetic="real"``: the margin is ``g(phi(x')) + tau`` in exact real arithmetic for the stored floats:
+weights, buffers, threshold and input (a feature map's constants as rounded to the model's dtype, which
+is what it computes with; eps, alpha, beta and slopes as the Python floats given).
+``"float32"``, ``"float64"``: the margin is what ``model.to(dtype)(x'.to(dtype))`` computes, so the sign is
+the machine's decision, for every real x' in the ball; what is assumed of that computation is listed
+in :mod:`featureconvex.certificates.rounding.deployed`.
+
+The radius is never above that of the level it rests on, whose minorant it takes.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.levels.closed_form import closed_form
+from featureconvex.certificates.levels.problem import Bound, Level, Problem
+from featureconvex.certificates.rounding import SoundLine, sound_line
+from featureconvex.certificates.rounding.directed import quotient_down
+from featureconvex.certificates.threats import Lp
+from featureconvex.errors import UserError
+
+Proof = Callable[[Problem, SoundLine, Bound], Tensor]
+
+
+def by_steepness(problem: Problem, line: SoundLine, _: Bound) -> Tensor:
+    """(n,): ``value / S`` for an Lp threat, inf where ``S`` is exactly 0; the domain plays no part."""
+    assert isinstance(problem.threat, Lp)
+    cost = problem.threat.cost
+    steepest = line.steepness(problem.threat.p, cost)
+    radius = quotient_down(line.value, steepest).where(steepest > 0, torch.inf)
+    if line.reach < torch.inf:
+        dearest = 1.0 if cost is None else min(1.0, float(cost.min()))
+        radius = radius.clamp(max=line.reach * dearest)
+    # A NaN, from an overflow on the way, proves nothing.
+    return torch.where((line.value > 0) & (steepest >= 0), radius, 0.0)
+
+
+# The level rested on -> how its radius is re-proved.
+_RESTS_ON: dict[str, tuple[Level, Proof]] = {"closed-form": (closed_form, by_steepness)}
+
+
+def sound(problem: Problem) -> Bound:
+    """Level ``sound``: the level ``problem.rests_on``, re-proved with rounding errors.
+
+    Raises:
+        UserError: unknown ``arithmetic`` or ``rests_on``, a threat the level rested on cannot handle, or
+            a module or feature map without a rounding rule.
+    """
+    if problem.rests_on not in _RESTS_ON:
+        raise UserError(
+            f"level 'sound' rests on {', '.join(map(repr, _RESTS_ON))}, got {problem.rests_on!r}"
+        )
+    level, proof = _RESTS_ON[problem.rests_on]
+    base = level(problem)
+    if not len(problem.x):
+        return base
+    radius = torch.minimum(proof(problem, tangent_line(problem), base), base.radius)
+    return Bound.of(radius, base.minorant, base.upper)
+
+
+def tangent_line(problem: Problem) -> SoundLine:
+    """The sound tangent, computed once for all threats of a batch."""
+    key = ("sound line", problem.arithmetic)
+    owner, line = problem.shared.get(key, (None, None))
+    if owner is not problem.tangent:
+        line = sound_line(problem.model, problem.x, problem.arithmetic)
+        problem.shared[key] = (problem.tangent, line)
+    assert isinstance(line, SoundLine)
+    return line

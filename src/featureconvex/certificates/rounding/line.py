@@ -1,0 +1,176 @@
+"""Affine minorants that hold in exact real arithmetic, or for the decision a machine computes."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.rounding import deployed, feature_rules  # noqa: F401 (registers)
+from featureconvex.certificates.rounding.ball import Ball, plus
+from featureconvex.certificates.rounding.directed import (
+    DTYPES,
+    FLOAT32,
+    FLOAT64,
+    check_gradual_underflow,
+    difference_down,
+    dual_norm_up,
+    upper,
+)
+from featureconvex.certificates.rounding.graph import Graph, Trace
+from featureconvex.certificates.rounding.rules import trace
+from featureconvex.certificates.rounding.steps import Mode
+from featureconvex.errors import UserError
+from featureconvex.model import FeatureConvexModel
+
+ARITHMETICS = ("real", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class SoundLine:
+    """For every row x and every real x' with ``max |x' - x| <= reach``,
+
+        margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i|,
+
+    where ``margin`` is the exact one (arithmetic ``real``) or a number whose sign is that of the
+    decision computed in float32 or float64, and everything on the right is an exact real number.
+
+    Attributes:
+        value: (n,) float64.
+        slope: (n, ...) float64 in the shape of ``phi(x)``.
+        slack: (n, ...) float64 in the shape of ``x``, >= 0.
+        reach: inf for arithmetic ``real``; otherwise beyond it the forward pass might overflow.
+        features: the steps of ``phi``.
+        shapes: of its nodes.
+    """
+
+    value: Tensor
+    slope: Tensor
+    slack: Tensor
+    reach: float
+    features: Graph
+    shapes: list[torch.Size]
+
+    def steepness(self, p: float, cost: Tensor | None) -> Tensor:
+        """(n,): at least how fast the right-hand side can fall per unit of ``||cost * (x' - x)||_p``.
+
+        With ``P`` such that ``|phi(x') - phi(x)| <= P |x' - x|`` entrywise, it is
+        ``||(P^T |v| + slack) / cost||_q`` by Hoelder's inequality. For ``(u, |u|)`` this is never
+        more than the paper's ``2^(1/p) ||v||_q``.
+        """
+        ball = Ball(torch.zeros_like(self.slope), self.slope.abs())
+        rate = upper(
+            self.features.growth(ball, self.shapes, FLOAT64).radius + self.slack,
+            1,
+            self._moves(ball),
+        )
+        if cost is not None:
+            rate = upper(rate / cost.to(rate.device), 1, rate > 0).masked_fill(
+                torch.isinf(cost.to(rate.device)), 0.0
+            )
+        return dual_norm_up(rate, p)
+
+    def _moves(self, slope: Ball) -> Tensor:
+        row = (slope.radius > 0).flatten(1).any(dim=1) | (self.slack > 0).flatten(1).any(dim=1)
+        return row.view(-1, *[1] * (self.slack.ndim - 1))
+
+
+def sound_line(
+    model: FeatureConvexModel,
+    x: Tensor,
+    arithmetic: str = "real",
+    choices: Sequence[Tensor] | None = None,
+) -> SoundLine:
+    """The affine minorant of a model at ``x`` with all rounding errors accounted for.
+
+    Args:
+        model: in eval mode, proved convex.
+        x: (n, ...), n >= 1, in any dtype: these floats are the exact input.
+        arithmetic: ``"real"``: the margin in exact arithmetic. ``"float32"``, ``"float64"``: the
+            decision of ``model.to(dtype)(x'.to(dtype))`` for every real x'.
+        choices: the minorant of every nonlinear step in the order of evaluation; None: tangents at x.
+
+    Raises:
+        UserError: unknown arithmetic, a module or feature map without a rule, or settings under
+            which the deployed pass rounds in a way not covered.
+    """
+    check_gradual_underflow()
+    if arithmetic not in ARITHMETICS:
+        raise UserError(f"unknown arithmetic {arithmetic!r}; use one of {', '.join(ARITHMETICS)}")
+    with torch.no_grad(), _plain_convolutions():
+        model = in_arithmetic(model, arithmetic)
+        features, network = graphs(model)
+        wide = x.detach().double()
+        line = _exact_line(features, network, wide, model.tau, choices)
+        if arithmetic == "real":
+            return line
+        rounding = FLOAT32 if arithmetic == "float32" else FLOAT64
+        deployed.check_deployment(network, model.device, rounding)
+        error = deployed.error_here(features, network, wide, rounding)
+        growth = deployed.error_growth(features, network, wide, rounding)
+        return SoundLine(
+            difference_down(line.value, error),
+            line.slope,
+            upper(line.slack + growth, 1),
+            deployed.reach(features, network, wide, rounding),
+            features,
+            line.shapes,
+        )
+
+
+def _exact_line(
+    features: Graph,
+    network: Graph,
+    x: Tensor,
+    tau: Tensor,
+    choices: Sequence[Tensor] | None,
+) -> SoundLine:
+    """Value by a forward pass, slope by a backward pass, the slope's error pulled back to ``x``."""
+    phi, inner = features.forward(Ball.exact(x), Mode(FLOAT64, relaxed=False))
+    out, outer = network.forward(phi, Mode(FLOAT64, relaxed=True), choices)
+    margin = plus(out, Ball.exact(tau.to(x.device).expand_as(out.centre)), FLOAT64)
+    slope = slope_of(network, outer, out)
+    pulled = features.growth(
+        Ball(torch.zeros_like(slope.radius), slope.radius), inner.shapes, FLOAT64
+    )
+    return SoundLine(margin.lower(), slope.centre, pulled.radius, torch.inf, features, inner.shapes)
+
+
+def slope_of(network: Graph, trace: Trace, out: Ball) -> Ball:
+    """The exact slope of the relaxed network lies in this ball."""
+    return network.backward(Ball.exact(torch.ones_like(out.centre)), trace)
+
+
+def graphs(model: FeatureConvexModel) -> tuple[Graph, Graph]:
+    """The steps of the feature map and of the network, each with its output as the last node.
+
+    Raises:
+        UserError: a part has no rule.
+    """
+    made = []
+    for part in (model.feature_map, model.convex_net):
+        graph = Graph(model.dtype)
+        node = trace(part, graph, 0)
+        if node != len(graph.nodes) - 1:
+            raise UserError(f"the steps of {part!r} must end with its output")
+        made.append(graph)
+    return made[0], made[1]
+
+
+def in_arithmetic(model: FeatureConvexModel, arithmetic: str) -> FeatureConvexModel:
+    """The model as deployed: itself, or a copy with its weights in the dtype asked for."""
+    if arithmetic == "real":
+        if model.dtype not in DTYPES:
+            raise UserError(f"level 'sound' knows float32 and float64 models, got {model.dtype}")
+        return model
+    dtype = torch.float32 if arithmetic == "float32" else torch.float64
+    return model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
+
+
+@contextmanager
+def _plain_convolutions() -> Iterator[None]:
+    """Without cuDNN torch convolves float64 by unfolding and matrix products on every device."""
+    with torch.backends.cudnn.flags(enabled=False):
+        yield

@@ -1,0 +1,299 @@
+"""The steps of a network, each with its rounding errors forward and backward.
+
+Every step maps one tensor to one. It knows three passes:
+
+``forward``
+    a :class:`~featureconvex.certificates.rounding.ball.Ball` through the step, either as it is
+    (``relaxed=False``) or with its nonlinearity replaced by an affine minorant (``relaxed=True``).
+    The radius bounds the distance from the exact value of *every* evaluation with the unit
+    roundoff of ``arithmetic`` or a smaller one: of the float64 centre and of the deployed network.
+``backward``
+    the transposed affine minorant, for slopes; in float64.
+``growth``
+    how the error bound of ``forward`` can grow away from the point it was computed at. The bound at
+    another point is at most the bound here plus ``<p, |change of the input|>``; the pass carries a ball
+    with ``p`` as radius and, as centre, the weight ``q`` of the error at that place in the final bound.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from featureconvex.certificates.rounding.ball import Ball
+from featureconvex.certificates.rounding.curves import Curve
+from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, upper
+from featureconvex.certificates.rounding.operators import Convolution, Dense, Operator
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What ``forward`` encloses."""
+
+    arithmetic: Rounding
+    relaxed: bool
+
+
+class Step(ABC):
+    """One step; ``choice`` is the affine minorant taken: slopes, or indices of a maximum.
+
+    Attributes:
+        chooses: whether the step is nonlinear, so that it has a choice.
+    """
+
+    chooses: ClassVar[bool] = False
+
+    @abstractmethod
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor | None]:
+        """The enclosure, and the minorant taken (the tangent where ``choice`` is None)."""
+
+    @abstractmethod
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """``g`` through the transposed minorant; ``shape`` is the input's."""
+
+    @abstractmethod
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Weights of the error bound at the input, from those at the output; all >= 0."""
+
+
+def _alive(g: Ball) -> Tensor:
+    """(n, 1, ...) bool: rows that are not zero throughout. Zero rows stay exactly zero."""
+    row = ((g.centre != 0) | (g.radius != 0)).flatten(1).any(dim=1)
+    return row.view(-1, *[1] * (g.centre.ndim - 1))
+
+
+@dataclass(frozen=True)
+class Affine(Step):
+    """``M x + b``.
+
+    Theorem (forward): if ``|x' - x| <= r`` and ``|c - x| <= r``, any evaluation at ``x'`` errs by at
+    most ``|M| ((1 + 2 gamma) r + gamma |c|) + gamma |b| + absolute``, ``gamma = gamma_(n + extra + 2)``.
+    Proof: ``|fl(M x' + b) - (M x + b)| <= |M| |x' - x| + gamma (|M| |x'| + |b|)``, ``|x'| <= |c| + 2 r``.
+
+    Attributes:
+        operator: ``M``.
+        bias: ``b``, broadcastable to the output, or None.
+        bias_size: bound on the terms summed in ``b`` (``|b|`` itself for a stored bias).
+        extra: further roundings in the coefficients of ``M`` and ``b``.
+    """
+
+    operator: Operator
+    bias: Tensor | None = None
+    bias_size: Tensor | None = None
+    extra: int = 0
+
+    @cached_property
+    def magnitude(self) -> Operator:
+        """``|M|``, formed once."""
+        return self.operator.magnitude()
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """One product with ``M`` and one with ``|M|``."""
+        count = self.operator.terms + self.extra + 2
+        gamma = mode.arithmetic.gamma(count)
+        centre = self.operator.apply(x.centre)
+        radius = self.magnitude.apply(x.radius * (1 + 2 * gamma) + gamma * x.centre.abs())
+        if self.bias is not None and self.bias_size is not None:
+            centre = centre + self.bias
+            radius = radius + gamma * self.bias_size
+        radius = radius + mode.arithmetic.absolute(count)
+        return Ball(centre, upper(radius, count + 6)), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """As forward, for ``M^T``."""
+        count = self.operator.transposed_terms + self.extra + 2
+        gamma = FLOAT64.gamma(count)
+        alive = _alive(g)
+        size = g.radius * (1 + 2 * gamma) + gamma * g.centre.abs()
+        radius = self.magnitude.transposed(size, shape)
+        return Ball(
+            self.operator.transposed(g.centre, shape),
+            upper(radius, count + 6, alive.view(-1, *[1] * (len(shape) - 1))),
+        )
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """``q -> (1 + 2 gamma) |M|^T q``, ``p -> |M|^T ((1 + 2 gamma) p + gamma q)``."""
+        gamma = arithmetic.gamma(self.operator.terms + self.extra + 2)
+        count = self.operator.transposed_terms + self.extra + 6
+        more = g.radius * (1 + 2 * gamma) + gamma * g.centre
+        alive = _alive(g).view(-1, *[1] * (len(shape) - 1))
+        return Ball(
+            upper(self.magnitude.transposed(g.centre * (1 + 2 * gamma), shape), count, alive),
+            upper(self.magnitude.transposed(more, shape), count, alive),
+        )
+
+
+@dataclass(frozen=True)
+class Activation(Step):
+    """An elementwise curve; ``choice`` holds its slopes."""
+
+    curve: Curve
+    chooses: ClassVar[bool] = True
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor]:
+        """The curve is 1-Lipschitz; its minorant ``a z + c`` is ``a``-Lipschitz."""
+        z, r = x.centre, x.radius
+        if not mode.relaxed:
+            u = mode.arithmetic.unit
+            error = u * (self.curve.relative * (z.abs() + 2 * r) + self.curve.absolute)
+            radius = r if self.curve.relative == 0 else upper(r + error, 6)
+            return Ball(self.curve.value(z), radius), self.curve.slope(z)
+        a = self.curve.clamp(self.curve.slope(z) if choice is None else choice)
+        return self._line(x, a), a
+
+    def _line(self, x: Ball, a: Tensor) -> Ball:
+        scaled = _scaled(x, a)
+        if self.curve.kinks_at_zero:
+            return scaled
+        c = self.curve.intercept(a)
+        centre = scaled.centre + c.centre
+        radius = scaled.radius + c.radius + 2 * FLOAT64.unit * centre.abs()
+        return Ball(centre, upper(radius, 4))
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """``a g``."""
+        assert choice is not None
+        return _scaled(g, choice)
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Slopes are at most 1, and the error of the curve grows with ``|z|``."""
+        if self.curve.relative == 0:
+            return g
+        error = 3 * arithmetic.unit * self.curve.relative * g.centre
+        q = g.centre * (1 + 3 * arithmetic.unit * self.curve.relative)
+        return Ball(upper(q, 3, g.centre > 0), upper(g.radius + error, 3, g.radius + error > 0))
+
+
+def _scaled(x: Ball, a: Tensor) -> Ball:
+    """``a x`` for given numbers ``a`` in [0, 1]; bool slopes round nothing."""
+    if a.dtype == torch.bool:
+        return Ball(x.centre * a, x.radius * a)
+    centre = a * x.centre
+    live = (a > 0) & ((x.centre != 0) | (x.radius != 0))
+    return Ball(centre, upper(a * x.radius + 2 * FLOAT64.unit * centre.abs(), 4, live))
+
+
+@dataclass(frozen=True)
+class Reshape(Step):
+    """Moves numbers without arithmetic: all dimensions behind ``start`` become ``tail``."""
+
+    start: int
+    tail: tuple[int, ...]
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """Exact."""
+        return x.reshape(*x.centre.shape[: self.start], *self.tail), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Exact."""
+        return g.reshape(*shape)
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Exact."""
+        return g.reshape(*shape)
+
+
+@dataclass(frozen=True)
+class WindowMaximum(Step):
+    """Max-pooling; ``choice`` holds the flat index of the pixel taken in every window."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    chooses: ClassVar[bool] = True
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor]:
+        """``|max a - max b| <= max |a - b|``; taking one pixel is a minorant."""
+        args = (self.kernel, self.stride, self.padding, self.dilation)
+        if choice is None:
+            _, choice = F.max_pool2d(x.centre, *args, return_indices=True)
+        flat = choice.flatten(2)
+        taken = [part.flatten(2).gather(2, flat).view_as(choice) for part in (x.centre, x.radius)]
+        if mode.relaxed:
+            return Ball(*taken), choice
+        return Ball(taken[0], F.max_pool2d(x.radius, *args)), choice
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Every window's weight goes to its pixel; overlapping windows add up."""
+        assert choice is not None
+        count = self.kernel[0] * self.kernel[1]
+        flat = choice.flatten(2)
+
+        def scatter(part: Tensor) -> Tensor:
+            empty = part.new_zeros(*shape[:2], shape[2] * shape[3])
+            return empty.scatter_add(2, flat, part.flatten(2)).view(shape)
+
+        size = g.radius * (1 + 2 * FLOAT64.gamma(count)) + FLOAT64.gamma(count) * g.centre.abs()
+        radius = scatter(size)
+        return Ball(scatter(g.centre), upper(radius, count + 4, radius > 0))
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """The largest change in a window is at most the sum of its changes."""
+        ones = torch.ones(shape[1], 1, *self.kernel, dtype=g.centre.dtype, device=g.centre.device)
+        window = Convolution(ones, self.stride, self.padding, self.dilation, shape[1])
+        q, p = (window.transposed(part, shape) for part in (g.centre, g.radius))
+        count = window.transposed_terms
+        return Ball(upper(q, count, q > 0), upper(p, count, p > 0))
+
+
+@dataclass(frozen=True)
+class PieceMaximum(Step):
+    """``max_k <w_k, u> + b_k``; ``choice`` holds the piece taken, (n,). (n, d) -> (n,)."""
+
+    affine: Affine
+    weight: Tensor
+    chooses: ClassVar[bool] = True
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor]:
+        """``|max a - max b| <= max |a - b|``; one piece is a minorant."""
+        values, _ = self.affine.forward(x, mode, None)
+        if choice is None:
+            choice = values.centre.argmax(dim=1)
+        column = choice.unsqueeze(1)
+        taken = Ball(
+            values.centre.gather(1, column).squeeze(1), values.radius.gather(1, column).squeeze(1)
+        )
+        if mode.relaxed:
+            return taken, choice
+        return Ball(values.centre.amax(dim=1), values.radius.amax(dim=1)), choice
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """``g w_k``."""
+        assert choice is not None
+        piece = self.weight[choice]
+        centre = g.centre.unsqueeze(1) * piece
+        size = g.radius * (1 + 4 * FLOAT64.unit) + 2 * FLOAT64.unit * g.centre.abs()
+        return Ball(
+            centre,
+            upper(size.unsqueeze(1) * piece.abs(), 6, (size.unsqueeze(1) > 0) & (piece != 0)),
+        )
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """As one affine function with the largest ``|w_ki|`` over the pieces."""
+        envelope = Dense(self.weight.abs().amax(dim=0, keepdim=True))
+        return Affine(envelope).growth(g.reshape(-1, 1), shape, arithmetic)
+
+
+@dataclass(frozen=True)
+class AbsStack(Step):
+    """``u -> (u, |u|)`` on dimension 1: exact, in feature maps only, so it has no minorant."""
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """``||a| - |b|| <= |a - b|``."""
+        return Ball(
+            torch.cat((x.centre, x.centre.abs()), dim=1), torch.cat((x.radius, x.radius), dim=1)
+        ), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Not affine."""
+        raise TypeError("the absolute value has no affine minorant that holds for both signs")
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Both halves change by ``|change of u|``."""
+        q, p = (torch.add(*part.chunk(2, dim=1)) for part in (g.centre, g.radius))
+        return Ball(upper(q, 1, q > 0), upper(p, 1, p > 0))
