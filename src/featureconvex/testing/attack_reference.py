@@ -1,0 +1,126 @@
+"""A compact attack for the laws: conditional-gradient descent with restarts, in float64.
+
+Independent of :mod:`featureconvex.certificates` but for the threat's own numbers, and exact where it
+can be: its best move on a linear function inside an l_p ball, with costs and a box, is optimal.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from featureconvex.certificates import Domain, Lp, Threat, Unbounded
+from featureconvex.testing.law import seeded
+
+# A coordinate without bounds moves this far where a threat limits only which coordinates move.
+FAR = 1e3
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What an attack reached: the best points (n, ...) and their margins (n,), float64."""
+
+    points: Tensor
+    margin: Tensor
+
+
+def reference_attack(
+    model: nn.Module,
+    x: Tensor,
+    threat: Threat,
+    budget: Tensor,
+    domain: Domain | None = None,
+    *,
+    steps: int = 40,
+    restarts: int = 3,
+) -> Attacked:
+    """The smallest margin found within the budget and the domain, row by row.
+
+    Args:
+        model: margins, (n, ...) -> (n,); attacked in float64 and eval mode.
+        x: (n, ...), finite and inside the domain.
+        threat: any threat; exact best moves for :class:`Lp`, chosen coordinates for others.
+        budget: (n,), finite.
+        domain: default everywhere.
+        steps: moves per restart.
+        restarts: the first starts at ``x``, the others at random points of full budget.
+    """
+    model = copy.deepcopy(model).double().eval()
+    x, budget = x.double(), budget.double()
+    lo, hi = (Unbounded() if domain is None else domain).bounds(x)
+    down, up = (x - lo).clamp_min(0), (hi - x).clamp_min(0)
+    points, best = x.clone(), _margin(model, x)[0]
+    for restart in range(restarts):
+        delta = torch.zeros_like(x)
+        if restart:
+            with seeded(restart):
+                delta = best_move(torch.randn_like(x), threat, budget, down, up)
+        for step in range(steps):
+            margin, gradient = _margin(model, x + delta)
+            points = torch.where(_column(margin < best, x), x + delta, points)
+            best = torch.minimum(margin, best)
+            goal = best_move(gradient, threat, budget, down, up)
+            # Averages stay inside a ball; sets of few coordinates are not convex.
+            pace = 2 / (step + 2) if isinstance(threat, Lp) else 1.0
+            delta = delta + pace * (goal - delta)
+    return Attacked(points, best)
+
+
+def best_move(g: Tensor, threat: Threat, budget: Tensor, down: Tensor, up: Tensor) -> Tensor:
+    """The ``delta`` of least ``<g, delta>`` with ``-down <= delta <= up`` within the budget."""
+    room = torch.where(g > 0, down, up).flatten(1)
+    steep = g.abs().flatten(1)
+    if isinstance(threat, Lp):
+        cost = torch.ones_like(g) if threat.cost is None else threat.cost.expand_as(g)
+        far = _farthest(steep, room, cost.flatten(1), budget[:, None], threat.p)
+    else:
+        # Which coordinates to move: the threat keeps the heaviest it can pay for.
+        far = room.clamp(max=FAR)
+        weight = (steep * far).reshape(g.shape)
+        kept = threat.project(weight, budget, torch.zeros_like(g), torch.full_like(g, math.inf))
+        far = far * (kept != 0).flatten(1)
+    return -g.sign() * far.reshape(g.shape)
+
+
+def _farthest(steep: Tensor, room: Tensor, cost: Tensor, budget: Tensor, p: float) -> Tensor:
+    """Maximise ``sum steep t`` over ``0 <= t <= room``, ``||cost t||_p <= budget``; all (n, d)."""
+    fixed = torch.isinf(cost)
+    cost, room = cost.masked_fill(fixed, 1.0), room.masked_fill(fixed, 0.0)
+    if p == math.inf:
+        return torch.minimum(room, budget / cost)
+    if p == 1:
+        # A fractional knapsack: the best value for money first.
+        order = (steep / cost).argsort(dim=1, descending=True)
+        price = (cost * room).gather(1, order)
+        left = (budget - price.cumsum(1) + price).nan_to_num(nan=0.0, neginf=0.0).clamp_min(0)
+        spent = torch.minimum(price, left)
+        return torch.zeros_like(room).scatter(1, order, spent) / cost
+    # Stationarity: cost^p t^(p-1) is proportional to steep where t is not stopped by the room.
+    way = (steep / cost**p).masked_fill(fixed, 0.0) ** (1 / (p - 1))
+    way = way / way.amax(1, keepdim=True).clamp_min(1e-300)
+    length = torch.linalg.vector_norm(cost * way, p, dim=1, keepdim=True)
+    low = (budget / length).nan_to_num(posinf=0.0)
+    high = low * 2.0**40
+    for _ in range(36 if torch.isfinite(room).any() else 0):
+        middle = (low * high).sqrt()
+        fits = torch.linalg.vector_norm(
+            cost * torch.minimum(room, middle * way), p, dim=1, keepdim=True
+        )
+        low, high = (
+            torch.where(fits <= budget, middle, low),
+            torch.where(fits <= budget, high, middle),
+        )
+    return torch.minimum(room, low * way)
+
+
+def _margin(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    x = x.detach().requires_grad_()
+    margin = model(x)
+    (gradient,) = torch.autograd.grad(margin.sum(), x)
+    return margin.detach(), gradient
+
+
+def _column(rows: Tensor, like: Tensor) -> Tensor:
+    return rows.reshape(-1, *(1,) * (like.ndim - 1))
