@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from featureconvex import features, nn, testing
     from featureconvex.certificates import (
+        L0,
         Box,
         Certificate,
         Guarantee,
         Lp,
+        Patch,
         Status,
         Unbounded,
         certify,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "L0",
     "Box",
     "Certificate",
     "ConvexityError",
@@ -31,6 +34,7 @@ __all__ = [
     "FeatureConvexModel",
     "Guarantee",
     "Lp",
+    "Patch",
     "Status",
     "Unbounded",
     "UserError",

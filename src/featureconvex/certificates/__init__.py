@@ -4,9 +4,10 @@ from featureconvex.certificates.certificate import Certificate, Guarantee, Statu
 from featureconvex.certificates.certify import LEVELS, certify
 from featureconvex.certificates.domain import Box, Domain, Unbounded
 from featureconvex.certificates.minorant import Minorant, tangent
-from featureconvex.certificates.threats import Lp, Threat
+from featureconvex.certificates.threats import L0, Lp, Patch, Threat, parse_threat
 
 __all__ = [
+    "L0",
     "LEVELS",
     "Box",
     "Certificate",
@@ -14,9 +15,11 @@ __all__ = [
     "Guarantee",
     "Lp",
     "Minorant",
+    "Patch",
     "Status",
     "Threat",
     "Unbounded",
     "certify",
+    "parse_threat",
     "tangent",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from featureconvex.certificates.certificate import Certificate, Guarantee, Status
 from featureconvex.certificates.domain import Domain, Unbounded
 from featureconvex.certificates.levels.closed_form import closed_form
+from featureconvex.certificates.levels.domain_aware import domain_aware
 from featureconvex.certificates.levels.problem import Bound, Level, Problem
 from featureconvex.certificates.levels.sound import sound
 from featureconvex.certificates.minorant import Minorant, tangent
@@ -21,6 +22,7 @@ from featureconvex.nn.convexity import prove_convex
 
 _LEVELS: dict[str, tuple[Level, Guarantee]] = {
     "closed-form": (closed_form, Guarantee.deterministic),
+    "domain": (domain_aware, Guarantee.deterministic),
     "sound": (sound, Guarantee.sound),
 }
 LEVELS = tuple(_LEVELS)
@@ -75,7 +77,7 @@ def certify(
             dtype, and the certificate is about the converted input.
         threat: what the budget measures, default ``Lp(2)``; several share one pass.
         domain: where the attacker may move, default everywhere.
-        level: ``"closed-form"`` or ``"sound"``.
+        level: ``"closed-form"`` (Lp only, blind to the domain), ``"domain"`` or ``"sound"``.
         batch_size: rows per pass; by default as many as keep memory bounded.
         arithmetic: what level ``sound`` is about: ``"real"`` for the exact margin, ``"float32"`` or
             ``"float64"`` for the decision that the deployed model computes in that precision.

@@ -14,7 +14,11 @@ class Domain(ABC):
 
     @abstractmethod
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The interval ``[lo, hi]`` of every coordinate for an attacker at ``x``: two (n, ...)."""
+        """The interval ``[lo, hi]`` of every coordinate for an attacker at ``x``.
+
+        Two (n, ...) in float64, so that the ends are the ones the user gave; each row's interval
+        contains ``x`` where the row lies in the domain.
+        """
 
     def contains(self, x: Tensor) -> Tensor:
         """(n, ...) -> (n,) bool: whether each input is a point of its own domain."""
@@ -27,7 +31,7 @@ class Unbounded(Domain):
 
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(-inf, inf)`` everywhere."""
-        top = torch.full_like(x, torch.inf)
+        top = torch.full_like(x, torch.inf, dtype=torch.float64)
         return -top, top
 
     def contains(self, x: Tensor) -> Tensor:
@@ -57,22 +61,21 @@ class Box(Domain):
     def __init__(self, lo: Any, hi: Any, immutable: Any = None, direction: Any = None) -> None:
         self.lo = torch.as_tensor(lo, dtype=torch.float64)
         self.hi = torch.as_tensor(hi, dtype=torch.float64)
-        if not (self.lo <= self.hi).all():
+        if not ((self.lo <= self.hi) & (self.lo < torch.inf) & (self.hi > -torch.inf)).all():
             raise UserError(f"a box needs lo <= hi in every coordinate, got {lo} and {hi}")
         self.immutable = None if immutable is None else torch.as_tensor(immutable, dtype=torch.bool)
         self.direction = None if direction is None else torch.as_tensor(direction)
-        if (
-            self.direction is not None
-            and not torch.isin(self.direction, torch.tensor([-1, 0, 1])).all()
-        ):
+        ways = self.direction
+        if ways is not None and not ((ways == -1) | (ways == 0) | (ways == 1)).all():
             raise UserError(
                 "direction takes -1 (may only shrink), 0 (both ways) and +1 (may only grow)"
             )
 
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Two tensors like ``x``."""
+        """Two (n, ...) in float64."""
+        x = x.double()
         try:
-            lo, hi = (end.to(x.device).expand_as(x).to(x.dtype) for end in (self.lo, self.hi))
+            lo, hi = (end.to(x.device).expand_as(x) for end in (self.lo, self.hi))
             if self.immutable is not None:
                 fixed = self.immutable.to(x.device)
                 inside = (lo <= x) & (x <= hi)

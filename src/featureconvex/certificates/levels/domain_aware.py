@@ -1,0 +1,96 @@
+"""Level 1: the attacker is held to a domain, and no Lipschitz constant is needed where drops separate.
+
+For a minorant ``l <= g + tau``, every ``x'`` in the domain of budget ``r`` has
+``g(phi(x')) + tau >= l(phi(x')) >= l(phi(x)) - D(r)``, with the threat's worst drop ``D`` (see
+:mod:`featureconvex.certificates.threats`). The radius is the largest budget with ``D < l(phi(x))``.
+
+:func:`radius_of` and :func:`worst_case` take any affine minorant, so level ``tight`` raises the radius by
+choosing a better one, and level ``sound`` checks them again with outward rounding.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import Drops, kinked_form, separable_drops
+from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
+from featureconvex.certificates.levels.closed_form import slope as closed_form_slope
+from featureconvex.certificates.levels.lipschitz import lipschitz_radius
+from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.threats import Lp
+from featureconvex.errors import UserError
+
+# Numbers per chunk of rows: a chunk's curves stay in a core's cache, worth a factor of 3.
+CHUNK = 2**16
+
+
+def domain_aware(problem: Problem) -> Bound:
+    """Level ``domain``: the tangent at x, in the domain. Never below level ``closed-form``."""
+    return Bound.of(radius_of(problem, problem.tangent), problem.tangent)
+
+
+@torch.no_grad()
+def radius_of(problem: Problem, minorant: Minorant) -> Tensor:
+    """The radius that ``minorant`` proves for the problem's threat and domain: (n,) float64.
+
+    0 where ``minorant.value <= 0``, inf where the whole domain cannot pay. For Lp never below the closed
+    form of the same minorant. Not differentiable: ascend :func:`worst_case` instead, whose derivative
+    at ``budget = radius`` points the same way (``dr = d worst_case / D'(r)``).
+    """
+    count = len(problem.x)
+    size = max(1, CHUNK // max(1, problem.x[:1].numel()))
+    parts = [
+        _radius(_rows(problem, rows), Minorant(minorant.value[rows], minorant.slope[rows]))
+        for rows in (slice(at, at + size) for at in range(0, max(1, count), size))
+    ]
+    return torch.cat(parts)
+
+
+def _rows(problem: Problem, rows: slice) -> Problem:
+    line = problem.tangent
+    return replace(problem, x=problem.x[rows], tangent=Minorant(line.value[rows], line.slope[rows]))
+
+
+def _radius(problem: Problem, minorant: Minorant) -> Tensor:
+    drops = drops_of(problem, minorant)
+    if drops is None:
+        found = lipschitz_radius(problem, minorant)
+    else:
+        found = problem.threat.largest_budget(drops, minorant.value)
+    if isinstance(problem.threat, Lp):
+        steepest = closed_form_slope(minorant, problem.model.feature_map, problem.threat)
+        found = torch.maximum(found, closed_form_radius(minorant.value, steepest))
+    return found
+
+
+def drops_of(problem: Problem, minorant: Minorant) -> Drops | None:
+    """One drop curve per row and coordinate, differentiable in ``minorant.slope``.
+
+    None where the feature map does not separate: then only the Lipschitz route is left.
+    """
+    form = kinked_form(problem.model.feature_map, minorant.slope)
+    if form is None:
+        return None
+    lo, hi = problem.domain.bounds(problem.x)
+    return separable_drops(form, problem.x, lo, hi, problem.threat.cost)
+
+
+def worst_case(problem: Problem, minorant: Minorant, budget: Tensor) -> Tensor:
+    """At most the smallest ``l(phi(x'))`` over the domain and the ``budget`` (n,): (n,) float64.
+
+    Exact for the minorant where curves are concave (affine maps), and for linf, L0 and patches.
+    Differentiable almost everywhere in ``minorant.value`` and ``minorant.slope``; by the envelope theorem
+    the derivative in the slope is ``phi(x*) - phi(x)`` at a worst point ``x*`` (or a mixture of them).
+
+    Raises:
+        UserError: the feature map has no drop curves.
+    """
+    drops = drops_of(problem, minorant)
+    if drops is None:
+        raise UserError(
+            f"{type(problem.model.feature_map).__name__} has no separable worst case, only a "
+            "Lipschitz constant; use radius_of"
+        )
+    return minorant.value - problem.threat.worst_drop(drops, budget)

@@ -1,0 +1,72 @@
+"""The route for feature maps without drop curves: a Lipschitz constant and how far the input can move.
+
+For every s in [1, inf], ``l(phi(x)) - l(phi(x')) <= S_s ||x' - x||_s``, ``S_s = Lip_s(phi) ||v||_s*``.
+So the minorant stays positive while ``||x' - x||_s < value / S_s``, and the domain and the threat bound
+that movement. With ``y_i = |delta_i|^s`` it is ``sum_i y_i < (value / S_s)^s``: the curves of ``y_i`` are
+straight lines that end at the border of the domain, the budget ``||cost * delta||_p`` becomes an
+``l_(p / s)`` norm of ``cost^s * y``, and the threat's own worst case applies as long as ``s <= p``.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import ROUND_DOWN, Drops, movement_room
+from featureconvex.certificates.levels.problem import Problem
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.threats import Lp
+from featureconvex.certificates.threats.worst_case import largest_lp_budget
+
+NORMS = (1.0, 2.0, math.inf)
+
+
+@torch.no_grad()
+def lipschitz_radius(problem: Problem, minorant: Minorant) -> Tensor:
+    """The best radius over the norms s in {1, 2, inf} and the threat's own: (n,) float64."""
+    lo, hi = problem.domain.bounds(problem.x)
+    threat = problem.threat
+    rooms = movement_room(problem.x, lo, hi, threat.cost)
+    room = torch.maximum(*rooms).flatten(1)
+    own = {threat.p} if isinstance(threat, Lp) else set()
+    best = torch.zeros_like(minorant.value)
+    for s in sorted({*NORMS, *own}):
+        rate = problem.model.feature_map.sensitivity(minorant.slope, s)
+        # How far x' may be from x in this norm before the minorant could reach zero.
+        reach = torch.where(rate == 0, torch.inf, minorant.value / rate) * ROUND_DOWN
+        best = torch.maximum(
+            best, _radius(problem, room, reach.nan_to_num(0.0, posinf=torch.inf), s)
+        )
+    return torch.where(minorant.value > 0, best, 0.0)
+
+
+def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
+    """The largest budget that cannot move x by ``reach`` (n,) in the norm s; inf where nothing can."""
+    threat, shape = problem.threat, tuple(problem.x.shape[1:])
+    price = torch.ones_like(room[:1])
+    if threat.cost is not None:
+        finite = torch.where(torch.isinf(threat.cost), 1.0, threat.cost)
+        price = finite.to(room.device).expand(shape).reshape(1, -1)
+    if math.isinf(s):
+        if not isinstance(threat, Lp):
+            return torch.where(room.amax(1) < reach, torch.inf, 0.0)
+        # One coordinate has to travel that far, and pays for it in every norm.
+        return torch.where(room < reach[:, None], torch.inf, price * reach[:, None]).amin(1)
+    # A reach that overflows is beyond any room that does not.
+    target = torch.where(torch.isinf(reach), torch.inf, (reach**s).clamp(max=1e300))
+    curves = _movement(room, price, s, shape)
+    if not isinstance(threat, Lp):
+        return threat.largest_budget(curves, target)
+    if s <= threat.p:
+        return largest_lp_budget(curves, target, threat.p / s) ** (1 / s)
+    return torch.where(curves.total().sum(1) < target, torch.inf, 0.0)
+
+
+def _movement(room: Tensor, price: Tensor, s: float, shape: tuple[int, ...]) -> Drops:
+    """``h_i(t) = min(t / price_i^s, room_i^s)``."""
+    rate = (price**-s).expand_as(room)
+    endless = torch.isinf(room)
+    end = torch.where(endless, 0.0, (price * room.masked_fill(endless, 0.0)) ** s)
+    tail = torch.where(endless, rate, 0.0)
+    zero = torch.zeros_like(end)
+    return Drops(torch.stack((zero, end)), torch.stack((rate, tail)), shape, concave=True)

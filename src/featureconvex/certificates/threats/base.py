@@ -1,0 +1,54 @@
+"""What a threat model must tell the certificates and the attacks."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from featureconvex.certificates.drops import Drops
+
+
+class Threat(ABC):
+    """A budget for perturbations ``delta = x' - x``.
+
+    A subclass names itself, measures a perturbation, finds the largest budget whose worst case stays
+    below a margin (from one drop curve per coordinate), and projects for attacks.
+
+    Attributes:
+        cost: positive numbers broadcastable to one input, or None for 1 everywhere. The budget is
+            measured on ``cost * delta``; only :class:`Lp` has one.
+    """
+
+    cost: Tensor | None = None
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The name in tables and columns, such as ``l2``."""
+
+    @abstractmethod
+    def measure(self, delta: Tensor) -> Tensor:
+        """The budget that each perturbation needs: (n, ...) -> (n,) float64, inf where forbidden."""
+
+    @abstractmethod
+    def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
+        """At least the most that ``budget`` (n,) can take off an affine minorant: (n,) float64.
+
+        Nondecreasing in the budget, differentiable in the drops almost everywhere.
+        """
+
+    @abstractmethod
+    def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
+        """The largest budget found below which the worst drop stays under ``margin``: (n,) float64.
+
+        Every perturbation inside the domain of budget strictly less keeps ``margin`` positive; for
+        integer budgets (:class:`L0`, :class:`Patch`): of that budget or less. 0 where ``margin <= 0``,
+        inf where the whole domain cannot pay.
+        """
+
+    @abstractmethod
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        """Move ``delta`` into ``{measure <= budget} and [lo, hi]``, (n, ...); budget (n,).
+
+        ``lo <= 0 <= hi`` bound the perturbation itself. The nearest point in the Euclidean sense
+        where that is cheap, else a near one; always a member of both sets up to rounding.
+        """

@@ -1,0 +1,47 @@
+"""Concave curves ``h_i(t) = a_i min(t, T_i)`` (affine feature maps) and p > 1: an exact finite search."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import Drops
+from featureconvex.norms import dual_exponent
+
+STEPS = 60
+
+
+def largest_concave_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
+    """The r with ``max sum_i a_i min(t_i, T_i) = margin`` over ``||t||_p <= r``, for p > 1: (n,) float64.
+
+    The optimum is ``t_i = min(b_i s, T_i)`` with ``b = a^(q - 1)`` and one number ``s`` per row (``s = r``
+    for p = inf). Its drop is concave, nondecreasing and piecewise linear in ``s``, so Newton's method from
+    the left never overshoots and ends after finitely many steps; any ``s`` on the way is a valid answer.
+    Meaningless for rows whose total is below the margin.
+    """
+    slope, end = drops.slope[0], drops.start[1].where(drops.slope[1] == 0, torch.inf)
+    direction = _direction(slope, p)
+    pace = slope * direction
+    s = torch.zeros_like(margin)
+    fall = torch.zeros_like(margin)
+    for _ in range(STEPS):
+        moving = (pace * (direction * s[:, None] < end)).sum(1)
+        gap = margin - fall
+        step = torch.where((gap > 0) & (moving > 0), gap / moving, 0.0)
+        s = s + step
+        if not bool((step > 1e-14 * s).any()):
+            break
+        fall = (slope * torch.minimum(direction * s[:, None], end)).sum(1)
+    if math.isinf(p):
+        return s
+    moved = torch.minimum(direction * s[:, None], end)
+    # The dual value at lam = 1 / (p s^(p - 1)): ||t||^p plus what is left of the margin, at price lam.
+    left = margin - (slope * moved).sum(1)
+    power = moved.square() if p == 2 else moved**p
+    return (power.sum(1) + left * p * s ** (p - 1)).clamp_min(0) ** (1 / p)
+
+
+def _direction(slope: Tensor, p: float) -> Tensor:
+    if p == 2:
+        return slope
+    return torch.ones_like(slope) if math.isinf(p) else slope ** (dual_exponent(p) - 1)

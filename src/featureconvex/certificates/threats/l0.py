@@ -1,0 +1,116 @@
+"""Few coordinates, any change."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import ROUND_DOWN, Drops
+from featureconvex.certificates.threats.base import Threat
+from featureconvex.errors import UserError
+
+
+class L0(Threat):
+    """The number of coordinates (or groups of coordinates) that change, by any amount the domain allows.
+
+    Args:
+        groups: None, each coordinate counts; ``"pixels"``, the channels of one pixel of a
+            (c, h, w) input count as one; or integers broadcastable to one input that name the group of
+            each coordinate (a one-hot block, say).
+
+    Raises:
+        UserError: ``groups`` is not integers.
+
+    >>> L0().measure(torch.tensor([[0.0, 0.5, -2.0]]))
+    tensor([2.], dtype=torch.float64)
+    >>> L0(groups=[0, 1, 1]).measure(torch.tensor([[0.0, 0.5, -2.0]]))
+    tensor([1.], dtype=torch.float64)
+    """
+
+    def __init__(self, groups: Any = None) -> None:
+        self.groups: Tensor | str | None = None
+        if isinstance(groups, str) and groups == "pixels":
+            self.groups = groups
+        elif groups is not None:
+            labels = None if isinstance(groups, str) else torch.as_tensor(groups)
+            if labels is None or labels.is_floating_point() or labels.is_complex():
+                raise UserError(
+                    f"groups takes None, 'pixels', or one integer per coordinate, got {groups!r}"
+                )
+            self.groups = labels
+
+    @property
+    def name(self) -> str:
+        """``l0``."""
+        return "l0"
+
+    def __repr__(self) -> str:
+        kind = self.groups if isinstance(self.groups, str) else "groups"
+        return "L0()" if self.groups is None else f"L0({kind})"
+
+    def members(self, shape: tuple[int, ...]) -> Tensor:
+        """The group of each coordinate of a flattened input of ``shape``: (d,) int64 from 0 on.
+
+        Raises:
+            UserError: the groups do not fit the shape.
+        """
+        count = int(torch.Size(shape).numel())
+        if self.groups is None:
+            return torch.arange(count)
+        if isinstance(self.groups, str):
+            if len(shape) != 3:
+                raise UserError(
+                    f"groups='pixels' needs inputs of shape (c, h, w), got {tuple(shape)}; "
+                    "name the group of every coordinate instead"
+                )
+            return torch.arange(count // shape[0]).repeat(shape[0])
+        try:
+            labels = self.groups.expand(shape).flatten()
+        except RuntimeError as error:
+            raise UserError(
+                f"groups of shape {tuple(self.groups.shape)} do not fit inputs of shape {tuple(shape)}"
+            ) from error
+        return torch.unique(labels, return_inverse=True)[1]
+
+    def group_sums(self, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Sums over each group, (n, d) -> (n, groups)."""
+        if self.groups is None:
+            return values
+        index = self.members(shape).to(values.device)
+        size = int(index.max()) + 1 if index.numel() else 0
+        return values.new_zeros(len(values), size).index_add(1, index, values)
+
+    def measure(self, delta: Tensor) -> Tensor:
+        """How many groups hold a nonzero: (n, ...) -> (n,) float64."""
+        changed = (delta != 0).flatten(1).double()
+        return (self.group_sums(changed, tuple(delta.shape[1:])) > 0).double().sum(1)
+
+    def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
+        """The sum of the ``budget`` largest total drops."""
+        ranked = self._ranked(drops)
+        chosen = torch.arange(ranked.shape[1], device=ranked.device) < budget[:, None]
+        return torch.where(chosen, ranked, 0.0).sum(1)
+
+    def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
+        """The largest k whose k largest total drops sum to less than ``margin``.
+
+        Exact for the minorant: the coordinates of a product domain move independently.
+        """
+        paid = self._ranked(drops).cumsum(1)
+        affordable = (paid < margin[:, None] * ROUND_DOWN).double().sum(1)
+        affordable = torch.where(affordable == paid.shape[1], torch.inf, affordable)
+        return torch.where(margin > 0, affordable, 0.0)
+
+    def _ranked(self, drops: Drops) -> Tensor:
+        sums = self.group_sums(drops.total(), drops.shape)
+        ranked: Tensor = sums.sort(dim=1, descending=True).values
+        return ranked
+
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        """Keep the ``budget`` groups of largest Euclidean norm, clipped to the domain."""
+        inside = delta.clamp(lo, hi)
+        shape = tuple(delta.shape[1:])
+        weight = self.group_sums(inside.flatten(1).double() ** 2, shape)
+        rank = weight.argsort(dim=1, descending=True).argsort(dim=1)
+        keep = (rank < budget[:, None])[:, self.members(shape).to(delta.device)]
+        return inside * keep.reshape(delta.shape)

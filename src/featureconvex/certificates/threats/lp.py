@@ -1,0 +1,73 @@
+"""Perturbations of bounded, possibly weighted, l_p norm."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import Drops
+from featureconvex.certificates.threats.base import Threat
+from featureconvex.certificates.threats.projection import project_lp
+from featureconvex.certificates.threats.worst_case import largest_lp_budget, worst_lp_drop
+from featureconvex.errors import UserError
+from featureconvex.norms import check_exponent, norm_name, vector_norm
+
+
+class Lp(Threat):
+    """Perturbations ``delta`` of budget ``||cost * delta||_p``.
+
+    Args:
+        p: the norm's exponent, in [1, inf].
+        cost: positive numbers broadcastable to one input: a larger cost is dearer for the attacker,
+            ``inf`` means immutable. None: 1 everywhere.
+
+    Raises:
+        UserError: p below 1; a cost that is not positive; no coordinate that can change.
+
+    >>> Lp(2)
+    Lp(2)
+    >>> Lp(1, cost=[2.0, 1.0]).measure(torch.tensor([[1.0, -3.0]]))
+    tensor([5.], dtype=torch.float64)
+    """
+
+    def __init__(self, p: float, cost: Any = None) -> None:
+        self.p = check_exponent(p)
+        self.cost: Tensor | None = None
+        if cost is not None:
+            self.cost = torch.as_tensor(cost, dtype=torch.float64)
+            if not (self.cost > 0).all():
+                raise UserError("every cost must be > 0 (inf: the coordinate cannot change)")
+            if torch.isinf(self.cost).all():
+                raise UserError("every cost is inf, so no coordinate can change; leave one finite")
+
+    @property
+    def name(self) -> str:
+        """``l1``, ``l2``, ``linf``, ``l1.5`` ..."""
+        return norm_name(self.p)
+
+    def __repr__(self) -> str:
+        return f"Lp({self.p:g}{', cost' if self.cost is not None else ''})"
+
+    def measure(self, delta: Tensor) -> Tensor:
+        """``||cost * delta||_p``, where an immutable coordinate that stays costs nothing."""
+        weighted = delta.double()
+        if self.cost is not None:
+            # inf * 0 is NaN, and means 0 here.
+            weighted = torch.where(weighted == 0, 0.0, weighted * self.cost.to(delta.device))
+        return vector_norm(weighted, self.p)
+
+    def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
+        """linf: exact. Finite p: an upper bound by duality, exact for concave curves."""
+        return worst_lp_drop(drops, budget, self.p)
+
+    def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
+        """linf: exact. Finite p: a lower bound by duality, exact for concave curves."""
+        return largest_lp_budget(drops, margin, self.p)
+
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        """The nearest point for p in {1, 2, inf}; for other p a point scaled towards 0."""
+        if self.cost is not None and not math.isinf(self.p):
+            fixed = torch.isinf(self.cost).to(delta.device)
+            lo, hi = (end.masked_fill(fixed, 0.0) for end in (lo, hi))
+        return project_lp(delta, budget, lo, hi, self.p, self.cost)

@@ -1,0 +1,31 @@
+"""Threat models by name, for command lines and files."""
+
+from featureconvex.certificates.threats.base import Threat
+from featureconvex.certificates.threats.l0 import L0
+from featureconvex.certificates.threats.lp import Lp
+from featureconvex.certificates.threats.patch import Patch
+from featureconvex.errors import UserError
+from featureconvex.norms import parse_norm
+
+
+def parse_threat(text: str) -> Threat:
+    """The threat a user typed: ``1``, ``l2``, ``linf``, ``l0``, ``patch:5``, ``patch-5``.
+
+    Raises:
+        UserError: anything else.
+
+    >>> parse_threat("patch:5"), parse_threat("l0"), parse_threat("inf")
+    (Patch(5), L0(), Lp(inf))
+    """
+    name = text.strip().lower()
+    if name == "l0":
+        return L0()
+    if name.startswith("patch"):
+        size = name.removeprefix("patch").lstrip(":-")
+        if not size.isdigit():
+            raise UserError(f"a patch threat names its size, such as patch:5, got {text!r}")
+        return Patch(int(size))
+    try:
+        return Lp(parse_norm(name))
+    except UserError as error:
+        raise UserError(f"unknown threat {text!r}; use 1, 2, inf, l0 or patch:SIZE") from error

@@ -1,0 +1,79 @@
+"""The largest l_p budget that cannot pay a margin, and the worst drop of a budget.
+
+Notation: curves ``h_i`` (nondecreasing, ``h_i(0) = 0``), margin ``m``, and the worst case of a budget r,
+``D(r) = max sum_i h_i(t_i)`` over ``||t||_p <= r``. For p = inf it is ``sum_i h_i(r)``. For finite p, weak
+duality bounds it for every ``lam > 0``:
+
+    D(r) <= lam r^p + Phi_r(lam),   Phi_r(lam) = sum_i max over t in [0, r] of h_i(t) - lam t^p,
+
+so ``r`` is certified as soon as ``lam r^p + Phi_R(lam) <= m`` for some ``R >= r`` and some ``lam``. Every
+pair ``(R, lam)`` that a search visits is a proof, however the search got there. For p = 1 the minimum over
+``lam`` is the greedy filling of the concave envelopes over [0, r].
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import ROUND_DOWN, Drops
+from featureconvex.certificates.threats.concave import largest_concave_budget
+from featureconvex.certificates.threats.dual import best_multiplier, largest_dual_budget, penalised
+
+
+@torch.no_grad()
+def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
+    """The largest r found with ``D(r) <= margin``: (n,) float64.
+
+    0 where ``margin <= 0``, inf where the whole domain cannot pay. Exact (up to rounding, downwards) for p = inf and for concave curves; otherwise a lower bound.
+    """
+    payable = drops.total().sum(1) >= margin * ROUND_DOWN
+    if math.isinf(p):
+        found = _uniform(drops, margin, payable)
+    elif drops.concave and p > 1:
+        found = largest_concave_budget(drops, margin, p)
+    else:
+        found = largest_dual_budget(drops, margin, p, payable)
+    found = (found * ROUND_DOWN).clamp(0.0, torch.finfo(torch.float64).max)
+    found = torch.where(payable, found, torch.inf)
+    return torch.where(margin > 0, found, 0.0)
+
+
+def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
+    """``D(budget)``, (n,) float64: exact for p = inf and for concave curves, else an upper bound.
+
+    Differentiable in the curves: the multiplier is held fixed, which is the derivative of the minimum
+    over it. An infinite budget gives the sum of the totals.
+    """
+    finite = torch.isfinite(budget)
+    held = budget.where(finite, 0.0)
+    if math.isinf(p):
+        fall = drops.at(held).sum(1)
+    else:
+        cut = drops.within(held)
+        lam = best_multiplier(cut, held, p)
+        fall = lam * held**p + penalised(cut, lam, p).best
+    return torch.where(finite, fall, drops.total().sum(1))
+
+
+def _uniform(drops: Drops, margin: Tensor, payable: Tensor) -> Tensor:
+    """The root of ``sum_i h_i(r) = margin`` from below, by safeguarded Newton steps."""
+    if drops.concave:
+        return largest_concave_budget(drops, margin, math.inf)
+    low, high = torch.zeros_like(margin), torch.full_like(margin, torch.inf)
+    guess = margin / drops.slope.amax(0).sum(1).clamp_min(torch.finfo(torch.float64).tiny)
+    active = payable & (margin > 0)
+    for step in range(60):
+        guess = torch.where(active, guess, 0.0)
+        drop, pitch = drops.at(guess).sum(1), drops.slope_at(guess).sum(1)
+        under = drop < margin
+        low, high = torch.where(under, guess, low), torch.where(under, high, guess)
+        if not bool((active & (high - low > 1e-12 * high)).any()):
+            break
+        newton = guess + (margin - drop) / pitch
+        # A little past the root, so that the bracket closes from both sides.
+        newton = torch.where(under, newton * (1 + 1e-13), newton * (1 - 1e-13))
+        middle = torch.where(torch.isinf(high), 2 * guess, 0.5 * (low + high))
+        fits = (newton > low) & (newton < high) & (step % 4 != 3)
+        guess = torch.where(fits, newton, middle)
+    return low
