@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError, UserError
-from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+from featureconvex.features import (
+    AbsConcat,
+    Center,
+    Compose,
+    FeatureMap,
+    Identity,
+    Scale,
+    Scattering,
+)
 from featureconvex.files import write_bytes, write_text
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine
@@ -26,7 +34,10 @@ STRUCTURE, WEIGHTS = "model.json", "weights.safetensors"
 
 _KINDS: dict[str, type[nn.Module]] = {
     kind.__name__: kind
-    for kind in (AbsConcat, Center, Compose, ConvexConvNet, ConvexMLP, Identity, MaxAffine, Scale)
+    for kind in (
+        *(AbsConcat, Center, Compose, Identity, Scale, Scattering),
+        *(ConvexConvNet, ConvexMLP, MaxAffine),
+    )
 }
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

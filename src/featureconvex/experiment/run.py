@@ -106,7 +106,10 @@ def prepare(dataset: Dataset, recipe: Recipe, place: torch.device) -> Prepared:
         architecture, cost = table_architecture(train.x, (200, 50), place)
         return Prepared(train, test, architecture, cost)
     return Prepared(
-        train, test, image_architecture(train.x, dataset.name, recipe.name, place), None
+        train,
+        test,
+        image_architecture(tuple(train.x.shape[1:]), dataset.name, recipe.name, place),
+        None,
     )
 
 

@@ -4,5 +4,15 @@ from featureconvex.features.absolute import AbsConcat
 from featureconvex.features.affine import Center, Identity, Scale, standardise
 from featureconvex.features.base import FeatureMap
 from featureconvex.features.compose import Compose
+from featureconvex.features.scattering import Scattering
 
-__all__ = ["AbsConcat", "Center", "Compose", "FeatureMap", "Identity", "Scale", "standardise"]
+__all__ = [
+    "AbsConcat",
+    "Center",
+    "Compose",
+    "FeatureMap",
+    "Identity",
+    "Scale",
+    "Scattering",
+    "standardise",
+]

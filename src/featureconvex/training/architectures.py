@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, standardise
+from featureconvex.features import (
+    AbsConcat,
+    Center,
+    Compose,
+    FeatureMap,
+    Scattering,
+    standardise,
+)
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP
 from featureconvex.training.points import Points
@@ -18,18 +25,21 @@ class Architecture:
     """A model in two parts: a fixed front that is computed once, and what is trained behind it.
 
     Attributes:
-        build: makes a fresh untrained model that takes the front's output, on the device to train on.
+        build: from the points to fit, (n, ...) behind the front, a fresh untrained model for them,
+            on the device to train on.
         front: a fixed feature map, or None. Training on its output saves computing it every epoch.
     """
 
-    build: Callable[[], FeatureConvexModel]
+    build: Callable[[Tensor], FeatureConvexModel]
     front: FeatureMap | None = None
 
     def join(self, model: FeatureConvexModel) -> FeatureConvexModel:
         """The trained model with the front before it."""
         if self.front is None:
             return model
-        phi = Compose(self.front, model.feature_map)
+        tail = model.feature_map
+        parts = tail.parts() if isinstance(tail, Compose) else [tail]
+        phi = Compose(self.front, *parts)
         return FeatureConvexModel(phi, model.convex_net, float(model.tau)).to(model.device)
 
     def behind(self, points: Points) -> Points:
@@ -63,38 +73,50 @@ def table_architecture(
         The architecture, and (d,) float64 costs, ``1 / standard deviation`` (1 for a constant column).
     """
 
-    def build() -> FeatureConvexModel:
+    def build(_: Tensor) -> FeatureConvexModel:
+        # From all training points, so that the standard deviations are those of the cost.
         return FeatureConvexModel(standardise(x), ConvexMLP(x.shape[1], hidden)).to(device)
 
     return Architecture(build), standardise(x).scale.abs()
 
 
-def image_architecture(x: Tensor, task: str, recipe: str, device: torch.device) -> Architecture:
-    """The model for images (n, c, h, w).
+def image_architecture(
+    shape: tuple[int, ...], task: str, recipe: str, device: torch.device
+) -> Architecture:
+    """The model for images of one shape (c, h, w).
 
-    ``paper``: the paper's architectures (section 4): the MLP for MNIST and Malimg, the small ConvNet
-    for Fashion, the larger one on ``(x - mu, |x - mu|)`` for CIFAR-10. Otherwise the default recipe's
-    MLP with passthrough and no batch norm.
+    ``paper``: the paper's architectures (section 4). Otherwise a convex MLP with passthrough and no
+    batch norm: on the centred pixels of grey images, and for colour images on a fixed wavelet
+    scattering transform, which is nonexpansive in l2 and keeps what tells natural images apart.
     """
-    channels, height, width = x.shape[1:]
+    if recipe == "paper":
+        return Architecture(lambda x: _paper_model(x, task.split("-")[0]).to(device))
+    if shape[0] == 3:
+        front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
+        return Architecture(lambda x: _centred_mlp(x, x.mean(dim=0), (64, 16)).to(device), front)
+    return Architecture(lambda x: _centred_mlp(x, x.mean(), (200, 50)).to(device))
+
+
+def _centred_mlp(x: Tensor, mean: Tensor, hidden: tuple[int, ...]) -> FeatureConvexModel:
+    return FeatureConvexModel(Center(mean), ConvexMLP(x[0].numel(), hidden))
+
+
+def _paper_model(x: Tensor, family: str) -> FeatureConvexModel:
+    """The MLP for MNIST and Malimg, the small ConvNet for Fashion, the larger one for CIFAR-10."""
+    channels, *size = x.shape[1:]
+    height, width = size
     mean = x.double().mean(dim=(0, 2, 3)).reshape(channels, 1, 1)
-    family = task.split("-")[0] if recipe == "paper" else ""
-
-    def build() -> FeatureConvexModel:
-        phi: FeatureMap = Center(mean)
-        net: ConvexMLP | ConvexConvNet
-        size = (height, width)
-        if family == "fashion":
-            net = ConvexConvNet(channels, size, features=4, depth=2, first_kernel=5, init="paper")
-        elif family == "cifar10":
-            phi = Compose(phi, AbsConcat())
-            net = ConvexConvNet(
-                2 * channels, size, features=16, depth=4, first_kernel=11, init="paper"
-            )
-        elif recipe == "paper":
-            net = ConvexMLP(x[0].numel(), (200, 50), batch_norm=True, init="paper")
-        else:
-            net = ConvexMLP(x[0].numel(), (200, 50))
-        return FeatureConvexModel(phi, net).to(device)
-
-    return Architecture(build)
+    phi: FeatureMap = Center(mean)
+    net: ConvexMLP | ConvexConvNet = ConvexMLP(
+        x[0].numel(), (200, 50), batch_norm=True, init="paper"
+    )
+    if family == "fashion":
+        net = ConvexConvNet(
+            channels, (height, width), features=4, depth=2, first_kernel=5, init="paper"
+        )
+    if family == "cifar10":
+        phi = Compose(phi, AbsConcat())
+        net = ConvexConvNet(
+            2 * channels, (height, width), features=16, depth=4, first_kernel=11, init="paper"
+        )
+    return FeatureConvexModel(phi, net)

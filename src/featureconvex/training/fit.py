@@ -138,7 +138,7 @@ def _through(
 class _Job:
     """What stays the same from one training run to the next."""
 
-    build: Callable[[], FeatureConvexModel]
+    build: Callable[[Tensor], FeatureConvexModel]
     fitting: Points
     held_out: Points
     seed: int
@@ -149,7 +149,7 @@ class _Job:
     def train(self, recipe: Recipe, title: str) -> tuple[FeatureConvexModel, History]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = self.build()
+            model = self.build(self.fitting.x)
         path = None if self.folder is None else self.folder / f"{title.replace(' ', '-')}.pt"
         checkpoint = Checkpoint(path, self._fingerprint(recipe))
         steps = max(1, len(self.fitting) // min(recipe.batch_size, len(self.fitting)))

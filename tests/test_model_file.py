@@ -1,0 +1,142 @@
+"""Model files: exact, safe, and refused when they do not fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import featureconvex as fc
+from featureconvex.errors import UserError
+from featureconvex.model_file import load_model, register_kind, save_model
+
+CENTER = fc.features.Center(torch.rand(3, 1, 1))
+MODELS = {
+    "mlp": lambda: fc.FeatureConvexModel(
+        fc.features.Scale(torch.rand(5), torch.rand(5)),
+        fc.nn.ConvexMLP(5, (6, 3), batch_norm=True),
+        0.1,
+    ),
+    "convnet": lambda: fc.FeatureConvexModel(
+        fc.features.Compose(CENTER, fc.features.AbsConcat()),
+        fc.nn.ConvexConvNet(6, (8, 6), features=2, depth=1, activation="leaky_relu:0.1"),
+    ),
+    "max-affine": lambda: fc.FeatureConvexModel(fc.features.Identity(), fc.nn.MaxAffine(4, 3)),
+    "double": lambda: fc.FeatureConvexModel(
+        fc.features.Identity(), fc.nn.ConvexMLP(4, (), activation="softplus:3")
+    ).double(),
+}
+SHAPES = {"mlp": (5,), "convnet": (3, 8, 6), "max-affine": (4,), "double": (4,)}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_round_trip_is_exact(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]().train()
+    x = torch.rand(20, *SHAPES[name], dtype=model.dtype)
+    model(x)  # moves batch-norm statistics
+    model.eval()
+    loaded, extra = load_model(save_model(model, tmp_path / "m", {"task": "t"}))
+    assert torch.equal(loaded(x), model(x))
+    assert extra == {"task": "t"}
+    assert loaded.dtype == model.dtype
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
+        "model.json",
+        "weights.safetensors",
+    ]
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return save_model(MODELS["mlp"](), tmp_path / "m")
+
+
+def _edit(path: Path, name: str, change) -> None:  # type: ignore[no-untyped-def]
+    tensors = load_file(path / "weights.safetensors")
+    if change is None:
+        del tensors[name]
+    else:
+        tensors[name] = change(tensors.get(name))
+    save_file(tensors, path / "weights.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "word"),
+    [
+        (
+            "convex_net.hidden_layers.0.weight",
+            lambda w: w - 1,
+            "hidden_layers.0.weight: a convex path",
+        ),
+        ("convex_net.norms.0.weight", lambda w: -w, "norms.0.weight: a convex path"),
+        ("convex_net.norms.0.running_var", lambda w: -w - 1, "variance"),
+        ("convex_net.input_layers.0.weight", lambda w: w * torch.nan, "NaN"),
+        ("convex_net.input_layers.0.weight", lambda w: w[:2].clone(), "expected"),
+        ("convex_net.input_layers.0.weight", lambda w: w.double(), "float64"),
+        ("tau", None, "lacks tau"),
+        ("surprise", lambda _: torch.zeros(1), "unknown surprise"),
+    ],
+)
+def test_tampered_weights_are_refused(saved: Path, name: str, change, word: str) -> None:  # type: ignore[no-untyped-def]
+    _edit(saved, name, change)
+    with pytest.raises(UserError, match=word):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("edit", "word"),
+    [
+        (lambda s: s.update(format="other"), "not a featureconvex model"),
+        (lambda s: s.update(version=99), "format 99"),
+        (lambda s: s["convex_net"].update(kind="Evil"), "unknown module 'Evil'"),
+        (lambda s: s["convex_net"]["config"].update(hidden="x"), "cannot build"),
+        (lambda s: s["convex_net"]["config"].update(activation="tanh"), "unknown activation"),
+        (lambda s: s["convex_net"]["config"].update(surprise=1), "cannot build"),
+        (lambda s: s.update(feature_map=s["convex_net"]), "feature_map is a ConvexMLP"),
+        (lambda s: s.update(dtype="int8"), "dtype"),
+        (lambda s: s.pop("convex_net"), "convex_net"),
+        (lambda s: s.update(convex_net=3), "cannot build"),
+    ],
+)
+def test_tampered_structure_is_refused(saved: Path, edit, word: str) -> None:  # type: ignore[no-untyped-def]
+    structure = json.loads((saved / "model.json").read_text())
+    edit(structure)
+    (saved / "model.json").write_text(json.dumps(structure))
+    with pytest.raises(UserError, match=word):
+        load_model(saved)
+
+
+def test_damaged_files_are_named(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model in"):
+        load_model(tmp_path / "nothing")
+    weights = saved / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:30])
+    with pytest.raises(UserError, match=r"weights\.safetensors is damaged"):
+        load_model(saved)
+    (saved / "model.json").write_text("{")
+    with pytest.raises(UserError, match=r"model\.json is damaged"):
+        load_model(saved)
+
+
+def test_unknown_kinds_need_registering(tmp_path: Path) -> None:
+    class Halve(fc.features.Identity):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / 2
+
+    model = fc.FeatureConvexModel(Halve(), fc.nn.MaxAffine(2, 2))
+    with pytest.raises(UserError, match="cannot hold a Halve"):
+        save_model(model, tmp_path / "m")
+    register_kind(Halve)
+    loaded, _ = load_model(save_model(model, tmp_path / "m"))
+    x = torch.rand(3, 2)
+    assert torch.equal(loaded(x), model(x))
+
+
+def test_a_model_file_cannot_claim_another_scale_than_it_applies(tmp_path: Path) -> None:
+    """A centring's constant is 1; a file that says 0.01 would multiply every radius by 100."""
+    model = fc.FeatureConvexModel(fc.features.Center([0.5, 0.5]), fc.nn.MaxAffine(2, 2))
+    path = save_model(model, tmp_path / "m")
+    assert "feature_map.scale" not in load_file(path / "weights.safetensors")
+    _edit(path, "feature_map.scale", lambda _: torch.tensor(0.01, dtype=torch.float64))
+    with pytest.raises(UserError, match=r"unknown feature_map\.scale"):
+        load_model(path)
