@@ -10,6 +10,7 @@ import pytest
 
 from featureconvex.evaluation.examples import Examples, choose_examples, write_examples
 from featureconvex.evaluation.record import Record, write_record
+from featureconvex.evaluation.report import write_report
 from featureconvex.evaluation.rows import write_rows
 
 FEATURES = ["mean radius", "mean texture", "worst area", "smoothness", "<b>odd & name</b>"]
@@ -155,3 +156,21 @@ def table_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on a table with radii in training standard deviations and in raw units."""
     rows = synthetic_rows(table=True)
     return write_run(tmp_path_factory.mktemp("table"), rows, synthetic_record("table"))
+
+
+@pytest.fixture(scope="session")
+def image_report(image_folder: Path) -> Path:
+    """The image run's folder, with everything that is derived from it."""
+    write_report(image_folder)
+    return image_folder
+
+
+@pytest.fixture(scope="session")
+def table_report(table_folder: Path) -> Path:
+    """The table run's folder, rebuilt over a figure of an earlier run and a file of the user's."""
+    figures = table_folder / "figures"
+    figures.mkdir()
+    (figures / "tradeoff.png").write_bytes(b"old")
+    (figures / "mine.png").write_bytes(b"the user's own")
+    write_report(table_folder)
+    return table_folder

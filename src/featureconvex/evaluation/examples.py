@@ -122,7 +122,7 @@ def read_examples(path: Path) -> Examples:
             f"{path} is missing; `featureconvex run TASK --out {path.parent}` writes it"
         )
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ("index", "x", "gradient")}
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read as examples (truncated?): {error}") from error
