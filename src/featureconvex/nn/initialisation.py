@@ -16,8 +16,10 @@ def initialise_(module: nn.Module, init: str = "principled") -> None:
     """Initialise every nonnegative layer below ``module`` in place.
 
     ``principled``: Hoedt and Klambauer (NeurIPS 2023). With nonnegative weights all units of a layer
-    share a large common signal; log-normal weights and a negative bias keep pre-activations at mean
-    0, variance 1 and correlation 1/2 from layer to layer (for ReLU).
+    share a large common signal; log-normal weights and a negative bias turn normal pre-activations
+    of mean 0, variance 1 and correlation 1/2 into such of the same moments (for ReLU). Behind the
+    first layer they are no longer normal: stacked without passthrough, the second moment about doubles
+    per layer (measured for width 200: 0.9, 1.7, 3.5, 6.8), where the paper's falls below 0.01.
     ``paper``: weights uniform on [0, 0.003] (linear) or [0, 0.005] (convolution), torch's default bias.
 
     Raises:
