@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featureconvex.certificates import Status
 from featureconvex.errors import UserError
 from featureconvex.evaluation import read_rows, validate_rows, write_rows
+from featureconvex.evaluation.rows import STATUSES
 
 MakeRows = Callable[..., pd.DataFrame]
 
@@ -93,3 +95,7 @@ def test_invalid_rows_are_never_written(tmp_path: Path, make_rows: MakeRows) -> 
     with pytest.raises(UserError):
         write_rows(make_rows().drop(columns="label"), tmp_path / "rows.parquet")
     assert not list(tmp_path.iterdir())
+
+
+def test_knows_every_status_of_a_certificate() -> None:
+    assert set(STATUSES) == {status.value for status in Status}

@@ -25,7 +25,7 @@ from featureconvex.evaluation.rows import sensitive
 from featureconvex.evaluation.wording import LEVEL_NAMES, threat_text
 
 Table = dict[str, Any]
-_TABLE_EACH = 4
+_TABLE_EACH = 3
 
 
 def median_table(run: Run, unit: str) -> Table:
