@@ -69,7 +69,9 @@ def vector_norm(v: Tensor, p: float) -> Tensor:
     """
     p = check_exponent(p)
     rows = v.flatten(1)
-    if p in (1, math.inf) or (p == 2 and v.dtype != torch.float64) or rows.shape[1] == 0:
+    if rows.shape[1] == 0:
+        return rows.new_zeros(len(rows), dtype=torch.float64)
+    if p in (1, math.inf) or (p == 2 and v.dtype != torch.float64):
         # No power can underflow: the square of the smallest float32 is a float64.
         return _norm(rows, p)
     rows = rows.double()

@@ -1,0 +1,108 @@
+"""Composition: what the calculus keeps, and where it must not be sharper than the truth."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from featureconvex import UserError
+from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+from featureconvex.testing import FeatureMapCase, check_feature_map
+
+
+class Rotation(FeatureMap):
+    """An affine map that mixes two coordinates: nonexpansive in l2 only."""
+
+    affine = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack((0.6 * x[:, 0] - 0.8 * x[:, 1], 0.8 * x[:, 0] + 0.6 * x[:, 1]), 1)
+
+    def lipschitz(self, p: float) -> float:
+        # Riesz and Thorin: log-convex between 1.4 (l1, linf) and 1 (l2).
+        return float(1.4 ** abs(2 / p - 1))
+
+    def pullback(self, v: Tensor) -> Tensor:
+        return torch.stack((0.6 * v[:, 0] + 0.8 * v[:, 1], -0.8 * v[:, 0] + 0.6 * v[:, 1]), 1)
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+
+class Squash(FeatureMap):
+    """Neither affine nor coordinatewise: ``x / (1 + ||x||_2)``, nonexpansive up to 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x / (1 + torch.linalg.vector_norm(x, dim=1, keepdim=True))
+        return out
+
+    def lipschitz(self, p: float) -> float:
+        # l2: the Jacobian's norm is at most 1; other p: at most the factor sqrt 2 of norms in R^2.
+        return float(2 ** abs(1 / p - 0.5))
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Rotation,
+        Squash,
+        lambda: Compose(Rotation(), AbsConcat()),
+        lambda: Compose(Scale([3.0, -0.5]), Rotation(), AbsConcat(), Scale([1.0, 2.0, 0.0, 1.0])),
+        lambda: Compose(AbsConcat(), Scale(2.0), Compose(Identity(), Center(1.0))),
+        lambda: Compose(Center(0.5), Squash(), Rotation()),
+        lambda: Compose(Squash(), Scale([2.0, 4.0]), AbsConcat()),
+    ],
+)
+def test_maps_of_a_user_compose_soundly(make: Any) -> None:
+    check_feature_map(FeatureMapCase(make, (2,)))
+
+
+def test_flags_need_every_part() -> None:
+    assert Compose(Rotation(), Scale(2.0)).affine
+    assert not Compose(Rotation(), Scale(2.0)).coordinatewise
+    assert not Compose(Rotation(), AbsConcat()).affine
+
+
+def test_constants_multiply() -> None:
+    phi = Compose(Scale(3.0), AbsConcat(), AbsConcat(), Scale([0.5] * 8))
+    assert phi.lipschitz(2) == pytest.approx(3.0)
+    assert phi.lipschitz(1) == pytest.approx(6.0)
+
+
+def test_a_diagonal_map_in_front_loses_nothing() -> None:
+    """Only the coordinate that is scaled up is cheap for the attacker."""
+    v = torch.tensor([[1.0, 1.0, 0.0, 0.0]]).double()
+    found = Compose(Scale([100.0, 1.0]), AbsConcat()).sensitivity(v, math.inf)
+    assert float(found) == pytest.approx(101.0)
+
+
+def test_an_ignored_coordinate_costs_nothing() -> None:
+    v = torch.ones(1, 4).double()
+    cost = torch.tensor([1e-9, 1.0]).double()
+    found = Compose(Scale([0.0, 1.0]), AbsConcat()).sensitivity(v, 1, cost)
+    assert float(found) == pytest.approx(2.0)
+
+
+def test_a_subclass_of_scale_is_not_taken_for_one() -> None:
+    class Clipped(Scale):
+        affine = False
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).clamp(-1, 1)
+
+        def lipschitz(self, p: float) -> float:
+            return 2 * super().lipschitz(p)
+
+    v = torch.tensor([[1.0, 0.0]]).double()
+    found = Compose(Clipped([1.0]), AbsConcat()).sensitivity(v, math.inf)
+    assert float(found) == pytest.approx(2.0)
+
+
+def test_nothing_to_compose_is_refused() -> None:
+    with pytest.raises(UserError, match="at least one"):
+        Compose()
