@@ -177,7 +177,7 @@ def _classes(dataset: Dataset) -> dict[str, Any]:
 
 def _examples(model: FeatureConvexModel, dataset: Dataset, test: Points, chosen: Any) -> Examples:
     """The chosen inputs with the margin's gradient in ``x``: for looking at, not for certifying."""
-    x = test.x[torch.from_numpy(chosen)].to(model.device, model.dtype).requires_grad_()
+    x = test.x[torch.tensor(chosen)].to(model.device, model.dtype).requires_grad_()
     gradient = torch.zeros_like(x)
     if len(x):
         (gradient,) = torch.autograd.grad(model(x).sum(), x)

@@ -1,0 +1,199 @@
+"""The main job, end to end on bundled data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import featureconvex as fc
+from featureconvex.data import find_task
+from featureconvex.errors import UserError
+from featureconvex.experiment import Settings, certify_file, run, tradeoff
+from featureconvex.model_file import load_model
+
+QUICK = Settings(epochs=4, temperature=0.3)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("digits")
+    run(find_task("digits-3-8"), out, QUICK, progress=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("table")
+    run(find_task("breast-cancer"), out, QUICK, progress=False)
+    return out
+
+
+def test_everything_promised_is_there(digits: Path) -> None:
+    for name in ("metrics.json", "rows.parquet", "record.json", "report.html", "model/model.json"):
+        assert (digits / name).is_file(), name
+    assert list((digits / "figures").glob("*.png"))
+    assert not (digits / "checkpoints").exists()
+    metrics = json.loads((digits / "metrics.json").read_text())
+    assert metrics["clean_accuracy"] > 0.9
+    assert metrics["provenance"]["version"] == "0.1.0"
+
+
+def test_rows_are_the_stored_model_s_certificates(digits: Path) -> None:
+    """Rows, model file and data tell one story: nothing is computed from anything else."""
+    rows = pd.read_parquet(digits / "rows.parquet")
+    dataset = find_task("digits-3-8").load()
+    from featureconvex.data import to_tensor
+
+    model, extra = load_model(digits / "model")
+    assert extra["task"] == "digits-3-8"
+    for p in (1, 2, np.inf):
+        certificate = fc.certify(model, to_tensor(dataset.test.x), fc.Lp(p))
+        np.testing.assert_array_equal(rows[f"radius_{certificate.threat.name}"], certificate.radius)
+    np.testing.assert_array_equal(rows["label"], dataset.test.y)
+
+
+def test_same_seed_same_rows(digits: Path, tmp_path: Path) -> None:
+    run(find_task("digits-3-8"), tmp_path, QUICK, progress=False)
+    first, second = (pd.read_parquet(folder / "rows.parquet") for folder in (digits, tmp_path))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_tables_report_standard_deviations(table: Path) -> None:
+    rows = pd.read_parquet(table / "rows.parquet")
+    dataset = find_task("breast-cancer").load()
+    std = dataset.train.x.std(axis=0)
+    model, _ = load_model(table / "model")
+    import torch
+
+    cost = torch.from_numpy(1 / std)
+    certificate = fc.certify(model, torch.from_numpy(dataset.test.x), fc.Lp(2, cost))
+    np.testing.assert_allclose(rows["radius_std_l2"], certificate.radius, rtol=1e-5)
+
+
+def test_a_run_cut_short_continues_to_the_same_rows(digits: Path, tmp_path: Path) -> None:
+    """A checkpoint left by a killed run is picked up by the same command."""
+    from featureconvex.training.checkpoint import Checkpoint
+
+    saves = {"count": 0}
+    original = Checkpoint.save
+
+    def dying(self: Checkpoint, state: dict) -> None:  # type: ignore[type-arg]
+        original(self, state)
+        saves["count"] += 1
+        if saves["count"] == 2:
+            raise KeyboardInterrupt
+
+    Checkpoint.save = dying  # type: ignore[method-assign]
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(find_task("digits-3-8"), tmp_path, QUICK, progress=False)
+    finally:
+        Checkpoint.save = original  # type: ignore[method-assign]
+    assert (tmp_path / "checkpoints").exists()
+    with pytest.raises(UserError, match="another run"):
+        run(find_task("digits-3-8"), tmp_path, Settings(epochs=5, temperature=0.3), progress=False)
+    run(find_task("digits-3-8"), tmp_path, QUICK, progress=False)
+    first, second = (pd.read_parquet(folder / "rows.parquet") for folder in (digits, tmp_path))
+    pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"norm": 3.0}, "norm 1, 2 or inf"),
+        ({"recipe": "secret"}, "unknown recipe"),
+        ({"target_fpr": 2.0}, "false-positive rate"),
+        ({"recipe": "paper", "temperature": 1.0}, "no temperature"),
+        ({"temperature": -1.0}, "temperature must be"),
+        ({"epochs": 0}, "epochs"),
+        ({"seed": -1}, "seed"),
+        ({"device": "tpu"}, "unknown device"),
+    ],
+)
+def test_bad_settings_fail_before_the_data_is_read(
+    settings: dict[str, object], word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = find_task("digits-3-8")
+    monkeypatch.setattr(type(task), "load", lambda *_: pytest.fail("read the data first"))
+    with pytest.raises(UserError, match=word):
+        run(task, tmp_path / "out", Settings(**settings), progress=False)  # type: ignore[arg-type]
+
+
+def test_unwritable_output_fails_first(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        run(find_task("digits-3-8"), tmp_path / "file" / "out", QUICK, progress=False)
+
+
+def test_target_false_positive_rate(tmp_path: Path) -> None:
+    settings = Settings(epochs=4, temperature=0.3, target_fpr=0.0)
+    run(find_task("digits-3-8"), tmp_path, settings, progress=False)
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["calibration"]["rule"] == "fpr"
+    assert record["calibration"]["other_accuracy"] == 1.0
+
+
+def test_the_temperature_chooses_itself(tmp_path: Path) -> None:
+    run(find_task("digits-3-8"), tmp_path, Settings(epochs=4), progress=False)
+    record = json.loads((tmp_path / "record.json").read_text())
+    chosen = [pilot for pilot in record["tradeoff"] if pilot["chosen"]]
+    assert len(chosen) == 1
+    assert record["temperature"] > 0
+
+
+def test_paper_recipe_calibrates_on_the_test_points(tmp_path: Path) -> None:
+    run(find_task("digits-3-8"), tmp_path, Settings(recipe="paper", epochs=2), progress=False)
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["calibration"]["on"] == "test"
+    assert "paper" in (tmp_path / "report.html").read_text()
+
+
+def test_tradeoff_draws_and_keeps_what_is_there(tmp_path: Path) -> None:
+    task, settings = find_task("digits-3-8"), Settings(epochs=2)
+    figure = tradeoff(task, tmp_path, settings, [0.1, 1.0], progress=False)
+    assert figure.stat().st_size > 5000
+    stamp = (tmp_path / "temperature-0.1" / "report.html").stat().st_mtime_ns
+    tradeoff(task, tmp_path, settings, [0.1, 1.0], progress=False)
+    assert (tmp_path / "temperature-0.1" / "report.html").stat().st_mtime_ns == stamp
+    points = json.loads((tmp_path / "tradeoff.json").read_text())["points"]
+    assert [point["temperature"] for point in points] == [0.1, 1.0]
+
+
+def test_certify_file_reads_what_users_have(digits: Path, table: Path, tmp_path: Path) -> None:
+    images = find_task("digits-3-8").load().test.x
+    np.save(tmp_path / "digits.npy", images)
+    expected = pd.read_parquet(digits / "rows.parquet")["radius_l2"]
+    for place in (digits, digits / "model"):
+        rows = certify_file(place, tmp_path / "digits.npy", tmp_path / "rows.parquet", [fc.Lp(2)])
+        np.testing.assert_allclose(rows["radius_l2"], expected, rtol=1e-6)
+    frame = pd.DataFrame(find_task("breast-cancer").load().test.x)
+    frame.to_csv(tmp_path / "cells.csv", index=False)
+    rows = certify_file(table, tmp_path / "cells.csv", tmp_path / "rows.csv", [fc.Lp(1)])
+    np.testing.assert_allclose(
+        rows["radius_l1"], pd.read_parquet(table / "rows.parquet")["radius_l1"], rtol=1e-6
+    )
+    assert len(pd.read_csv(tmp_path / "rows.csv")) == len(frame)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("x.npy", b"garbage", "cannot be read as an array"),
+        ("x.csv", b"a,b\n1,x\n", "not numeric"),
+        ("x.csv", b"a,b\n1,2\n", "does not broadcast to one input"),
+        ("x.txt", b"", "expected"),
+    ],
+)
+def test_certify_file_refuses_clearly(
+    name: str, content: bytes, word: str, table: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=word):
+        certify_file(table, tmp_path / name, tmp_path / "rows.csv", [fc.Lp(2)])
+    assert not (tmp_path / "rows.csv").exists()
+    with pytest.raises(UserError, match="there is no file"):
+        certify_file(table, tmp_path / "none.csv", tmp_path / "rows.csv", [fc.Lp(2)])
+    with pytest.raises(UserError, match=r"\.csv or \.parquet"):
+        certify_file(table, tmp_path / name, tmp_path / "rows.xls", [fc.Lp(2)])

@@ -1,0 +1,81 @@
+"""The command line as a process sees it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("tasks", "run", "report", "tradeoff", "certify")
+
+
+def _featureconvex(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from featureconvex.cli import main; main()"]
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(command: str) -> None:
+    done = _featureconvex(command, "--help")
+    assert done.returncode == 0
+    assert "--" in done.stdout
+
+
+def test_help_loads_no_torch() -> None:
+    script = "import sys, featureconvex.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_tasks_lists_and_says_how_to_get(tmp_path: Path) -> None:
+    done = _featureconvex("tasks", "--data-dir", tmp_path)
+    assert done.returncode == 0
+    for name in ("mnist-mini-3-8", "breast-cancer", "malimg"):
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "mnist-mini-3-9x", "--out", "OUT"),
+        ("run", "digits-3-8", "--out", "OUT", "--norm", "seven"),
+        ("run", "digits-3-8", "--out", "OUT", "--norm", "0.5"),
+        ("run", "digits-3-8", "--out", "OUT", "--recipe", "secret"),
+        ("run", "digits-3-8", "--out", "OUT", "--temperature", "nan"),
+        ("run", "digits-3-8"),
+        ("report", "OUT"),
+        ("certify", "OUT", "missing.csv", "--out", "rows.csv"),
+        ("tradeoff", "digits-3-8", "--out", "OUT", "--temperatures", "a,b"),
+        ("nonsense",),
+    ],
+)
+def test_a_users_error_is_one_line_and_status_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = _featureconvex(*(str(tmp_path / "out") if a == "OUT" else a for a in arguments))
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    if done.stderr.startswith("featureconvex:"):
+        assert done.stderr.count("\n") == 1
+
+
+def test_run_report_certify(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ("run", "breast-cancer", "--out", out, "--epochs", 2, "--temperature", 0.3)
+    done = _featureconvex(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"report: {out / 'report.html'}"
+    (out / "report.html").unlink()
+    assert _featureconvex("report", out).returncode == 0
+    assert (out / "report.html").exists()
+    from featureconvex.data import find_task
+
+    table = tmp_path / "cells.csv"
+    import pandas as pd
+
+    pd.DataFrame(find_task("breast-cancer").load().test.x).to_csv(table, index=False)
+    rows = tmp_path / "rows.parquet"
+    done = _featureconvex(
+        "certify", out, table, "--out", rows, "--norm", 1, "--norm", "inf", "--box", 0, 1e5
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"radius_l1", "radius_linf"} <= set(pd.read_parquet(rows).columns)
