@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featureconvex.errors import UserError
-from featureconvex.evaluation.atomic import replacing
 from featureconvex.evaluation.columns import RadiusColumn
 from featureconvex.evaluation.rows import flagged, sensitive
+from featureconvex.files import replacing
 
 EXAMPLES_FILE = "examples.npz"
 

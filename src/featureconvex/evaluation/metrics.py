@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from featureconvex.evaluation.atomic import replacing
 from featureconvex.evaluation.columns import (
     CLOSED_FORM,
     LEVELS,
@@ -34,6 +33,7 @@ from featureconvex.evaluation.detection import (
 from featureconvex.evaluation.record import Record, norm_of
 from featureconvex.evaluation.rows import sensitive
 from featureconvex.evaluation.strict_json import dump_json, jsonable
+from featureconvex.files import replacing
 
 METRICS_FILE = "metrics.json"
 Metrics = dict[str, Any]

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from featureconvex.errors import UserError
-from featureconvex.evaluation.atomic import replacing
 from featureconvex.evaluation.columns import NORMS
 from featureconvex.evaluation.strict_json import dump_json, load_json
+from featureconvex.files import replacing
 
 RECORD_FILE = "record.json"
 Record = dict[str, Any]

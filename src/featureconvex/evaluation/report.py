@@ -10,7 +10,6 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from featureconvex.evaluation.atomic import replacing
 from featureconvex.evaluation.charts import (
     radius_histograms,
     roc_chart,
@@ -41,6 +40,7 @@ from featureconvex.evaluation.wording import (
     calibration_text,
     headline,
 )
+from featureconvex.files import replacing
 
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"

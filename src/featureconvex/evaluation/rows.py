@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pandas.api.types import is_float_dtype, is_integer_dtype
 
 from featureconvex.errors import UserError
-from featureconvex.evaluation.atomic import replacing
 from featureconvex.evaluation.columns import NORMS, RadiusColumn, radius_columns
+from featureconvex.files import replacing
 
 ROWS_FILE = "rows.parquet"
 STATUSES = ("certified", "not_sensitive", "boundary", "non_finite", "outside_domain", "unbounded")
