@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from featureconvex.errors import ConvexityError
 from featureconvex.nn import project_, prove_convex
 from featureconvex.testing.law import Law, build, check_all, close, rebuilt, require, seeded
 from featureconvex.testing.weights import WEIGHT_SCALES, answers, drawn, grid, value_and_gradient
@@ -183,9 +184,11 @@ def comes_back_from_its_config(case: ConvexNetCase) -> None:
 def proved_convex(case: ConvexNetCase) -> None:
     """:func:`featureconvex.nn.prove_convex` accepts it as built, copied, cast and loaded."""
     net = build(case.make)
-    prove_convex(net)
-    prove_convex(copy.deepcopy(net).half())
-    prove_convex(drawn(net, 1.0))
+    for version in (net, copy.deepcopy(net).half(), drawn(net, 1.0)):
+        try:
+            prove_convex(version)
+        except ConvexityError as error:
+            raise AssertionError(f"not proved convex: {error}") from error
 
 
 def agrees_with_the_truth(case: ConvexNetCase) -> None:

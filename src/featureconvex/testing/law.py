@@ -55,8 +55,11 @@ def rebuilt(module: Any) -> Any:
 
     arguments = json.loads(json.dumps(module.config()))
     parts = module.parts() if hasattr(module, "parts") else []
-    copy = type(module)(*map(rebuilt, parts), **arguments)
-    copy.load_state_dict(module.state_dict(), strict=True)
+    try:
+        copy = type(module)(*map(rebuilt, parts), **arguments)
+        copy.load_state_dict(module.state_dict(), strict=True)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AssertionError(f"the config does not rebuild the module: {error}") from error
     return copy.eval()
 
 
