@@ -119,7 +119,13 @@ def tradeoff_chart(run: Run) -> Chart | None:
         },
     }
     chart = _chart("tradeoff", [trace], "validation median radius", "validation accuracy")
-    chart["layout"]["yaxis"] = {"title": {"text": "validation accuracy"}, "tickformat": ".3~%"}
+    low, high = (end(p.accuracy for p in points) for end in (min, max))
+    margin = max(0.15 * (high - low), 0.005)
+    chart["layout"]["yaxis"] = {
+        "title": {"text": "validation accuracy"},
+        "tickformat": ".3~%",
+        "range": [low - margin, high + margin],
+    }
     return chart
 
 
