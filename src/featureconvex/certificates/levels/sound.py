@@ -17,15 +17,22 @@ The radius is never above that of the level it rests on, whose minorant it takes
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.closed_form import closed_form
+from featureconvex.certificates.levels.domain_aware import CHUNK, domain_aware, drops_of
 from featureconvex.certificates.levels.problem import Bound, Level, Problem
+from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.rounding import SoundLine, sound_line
-from featureconvex.certificates.rounding.directed import quotient_down
-from featureconvex.certificates.threats import Lp
+from featureconvex.certificates.rounding.directed import difference_down, quotient_down
+from featureconvex.certificates.rounding.fall import fall_of
+from featureconvex.certificates.rounding.fall_radius import radius_of_fall
+from featureconvex.certificates.rounding.kinks import kinked
+from featureconvex.certificates.threats import L0, Lp, Patch
+from featureconvex.certificates.threats.dual import best_multiplier
 from featureconvex.errors import UserError
 
 Proof = Callable[[Problem, SoundLine, Bound], Tensor]
@@ -44,8 +51,61 @@ def by_steepness(problem: Problem, line: SoundLine, _: Bound) -> Tensor:
     return torch.where((line.value > 0) & (steepest >= 0), radius, 0.0)
 
 
+def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
+    """(n,): the largest budget near ``base.radius`` whose worst fall in the domain stays below ``value``.
+
+    For Lp never less than :func:`by_steepness`, which is all there is for a feature map that does not
+    separate.
+
+    Raises:
+        UserError: a threat other than Lp, L0 and Patch, or one that needs a separable feature map.
+    """
+    threat = problem.threat
+    closed = by_steepness(problem, line, base) if isinstance(threat, Lp) else None
+    form = kinked(problem.model.feature_map, line)
+    if form is None and closed is not None:
+        return closed
+    if form is None or not isinstance(threat, Lp | L0 | Patch):
+        raise UserError(
+            f"level 'sound' cannot bound {threat!r} behind {problem.model.feature_map!r}; it knows Lp "
+            "threats, and L0 and Patch for coordinatewise feature maps"
+        )
+    value = difference_down(line.value, form.lost)
+    lo, hi = problem.domain.bounds(problem.x)
+    found = []
+    for rows in chunks(problem.x):
+        x, ends = problem.x[rows].double(), (lo[rows], hi[rows])
+        fall = fall_of(form.rows(rows), x, *ends, threat.cost)
+        price = _price(replace(problem, x=problem.x[rows]), line.slope[rows])
+        limits = (value[rows], base.radius[rows], line.reach)
+        found.append(radius_of_fall(threat, fall, *limits, price))
+    radius = torch.cat(found)
+    return radius if closed is None else torch.maximum(radius, closed)
+
+
+def _price(problem: Problem, slope: Tensor) -> Callable[[Tensor], Tensor]:
+    """The multiplier of level ``domain`` for a budget: any will do, this one is nearly the best."""
+
+    def price(budget: Tensor) -> Tensor:
+        assert isinstance(problem.threat, Lp)
+        drops = drops_of(problem, Minorant(torch.zeros_like(budget), slope))
+        assert drops is not None
+        return best_multiplier(drops.within(budget), budget, problem.threat.p)
+
+    return price
+
+
+def chunks(x: Tensor) -> list[slice]:
+    """Slices of rows whose curves stay in a core's cache."""
+    size = max(1, CHUNK // max(1, x[:1].numel()))
+    return [slice(at, at + size) for at in range(0, len(x), size)]
+
+
 # The level rested on -> how its radius is re-proved.
-_RESTS_ON: dict[str, tuple[Level, Proof]] = {"closed-form": (closed_form, by_steepness)}
+_RESTS_ON: dict[str, tuple[Level, Proof]] = {
+    "closed-form": (closed_form, by_steepness),
+    "domain": (domain_aware, by_fall),
+}
 
 
 def sound(problem: Problem) -> Bound:
@@ -64,7 +124,7 @@ def sound(problem: Problem) -> Bound:
     if not len(problem.x):
         return base
     radius = torch.minimum(proof(problem, tangent_line(problem), base), base.radius)
-    return Bound.of(radius, base.minorant, base.upper)
+    return Bound.of(radius.nan_to_num(0.0, posinf=torch.inf), base.minorant, base.upper)
 
 
 def tangent_line(problem: Problem) -> SoundLine:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.rounding.directed import Rounding, upper
+from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, upper
 
 
 @dataclass(frozen=True)
@@ -43,3 +43,11 @@ def plus(a: Ball, b: Ball, arithmetic: Rounding) -> Ball:
     return Ball(
         centre, upper(radius * (1 + 4 * u) + 2 * u * centre.abs(), 6, radius + centre.abs() > 0)
     )
+
+
+def times(a: Ball, b: Ball) -> Ball:
+    """The product, computed in float64."""
+    centre = a.centre * b.centre
+    radius = (a.centre.abs() + a.radius) * b.radius + b.centre.abs() * a.radius
+    live = (a.centre.abs() + a.radius > 0) & (b.centre.abs() + b.radius > 0)
+    return Ball(centre, upper(radius + 2 * FLOAT64.unit * centre.abs(), 6, live))

@@ -170,8 +170,11 @@ def _activation(module: nn.Module, graph: Graph, node: int) -> int:
 
 @rule(nn.Flatten)
 def _flatten(module: nn.Flatten, graph: Graph, node: int) -> int:
-    if module.start_dim < 1 or module.end_dim != -1:
+    """``Flatten(0)`` at the end turns (n, 1) into (n,)."""
+    if module.start_dim < 0 or module.end_dim != -1:
         raise UserError(f"level 'sound' knows Flatten() to the last dimension only, got {module!r}")
+    if module.start_dim == 0:
+        return graph.apply(Reshape(1, ()), node)
     return graph.apply(Reshape(module.start_dim, (-1,)), node)
 
 

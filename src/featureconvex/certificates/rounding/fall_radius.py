@@ -1,0 +1,76 @@
+"""The largest budget a sound line survives inside a domain, checked near a candidate.
+
+Every budget tried is a proof of its own: ``fall(r) < value``, with the fall rounded up and the value
+rounded down, certifies every budget below r, however r was found.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.rounding.directed import difference_down, quotient_down, upper
+from featureconvex.certificates.rounding.fall import Fall
+from featureconvex.certificates.threats import Lp, Threat
+
+# A multiplier of 0 would divide by it.
+SMALLEST = 2.0**-600
+# Candidates are the level's radius less these shares, until one passes.
+SHARES = [2.0**-k for k in range(38, 2, -3)]
+
+
+def radius_of_fall(
+    threat: Threat,
+    fall: Fall,
+    value: Tensor,
+    candidate: Tensor,
+    reach: float,
+    price: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """(n,): a radius of about ``candidate``; 0 where nothing is proved, inf where the domain cannot pay.
+
+    Args:
+        threat: an Lp norm, or one whose worst case is made of the curves' totals (L0, Patch).
+        fall: the curves.
+        value: (n,), what the line has at x.
+        candidate: (n,), the radius to check.
+        reach: no coordinate may move further than this.
+        price: a multiplier ``lam`` for every budget (n,), for finite p; the better, the larger the radius.
+    """
+    totals = fall.totals(reach)
+    if not isinstance(threat, Lp):
+        return threat.largest_budget(totals, value)
+    spent = totals.total().sum(1)
+    endless = spent < value
+    held = candidate.where(torch.isfinite(candidate), 0.0)
+    if reach < math.inf:
+        cheapest = 1.0 if threat.cost is None else min(1.0, float(threat.cost.min()))
+        held = held.clamp(max=reach * cheapest)
+    if math.isinf(threat.p):
+        found = _stepwise(fall, value, held)
+    else:
+        found = _by_duality(fall, value, held, price(held).clamp_min(SMALLEST), threat.p)
+    return torch.where(endless, torch.inf, found)
+
+
+def _stepwise(fall: Fall, value: Tensor, candidate: Tensor) -> Tensor:
+    """p = inf: the fall is ``sum_i h_i(r)``."""
+    found = torch.zeros_like(candidate)
+    for share in SHARES:
+        r = candidate * (1 - share)
+        most = fall.most(r)
+        passed = upper(most.sum(1), most.shape[1]) < value
+        found = torch.where(passed & (found == 0), r, found)
+        if bool((passed | (candidate == 0) | ~(value > 0)).all()):
+            break
+    return found
+
+
+def _by_duality(fall: Fall, value: Tensor, candidate: Tensor, lam: Tensor, p: float) -> Tensor:
+    """Finite p: ``min(R, ((value - Phi_R(lam)) / lam)^(1/p))``, R = candidate, for every ``lam > 0``."""
+    left = difference_down(value, fall.penalised(candidate, lam, p))
+    ratio = quotient_down(left.clamp_min(0), lam)
+    root = ratio if p == 1 else ratio.sqrt() if p == 2 else ratio ** (1 / p)
+    root = torch.minimum(root * (1 - 2**-42), candidate)
+    return torch.where(left > 0, root, 0.0)
