@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -14,7 +15,7 @@ from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import domain_aware
 from featureconvex.certificates.levels.problem import Bound, Level, Problem
 from featureconvex.certificates.levels.sound import sound
-from featureconvex.certificates.minorant import Minorant, tangent
+from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
@@ -112,7 +113,11 @@ def certify(
         for batch in _batches(model, x, size):
             line = tangent(model, batch)
             problems = (Problem(model, batch, item, domain, line, **options) for item in threats)
-            parts.append([_columns(run, problem) for problem in problems])
+            usable = _Rows(
+                _finite(batch) & _finite(line.slope) & torch.isfinite(line.value),
+                domain.contains(batch),
+            )
+            parts.append([_columns(run, problem, usable) for problem in problems])
     certificates = [
         Certificate(
             **{name: np.concatenate([part[k][name] for part in parts]) for name in parts[0][k]},
@@ -129,18 +134,31 @@ def certify(
 _Columns = dict[str, np.ndarray]
 
 
-def _columns(level: Level, problem: Problem) -> _Columns:
+@dataclass(frozen=True)
+class _Rows:
+    """Which rows of a batch a level's answer counts for: (n,) bool each."""
+
+    finite: Tensor
+    inside: Tensor
+
+
+def _finite(values: Tensor) -> Tensor:
+    """(n, ...) -> (n,): whether all numbers of a row are finite. One pass: the largest one tells."""
+    rows = values.flatten(1)
+    return (
+        torch.isfinite(rows.abs().amax(dim=1)) if rows.shape[1] else rows.new_ones(len(rows)).bool()
+    )
+
+
+def _columns(level: Level, problem: Problem, rows: _Rows) -> _Columns:
     bound: Bound = level(problem)
-    line: Minorant = problem.tangent
-    inside = problem.domain.contains(problem.x)
-    finite = torch.isfinite(problem.x).flatten(1).all(1) & torch.isfinite(line.value)
-    finite &= torch.isfinite(line.slope).flatten(1).all(1)
-    radius = bound.radius.where(finite & inside & (line.value > 0), 0.0)
+    margin = problem.tangent.value
+    radius = bound.radius.where(rows.finite & rows.inside & (margin > 0), 0.0)
     return {
         "radius": radius.cpu().numpy(),
         "upper": bound.upper.cpu().numpy(),
-        "status": statuses(line.value, radius, finite, inside),
-        "margin": line.value.cpu().numpy(),
+        "status": statuses(margin, radius, rows.finite, rows.inside),
+        "margin": margin.cpu().numpy(),
         "slope": bound.slope.cpu().numpy(),
     }
 

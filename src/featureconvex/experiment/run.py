@@ -152,7 +152,10 @@ def run(
     save_model(fitted.model, folder / "model", {"task": dataset.name, **_classes(dataset)})
     write_rows(rows, folder / "rows.parquet")
     write_examples(_examples(fitted.model, dataset, prepared.test, chosen), folder / "examples.npz")
-    write_record(_record(dataset, settings, fitted, seconds, started), folder / "record.json")
+    record = _record(dataset, settings, fitted, seconds, started)
+    if prepared.cost is not None:
+        record["feature_std"] = (1 / prepared.cost).tolist()
+    write_record(record, folder / "record.json")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return write_report(folder)
 
