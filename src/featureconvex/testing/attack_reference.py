@@ -33,7 +33,7 @@ def reference_attack(
     budget: Tensor,
     domain: Domain | None = None,
     *,
-    steps: int = 40,
+    steps: int = 60,
     restarts: int = 3,
 ) -> Attacked:
     """The smallest margin found within the budget and the domain, row by row.
@@ -57,11 +57,15 @@ def reference_attack(
         if restart:
             with seeded(restart):
                 delta = best_move(torch.randn_like(x), threat, budget, down, up)
+        mean = torch.zeros_like(x)
         for step in range(steps):
             margin, gradient = _margin(model, x + delta)
             points = torch.where(_column(margin < best, x), x + delta, points)
             best = torch.minimum(margin, best)
-            goal = best_move(gradient, threat, budget, down, up)
+            # At a kink no single gradient shows the way down; their running mean does (fictitious
+            # play). The first restart follows the latest gradient instead.
+            mean = mean + 2 / (step + 2) * (gradient - mean)
+            goal = best_move(mean if restart else gradient, threat, budget, down, up)
             # Averages stay inside a ball; sets of few coordinates are not convex.
             pace = 2 / (step + 2) if isinstance(threat, Lp) else 1.0
             delta = delta + pace * (goal - delta)
@@ -93,9 +97,8 @@ def _farthest(steep: Tensor, room: Tensor, cost: Tensor, budget: Tensor, p: floa
     if p == 1:
         # A fractional knapsack: the best value for money first.
         order = (steep / cost).argsort(dim=1, descending=True)
-        price = (cost * room).gather(1, order)
-        left = (budget - price.cumsum(1) + price).nan_to_num(nan=0.0, neginf=0.0).clamp_min(0)
-        spent = torch.minimum(price, left)
+        price = torch.minimum(cost * room, budget).gather(1, order)
+        spent = torch.minimum(price, (budget - price.cumsum(1) + price).clamp_min(0))
         return torch.zeros_like(room).scatter(1, order, spent) / cost
     # Stationarity: cost^p t^(p-1) is proportional to steep where t is not stopped by the room.
     way = (steep / cost**p).masked_fill(fixed, 0.0) ** (1 / (p - 1))

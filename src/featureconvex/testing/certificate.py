@@ -61,8 +61,10 @@ class CertificateCase:
 def balanced(model: FeatureConvexModel, inputs: Tensor, share: float = 0.75) -> FeatureConvexModel:
     """The model with the threshold at which this share of the inputs is sensitive."""
     with torch.no_grad():
-        logits = copy.deepcopy(model).double().eval().logits(inputs.double())
-    tau = -float(logits.quantile(1 - share))
+        logits = copy.deepcopy(model).double().eval().logits(inputs.double()).sort().values
+    # Between two inputs: none of them is a tie.
+    first = round((1 - share) * len(logits))
+    tau = -float(logits[max(0, first - 1) : first + 1].mean())
     return FeatureConvexModel(model.feature_map, model.convex_net, tau)
 
 

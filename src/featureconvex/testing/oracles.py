@@ -56,7 +56,7 @@ def max_affine_radius(
     Returns:
         The radius, ``inf`` where no ``delta`` gets every piece to 0.
 
-    >>> max_affine_radius(np.array([[3.0, 4.0]]), np.array([10.0]), p=2)
+    >>> round(max_affine_radius(np.array([[3.0, 4.0]]), np.array([10.0]), p=2), 9)
     2.0
     """
     size = weight.shape[1]
