@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import flint
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,8 +18,6 @@ from featureconvex.certificates.rounding.directed import FLOAT32, FLOAT64, Round
 from featureconvex.errors import UserError
 from featureconvex.nn import NonNegativeConv2d, NonNegativeLinear
 from featureconvex.testing.exact import ExactMargin
-
-flint = pytest.importorskip("flint")
 
 phi = fc.features
 ARITHMETIC = {torch.float32: FLOAT32, torch.float64: FLOAT64}

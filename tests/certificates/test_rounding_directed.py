@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+import flint
 import pytest
 import torch
 from hypothesis import assume, given
@@ -86,7 +87,7 @@ def test_dual_norms_round_up(p: float, row: list[float]) -> None:
 @pytest.mark.parametrize("p", [1.5, 3.0, 4.0, 1.001, 50.0])
 @given(row=st.lists(st.floats(1e-100, 1e100) | st.just(0.0), min_size=1, max_size=12))
 def test_general_dual_norms_round_up(p: float, row: list[float]) -> None:
-    flint = pytest.importorskip("flint")
+
     with flint.ctx.workprec(300):
         one_over_q = 1 - 1 / flint.arb(p)
         exact = [flint.arb(value) for value in row if value > 0]

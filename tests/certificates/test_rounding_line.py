@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
+import flint
 import numpy as np
 import pytest
 import torch
@@ -21,8 +22,6 @@ from featureconvex.certificates.rounding.operators import Dense
 from featureconvex.errors import UserError
 from featureconvex.nn import NonNegativeConv2d, NonNegativeLinear
 from featureconvex.testing.exact import ExactMargin
-
-flint = pytest.importorskip("flint")
 
 phi = fc.features
 Maker = tuple[Callable[[], nn.Module], fc.features.FeatureMap, tuple[int, ...]]
@@ -190,17 +189,20 @@ def cancelling(seed: int) -> tuple[fc.FeatureConvexModel, Tensor]:
     assert isinstance(first, nn.Linear)
     assert isinstance(last, NonNegativeLinear)
     with torch.no_grad():
-        last.weight = torch.rand(1, 40, dtype=torch.float64) * 1e8
+        top = torch.rand(1, 40, dtype=torch.float64) * 1e8
+        top[:, -1] = 1.0
+        last.weight = top
         first.weight.copy_(torch.randn(40, 5) * 1e8)
         first.bias.copy_(torch.randn(40) * 1e8)
         last.bias.zero_()
-        last.weight[:, -1] = 1.0
         # The last unit takes back what the others sum to, up to rounding.
-        rest, weight = first.weight[:-1], last.weight[0, :-1]
+        rest, weight = first.weight[:-1], top[0, :-1]
         first.weight[-1] = -(weight @ rest)
         first.bias[-1] = -(weight @ first.bias[:-1])
     model = fc.FeatureConvexModel(fc.features.Identity(), net, tau=0.0).eval()
-    return model, torch.randn(4, 5, dtype=torch.float64)
+    if seed % 2:  # at 0 and without biases the value is exact, and only the slope is not
+        nn.init.zeros_(first.bias)
+    return model, torch.cat((torch.zeros(1, 5), torch.randn(3, 5))).double()
 
 
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
