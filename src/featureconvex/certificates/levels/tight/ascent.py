@@ -1,0 +1,167 @@
+"""A larger lower bound where no bracket closes: ascent on the slopes of the relaxed network.
+
+For any threat and feature map with separable drops, ``W(choices, r) = l(phi(x)) - D_l(r)`` bounds the
+margin over all attacks of budget ``r``, for every affine minorant ``l``. The method ascends ``W`` at a budget just
+out of reach; every iterate is itself a certificate, and the best one is kept.
+
+Below a slope of zero nothing gets a gradient, so an ascent from the tangent at x alone can stall. It
+starts instead from an even mixture with the tangent at a worst point: the derivative of ``W`` in the
+minorant's slope is ``phi(x*) - phi(x)`` (a mixture of images of worst points; a tangent anywhere is a
+minorant). Whatever the mixture leaves on has a gradient.
+"""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.levels.domain_aware import drops_of, radius_of, worst_case
+from featureconvex.certificates.levels.problem import Problem
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.relaxation import Relaxation
+from featureconvex.certificates.threats import L0, Lp, Patch
+
+# Numbers per chunk of inputs; a chunk's graph is held for one second derivative.
+CHUNK = 2**18
+# Adam's first step on the slopes, which lie in [0, 1]; it falls to zero along a cosine.
+RATE = 0.2
+BETA_1, BETA_2 = 0.6, 0.9
+# The least p whose worst case is ascended on unbounded domains; see _guide.
+LEAST_P = 1.05
+
+
+class Ascent:
+    """The state of the ascent for one chunk of sensitive rows.
+
+    Args:
+        problem: restricted to the chunk.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.relaxation = Relaxation(problem.model)
+        self.u = problem.model.feature_map(problem.x)
+        self.best_choices = self.relaxation.tangent_choices(self.u)
+        self.radius = radius_of(problem, problem.tangent)
+        self.minorant = Minorant(problem.tangent.value, problem.tangent.slope)
+        self.guide = _guide(problem)
+        self.separable = drops_of(problem, problem.tangent) is not None
+
+    def run(self) -> None:
+        """``problem.iterations`` steps, or fewer when no row can gain any more."""
+        if not (self.separable or isinstance(self.problem.threat, Lp)):
+            return
+        choices = self._start()
+        first = [torch.zeros_like(part) for part in choices]
+        second = [torch.zeros_like(part) for part in choices]
+        for k in range(self.problem.iterations):
+            budget = self._target()
+            if not bool(torch.isfinite(budget).any()):
+                return
+            gradient = self._gradient(choices, budget)
+            rate = RATE * 0.5 * (1 + math.cos(math.pi * k / self.problem.iterations))
+            for at, g, m, v in zip(choices, gradient, first, second, strict=True):
+                m.mul_(BETA_1).add_(g, alpha=1 - BETA_1)
+                v.mul_(BETA_2).addcmul_(g, g, value=1 - BETA_2)
+                size = (v / (1 - BETA_2 ** (k + 1))).sqrt_().add_(1e-30)
+                at.addcdiv_(m / (1 - BETA_1 ** (k + 1)), size, value=rate).clamp_(0, 1)
+            self._judge(choices)
+
+    def _start(self) -> list[Tensor]:
+        """The even mixture of the tangents at x and at a worst point just out of reach."""
+        budget = self._target() * (1.1 if isinstance(self.problem.threat, Lp) else 1.0)
+        line = self.minorant
+        with torch.enable_grad():
+            slope = line.slope.detach().requires_grad_()
+            worst = self._worst_case(Minorant(line.value, slope), budget)
+            (away,) = torch.autograd.grad(worst.sum(), slope)
+        point = self.u + away.nan_to_num(0.0, 0.0, 0.0)
+        points = torch.stack((self.u, point), 1)
+        weights = torch.full((len(point), 2), 0.5, dtype=torch.float64, device=point.device)
+        choices = self.relaxation.mixed_choices(points, weights)
+        self._judge(choices)
+        return choices
+
+    def _target(self) -> Tensor:
+        """(n,): a budget not proved yet, inf for rows with nothing to gain."""
+        threat = self.problem.threat
+        if isinstance(threat, L0):
+            return self.radius + 1
+        if isinstance(threat, Patch):
+            return torch.where(self.radius < threat.size, float(threat.size), torch.inf)
+        if self.guide is not self.problem:
+            return radius_of(self.guide, self.minorant)
+        return self.radius
+
+    def _worst_case(self, line: Minorant, budget: Tensor) -> Tensor:
+        """``W`` for rows with a finite budget, 0 for the others."""
+        finite = torch.isfinite(budget)
+        held = budget.where(finite, 0.0)
+        if self.separable:
+            worst = worst_case(self.guide, line, held)
+        else:
+            threat = self.guide.threat
+            assert isinstance(threat, Lp)
+            cost = None if threat.cost is None else threat.cost.to(held.device)
+            steep = self.problem.model.feature_map.sensitivity(line.slope, threat.p, cost)
+            worst = line.value - held * steep
+        return torch.where(finite & torch.isfinite(worst), worst, 0.0)
+
+    def _gradient(self, choices: list[Tensor], budget: Tensor) -> list[Tensor]:
+        with torch.enable_grad():
+            free = [part.detach().requires_grad_() for part in choices]
+            line = self.relaxation.minorant(self.u, free, differentiable=True)
+            worst = self._worst_case(line, budget)
+            gradient = torch.autograd.grad(worst.sum(), free, allow_unused=True)
+        return [
+            torch.zeros_like(part) if g is None else g.nan_to_num(0.0, 0.0, 0.0)
+            for part, g in zip(choices, gradient, strict=True)
+        ]
+
+    def _judge(self, choices: list[Tensor]) -> None:
+        """Keep what beats the best radius so far, row by row."""
+        line = self.relaxation.minorant(self.u, choices)
+        radius = radius_of(self.problem, line)
+        better = radius > self.radius
+        self.radius = torch.where(better, radius, self.radius)
+        self.best_choices = [
+            torch.where(_like(better, new), new, old)
+            for new, old in zip(choices, self.best_choices, strict=True)
+        ]
+        self.minorant = Minorant(
+            torch.where(better, line.value, self.minorant.value),
+            torch.where(_like(better, line.slope), line.slope, self.minorant.slope),
+        )
+
+
+def _guide(problem: Problem) -> Problem:
+    """The problem whose ``W`` is ascended.
+
+    For p = 1 without a border a single coordinate decides ``W``, whose gradient says nothing about the
+    others; a slightly larger p hears them all.
+    """
+    threat = problem.threat
+    if not isinstance(threat, Lp) or threat.p >= LEAST_P:
+        return problem
+    lo, hi = problem.domain.bounds(problem.x[:1])
+    if bool(torch.isfinite(lo).all() and torch.isfinite(hi).all()):
+        return problem
+    return replace(problem, threat=Lp(LEAST_P, threat.cost))
+
+
+def _like(rows: Tensor, part: Tensor) -> Tensor:
+    return rows.view(-1, *[1] * (part.ndim - 1))
+
+
+def ascend(problem: Problem, rows: Tensor) -> Ascent:
+    """Run the ascent on some rows of a problem.
+
+    Raises:
+        UserError: the network has a nonlinear module without affine minorants.
+    """
+    line = problem.tangent
+    tangent = Minorant(line.value[rows], line.slope[rows])
+    ascent = Ascent(replace(problem, x=problem.x[rows], tangent=tangent))
+    ascent.run()
+    return ascent

@@ -1,0 +1,245 @@
+"""The exact radius of an affine problem, between a proof and an attack: a cutting-plane method.
+
+For affine ``phi`` the margin ``f(x) = g(phi(x)) + tau`` is convex in the input, and the largest radius any
+minorant proves is the distance from x to ``{f <= 0}`` inside the domain (strong duality). Each round
+
+1. solves the *master problem*: the cheapest attack ``e`` against all tangents found so far. Its
+   multipliers, normalised, mix the tangents into one minorant: a proof of a radius;
+2. takes the tangent at that attack, pulled a little towards the best attack known, which steadies
+   the method where optima are many (p = 1 and inf);
+3. improves the attack: a point with ``f <= 0`` is one, and with ``f(y) > 0 >= f(s)`` convexity makes
+   ``y + t (s - y)`` one for ``t = f(y) / (f(y) - f(s))``.
+
+The tangent at x is the first cut, so no row falls below level 0. Unlike the ascent on a network's
+slopes this cannot stall: the problem is concave in the weights of the tangents.
+"""
+
+import math
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.levels.tight.cuts import Cuts, tangent_at
+from featureconvex.certificates.levels.tight.dual_value import dual_radius
+from featureconvex.certificates.levels.tight.geometry import Geometry
+from featureconvex.certificates.levels.tight.interior_point import (
+    LinearPrograms,
+    interior_point,
+)
+from featureconvex.certificates.levels.tight.newton import (
+    LARGEST_POWER,
+    combine,
+    is_linear,
+    newton_master,
+    respond,
+    start_multiplier,
+)
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.model import FeatureConvexModel
+
+# Where the cube of p = inf lies between the proved radius and the attack.
+AIM = 0.15
+NEWTON_STEPS = 2
+# Coordinates in the linear program of p = 1: an attack of small l1 norm changes few, fewer still
+# where no border stops it. Doubled for rows that stay open.
+WORKING_SET, WORKING_SET_UNBOUNDED, PATIENCE = 64, 32, 10
+# Cuts in it: the newest, and those of the largest multipliers.
+LIVE_CUTS = 12
+
+
+@dataclass
+class State:
+    """What is known about each open row.
+
+    Attributes:
+        low: (n,) float64, the best radius proved.
+        high: (n,) float64, the best attack's budget, inf where none.
+        weights: (n, count) float64, the mixture behind ``low``.
+        mu: (n, count) float64, the master problem's multipliers.
+        attack: (n, d), the best attack.
+        deep: (n, d), the attack with the lowest margin.
+        depth: (n,) float64, its margin; positive where none was found.
+        tries: (n,) float64, rounds without any attack.
+        score: (n, d), how much each coordinate has mattered, for the working set.
+    """
+
+    low: Tensor
+    high: Tensor
+    weights: Tensor
+    mu: Tensor
+    attack: Tensor
+    deep: Tensor
+    depth: Tensor
+    tries: Tensor
+    score: Tensor
+
+    def rows(self, index: Tensor) -> "State":
+        """Some of the rows."""
+        return State(**{part.name: getattr(self, part.name)[index] for part in fields(self)})
+
+    def closed(self, tolerance: float) -> Tensor:
+        """(n,) bool: nothing left to find."""
+        return (self.high - self.low <= tolerance * self.high) & torch.isfinite(self.high) | (
+            torch.isinf(self.low)
+        )
+
+
+class Bracketing:
+    """The method for a batch of sensitive inputs with finite tangents.
+
+    Args:
+        model: with an affine feature map.
+        geometry: the attackers.
+        line: the tangents at x.
+        keep_points: remember where the cuts touch.
+    """
+
+    def __init__(
+        self, model: FeatureConvexModel, geometry: Geometry, line: Minorant, keep_points: bool
+    ) -> None:
+        self.model, self.geometry = model, geometry
+        pulled = model.feature_map.pullback(line.slope).flatten(1)
+        shared = pulled.data_ptr() == line.slope.data_ptr() and bool((geometry.price == 1).all())
+        self.cuts = Cuts.empty(geometry, line.slope[:1].numel(), shared, keep_points)
+        self.cuts.add(geometry, geometry.x, line, pulled)
+        self.state = self._start(line.value)
+        self.pull = _pull(geometry)
+        self.open = torch.arange(len(line.value), device=line.value.device)
+
+    def _start(self, value: Tensor) -> State:
+        geometry = self.geometry
+        w = self.cuts.slopes[:, 0]
+        steep = geometry.steepness(w)
+        mu = 1 / steep if is_linear(geometry.p) else start_multiplier(geometry, value, w)
+        low = dual_radius(geometry, value, w)
+        one = torch.ones_like(low)
+        return State(
+            low=low,
+            high=torch.full_like(low, torch.inf),
+            weights=one[:, None],
+            mu=mu.nan_to_num(0.0, 0.0, 0.0)[:, None],
+            attack=geometry.x,
+            deep=geometry.x,
+            depth=value,
+            tries=one - 1,
+            score=geometry.steep(w),
+        )
+
+    def round(self) -> None:
+        """One master problem, one tangent for every open row."""
+        geometry, state, cuts = self.geometry, self.state, self.cuts
+        state.mu, e, w = self._master()
+        value = (state.mu * cuts.heights).sum(1)
+        found = dual_radius(geometry, value, w)
+        better = found > state.low
+        state.low = torch.where(better, found, state.low)
+        share = state.mu / state.mu.sum(1, keepdim=True)
+        state.weights = torch.where(better[:, None], share, state.weights)
+        point = self._query(e, w)
+        line, pulled = tangent_at(self.model, geometry, point)
+        cuts.add(geometry, point, line, pulled)
+        state.score = torch.maximum(state.score, geometry.steep(cuts.slopes[:, -1]))
+        empty = torch.zeros_like(state.mu[:, :1])
+        state.mu = torch.cat((state.mu, empty), 1)
+        state.weights = torch.cat((state.weights, empty), 1)
+        self._attack(point, line.value)
+
+    def _master(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Multipliers, the attack on the cuts (n, d), and the mixture's slope (n, d)."""
+        geometry, state, cuts = self.geometry, self.state, self.cuts
+        if is_linear(geometry.p):
+            return self._linear_master()
+        top = torch.where(torch.isfinite(state.high), state.high, 1.3 * state.low)
+        reach = (state.low + AIM * (top - state.low)).to(geometry.x.dtype).unsqueeze(1)
+        mu, e = newton_master(geometry, cuts.slopes, cuts.heights, state.mu, reach, NEWTON_STEPS)
+        return mu, e, combine(mu, cuts.slopes)
+
+    def _linear_master(self) -> tuple[Tensor, Tensor, Tensor]:
+        geometry, state, cuts = self.geometry, self.state, self.cuts
+        base = WORKING_SET_UNBOUNDED if geometry.unbounded else WORKING_SET
+        size = min(base * 2 ** (cuts.count // PATIENCE), state.score.shape[1])
+        chosen = state.score.topk(size, dim=1, sorted=False).indices
+        top = 2 * torch.where(torch.isfinite(state.high), state.high, 2 * state.low)[:, None]
+        live = self._live()
+        rows = torch.arange(len(live), device=live.device).view(-1, 1, 1)
+        slopes = cuts.store[rows, live.unsqueeze(2), chosen.unsqueeze(1)].double()
+        solution, some = interior_point(
+            LinearPrograms(
+                slopes,
+                cuts.heights.gather(1, live),
+                torch.minimum(geometry.down.gather(1, chosen).double(), top),
+                torch.minimum(geometry.up.gather(1, chosen).double(), top),
+                state.mu.gather(1, live),
+            ),
+            2 * (1 - state.low / state.high),
+        )
+        mu = torch.zeros_like(state.mu).scatter_(1, live, solution)
+        w = combine(mu, cuts.slopes)
+        # A coordinate outside the working set whose slope pays belongs into it.
+        pays = geometry.steep(w)
+        urgent = state.score.amax(1, keepdim=True) * pays.clamp(max=1.5)
+        state.score = torch.maximum(state.score, torch.where(pays > 1, urgent, 0.0))
+        e = torch.zeros_like(geometry.x).scatter_(1, chosen, some.to(geometry.x.dtype))
+        return mu, e, w
+
+    def _live(self) -> Tensor:
+        """The cuts in the linear program: (n, k) indices."""
+        rank = self.state.mu.clone()
+        rank[:, -2:] = torch.inf
+        return rank.topk(min(LIVE_CUTS, rank.shape[1]), dim=1).indices
+
+    def _query(self, e: Tensor, w: Tensor) -> Tensor:
+        """Where to take the next tangent; rows without an attack look further and further out."""
+        geometry, state = self.geometry, self.state
+        point = geometry.point(e)
+        lost = torch.isinf(state.high)
+        if bool(lost.any()):
+            far = (1.15 * 1.3 ** (state.tries % 6)).to(w.dtype).unsqueeze(1)
+            state.tries = state.tries + 1
+            if is_linear(geometry.p):
+                # Where a coordinate ends at its border, others that nearly pay go with it.
+                room = geometry.room(w)
+                step = torch.minimum(room, e.abs().amax(1, keepdim=True))
+                pays = (far * w.abs() > 1) & torch.isfinite(room)
+                beyond = torch.where(pays, -torch.sign(w) * step, far * e)
+            else:
+                reach = (state.low.unsqueeze(1) * far).to(w.dtype)
+                beyond, _ = respond(geometry, far * w, reach)
+            point = torch.where(lost[:, None], geometry.point(beyond), point)
+        return torch.where(lost[:, None], point, torch.lerp(point, state.attack, self.pull))
+
+    def _attack(self, point: Tensor, margin: Tensor) -> None:
+        """Let ``point`` (n, d) with its margin improve the best attack."""
+        state = self.state
+        deeper = margin < state.depth
+        share = torch.where((margin > 0) & (state.depth <= 0), margin / (margin - state.depth), 0.0)
+        best = point + share.to(point.dtype).unsqueeze(1) * (state.deep - point)
+        best = torch.clamp(best, self.geometry.lo, self.geometry.hi)
+        budget = self.geometry.budget(best)
+        better = ((margin <= 0) | (state.depth <= 0)) & (budget < state.high)
+        state.high = torch.where(better, budget, state.high)
+        state.attack = torch.where(better.unsqueeze(1), best, state.attack)
+        state.deep = torch.where(deeper.unsqueeze(1), point, state.deep)
+        state.depth = torch.where(deeper, margin, state.depth)
+
+    def keep(self, index: Tensor) -> None:
+        """Go on with some of the open rows only."""
+        self.open = self.open[index]
+        self.geometry, self.cuts = self.geometry.rows(index), self.cuts.rows(index)
+        self.state = self.state.rows(index)
+
+
+def _pull(geometry: Geometry) -> float:
+    """How far a query is pulled from the master problem's attack to the best one known: by trial.
+
+    The more optima a norm has, the more it takes; the strictly convex norms need little.
+    """
+    if is_linear(geometry.p):
+        return 0.5 if geometry.unbounded else 0.2
+    return 0.15 if geometry.p <= LARGEST_POWER else 0.3
+
+
+def is_exact(p: float) -> bool:
+    """Whether the bracket closes: the master problem is the real one for p = 1, moderate p and inf."""
+    return p == 1 or math.isinf(p) or (not is_linear(p) and p <= LARGEST_POWER)

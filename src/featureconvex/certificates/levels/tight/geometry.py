@@ -1,0 +1,95 @@
+"""The attacker's side of an affine problem: coordinates in budget units, rooms, and worst responses.
+
+Everything is about ``e = cost * (x' - x)``, flattened: the budget is ``||e||_p``, the domain is
+``-down <= e <= up``, and an affine minorant of the margin is ``value + <w, e>``.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.levels.problem import Problem
+from featureconvex.certificates.threats import Lp
+from featureconvex.errors import UserError
+from featureconvex.norms import dual_exponent, vector_norm
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Attackers at ``n`` inputs with ``d`` coordinates each.
+
+    Attributes:
+        p: exponent of the budget's norm.
+        x: (n, d), the inputs.
+        lo: (n, d), lower ends of the domain, rounded inwards to the dtype of ``x``.
+        hi: (n, d), upper ends.
+        price: (d,), the cost of each coordinate, 1 where it is infinite.
+        down: (n, d), how far ``e`` can fall, >= 0.
+        up: (n, d), how far it can rise.
+        shape: of one input.
+        unbounded: no coordinate of any row has a border.
+    """
+
+    p: float
+    x: Tensor
+    lo: Tensor
+    hi: Tensor
+    price: Tensor
+    down: Tensor
+    up: Tensor
+    shape: tuple[int, ...]
+    unbounded: bool
+
+    @staticmethod
+    def of(problem: Problem, rows: Tensor) -> "Geometry":
+        """The attackers at some rows of a problem whose threat is an :class:`Lp`."""
+        threat = problem.threat
+        if not isinstance(threat, Lp):
+            raise UserError(f"a bracket needs an Lp threat, got {threat!r}")
+        x = problem.x[rows]
+        lo, hi = (end.flatten(1) for end in problem.domain.bounds(x))
+        shape = tuple(x.shape[1:])
+        x = x.flatten(1)
+        lo, hi = _rounded_up(lo, x.dtype), -_rounded_up(-hi, x.dtype)
+        price = torch.ones_like(x[:1])
+        if threat.cost is not None:
+            cost = threat.cost.to(x).expand(shape).reshape(1, -1)
+            fixed = torch.isinf(cost)
+            price = cost.masked_fill(fixed, 1.0)
+            lo, hi = torch.where(fixed, x, lo), torch.where(fixed, x, hi)
+        # An input outside its domain has a status of its own; here it must only not disturb.
+        down, up = (((gap).clamp_min(0) * price) for gap in (x - lo, hi - x))
+        unbounded = bool(torch.isinf(down).all() and torch.isinf(up).all())
+        return Geometry(threat.p, x, lo, hi, price[0], down, up, shape, unbounded)
+
+    def rows(self, index: Tensor) -> "Geometry":
+        """Some of the attackers."""
+        names = ("x", "lo", "hi", "down", "up")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
+
+    def point(self, e: Tensor) -> Tensor:
+        """The input at ``e``, held to the domain: (n, d)."""
+        return torch.clamp(self.x + e / self.price, self.lo, self.hi)
+
+    def budget(self, point: Tensor) -> Tensor:
+        """What the attacker pays for being at ``point``: (n,) float64."""
+        return vector_norm((point.double() - self.x.double()) * self.price.double(), self.p)
+
+    def room(self, w: Tensor) -> Tensor:
+        """How far each coordinate can move against ``w``: (n, d)."""
+        return self.up if self.unbounded else torch.where(w > 0, self.down, self.up)
+
+    def steep(self, w: Tensor) -> Tensor:
+        """``|w|``, 0 for coordinates that cannot move against it: (n, d)."""
+        return w.abs() if self.unbounded else w.abs() * (self.room(w) > 0)
+
+    def steepness(self, w: Tensor) -> Tensor:
+        """How fast ``<w, e>`` can fall per unit of budget: (n,) float64."""
+        return vector_norm(self.steep(w), dual_exponent(self.p))
+
+
+def _rounded_up(end: Tensor, dtype: torch.dtype) -> Tensor:
+    """The smallest number of ``dtype`` that is not below ``end``."""
+    near = end.to(dtype)
+    return torch.where(near.double() < end, torch.nextafter(near, near.new_tensor(torch.inf)), near)

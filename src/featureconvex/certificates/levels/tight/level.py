@@ -1,0 +1,121 @@
+"""Level ``tight``: the route for the problem at hand, and never below the levels before it.
+
+Affine features and an Lp threat: the *exact* radius, in a bracket that closes
+(:mod:`featureconvex.certificates.levels.tight.bracket`). Otherwise a larger lower bound
+(:mod:`featureconvex.certificates.levels.tight.ascent`).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.levels.domain_aware import radius_of
+from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
+from featureconvex.certificates.levels.tight.solve import bracket, sensitive_rows
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.relaxation import Relaxation
+from featureconvex.certificates.threats import Lp
+from featureconvex.errors import UserError
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A bound, and its minorants as numbers that anyone can check.
+
+    Attributes:
+        bound: radius, minorant and upper bound per row.
+        choices: the minorant of every nonlinear call of the network, in the order of evaluation; see
+            :class:`~featureconvex.certificates.relaxation.Relaxation`. Any numbers near a valid
+            choice name a minorant, so rounding them costs sharpness, never validity.
+    """
+
+    bound: Bound
+    choices: list[Tensor]
+
+
+def tight(problem: Problem) -> Bound:
+    """Level ``tight``. Never below level ``domain``.
+
+    ``problem.iterations`` bounds the rounds per row. For affine features and an Lp threat a row stops
+    when its bracket ``[radius, upper]`` is closed to ``problem.tolerance``, relative to ``upper``.
+
+    Raises:
+        UserError: a negative number of iterations or a negative tolerance; a module without affine
+            minorants, where the bracket does not apply.
+    """
+    _check(problem)
+    if not _has_bracket(problem):
+        return tight_proof(problem).bound
+    found = bracket(problem)
+    return _better(problem, found.minorant, found.upper)[0]
+
+
+def tight_proof(problem: Problem) -> Proof:
+    """Level ``tight`` with the slopes its radii rest on, for level ``sound``.
+
+    Raises:
+        UserError: as :func:`tight`, and for any module without affine minorants.
+    """
+    _check(problem)
+    relaxation = Relaxation(problem.model)
+    with torch.no_grad():
+        u = problem.model.feature_map(problem.x)
+    start = relaxation.tangent_choices(u)
+    if not len(problem.x):
+        return Proof(_better(problem, problem.tangent, None)[0], start)
+    choices = [part.clone() for part in start]
+    upper = None
+    if _has_bracket(problem):
+        found = bracket(problem, keep_points=True)
+        upper = found.upper
+        for mixture in found.mixtures:
+            points = mixture.points.reshape(-1, *problem.x.shape[1:])
+            with torch.no_grad():
+                images = problem.model.feature_map(points)
+            images = images.reshape(*mixture.points.shape[:2], *u.shape[1:])
+            mixed = relaxation.mixed_choices(images, mixture.weights)
+            _write(choices, mixture.rows, mixed)
+    else:
+        size = max(1, CHUNK // max(1, problem.x[0].numel()))
+        for rows in torch.split(sensitive_rows(problem), size):
+            _write(choices, rows, ascend(problem, rows).best_choices)
+    bound, better = _better(problem, relaxation.minorant(u, choices), upper)
+    kept = [
+        torch.where(better.view(-1, *[1] * (new.ndim - 1)), new, old)
+        for new, old in zip(choices, start, strict=True)
+    ]
+    return Proof(bound, kept)
+
+
+def _check(problem: Problem) -> None:
+    if problem.iterations < 0:
+        raise UserError(f"iterations must be >= 0, got {problem.iterations}")
+    if not problem.tolerance >= 0:
+        raise UserError(f"tolerance must be >= 0, got {problem.tolerance}")
+
+
+def _has_bracket(problem: Problem) -> bool:
+    return problem.model.feature_map.affine and isinstance(problem.threat, Lp)
+
+
+def _write(choices: list[Tensor], rows: Tensor, new: list[Tensor]) -> None:
+    for at, part in zip(choices, new, strict=True):
+        at[rows] = part
+
+
+def _better(problem: Problem, minorant: Minorant, upper: Tensor | None) -> tuple[Bound, Tensor]:
+    """The better of ``minorant`` and the tangent, row by row, and where ``minorant`` is it: (n,) bool."""
+    radius = radius_of(problem, minorant)
+    if upper is not None:
+        # A verified attack ends the argument about the last digits.
+        radius = torch.where(upper < radius, upper, radius)
+    before = radius_of(problem, problem.tangent)
+    better = radius > before
+    wide = better.view(-1, *[1] * (minorant.slope.ndim - 1))
+    chosen = Minorant(
+        torch.where(better, minorant.value, problem.tangent.value),
+        torch.where(wide, minorant.slope, problem.tangent.slope.to(minorant.slope.dtype)),
+    )
+    return Bound.of(torch.where(better, radius, before), chosen, upper), better

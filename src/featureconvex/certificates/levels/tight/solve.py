@@ -1,0 +1,133 @@
+"""Brackets for a whole problem: chunks of rows, rows that stop as they close, and a check at the end."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.levels.problem import Problem
+from featureconvex.certificates.levels.tight.bracket import Bracketing
+from featureconvex.certificates.levels.tight.geometry import Geometry
+from featureconvex.certificates.minorant import Minorant
+
+# Numbers per chunk of inputs: the cuts of a chunk should stay near the processor.
+CHUNK = 2**18
+# Share of closed rows at which the others move together.
+DROP = 0.1
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A minorant as a mixture of tangents, for some rows of a batch.
+
+    Attributes:
+        rows: (m,) int64, rows of the batch.
+        points: (m, k, d), where the tangents touch, in the input's space.
+        weights: (m, k) float64, >= 0, summing to 1.
+    """
+
+    rows: Tensor
+    points: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """The outcome for n rows.
+
+    Attributes:
+        minorant: the best found, the tangent at x where nothing better was.
+        upper: (n,) float64, budget of the best attack, re-evaluated on the final input; nan where none.
+        attack: (n, ...) the attack's input; x where none.
+        rounds: (n,) int64, tangents used beyond the first.
+        mixtures: how the minorants are made, only if asked for.
+    """
+
+    minorant: Minorant
+    upper: Tensor
+    attack: Tensor
+    rounds: Tensor
+    mixtures: list[Mixture] = field(default_factory=list)
+
+
+def sensitive_rows(problem: Problem) -> Tensor:
+    """(m,) int64: rows with something to certify, finite and inside their domain."""
+    line = problem.tangent
+    good = torch.isfinite(problem.x).flatten(1).all(1) & torch.isfinite(line.value)
+    good &= torch.isfinite(line.slope).flatten(1).all(1)
+    good &= problem.domain.contains(problem.x) & (line.value > 0)
+    return good.nonzero().squeeze(1)
+
+
+@torch.no_grad()
+def bracket(problem: Problem, keep_points: bool = False) -> Bracket:
+    """Close the bracket of every sensitive row of a problem with affine features and an Lp threat."""
+    line = problem.tangent
+    answer = Bracket(
+        Minorant(line.value.clone(), line.slope.double()),
+        torch.full_like(line.value, torch.nan),
+        problem.x.clone(),
+        torch.zeros(len(line.value), dtype=torch.int64, device=line.value.device),
+    )
+    if not len(problem.x):
+        return answer
+    size = max(1, CHUNK // max(1, problem.x[0].numel()))
+    for rows in torch.split(sensitive_rows(problem), size):
+        _solve(problem, rows, answer, keep_points)
+    return answer
+
+
+def _solve(problem: Problem, rows: Tensor, answer: Bracket, keep_points: bool) -> None:
+    line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
+    method = Bracketing(problem.model, Geometry.of(problem, rows), line, keep_points)
+    for k in range(problem.iterations + 1):
+        done = method.state.closed(problem.tolerance)
+        last = k == problem.iterations or bool(done.all())
+        if last:
+            done = torch.ones_like(done)
+        # Dropping rows copies the others' cuts: it waits for enough of them.
+        if float(done.double().mean()) > DROP:
+            _close(problem, method, rows, done.nonzero().squeeze(1), answer)
+            if last:
+                return
+            method.keep((~done).nonzero().squeeze(1))
+        method.round()
+
+
+def _close(
+    problem: Problem, method: Bracketing, rows: Tensor, index: Tensor, answer: Bracket
+) -> None:
+    """Write the answers of some open rows."""
+    state, cuts = method.state.rows(index), method.cuts.rows(index)
+    where = rows[method.open[index]]
+    value, slope = cuts.mixture(state.weights)
+    shape = answer.minorant.slope.shape[1:]
+    answer.minorant.value[where] = value
+    answer.minorant.slope[where] = slope.reshape(-1, *shape)
+    answer.rounds[where] = cuts.count - 1
+    geometry = method.geometry.rows(index)
+    point, found = _verified(problem, geometry, state.attack, state.deep, state.high)
+    answer.upper[where] = torch.where(found, geometry.budget(point), torch.nan)
+    answer.attack[where] = point.reshape(-1, *geometry.shape)
+    if cuts.points is not None:
+        answer.mixtures.append(Mixture(where, cuts.points[:, : cuts.count], state.weights))
+
+
+def _verified(
+    problem: Problem, geometry: Geometry, attack: Tensor, deep: Tensor, high: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Points that the model itself puts on the other side, as near to ``attack`` as rounding allows."""
+    point = torch.where(torch.isfinite(high).unsqueeze(1), attack, geometry.x)
+    for step in (0.0, 1e-6, 1e-4, 1e-2, 1.0):
+        trial = torch.clamp(attack + step * (deep - attack), geometry.lo, geometry.hi)
+        margin = problem.model(trial.reshape(-1, *geometry.shape))
+        found = (margin <= 0) & torch.isfinite(high)
+        if step == 0.0:
+            done = found
+            point = torch.where(done.unsqueeze(1), trial, geometry.x)
+        else:
+            point = torch.where((found & ~done).unsqueeze(1), trial, point)
+            done = done | found
+        if bool((done | torch.isinf(high)).all()):
+            break
+    return point, done
