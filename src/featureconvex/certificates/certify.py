@@ -15,6 +15,7 @@ from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import domain_aware
 from featureconvex.certificates.levels.problem import Bound, Level, Problem
 from featureconvex.certificates.levels.sound import sound
+from featureconvex.certificates.levels.tight import tight
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.errors import UserError
@@ -24,6 +25,7 @@ from featureconvex.nn.convexity import prove_convex
 _LEVELS: dict[str, tuple[Level, Guarantee]] = {
     "closed-form": (closed_form, Guarantee.deterministic),
     "domain": (domain_aware, Guarantee.deterministic),
+    "tight": (tight, Guarantee.deterministic),
     "sound": (sound, Guarantee.sound),
 }
 LEVELS = tuple(_LEVELS)
@@ -40,6 +42,8 @@ def certify(
     level: str = ...,
     *,
     batch_size: int | None = ...,
+    iterations: int = ...,
+    tolerance: float = ...,
     arithmetic: str = ...,
     rests_on: str = ...,
 ) -> Certificate: ...
@@ -54,6 +58,8 @@ def certify(
     level: str = ...,
     *,
     batch_size: int | None = ...,
+    iterations: int = ...,
+    tolerance: float = ...,
     arithmetic: str = ...,
     rests_on: str = ...,
 ) -> list[Certificate]: ...
@@ -67,6 +73,8 @@ def certify(
     level: str = "closed-form",
     *,
     batch_size: int | None = None,
+    iterations: int = 20,
+    tolerance: float = 0.01,
     arithmetic: str = "real",
     rests_on: str = "closed-form",
 ) -> Certificate | list[Certificate]:
@@ -78,8 +86,11 @@ def certify(
             dtype, and the certificate is about the converted input.
         threat: what the budget measures, default ``Lp(2)``; several share one pass.
         domain: where the attacker may move, default everywhere.
-        level: ``"closed-form"`` (Lp only, blind to the domain), ``"domain"`` or ``"sound"``.
+        level: ``"closed-form"`` (Lp only, blind to the domain), ``"domain"``, ``"tight"`` or ``"sound"``.
         batch_size: rows per pass; by default as many as keep memory bounded.
+        iterations: of level ``tight``, rounds per row at most; more close the bracket of the hardest rows.
+        tolerance: of level ``tight``: for affine features and Lp threats a row stops when its bracket
+            ``[radius, upper]`` is this narrow, relative to ``upper``.
         arithmetic: what level ``sound`` is about: ``"real"`` for the exact margin, ``"float32"`` or
             ``"float64"`` for the decision that the deployed model computes in that precision.
         rests_on: the level whose minorant level ``sound`` makes sound: ``"closed-form"``.
@@ -108,7 +119,13 @@ def certify(
     size = batch_size or max(1, BATCH_NUMBERS // max(1, int(np.prod(x.shape[1:]))))
     run, guarantee = _LEVELS[level]
     parts: list[list[_Columns]] = []
-    options: dict[str, Any] = {"arithmetic": arithmetic, "rests_on": rests_on, "shared": {}}
+    options: dict[str, Any] = {
+        "iterations": iterations,
+        "tolerance": tolerance,
+        "arithmetic": arithmetic,
+        "rests_on": rests_on,
+        "shared": {},
+    }
     with evaluating(model):
         for batch in _batches(model, x, size):
             line = tangent(model, batch)

@@ -36,7 +36,7 @@ class Problem:
     threat: Threat
     domain: Domain
     tangent: Minorant
-    iterations: int = 100
+    iterations: int = 20
     tolerance: float = 0.01
     arithmetic: str = "real"
     rests_on: str = "closed-form"

@@ -1,8 +1,8 @@
 """A larger lower bound where no bracket closes: ascent on the slopes of the relaxed network.
 
 For any threat and feature map with separable drops, ``W(choices, r) = l(phi(x)) - D_l(r)`` bounds the
-margin over all attacks of budget ``r``, for every affine minorant ``l``. The method ascends ``W`` at a budget just
-out of reach; every iterate is itself a certificate, and the best one is kept.
+margin over all attacks of budget ``r``, for every affine minorant ``l``. The method ascends ``W`` at a
+budget just out of reach; every iterate is itself a certificate, and the best one is kept.
 
 Below a slope of zero nothing gets a gradient, so an ascent from the tangent at x alone can stall. It
 starts instead from an even mixture with the tangent at a worst point: the derivative of ``W`` in the
