@@ -103,6 +103,16 @@ def test_a_subclass_of_scale_is_not_taken_for_one() -> None:
     assert float(found) == pytest.approx(2.0)
 
 
+def test_a_nested_composition_is_the_flat_one() -> None:
+    """A scale behind two brackets still only changes the cost."""
+    nested = Compose(Compose(Center(1.0), Compose(Scale([100.0, 1.0]))), AbsConcat())
+    flat = Compose(Center(1.0), Scale([100.0, 1.0]), AbsConcat())
+    assert [type(part) for part in nested.parts()] == [type(part) for part in flat.parts()]
+    v = torch.tensor([[1.0, 1.0, 0.0, 0.0]]).double()
+    assert torch.equal(nested.sensitivity(v, 1), flat.sensitivity(v, 1))
+    nested.load_state_dict(flat.state_dict())
+
+
 def test_nothing_to_compose_is_refused() -> None:
     with pytest.raises(UserError, match="at least one"):
         Compose()

@@ -24,9 +24,13 @@ class Compose(FeatureMap):
         super().__init__()
         if not maps:
             raise UserError("Compose needs at least one feature map; Identity() does nothing")
-        self.maps = nn.ModuleList(maps)
-        self.affine = all(part.affine for part in maps)
-        self.coordinatewise = all(part.coordinatewise for part in maps)
+        # Composition is associative: one flat list, so that every rule sees both ends of the chain.
+        flat: list[FeatureMap] = []
+        for part in maps:
+            flat.extend(part.parts() if type(part) is Compose else [part])
+        self.maps = nn.ModuleList(flat)
+        self.affine = all(part.affine for part in flat)
+        self.coordinatewise = all(part.coordinatewise for part in flat)
 
     def parts(self) -> list[FeatureMap]:
         """The maps in the order of application."""
