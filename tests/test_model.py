@@ -80,6 +80,27 @@ def test_a_network_must_be_convex_also_when_it_is_replaced(bad: Any) -> None:
     assert built(torch.zeros(1, 2)).shape == (1,)
 
 
+def hooked(part: nn.Module) -> None:
+    part.register_forward_hook(lambda *call: 2 * call[2])
+
+
+def patched(part: nn.Module) -> None:
+    part.forward = lambda x: 2 * x  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("change", [hooked, patched])
+def test_a_feature_map_changed_from_outside_is_refused(change: Any) -> None:
+    """Its stated constant would be another map's."""
+    m = model()
+    m.prove()
+    assert isinstance(m.feature_map, Compose)
+    change(m.feature_map.parts()[0])
+    with pytest.raises(ConvexityError, match="Center has a forward hook"):
+        m.prove()
+    with pytest.raises(ConvexityError, match="Center has a forward hook"):
+        certify(m, torch.randn(2, 3))
+
+
 def test_one_number_per_row_is_demanded() -> None:
     """(n, 1) against (n,) would broadcast to (n, n)."""
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), NonNegativeLinear(4, 1))
