@@ -44,16 +44,33 @@ class Drops:
         rise = self.slope[:-1] * (self.start[1:] - self.start[:-1])
         return torch.cat((torch.zeros_like(self.start[:1]), rise.cumsum(0)))
 
+    @cached_property
+    def intercept(self) -> Tensor:
+        """(pieces, n, d): each piece's line at 0."""
+        return self.value - self.slope * self.start
+
+    @cached_property
+    def endless(self) -> bool:
+        """Whether some curve never ends."""
+        return bool((self.slope[-1] > 0).any())
+
     def __len__(self) -> int:
         return self.start.shape[1]
 
     def at(self, t: Tensor) -> Tensor:
         """``h_i(t)`` with one finite ``t`` per row, (n,) -> (n, d)."""
         step = t[:, None]
-        total = self.slope[-1] * (step - self.start[-1]).clamp_min(0)
-        for k in range(len(self.start) - 1):
-            inside = torch.minimum(self.start[k + 1], step) - torch.minimum(self.start[k], step)
-            total = torch.addcmul(total, self.slope[k], inside)
+        reached = torch.minimum(self.start[0], step)
+        total = torch.zeros_like(reached)
+        for k in range(len(self.start)):
+            if k + 1 < len(self.start):
+                end = torch.minimum(self.start[k + 1], step)
+            elif self.endless:
+                end = step
+            else:
+                break
+            total = torch.addcmul(total, self.slope[k], end - reached)
+            reached = end
         return total
 
     def slope_at(self, t: Tensor) -> Tensor:
@@ -61,8 +78,7 @@ class Drops:
         step = t[:, None]
         total = self.slope[0]
         for k in range(1, len(self.start)):
-            change = self.slope[k] - self.slope[k - 1]
-            total = torch.addcmul(total, change, (self.start[k] <= step).double())
+            total = torch.lerp(total, self.slope[k], (self.start[k] <= step).to(total.dtype))
         return total
 
     def total(self) -> Tensor:
@@ -140,8 +156,8 @@ _DIAGONAL = (Identity, Scale, Center)
 def movement_room(x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None) -> tuple[Tensor, Tensor]:
     """How far each coordinate can fall and rise inside ``[lo, hi]``: two (n, ...) float64, >= 0.
 
-    In input units, not budget units. 0 for coordinates of infinite cost; an input outside its domain counts as on the border (its
-    status says that nothing is claimed).
+    In input units, not budget units. 0 for coordinates of infinite cost; an input outside its domain
+    counts as on the border (its status says that nothing is claimed).
     """
     x = x.double()
     down, up = (x - lo.double()).clamp_min(0), (hi.double() - x).clamp_min(0)
@@ -176,16 +192,15 @@ def separable_drops(
     return Drops(start, slope, tuple(x.shape[1:]), concave=form.b is None)
 
 
+# Stands for an infinite room while curves are built: finite, so that 0 * room and room - room are numbers.
+FAR = 1e120
+
+
 def _one_way(w: Tensor, down: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
     """``m(delta) = -w delta``: only the direction against the sign of ``w`` pays."""
-    falls = (w > 0).double()
-    end = torch.nan_to_num(down, posinf=-1.0) * falls + torch.nan_to_num(up, posinf=-1.0) * (
-        1 - falls
-    )
-    steep = w.abs()
-    unbounded = end < 0
-    tail = steep * unbounded
-    return torch.stack((torch.zeros_like(end), end.clamp_min(0))), torch.stack((steep, tail))
+    steep, zero = w.abs(), torch.zeros_like(w)
+    end = _pick(w > 0, down.clamp_max(FAR), up.clamp_max(FAR))
+    return _finite(zero, steep, (end,), (zero,))
 
 
 def _two_ways(
@@ -195,56 +210,70 @@ def _two_ways(
 
     Away from the kink ``m`` has slope ``away``; towards it ``-away``, and ``beyond`` behind it.
     """
-    side = torch.where(kink < 0, -1.0, 1.0)
-    distance = kink.abs()
-    room_away = torch.where(kink < 0, up, down)
-    room_toward = torch.where(kink < 0, down, up)
-    away, beyond = side * w - b, -side * w - b
-    reached = torch.minimum(distance, room_toward)
-    rise = beyond.clamp_min(0)
+    down, up = down.clamp_max(FAR), up.clamp_max(FAR)
+    left = kink < 0
+    room_away, room_toward = _pick(left, up, down), _pick(left, down, up)
+    tilt = _pick(left, -w, w)
+    away, beyond = tilt - b, -tilt - b
+    distance, rise = kink.abs(), beyond.clamp_min(0)
+    zero = torch.zeros_like(w)
     # away <= 0: towards the kink it pays first, and the other direction never does.
-    first = torch.where(away > 0, room_away, reached)
-    plain_start = (first, torch.where(away > 0, room_away, room_toward))
-    plain_slope = (torch.where(away > 0, 0.0, rise), torch.zeros_like(rise))
-    # away > 0: the line behind the kink pays from `zero` on, and may overtake the first one.
-    steep = away.clamp_min(torch.finfo(away.dtype).tiny)
-    lift = rise.clamp_min(torch.finfo(away.dtype).tiny)
-    zero = distance * (1 + away / lift)
-    top = rise * (room_toward - zero)
-    shorter = torch.minimum(room_toward, room_away)
-    overtakes = (away > 0) & (rise > 0) & (room_toward > zero)
-    endless = torch.isinf(shorter)
-    overtakes &= torch.where(endless, rise > away, top > away * torch.where(endless, 0.0, shorter))
-    gain = (rise - away).clamp_min(torch.finfo(away.dtype).tiny)
-    sloped = rise * zero / gain
-    early = (rise > away) & (sloped <= room_away)
-    flat_cross = zero + away * torch.where(torch.isinf(room_away), 0.0, room_away) / lift
-    cross = torch.where(early, sloped, flat_cross)
+    outward = away > 0
+    first = _pick(outward, room_away, torch.minimum(distance, room_toward))
+    second = _pick(outward, zero, rise)
+    # away > 0: the line behind the kink pays from `root` on, and may overtake the first one.
+    steep, lift = away.clamp_min(LEAST), rise.clamp_min(LEAST)
+    root = distance * (1 + steep / lift)
+    top = rise * (room_toward - root)
+    overtakes = outward & (top > away * torch.minimum(room_toward, room_away))
+    if not bool(overtakes.any()):
+        end = _pick(outward, room_away, room_toward)
+        return _finite(zero, away.abs(), (first, end), (second, zero))
+    sloped = rise * root / (rise - away).clamp_min(LEAST)
+    early = overtakes & (rise > away) & (sloped <= room_away)
+    late = overtakes & ~early
+    # early: away, rise, 0, away again, 0.  late: away, 0, rise, 0.  else: |away|, second, 0.
     again = torch.maximum(room_toward, torch.minimum(top / steep, room_away))
     longest = torch.maximum(room_toward, room_away)
-    null = torch.zeros_like(away)
     starts = (
-        torch.where(overtakes, torch.where(early, cross, room_away), plain_start[0]),
-        torch.where(overtakes, torch.where(early, room_toward, cross), plain_start[1]),
-        torch.where(overtakes, torch.where(early, again, room_toward), plain_start[1]),
-        torch.where(overtakes, torch.where(early, longest, room_toward), plain_start[1]),
+        _pick(early, sloped.clamp_max(FAR), first),
+        _pick(late, root + away * room_away / lift, room_toward),
+        _pick(early, again, room_toward),
+        _pick(early, longest, room_toward),
     )
-    slopes = (
-        torch.where(overtakes, torch.where(early, rise, null), plain_slope[0]),
-        torch.where(overtakes, torch.where(early, null, rise), null),
-        torch.where(overtakes & early, away, null),
-        null,
-    )
-    return _finite(null, away.abs(), starts, slopes)
+    starts = _ordered(starts)
+    slopes = (_pick(early, rise, second), _pick(late, rise, zero), _pick(early, away, zero), zero)
+    return _finite(zero, away.abs(), starts, slopes)
+
+
+# Slopes below this count as 0, far below anything a float32 network computes.
+LEAST = 1e-60
+
+
+def _pick(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """``torch.where`` on finite numbers, several times faster on masks that look random.
+
+    A blend by exactly 0 or 1 returns exactly one of the two.
+    """
+    return torch.lerp(no, yes, mask.to(no.dtype))
+
+
+def _ordered(starts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Rounding cannot put a piece before the one in front of it."""
+    out = [starts[0]]
+    for start in starts[1:]:
+        out.append(torch.maximum(start, out[-1]))
+    return tuple(out)
 
 
 def _finite(
     zero: Tensor, first: Tensor, starts: tuple[Tensor, ...], slopes: tuple[Tensor, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Stack the pieces; one that would start at infinity continues the piece before it instead."""
-    start, slope = [zero], [first]
-    for begin, pitch in zip(starts, slopes, strict=True):
-        never = torch.isinf(begin)
-        start.append(torch.where(never, start[-1], begin))
-        slope.append(torch.where(never, slope[-1], pitch))
+    """Stack the pieces; one that would start far out continues the piece before it instead."""
+    start, slope = [zero, *starts], [first, *slopes]
+    if bool((starts[-1] >= FAR / 2).any()):
+        for k in range(1, len(start)):
+            never = start[k] >= FAR / 2
+            start[k] = torch.where(never, start[k - 1], start[k])
+            slope[k] = torch.where(never, slope[k - 1], slope[k])
     return torch.stack(start), torch.stack(slope)

@@ -70,7 +70,8 @@ class L0(Threat):
             raise UserError(
                 f"groups of shape {tuple(self.groups.shape)} do not fit inputs of shape {tuple(shape)}"
             ) from error
-        return torch.unique(labels, return_inverse=True)[1]
+        index: Tensor = torch.unique(labels, return_inverse=True)[1]
+        return index
 
     def group_sums(self, values: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Sums over each group, (n, d) -> (n, groups)."""
@@ -78,7 +79,8 @@ class L0(Threat):
             return values
         index = self.members(shape).to(values.device)
         size = int(index.max()) + 1 if index.numel() else 0
-        return values.new_zeros(len(values), size).index_add(1, index, values)
+        sums: Tensor = values.new_zeros(len(values), size).index_add(1, index, values)
+        return sums
 
     def measure(self, delta: Tensor) -> Tensor:
         """How many groups hold a nonzero: (n, ...) -> (n,) float64."""

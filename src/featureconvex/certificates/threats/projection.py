@@ -18,7 +18,8 @@ def project_lp(
     The Euclidean projection for p in {1, 2, inf}. By its optimality conditions it is
     ``shrink(delta, mu)`` clipped to the box, with one multiplier ``mu >= 0`` per row: soft thresholding
     by ``mu cost`` for p = 1, ``delta / (1 + mu cost^2)`` for p = 2. Its budget falls as ``mu`` grows, so
-    ``mu`` is bisected, and the end of the bracket that keeps the budget is returned. Other p: clipped, then scaled towards 0.
+    ``mu`` is bisected, and the end of the bracket that keeps the budget is returned. Other p: clipped,
+    then scaled towards 0.
 
     Args:
         delta: (n, ...).

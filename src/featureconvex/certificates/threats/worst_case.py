@@ -25,7 +25,8 @@ from featureconvex.certificates.threats.dual import best_multiplier, largest_dua
 def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
     """The largest r found with ``D(r) <= margin``: (n,) float64.
 
-    0 where ``margin <= 0``, inf where the whole domain cannot pay. Exact (up to rounding, downwards) for p = inf and for concave curves; otherwise a lower bound.
+    0 where ``margin <= 0``, inf where the whole domain cannot pay. Exact (up to
+    rounding, downwards) for p = inf and for concave curves; otherwise a lower bound.
     """
     payable = drops.total().sum(1) >= margin * ROUND_DOWN
     if math.isinf(p):
@@ -61,18 +62,20 @@ def _uniform(drops: Drops, margin: Tensor, payable: Tensor) -> Tensor:
     if drops.concave:
         return largest_concave_budget(drops, margin, math.inf)
     low, high = torch.zeros_like(margin), torch.full_like(margin, torch.inf)
-    guess = margin / drops.slope.amax(0).sum(1).clamp_min(torch.finfo(torch.float64).tiny)
+    guess = margin / drops.slope[0].sum(1).clamp_min(torch.finfo(torch.float64).tiny)
     active = payable & (margin > 0)
-    for step in range(60):
+    for step in range(80):
         guess = torch.where(active, guess, 0.0)
         drop, pitch = drops.at(guess).sum(1), drops.slope_at(guess).sum(1)
         under = drop < margin
         low, high = torch.where(under, guess, low), torch.where(under, high, guess)
-        if not bool((active & (high - low > 1e-12 * high)).any()):
-            break
         newton = guess + (margin - drop) / pitch
-        # A little past the root, so that the bracket closes from both sides.
-        newton = torch.where(under, newton * (1 + 1e-13), newton * (1 - 1e-13))
+        near = under & (newton - guess <= 1e-10 * guess)
+        active = active & ~near & ~(high <= low * (1 + 1e-12))
+        if not bool(active.any()):
+            break
+        # From above a little too far, so that the answer is reached from below.
+        newton = torch.where(under, newton, newton * (1 - 1e-11))
         middle = torch.where(torch.isinf(high), 2 * guess, 0.5 * (low + high))
         fits = (newton > low) & (newton < high) & (step % 4 != 3)
         guess = torch.where(fits, newton, middle)
