@@ -1,0 +1,103 @@
+"""Write the README's tables and figure from the committed results.
+
+    python benchmarks/readme.py
+
+A test holds the README to what this script writes.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from featureconvex.files import replacing, write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+MAIN = ROOT / "results" / "main_table.json"
+COST = ROOT / "results" / "closed_form.json"
+FIGURE = ROOT / "docs" / "figures" / "main.png"
+NAMES = {
+    "mnist-3-8": "MNIST 3 vs 8",
+    "fashion-shirts": "Fashion T-shirts vs shirts",
+    "cifar10-cats-dogs": "CIFAR-10 cats vs dogs*",
+}
+
+
+def main_table(content: dict[str, Any]) -> str:
+    """One line per task and recipe: clean accuracy, median radii, training time."""
+    lines = [
+        "| task | recipe | trained for | clean accuracy | l1 | l2 | linf | training |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in content["table"]:
+        radii = [f"{row['median_radius'][norm]:.3g}" for norm in ("l1", "l2", "linf")]
+        trained = "-" if row["recipe"] == "paper" else row["norm"]
+        radii = [
+            f"**{text}**" if norm == trained else text
+            for norm, text in zip(("l1", "l2", "linf"), radii, strict=True)
+        ]
+        lines.append(
+            f"| {NAMES[row['task']]} | {row['recipe']} | {trained} | "
+            f"{100 * row['clean_accuracy']:.1f} % | {' | '.join(radii)} | {row['train_seconds']:.0f} s |"
+        )
+    return "\n".join(lines)
+
+
+def cost_table(content: dict[str, Any]) -> str:
+    """One line per network: time per certificate and the ratio to a forward and backward pass."""
+    lines = [
+        "| network | three certificates, ms per input | times one forward + backward |",
+        "| --- | --- | --- |",
+    ]
+    for name, row in content["networks"].items():
+        lines.append(f"| {name} | {row['certify_ms_per_sample']:.3g} | {row['ratio']:.2f} |")
+    return "\n".join(lines)
+
+
+def filled(text: str) -> str:
+    """The README with every marked block replaced."""
+    blocks = {
+        "main-table": main_table(json.loads(MAIN.read_text())),
+        "cost-table": cost_table(json.loads(COST.read_text())),
+    }
+    for name, block in blocks.items():
+        begin, end = f"<!-- {name} -->", f"<!-- end {name} -->"
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+        text = f"{before}{begin}\n{block}\n{end}{after}"
+    return text
+
+
+def draw(content: dict[str, Any]) -> None:
+    """Median certified radius of the paper's recipe and of ours, norm by norm."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axes = figure.subplots(1, 3)
+    for axis, norm in zip(axes, ("l1", "l2", "linf"), strict=True):
+        names, paper, ours = [], [], []
+        for task in ("mnist-3-8", "fashion-shirts"):
+            rows = {(r["recipe"], r["norm"]): r for r in content["table"] if r["task"] == task}
+            if ("paper", "l2") in rows and ("default", norm) in rows:
+                names.append(NAMES[task].split(" ")[0])
+                paper.append(rows["paper", "l2"]["median_radius"][norm])
+                ours.append(rows["default", norm]["median_radius"][norm])
+        place = range(len(names))
+        for offset, values, label, colour in (
+            (-0.2, paper, "paper's recipe", "#999999"),
+            (0.2, ours, "default recipe", "#0072B2"),
+        ):
+            bars = axis.bar([k + offset for k in place], values, 0.38, label=label, color=colour)
+            axis.bar_label(bars, fmt="%.3g", padding=2, fontsize=8)
+        axis.set_xticks(list(place), names)
+        axis.set_title(f"median certified {norm} radius", fontsize=10)
+        axis.margins(y=0.18)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].legend(fontsize=8, frameon=False, loc="upper right")
+    with replacing(FIGURE) as scratch:
+        figure.savefig(scratch, dpi=150)
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    write_text(readme, filled(readme.read_text(encoding="utf-8")))
+    draw(json.loads(MAIN.read_text()))
