@@ -16,8 +16,9 @@ from torch import Tensor, nn
 import featureconvex as fc
 from featureconvex.certificates import rounding
 from featureconvex.certificates.minorant import tangent
+from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.certificates.rounding import Ball, SoundLine, curves, directed, sound_line, steps
-from featureconvex.certificates.rounding import line as rounding_line
+from featureconvex.certificates.rounding.maxima import WindowMaximum
 from featureconvex.certificates.rounding.operators import Dense
 from featureconvex.errors import UserError
 from featureconvex.nn import NonNegativeConv2d, NonNegativeLinear
@@ -163,22 +164,38 @@ def test_huge_and_tiny_numbers_stay_sound(
     check_line(judge(model, name), kept, x[rows], seed)
 
 
-@pytest.mark.parametrize("name", ["mlp", "leaky, abs", "pools", "softplus", "elu", "celu"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "leaky, abs", "max affine", "pools", "convnet", "softplus", "elu", "celu"]
+)
 def test_any_choice_of_slopes_gives_a_line_below(name: str) -> None:
     """Slopes need not come from x: free ones, also outside what the activation admits."""
     model, x = build(name, torch.float64)
-    _, network = rounding_line.graphs(model)
+    relaxation = Relaxation(model)
     with torch.no_grad():
-        _, trace = network.forward(
-            Ball.exact(model.feature_map(x)), steps.Mode(directed.FLOAT64, relaxed=True)
-        )
+        u = model.feature_map(x)
+    for spread in (0.0, 1.0, 3.0):
         choices = [
-            torch.rand_like(choice, dtype=torch.float64) * 1.2 - 0.1
-            if choice.dtype != torch.int64
-            else choice
-            for choice in network.nonlinear(trace)
+            torch.rand_like(part) * spread - 0.1 * spread for part in relaxation.tangent_choices(u)
         ]
-    check_line(judge(model, name), sound_line(model, x, "real", choices), x)
+        line = sound_line(model, x, "real", choices)
+        check_line(judge(model, name), line, x)
+        floating = relaxation.minorant(u, choices)
+        torch.testing.assert_close(line.value, floating.value, rtol=1e-11, atol=1e-11)
+        torch.testing.assert_close(line.slope, floating.slope, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_weights_on_padding_do_not_count(padding: int) -> None:
+    """A padded place is no pixel: not even where all other weights are 0."""
+    torch.manual_seed(0)
+    step = WindowMaximum((3, 3), (1, 1), (padding, padding), (1, 1))
+    z = -1 - torch.rand(2, 2, 4, 4).double()
+    mode = steps.Mode(directed.FLOAT64, relaxed=True)
+    size = 4 + 2 * padding - 2
+    for weights in (torch.zeros(2, 2, size, size, 9), torch.eye(9)[0].expand(2, 2, size, size, 9)):
+        ball, _ = step.forward(Ball.exact(z), mode, weights)
+        top = torch.nn.functional.max_pool2d(z, 3, 1, padding)
+        assert (ball.centre + ball.radius <= top + 1e-12).all()
 
 
 def cancelling(seed: int) -> tuple[fc.FeatureConvexModel, Tensor]:
@@ -190,15 +207,15 @@ def cancelling(seed: int) -> tuple[fc.FeatureConvexModel, Tensor]:
     assert isinstance(last, NonNegativeLinear)
     with torch.no_grad():
         top = torch.rand(1, 40, dtype=torch.float64) * 1e8
-        top[:, -1] = 1.0
+        top[:, -1] = 1e8
         last.weight = top
         first.weight.copy_(torch.randn(40, 5) * 1e8)
         first.bias.copy_(torch.randn(40) * 1e8)
         last.bias.zero_()
         # The last unit takes back what the others sum to, up to rounding.
         rest, weight = first.weight[:-1], top[0, :-1]
-        first.weight[-1] = -(weight @ rest)
-        first.bias[-1] = -(weight @ first.bias[:-1])
+        first.weight[-1] = -(weight @ rest) / 1e8
+        first.bias[-1] = -(weight @ first.bias[:-1]) / 1e8
     model = fc.FeatureConvexModel(fc.features.Identity(), net, tau=0.0).eval()
     if seed % 2:  # at 0 and without biases the value is exact, and only the slope is not
         nn.init.zeros_(first.bias)
@@ -207,7 +224,7 @@ def cancelling(seed: int) -> tuple[fc.FeatureConvexModel, Tensor]:
 
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "gamma too small": lambda patch: patch.setattr(
-        directed.Rounding, "gamma", lambda self, count: 0.01 * count * self.unit
+        directed.Rounding, "gamma", lambda self, _: 1e-3 * self.unit
     ),
     "slope taken as exact": lambda patch: patch.setattr(
         steps.Affine, "backward", _forgetful(steps.Affine.backward)

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,47 @@ def test_never_above_the_level_it_rests_on_and_close_to_it(name: str, dtype: tor
                 if isinstance(threat, fc.Lp) and arithmetic == "real":
                     assert (cert.radius[ok] >= base.radius[ok] * (1 - 1e-3)).all()
                 assert (cert.status[cert.radius > 0] != Status.not_sensitive).all()
+
+
+@pytest.mark.parametrize("name", ["mlp", "abs", "max affine"])
+def test_sound_on_tight_keeps_what_tight_wins(name: str) -> None:
+    """The slopes of level ``tight`` are given numbers; their radius is never above tight's own."""
+    model, x = build(name, torch.float64)
+    for p, domain in itertools.product(NORMS, (None, BOX)):
+        options: dict[str, Any] = {"domain": domain, "iterations": 8}
+        tight = fc.certify(model, x, fc.Lp(p), level="tight", **options)
+        plain = fc.certify(model, x, fc.Lp(p), level="domain", domain=domain).radius
+        got = fc.certify(model, x, fc.Lp(p), level="sound", rests_on="tight", **options).radius
+        assert (got <= tight.radius).all()
+        ok = (tight.margin > 1e-2) & np.isfinite(tight.radius)
+        assert (got[ok] >= np.minimum(plain, tight.radius)[ok] * (1 - 1e-3)).all()
+        exact = ExactMargin(model)
+        points = worst_points(model, x, torch.as_tensor(got).clamp(max=10), p)
+        for row in np.flatnonzero(got > 0):
+            point = points[row] if domain is None else points[row].clamp(0, 1)
+            if budget_below(point, x[row], got[row], p):
+                assert exact(point) > 0
+
+
+def test_a_network_that_stalls_the_tangent_is_proved_by_slopes() -> None:
+    """``u + 0.6 + 3 relu(2 relu(-u) - 1)`` is positive everywhere; its tangent at 1 proves 1.6."""
+    net = fc.nn.ConvexMLP(1, (1, 1)).double()
+    first, second, third = net.input_layers
+    weights = [(first, -1.0), (second, 0.0), (third, 1.0)]
+    with torch.no_grad():
+        for layer, weight in weights:
+            assert isinstance(layer, nn.Linear)
+            layer.weight.fill_(weight)
+        assert isinstance(first, nn.Linear)
+        first.bias.zero_()
+        for layer, weight, bias in zip(net.hidden_layers, (2.0, 3.0), (-1.0, 0.6), strict=True):
+            assert isinstance(layer, NonNegativeLinear)
+            layer.weight = torch.full((1, 1), weight, dtype=torch.float64)
+            layer.bias.fill_(bias)
+    model = fc.FeatureConvexModel(Identity(), net).eval()
+    x = torch.ones(1, 1).double()
+    assert radii(model, x, fc.Lp(2))[0] == pytest.approx(1.6)
+    assert fc.certify(model, x, fc.Lp(2), level="sound", rests_on="tight").radius[0] > 10
 
 
 def test_the_loss_is_within_the_promise() -> None:
@@ -240,12 +282,12 @@ def cancelling(seed: int) -> tuple[fc.FeatureConvexModel, Tensor]:
     assert isinstance(last, NonNegativeLinear)
     with torch.no_grad():
         top = torch.rand(1, 40, dtype=torch.float64) * 1e8
-        top[:, -1] = 1.0
+        top[:, -1] = 1e8
         last.weight = top
         first.weight.copy_(torch.randn(40, D) * 1e8)
         first.bias.zero_()
         last.bias.zero_()
-        first.weight[-1] = -(top[0, :-1] @ first.weight[:-1])
+        first.weight[-1] = -(top[0, :-1] @ first.weight[:-1]) / 1e8
     # At 0 the margin is exactly tau; elsewhere it is rounding.
     model = fc.FeatureConvexModel(Identity(), net, tau=1.0).eval()
     return model, torch.cat((torch.zeros(2, D), torch.randn(6, D))).double()
@@ -268,7 +310,7 @@ def test_rounding_breaks_the_closed_form_and_not_the_sound_level() -> None:
 
 
 def test_a_planted_small_constant_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directed.Rounding, "gamma", lambda self, count: 1e-3 * count * self.unit)
+    monkeypatch.setattr(directed.Rounding, "gamma", lambda self, _: 1e-3 * self.unit)
     # "sound" is never above "closed-form", so the fault must show as violations.
     assert count_cancelling("sound") > 0
 

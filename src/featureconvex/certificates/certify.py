@@ -76,7 +76,7 @@ def certify(
     iterations: int = 20,
     tolerance: float = 0.01,
     arithmetic: str = "real",
-    rests_on: str = "closed-form",
+    rests_on: str = "domain",
 ) -> Certificate | list[Certificate]:
     """For every input predicted sensitive, prove a budget below which it stays so.
 
@@ -93,7 +93,8 @@ def certify(
             ``[radius, upper]`` is this narrow, relative to ``upper``.
         arithmetic: what level ``sound`` is about: ``"real"`` for the exact margin, ``"float32"`` or
             ``"float64"`` for the decision that the deployed model computes in that precision.
-        rests_on: the level whose minorant level ``sound`` makes sound: ``"closed-form"``.
+        rests_on: the level whose minorant level ``sound`` makes sound: ``"closed-form"``, ``"domain"`` or
+            ``"tight"``. Its radius is never above that level's.
 
     Returns:
         One certificate with n rows, or a list of them for a list of threats.

@@ -39,7 +39,7 @@ class Problem:
     iterations: int = 20
     tolerance: float = 0.01
     arithmetic: str = "real"
-    rests_on: str = "closed-form"
+    rests_on: str = "domain"
     shared: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 

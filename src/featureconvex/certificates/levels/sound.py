@@ -24,7 +24,8 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import CHUNK, domain_aware, drops_of
-from featureconvex.certificates.levels.problem import Bound, Level, Problem
+from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.levels.tight import tight, tight_proof
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.rounding import SoundLine, sound_line
 from featureconvex.certificates.rounding.directed import difference_down, quotient_down
@@ -35,6 +36,7 @@ from featureconvex.certificates.threats import L0, Lp, Patch
 from featureconvex.certificates.threats.dual import best_multiplier
 from featureconvex.errors import UserError
 
+Rest = Callable[[Problem], tuple[Bound, SoundLine]]
 Proof = Callable[[Problem, SoundLine, Bound], Tensor]
 
 
@@ -101,13 +103,25 @@ def chunks(x: Tensor) -> list[slice]:
     return [slice(at, at + size) for at in range(0, len(x), size)]
 
 
-# The level rested on -> how its radius is re-proved.
-_RESTS_ON: dict[str, tuple[Level, Proof]] = {
-    "closed-form": (closed_form, by_steepness),
-    "domain": (domain_aware, by_fall),
+def tight_line(problem: Problem) -> tuple[Bound, SoundLine]:
+    """Level ``tight``: its slopes are given numbers, and its minorant is recomputed from them.
+
+    The slopes may prove slightly more than the mixture of tangents behind level ``tight`` itself.
+    """
+    proof, base = tight_proof(problem), tight(problem)
+    choices = [choice.detach() for choice in proof.choices]
+    return base, sound_line(problem.model, problem.x, problem.arithmetic, choices)
+
+
+# The level rested on -> the level and the sound minorant of the same slopes; how the radius is re-proved.
+_RESTS_ON: dict[str, tuple[Rest, Proof]] = {
+    "closed-form": (lambda problem: (closed_form(problem), tangent_line(problem)), by_steepness),
+    "domain": (lambda problem: (domain_aware(problem), tangent_line(problem)), by_fall),
+    "tight": (tight_line, by_fall),
 }
 
 
+@torch.no_grad()
 def sound(problem: Problem) -> Bound:
     """Level ``sound``: the level ``problem.rests_on``, re-proved with rounding errors.
 
@@ -119,11 +133,11 @@ def sound(problem: Problem) -> Bound:
         raise UserError(
             f"level 'sound' rests on {', '.join(map(repr, _RESTS_ON))}, got {problem.rests_on!r}"
         )
-    level, proof = _RESTS_ON[problem.rests_on]
-    base = level(problem)
+    rest, proof = _RESTS_ON[problem.rests_on]
     if not len(problem.x):
-        return base
-    radius = torch.minimum(proof(problem, tangent_line(problem), base), base.radius)
+        return Bound.of(torch.zeros_like(problem.tangent.value), problem.tangent)
+    base, line = rest(problem)
+    radius = torch.minimum(proof(problem, line, base), base.radius)
     return Bound.of(radius.nan_to_num(0.0, posinf=torch.inf), base.minorant, base.upper)
 
 

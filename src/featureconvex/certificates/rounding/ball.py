@@ -38,11 +38,10 @@ def plus(a: Ball, b: Ball, arithmetic: Rounding) -> Ball:
     rounding of ``c`` itself. Additions do not underflow.
     """
     centre = a.centre + b.centre
-    radius = a.radius + b.radius
     u = arithmetic.unit
-    return Ball(
-        centre, upper(radius * (1 + 4 * u) + 2 * u * centre.abs(), 6, radius + centre.abs() > 0)
-    )
+    radius = (a.radius + b.radius).mul_(1 + 4 * u).add_(centre.abs(), alpha=2 * u)
+    # Zero only where every part is: a multiple of u of a nonzero sum may still underflow.
+    return Ball(centre, upper(radius, 6, (radius > 0) | (centre != 0)))
 
 
 def times(a: Ball, b: Ball) -> Ball:

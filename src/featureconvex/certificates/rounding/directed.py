@@ -71,7 +71,7 @@ def upper(computed: Tensor, operations: int, live: Tensor | None = None) -> Tens
         live: bool, false where the exact value is known to be zero; broadcastable. None: nowhere.
     """
     raised = computed * (1 + 2 * FLOAT64.gamma(operations + 2))
-    return raised + (TINY if live is None else live.double() * TINY)
+    return raised.add_(TINY if live is None else live.double() * TINY)
 
 
 def difference_down(a: Tensor, b: Tensor) -> Tensor:
@@ -89,24 +89,40 @@ def dual_norm_up(w: Tensor, p: float) -> Tensor:
     """At least ``||w_i||_q``, ``1/p + 1/q = 1``, of every row of nonnegative numbers: (n, ...) -> (n,).
 
     Rows are scaled by their maximum, so nothing over- or underflows. ``q`` is rounded down, which
-    only raises the norm; ``pow`` and ``sqrt`` are taken to be right to 2^-42.
+    only raises the norm; ``pow`` is taken to be right to 2^-42.
     """
     w = w.flatten(1)
+    if p == 2:
+        return euclidean_up(w)
     if p == 1:
         return w.amax(dim=1)
     if p == math.inf:
         return upper(w.sum(dim=1), w.shape[1], (w > 0).any(dim=1))
     top = w.amax(dim=1)
     scaled = upper(w / top.clamp_min(TINY).unsqueeze(1), 1)
-    if p == 2:
-        root = upper(scaled.square().sum(dim=1), w.shape[1] + 1).sqrt()
-    else:
-        q = max(1.0, p / (p - 1) * (1 - 2**-50))
-        power = scaled.pow(q) * (1 + 2**-40)
-        root = upper(power.sum(dim=1), w.shape[1] + 1).pow(1 / q * (1 + 2**-50))
+    q = max(1.0, p / (p - 1) * (1 - 2**-50))
+    power = scaled.pow(q) * (1 + 2**-40)
+    root = upper(power.sum(dim=1), w.shape[1] + 1).pow(1 / q * (1 + 2**-50))
     # max(top, TINY) and not top: scaled is only an upper bound of w / top where top was clamped.
     norm = upper(top.clamp_min(TINY) * root * (1 + 2**-40), 2)
     return torch.where(top == 0, 0.0, norm)
+
+
+def euclidean_up(w: Tensor) -> Tensor:
+    """At least ``||w_i||_2`` over the last dimension: (..., d) -> (...); exactly 0 where ``w_i`` is.
+
+    Between 2^-300 and 2^300 the squares that under- or overflow do not matter; other rows are scaled.
+    """
+    count = w.shape[-1]
+    norm: Tensor = torch.linalg.vector_norm(w, dim=-1)
+    if not bool(((norm >= 2.0**-300) & (norm <= 2.0**300)).all()):
+        top = w.abs().amax(dim=-1)
+        divisor = top.clamp_min(TINY)
+        scaled = upper(w.abs() / divisor.unsqueeze(-1), 1)
+        norm = divisor * upper(torch.linalg.vector_norm(scaled, dim=-1), count + 4)
+        # Not where(norm == 0): a product that underflows is not zero.
+        return upper(norm, 2).where(top != 0, 0.0)
+    return upper(norm, count + 4)
 
 
 def check_gradual_underflow() -> None:

@@ -10,7 +10,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.rounding.directed import difference_down, quotient_down, upper
+from featureconvex.certificates.rounding.directed import (
+    difference_down,
+    dual_norm_up,
+    quotient_down,
+    upper,
+)
 from featureconvex.certificates.rounding.fall import Fall
 from featureconvex.certificates.threats import Lp, Threat
 
@@ -36,7 +41,8 @@ def radius_of_fall(
         value: (n,), what the line has at x.
         candidate: (n,), the radius to check.
         reach: no coordinate may move further than this.
-        price: a multiplier ``lam`` for every budget (n,), for finite p; the better, the larger the radius.
+        price: a multiplier ``lam`` for every budget (n,), for finite p and curves with kinks; any will do,
+            and the better it is, the larger the radius.
     """
     totals = fall.totals(reach)
     if not isinstance(threat, Lp):
@@ -50,7 +56,8 @@ def radius_of_fall(
     if math.isinf(threat.p):
         found = _stepwise(fall, value, held)
     else:
-        found = _by_duality(fall, value, held, price(held).clamp_min(SMALLEST), threat.p)
+        lam = marginal(fall, held, threat.p) if fall.turn is None else price(held)
+        found = _by_duality(fall, value, held, lam.clamp_min(SMALLEST), threat.p)
     return torch.where(endless, torch.inf, found)
 
 
@@ -74,3 +81,30 @@ def _by_duality(fall: Fall, value: Tensor, candidate: Tensor, lam: Tensor, p: fl
     root = ratio if p == 1 else ratio.sqrt() if p == 2 else ratio ** (1 / p)
     root = torch.minimum(root * (1 - 2**-42), candidate)
     return torch.where(left > 0, root, 0.0)
+
+
+def marginal(fall: Fall, budget: Tensor, p: float) -> Tensor:
+    """(n,): about the best multiplier for curves without kinks, ``d fall / d (budget^p)``.
+
+    p = 1: the slope at which the steepest coordinates, filled up to the border, have spent the budget.
+    p > 1: ``t_i = min(b_i s, room_i)``, ``b = slope^(1 / (p - 1))``, and ``lam = 1 / (p s^(p - 1))`` for
+    the ``s`` that spends it, by a fixed-point iteration from below that ends when no border is met.
+    """
+    slope, room = fall.slope[0], fall.room[0]
+    if p == 1:
+        steep, order = slope.sort(dim=1, descending=True)
+        spent = room.gather(1, order).cumsum(1) < budget[:, None]
+        last = spent.double().sum(1).long().clamp(max=slope.shape[1] - 1)
+        return steep.gather(1, last[:, None]).squeeze(1)
+    pace = slope if p == 2 else slope ** (1 / (p - 1))
+    s = budget / dual_norm_up(pace, p / (p - 1)).clamp_min(SMALLEST)
+    for _ in range(8):
+        full = pace * s[:, None] >= room
+        taken = torch.where(full, room, 0.0) ** p
+        free = torch.where(full, 0.0, pace) ** p
+        left = (budget**p - taken.sum(1)).clamp_min(0) / free.sum(1)
+        new = torch.where(torch.isfinite(left), left ** (1 / p), s)
+        if bool((new <= s * (1 + 1e-9)).all()):
+            break
+        s = torch.maximum(s, new)
+    return 1 / (p * s ** (p - 1))

@@ -3,7 +3,7 @@
 from featureconvex.certificates.rounding.graph import Graph
 from featureconvex.certificates.rounding.operators import Diagonal
 from featureconvex.certificates.rounding.rules import rule, trace
-from featureconvex.certificates.rounding.steps import AbsStack, Affine
+from featureconvex.certificates.rounding.steps import AbsStack, Affine, Translation
 from featureconvex.features.absolute import AbsConcat
 from featureconvex.features.affine import Center, Identity, Scale
 from featureconvex.features.compose import Compose
@@ -24,8 +24,7 @@ def _scale(phi: Scale, graph: Graph, node: int) -> int:
 @rule(Center)
 def _center(phi: Center, graph: Graph, node: int) -> int:
     """``x + shift``: one addition."""
-    shift = phi.shift.to(graph.dtype).double()
-    return graph.apply(Affine(Diagonal(shift.new_ones(())), shift, shift.abs()), node)
+    return graph.apply(Translation(phi.shift.to(graph.dtype).double()), node)
 
 
 @rule(AbsConcat)

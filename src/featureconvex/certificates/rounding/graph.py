@@ -8,7 +8,8 @@ from torch import Tensor
 
 from featureconvex.certificates.rounding.ball import Ball, plus
 from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, upper
-from featureconvex.certificates.rounding.steps import Mode, Step
+from featureconvex.certificates.rounding.steps import Mode, Step, sum_growth
+from featureconvex.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,24 @@ class Graph:
             here = pending.pop(k)
             for node in parents:
                 back = (
-                    _sum_growth(here, arithmetic)
+                    sum_growth(here, arithmetic)
                     if step is None
                     else step.growth(here, shapes[node], arithmetic)
                 )
                 _accumulate(pending, node, back, nonnegative=True)
         return pending[0]
+
+    def pull(self, p: Tensor, shapes: Sequence[torch.Size]) -> Tensor:
+        """``p'`` with ``<p, |change of the output|> <= <p', |change of the input|>`` in exact arithmetic.
+
+        For chains of steps, as feature maps are.
+        """
+        for k in range(len(self.nodes) - 1, 0, -1):
+            step, parents = self.nodes[k]
+            if step is None or parents != (k - 1,):
+                raise UserError("a feature map's steps must form a chain")
+            p = step.pull(p, shapes[k - 1])
+        return p
 
     def largest(self, bound: Tensor, arithmetic: Rounding) -> tuple[Tensor, float]:
         """Bounds on the output, and on everything summed on the way, for inputs with ``|x| <= bound``."""
@@ -126,14 +139,6 @@ class Graph:
             last.update(dict.fromkeys(parents, k))
         last.pop(len(self.nodes) - 1, None)
         return last
-
-
-def _sum_growth(g: Ball, arithmetic: Rounding) -> Ball:
-    u = arithmetic.unit
-    more = g.radius * (1 + 4 * u) + 2 * u * g.centre
-    return Ball(
-        upper(g.centre * (1 + 4 * u), 2, g.centre > 0), upper(more, 4, g.radius + g.centre > 0)
-    )
 
 
 def _accumulate(pending: dict[int, Ball], node: int, back: Ball, nonnegative: bool = False) -> None:

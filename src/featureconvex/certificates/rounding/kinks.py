@@ -54,21 +54,27 @@ def kinked(feature_map: FeatureMap, line: SoundLine) -> Kinked | None:
     front, behind = (parts, []) if not folds else (parts[: folds[0]], parts[folds[0] + 1 :])
     v = Ball.exact(line.slope)
     for part in behind:
-        v = times(v, _constants(part, line)[0])
+        v = _scaled(v, _constants(part, line)[0])
     scale, shift = _diagonal(front, line)
     if not folds:
-        w = times(v, scale)
+        w = _scaled(v, scale)
         slack = upper(line.slack + w.radius, 1, line.slack + w.radius > 0)
         return Kinked(w.centre, None, None, slack, torch.zeros_like(line.value))
     first, second = (
         Ball(c, r) for c, r in zip(v.centre.chunk(2, 1), v.radius.chunk(2, 1), strict=True)
     )
-    w, b = times(first, scale), times(second, Ball(scale.centre.abs(), scale.radius))
+    w, b = _scaled(first, scale), _scaled(second, Ball(scale.centre.abs(), scale.radius))
     z = _kink(scale, shift)
     slack = line.slack + w.radius + b.radius
     moved = upper(2 * (b.centre.abs() + b.radius) * z.radius, 3, (z.radius > 0).expand_as(slack))
     lost = upper(moved.flatten(1).sum(1), moved[:1].numel(), (moved > 0).flatten(1).any(1))
     return Kinked(w.centre, b.centre, z.centre, upper(slack, 2, slack > 0), lost)
+
+
+def _scaled(v: Ball, factor: Ball) -> Ball:
+    """``v factor``, without any work for a factor of exactly 1."""
+    one = factor.centre.ndim == 0 and bool((factor.centre == 1) & (factor.radius == 0))
+    return v if one else times(v, factor)
 
 
 def _constants(part: FeatureMap, line: SoundLine) -> tuple[Ball, Ball]:

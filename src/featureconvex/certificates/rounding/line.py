@@ -60,21 +60,12 @@ class SoundLine:
         ``||(P^T |v| + slack) / cost||_q`` by Hoelder's inequality. For ``(u, |u|)`` this is never
         more than the paper's ``2^(1/p) ||v||_q``.
         """
-        ball = Ball(torch.zeros_like(self.slope), self.slope.abs())
-        rate = upper(
-            self.features.growth(ball, self.shapes, FLOAT64).radius + self.slack,
-            1,
-            self._moves(ball),
-        )
+        rate = self.features.pull(self.slope.abs(), self.shapes) + self.slack
+        rate = upper(rate, 1, rate > 0)
         if cost is not None:
-            rate = upper(rate / cost.to(rate.device), 1, rate > 0).masked_fill(
-                torch.isinf(cost.to(rate.device)), 0.0
-            )
+            price = cost.to(rate.device)
+            rate = upper(rate / price, 1, rate > 0).masked_fill(torch.isinf(price), 0.0)
         return dual_norm_up(rate, p)
-
-    def _moves(self, slope: Ball) -> Tensor:
-        row = (slope.radius > 0).flatten(1).any(dim=1) | (self.slack > 0).flatten(1).any(dim=1)
-        return row.view(-1, *[1] * (self.slack.ndim - 1))
 
 
 def sound_line(
@@ -132,10 +123,8 @@ def _exact_line(
     out, outer = network.forward(phi, Mode(FLOAT64, relaxed=True), choices)
     margin = plus(out, Ball.exact(tau.to(x.device).expand_as(out.centre)), FLOAT64)
     slope = slope_of(network, outer, out)
-    pulled = features.growth(
-        Ball(torch.zeros_like(slope.radius), slope.radius), inner.shapes, FLOAT64
-    )
-    return SoundLine(margin.lower(), slope.centre, pulled.radius, torch.inf, features, inner.shapes)
+    pulled = features.pull(slope.radius, inner.shapes)
+    return SoundLine(margin.lower(), slope.centre, pulled, torch.inf, features, inner.shapes)
 
 
 def slope_of(network: Graph, trace: Trace, out: Ball) -> Ball:

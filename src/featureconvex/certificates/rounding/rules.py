@@ -20,19 +20,15 @@ from torch.nn.utils import parametrize
 
 from featureconvex.certificates.rounding.curves import curve_of
 from featureconvex.certificates.rounding.graph import Graph
+from featureconvex.certificates.rounding.maxima import PieceMaximum, WindowMaximum
 from featureconvex.certificates.rounding.operators import (
+    Averaging,
     Convolution,
     Dense,
     Diagonal,
     average_pool,
 )
-from featureconvex.certificates.rounding.steps import (
-    Activation,
-    Affine,
-    PieceMaximum,
-    Reshape,
-    WindowMaximum,
-)
+from featureconvex.certificates.rounding.steps import Activation, Affine, Reshape
 from featureconvex.errors import UserError
 from featureconvex.nn.activations import Softplus
 from featureconvex.nn.convnet import ConvexBlock, ConvexConvNet
@@ -191,8 +187,9 @@ def _maximum(module: nn.MaxPool2d, graph: Graph, node: int) -> int:
         (size, size) if isinstance(size, int) else (size[0], size[1])
         for size in (module.kernel_size, module.stride, module.padding, module.dilation)
     )
-    if kernel == stride == (1, 1) and padding == (0, 0):
-        return node
+    if kernel == (1, 1) and padding == (0, 0):
+        # Windows of one pixel select it.
+        return node if stride == (1, 1) else graph.apply(Affine(Averaging(module, 1)), node)
     return graph.apply(WindowMaximum(kernel, stride, padding, dilation), node)
 
 

@@ -21,13 +21,12 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from featureconvex.certificates.rounding.ball import Ball
+from featureconvex.certificates.rounding.ball import Ball, plus
 from featureconvex.certificates.rounding.curves import Curve
 from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, upper
-from featureconvex.certificates.rounding.operators import Convolution, Dense, Operator
+from featureconvex.certificates.rounding.operators import Operator
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,10 @@ class Step(ABC):
     @abstractmethod
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """Weights of the error bound at the input, from those at the output; all >= 0."""
+
+    def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
+        """``p'`` with ``<p, |change of the output|> <= <p', |change of the input|>``, without rounding."""
+        return self.growth(Ball(torch.zeros_like(p), p), shape, FLOAT64).radius
 
 
 def _alive(g: Ball) -> Tensor:
@@ -92,28 +95,25 @@ class Affine(Step):
         return self.operator.magnitude()
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
-        """One product with ``M`` and one with ``|M|``."""
+        """One product with ``M``; the deployed pass takes one with ``|M|`` for a sharper radius."""
         count = self.operator.terms + self.extra + 2
         gamma = mode.arithmetic.gamma(count)
         centre = self.operator.apply(x.centre)
-        radius = self.magnitude.apply(x.radius * (1 + 2 * gamma) + gamma * x.centre.abs())
+        if mode.relaxed:
+            radius = self.operator.spread(x, gamma)
+        else:
+            size = (x.radius * (1 + 2 * gamma)).add_(x.centre.abs(), alpha=gamma)
+            radius = self.magnitude.apply(size)
         if self.bias is not None and self.bias_size is not None:
-            centre = centre + self.bias
-            radius = radius + gamma * self.bias_size
-        radius = radius + mode.arithmetic.absolute(count)
-        return Ball(centre, upper(radius, count + 6)), None
+            centre = centre.add_(self.bias)
+            radius = radius.add_(gamma * self.bias_size)
+        return Ball(centre, upper(radius.add_(mode.arithmetic.absolute(count)), count + 6)), None
 
     def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
         """As forward, for ``M^T``."""
-        count = self.operator.transposed_terms + self.extra + 2
-        gamma = FLOAT64.gamma(count)
-        alive = _alive(g)
-        size = g.radius * (1 + 2 * gamma) + gamma * g.centre.abs()
-        radius = self.magnitude.transposed(size, shape)
-        return Ball(
-            self.operator.transposed(g.centre, shape),
-            upper(radius, count + 6, alive.view(-1, *[1] * (len(shape) - 1))),
-        )
+        gamma = FLOAT64.gamma(self.operator.transposed_terms + self.extra + 2)
+        centre = self.operator.transposed(g.centre, shape)
+        return Ball(centre, self.operator.spread_transposed(g, shape, gamma))
 
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """``q -> (1 + 2 gamma) |M|^T q``, ``p -> |M|^T ((1 + 2 gamma) p + gamma q)``."""
@@ -125,6 +125,38 @@ class Affine(Step):
             upper(self.magnitude.transposed(g.centre * (1 + 2 * gamma), shape), count, alive),
             upper(self.magnitude.transposed(more, shape), count, alive),
         )
+
+
+@dataclass(frozen=True)
+class Translation(Step):
+    """``x + shift``: one rounding, no change in how anything grows."""
+
+    shift: Tensor
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """A sum."""
+        return plus(x, Ball.exact(self.shift), mode.arithmetic), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Exact."""
+        return g
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """The rounding of the sum grows with ``|x|``."""
+        return sum_growth(g, arithmetic)
+
+    def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
+        """Exact."""
+        return p
+
+
+def sum_growth(g: Ball, arithmetic: Rounding) -> Ball:
+    """Growth through a sum, for each of its terms: see :func:`~.ball.plus`."""
+    u = arithmetic.unit
+    more = g.radius * (1 + 4 * u) + 2 * u * g.centre
+    return Ball(
+        upper(g.centre * (1 + 4 * u), 2, g.centre > 0), upper(more, 4, g.radius + g.centre > 0)
+    )
 
 
 @dataclass(frozen=True)
@@ -198,88 +230,6 @@ class Reshape(Step):
 
 
 @dataclass(frozen=True)
-class WindowMaximum(Step):
-    """Max-pooling; ``choice`` holds the flat index of the pixel taken in every window."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-    chooses: ClassVar[bool] = True
-
-    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor]:
-        """``|max a - max b| <= max |a - b|``; taking one pixel is a minorant."""
-        args = (self.kernel, self.stride, self.padding, self.dilation)
-        if choice is None:
-            _, choice = F.max_pool2d(x.centre, *args, return_indices=True)
-        flat = choice.flatten(2)
-        taken = [part.flatten(2).gather(2, flat).view_as(choice) for part in (x.centre, x.radius)]
-        if mode.relaxed:
-            return Ball(*taken), choice
-        return Ball(taken[0], F.max_pool2d(x.radius, *args)), choice
-
-    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
-        """Every window's weight goes to its pixel; overlapping windows add up."""
-        assert choice is not None
-        count = self.kernel[0] * self.kernel[1]
-        flat = choice.flatten(2)
-
-        def scatter(part: Tensor) -> Tensor:
-            empty = part.new_zeros(*shape[:2], shape[2] * shape[3])
-            return empty.scatter_add(2, flat, part.flatten(2)).view(shape)
-
-        size = g.radius * (1 + 2 * FLOAT64.gamma(count)) + FLOAT64.gamma(count) * g.centre.abs()
-        radius = scatter(size)
-        return Ball(scatter(g.centre), upper(radius, count + 4, radius > 0))
-
-    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
-        """The largest change in a window is at most the sum of its changes."""
-        ones = torch.ones(shape[1], 1, *self.kernel, dtype=g.centre.dtype, device=g.centre.device)
-        window = Convolution(ones, self.stride, self.padding, self.dilation, shape[1])
-        q, p = (window.transposed(part, shape) for part in (g.centre, g.radius))
-        count = window.transposed_terms
-        return Ball(upper(q, count, q > 0), upper(p, count, p > 0))
-
-
-@dataclass(frozen=True)
-class PieceMaximum(Step):
-    """``max_k <w_k, u> + b_k``; ``choice`` holds the piece taken, (n,). (n, d) -> (n,)."""
-
-    affine: Affine
-    weight: Tensor
-    chooses: ClassVar[bool] = True
-
-    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor]:
-        """``|max a - max b| <= max |a - b|``; one piece is a minorant."""
-        values, _ = self.affine.forward(x, mode, None)
-        if choice is None:
-            choice = values.centre.argmax(dim=1)
-        column = choice.unsqueeze(1)
-        taken = Ball(
-            values.centre.gather(1, column).squeeze(1), values.radius.gather(1, column).squeeze(1)
-        )
-        if mode.relaxed:
-            return taken, choice
-        return Ball(values.centre.amax(dim=1), values.radius.amax(dim=1)), choice
-
-    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
-        """``g w_k``."""
-        assert choice is not None
-        piece = self.weight[choice]
-        centre = g.centre.unsqueeze(1) * piece
-        size = g.radius * (1 + 4 * FLOAT64.unit) + 2 * FLOAT64.unit * g.centre.abs()
-        return Ball(
-            centre,
-            upper(size.unsqueeze(1) * piece.abs(), 6, (size.unsqueeze(1) > 0) & (piece != 0)),
-        )
-
-    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
-        """As one affine function with the largest ``|w_ki|`` over the pieces."""
-        envelope = Dense(self.weight.abs().amax(dim=0, keepdim=True))
-        return Affine(envelope).growth(g.reshape(-1, 1), shape, arithmetic)
-
-
-@dataclass(frozen=True)
 class AbsStack(Step):
     """``u -> (u, |u|)`` on dimension 1: exact, in feature maps only, so it has no minorant."""
 
@@ -295,5 +245,10 @@ class AbsStack(Step):
 
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """Both halves change by ``|change of u|``."""
-        q, p = (torch.add(*part.chunk(2, dim=1)) for part in (g.centre, g.radius))
-        return Ball(upper(q, 1, q > 0), upper(p, 1, p > 0))
+        q = torch.add(*g.centre.chunk(2, dim=1))
+        return Ball(upper(q, 1, q > 0), self.pull(g.radius, shape))
+
+    def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
+        """The two halves together."""
+        total = torch.add(*p.chunk(2, dim=1))
+        return upper(total, 1, total > 0)
