@@ -20,8 +20,8 @@ from torch import Tensor
 from featureconvex.certificates.rounding.ball import Ball
 from featureconvex.certificates.rounding.directed import Rounding, upper
 from featureconvex.certificates.rounding.graph import Graph
-from featureconvex.certificates.rounding.operators import Convolution
 from featureconvex.certificates.rounding.steps import Affine, Mode
+from featureconvex.certificates.rounding.windows import Convolution
 from featureconvex.errors import UserError
 
 

@@ -63,15 +63,23 @@ def radius_of_fall(
 
 def _stepwise(fall: Fall, value: Tensor, candidate: Tensor) -> Tensor:
     """p = inf: the fall is ``sum_i h_i(r)``."""
-    found = torch.zeros_like(candidate)
-    for share in SHARES:
-        r = candidate * (1 - share)
+
+    def passes(r: Tensor) -> Tensor:
         most = fall.most(r)
-        passed = upper(most.sum(1), most.shape[1]) < value
-        found = torch.where(passed & (found == 0), r, found)
-        if bool((passed | (candidate == 0) | ~(value > 0)).all()):
+        return upper(most.sum(1), most.shape[1]) < value
+
+    share = torch.ones_like(candidate)
+    hopeless = (candidate == 0) | ~(value > 0)
+    for trial in SHARES:
+        passed = passes(candidate * (1 - trial)) & (share == 1)
+        share = torch.where(passed, trial, share)
+        if bool(((share < 1) | hopeless).all()):
             break
-    return found
+    if bool((share > SHARES[0]).any()):
+        for _ in range(2):  # the true share is at least an eighth of the one found
+            smaller = passes(candidate * (1 - share / 2))
+            share = torch.where(smaller & (share > SHARES[0]), share / 2, share)
+    return candidate * (1 - share)
 
 
 def _by_duality(fall: Fall, value: Tensor, candidate: Tensor, lam: Tensor, p: float) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.rounding import deployed, feature_rules  # noqa: F401 (registers)
+from featureconvex.certificates.rounding import deployed, feature_rules, network_rules  # noqa: F401
 from featureconvex.certificates.rounding.ball import Ball, plus
 from featureconvex.certificates.rounding.directed import (
     DTYPES,

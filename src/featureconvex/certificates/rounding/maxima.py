@@ -13,8 +13,9 @@ from torch import Tensor
 
 from featureconvex.certificates.rounding.ball import Ball
 from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, upper
-from featureconvex.certificates.rounding.operators import Convolution, Dense
+from featureconvex.certificates.rounding.operators import Dense
 from featureconvex.certificates.rounding.steps import Affine, Mode, Step
+from featureconvex.certificates.rounding.windows import Convolution
 
 # Weights below this share of the largest are taken as 0, which is as good a choice, and cannot underflow.
 SMALLEST = 2.0**-500

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.rounding.ball import Ball, plus
-from featureconvex.certificates.rounding.curves import Curve
 from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, upper
 from featureconvex.certificates.rounding.operators import Operator
 
@@ -157,56 +156,6 @@ def sum_growth(g: Ball, arithmetic: Rounding) -> Ball:
     return Ball(
         upper(g.centre * (1 + 4 * u), 2, g.centre > 0), upper(more, 4, g.radius + g.centre > 0)
     )
-
-
-@dataclass(frozen=True)
-class Activation(Step):
-    """An elementwise curve; ``choice`` holds its slopes."""
-
-    curve: Curve
-    chooses: ClassVar[bool] = True
-
-    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor]:
-        """The curve is 1-Lipschitz; its minorant ``a z + c`` is ``a``-Lipschitz."""
-        z, r = x.centre, x.radius
-        if not mode.relaxed:
-            u = mode.arithmetic.unit
-            error = u * (self.curve.relative * (z.abs() + 2 * r) + self.curve.absolute)
-            radius = r if self.curve.relative == 0 else upper(r + error, 6)
-            return Ball(self.curve.value(z), radius), self.curve.slope(z)
-        a = self.curve.clamp(self.curve.slope(z) if choice is None else choice)
-        return self._line(x, a), a
-
-    def _line(self, x: Ball, a: Tensor) -> Ball:
-        scaled = _scaled(x, a)
-        if self.curve.kinks_at_zero:
-            return scaled
-        c = self.curve.intercept(a)
-        centre = scaled.centre + c.centre
-        radius = scaled.radius + c.radius + 2 * FLOAT64.unit * centre.abs()
-        return Ball(centre, upper(radius, 4))
-
-    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
-        """``a g``."""
-        assert choice is not None
-        return _scaled(g, choice)
-
-    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
-        """Slopes are at most 1, and the error of the curve grows with ``|z|``."""
-        if self.curve.relative == 0:
-            return g
-        error = 3 * arithmetic.unit * self.curve.relative * g.centre
-        q = g.centre * (1 + 3 * arithmetic.unit * self.curve.relative)
-        return Ball(upper(q, 3, g.centre > 0), upper(g.radius + error, 3, g.radius + error > 0))
-
-
-def _scaled(x: Ball, a: Tensor) -> Ball:
-    """``a x`` for given numbers ``a`` in [0, 1]; bool slopes round nothing."""
-    if a.dtype == torch.bool:
-        return Ball(x.centre * a, x.radius * a)
-    centre = a * x.centre
-    live = (a > 0) & ((x.centre != 0) | (x.radius != 0))
-    return Ball(centre, upper(a * x.radius + 2 * FLOAT64.unit * centre.abs(), 4, live))
 
 
 @dataclass(frozen=True)
