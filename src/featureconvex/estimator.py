@@ -112,7 +112,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             "learning_rate": self.learning_rate,
             "validation_fraction": self.validation_fraction,
         }
-        recipe = default("table", parse_norm(self.norm)).but(
+        recipe = default(X.shape, parse_norm(self.norm)).but(
             **{name: value for name, value in changes.items() if value is not None}
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))

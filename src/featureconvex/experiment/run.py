@@ -67,15 +67,15 @@ class Settings:
         if self.seed < 0:
             raise UserError(f"a seed must be >= 0, got {self.seed}")
 
-    def resolve(self, task: str, kind: str) -> Recipe:
-        """The recipe for a task, with the user's changes.
+    def resolve(self, task: str, shape: tuple[int, ...]) -> Recipe:
+        """The recipe for a task and the shape of its training inputs, with the user's changes.
 
         Raises:
             UserError: an unknown recipe, or a value out of range.
         """
         if self.recipe not in RECIPES:
             raise UserError(f"unknown recipe {self.recipe!r}; use one of {', '.join(RECIPES)}")
-        base = paper(task, self.norm) if self.recipe == "paper" else default(kind, self.norm)
+        base = paper(task, self.norm) if self.recipe == "paper" else default(shape, self.norm)
         changes = {"temperature": self.temperature, "epochs": self.epochs}
         return base.but(**{name: value for name, value in changes.items() if value is not None})
 
@@ -129,11 +129,11 @@ def run(
     """
     started = datetime.now(UTC)
     # Everything that can be wrong with the arguments fails here, before the data is even read.
-    settings.resolve(task.name, "table")
+    settings.resolve(task.name, (1, 1))
     place = device(settings.device)
     folder = writable_folder(out)
     dataset = task.load(data_dir)
-    recipe = settings.resolve(dataset.name, dataset.kind)
+    recipe = settings.resolve(dataset.name, dataset.train.x.shape)
     prepared = prepare(dataset, recipe, place)
     fitted = fit(
         prepared.architecture,
@@ -188,7 +188,11 @@ def _examples(model: FeatureConvexModel, dataset: Dataset, test: Points, chosen:
 
 
 def _record(
-    dataset: Dataset, settings: Settings, fitted: Fitted, per_sample: float, started: datetime
+    dataset: Dataset,
+    settings: Settings,
+    fitted: Fitted,
+    certify_seconds: dict[str, float],
+    started: datetime,
 ) -> dict[str, Any]:
     recipe = fitted.recipe
     record: dict[str, Any] = {
@@ -209,7 +213,7 @@ def _record(
         "tau": fitted.calibration.tau,
         "calibration": calibration_record(fitted),
         "history": fitted.history,
-        "seconds": {"train": fitted.seconds, "certify_per_sample": per_sample},
+        "seconds": {"train": fitted.seconds, **certify_seconds},
         "model": describe(fitted.model),
         "settings": recipe.values(),
         "provenance": provenance(started),

@@ -94,7 +94,7 @@ def image_architecture(
     if shape[0] == 3:
         front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
         return Architecture(lambda x: _centred_mlp(x, x.mean(dim=0), (64, 16)).to(device), front)
-    return Architecture(lambda x: _centred_mlp(x, x.mean(), (200, 50)).to(device))
+    return Architecture(lambda x: _centred_mlp(x, x.mean(), (400, 100)).to(device))
 
 
 def _centred_mlp(x: Tensor, mean: Tensor, hidden: tuple[int, ...]) -> FeatureConvexModel:

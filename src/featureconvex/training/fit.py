@@ -88,12 +88,12 @@ def fit(
     n_train = len(fitting)
     if architecture.front is not None:
         fitting, held_out = _through(architecture.front, recipe, fitting, held_out, progress)
-    job = _Job(architecture.build, fitting, held_out, seed, cost, folder, progress)
+    job = _Job(architecture.build, seed, cost, folder, progress)
     pilots: list[Pilot] = []
     if recipe.objective == "radius" and recipe.temperature is None:
-        pilots, temperature = choose_temperature(recipe, job.train, fitting, held_out, cost)
+        pilots, temperature = choose_temperature(recipe, job.pilot, fitting, seed, cost)
         recipe = recipe.but(temperature=temperature)
-    model, history = job.train(recipe, "training")
+    model, history = job.train(recipe, "training", fitting, held_out)
     seconds = time.perf_counter() - started
     if recipe.calibrate_on == "test":
         if test is None:
@@ -139,26 +139,31 @@ class _Job:
     """What stays the same from one training run to the next."""
 
     build: Callable[[Tensor], FeatureConvexModel]
-    fitting: Points
-    held_out: Points
     seed: int
     cost: Tensor | None
     folder: Path | None
     progress: bool
 
-    def train(self, recipe: Recipe, title: str) -> tuple[FeatureConvexModel, History]:
+    def pilot(
+        self, recipe: Recipe, title: str, points: Points, judge: Points
+    ) -> FeatureConvexModel:
+        return self.train(recipe, title, points, judge)[0]
+
+    def train(
+        self, recipe: Recipe, title: str, points: Points, judge: Points
+    ) -> tuple[FeatureConvexModel, History]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = self.build(self.fitting.x)
+            model = self.build(points.x)
         path = None if self.folder is None else self.folder / f"{title.replace(' ', '-')}.pt"
-        checkpoint = Checkpoint(path, self._fingerprint(recipe))
-        steps = max(1, len(self.fitting) // min(recipe.batch_size, len(self.fitting)))
+        checkpoint = Checkpoint(path, self._fingerprint(recipe, points))
+        steps = max(1, len(points) // min(recipe.batch_size, len(points)))
         with progress_bar(title, steps * recipe.epochs, self.progress) as tick:
             history = train(
                 model,
                 recipe,
-                self.fitting,
-                self.held_out,
+                points,
+                judge,
                 seed=self.seed,
                 cost=self.cost,
                 checkpoint=checkpoint,
@@ -166,12 +171,12 @@ class _Job:
             )
         return model, history
 
-    def _fingerprint(self, recipe: Recipe) -> dict[str, Any]:
-        data = self.fitting.x
+    def _fingerprint(self, recipe: Recipe, points: Points) -> dict[str, Any]:
+        data = points.x
         return {
             "recipe": recipe.values(),
             "seed": self.seed,
-            "points": len(self.fitting),
+            "points": len(points),
             "shape": list(data.shape[1:]),
             "sum": float(data.double().sum()),
         }

@@ -1,14 +1,14 @@
 """Choosing the temperature that trades clean accuracy against radius.
 
-The rule, in two sentences: short pilot runs at a geometric grid of temperatures, scaled to the
-distance between the classes in the norm of interest, measure the balanced error on the held-out
-points. The chosen temperature is the largest whose error stays within
-``e0 (1 + BUDGET (1 - 2 e0))``, ``e0`` the lowest error of the grid: a share of the error, smaller the
-closer the classifier already is to guessing.
+The rule, in two sentences. Pilot runs on one half of the training points, at temperatures that
+double from 1/64 of the distance between the classes, measure the balanced error on the other half.
+The chosen temperature is the largest whose error is at most ``growth`` times the lowest error plus
+``allowance`` (two numbers of the recipe); between pilots the error is interpolated.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,20 +17,18 @@ from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
 from featureconvex.model import FeatureConvexModel
-from featureconvex.training.loop import History
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.validation import outputs
 
-BUDGET = 0.45
 RATIOS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 # A pilot needs the order of the temperatures, not the last tenth of a per cent.
-PILOT_SHARE = 0.2
+PILOT_SHARE = 0.4
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """A short training run at one temperature, judged on the validation points."""
+    """A short training run at one temperature, judged on points it was not trained on."""
 
     temperature: float
     validation_accuracy: float
@@ -38,55 +36,82 @@ class Pilot:
     chosen: bool = False
 
 
-Trainer = Callable[[Recipe, str], tuple[FeatureConvexModel, History]]
+Trainer = Callable[[Recipe, str, Points, Points], FeatureConvexModel]
 
 
 def choose_temperature(
-    recipe: Recipe, train: Trainer, fitting: Points, held_out: Points, cost: Tensor | None = None
+    recipe: Recipe, train: Trainer, points: Points, seed: int = 0, cost: Tensor | None = None
 ) -> tuple[list[Pilot], float]:
-    """Run the pilots and apply the rule.
+    """Run the pilots, smallest temperature first, until the error leaves its budget; apply the rule.
 
     Args:
-        recipe: of the final run; pilots last a quarter of its epochs.
-        train: trains a fresh model by a recipe, under a title.
-        fitting, held_out: the points to fit on, and to judge on.
+        recipe: of the final run; pilots last ``PILOT_SHARE`` of its epochs.
+        train: trains a fresh model by a recipe, under a title, on some points, judged on others.
+        points: the points to fit on.
+        seed: of the halves.
         cost: per coordinate, as in :class:`featureconvex.Lp`.
 
     Returns:
-        The pilots in order of temperature, and the temperature of the final run.
+        The pilots in order of temperature, the one nearest to the choice marked, and the choice.
     """
-    scale = class_distance(fitting, recipe.norm, cost)
+    first, second = halves(points, seed)
+    scale = class_distance(points, recipe.norm, cost)
     short = recipe.but(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
-    temperatures = [scale * ratio for ratio in RATIOS]
-    accuracies, radii = [], []
-    for number, temperature in enumerate(temperatures, 1):
-        title = f"pilot {number} of {len(temperatures)}"
-        model, _ = train(short.but(temperature=temperature), title)
-        result = outputs(model, held_out.x, held_out.y, recipe.norm, cost)
+    pilots: list[Pilot] = []
+    for number, ratio in enumerate(RATIOS, 1):
+        title = f"pilot {number} of at most {len(RATIOS)}"
+        model = train(short.but(temperature=scale * ratio), title, first, second)
+        result = outputs(model, second.x, second.y, recipe.norm, cost)
         tau = result.calibrated().tau
-        accuracies.append(result.accuracy(tau))
-        radii.append(result.median_radius(tau))
-    best = largest_within_budget(np.array(accuracies))
-    pilots = [
-        Pilot(t, accuracy, radius, chosen=k == best)
-        for k, (t, accuracy, radius) in enumerate(zip(temperatures, accuracies, radii, strict=True))
-    ]
-    return pilots, temperatures[best]
+        pilots.append(Pilot(scale * ratio, result.accuracy(tau), result.median_radius(tau)))
+        errors = np.array([1 - pilot.validation_accuracy for pilot in pilots])
+        allowed = recipe.growth * errors.min() + recipe.allowance
+        # So far beyond that no larger temperature can matter.
+        if errors[-1] - errors.min() > 2 * (allowed - errors.min()) + 0.01:
+            break
+    temperatures = np.array([pilot.temperature for pilot in pilots])
+    temperature = largest_within(temperatures, errors, allowed)
+    nearest = min(
+        range(len(pilots)), key=lambda k: abs(math.log(pilots[k].temperature / temperature))
+    )
+    pilots[nearest] = replace(pilots[nearest], chosen=True)
+    return pilots, temperature
 
 
-def largest_within_budget(accuracies: NDArray[np.float64]) -> int:
-    """The index of the largest temperature whose error fits the budget.
+def largest_within(
+    temperatures: NDArray[np.float64], errors: NDArray[np.float64], allowed: float
+) -> float:
+    """The largest temperature whose error is at most ``allowed``, interpolated on a logarithmic scale.
 
-    The error grows with the temperature but for noise, so a nondecreasing fit pools the noise of
-    small validation sets before the budget is applied.
+    Above its minimum the error grows with the temperature but for noise, so a nondecreasing fit
+    pools the noise of small data sets; below, smaller temperatures only fit noise.
 
-    >>> largest_within_budget(np.array([0.99, 0.992, 0.985, 0.97]))
-    1
+    Args:
+        temperatures: (k,) ascending.
+        errors: (k,) in [0, 1].
+        allowed: at least the lowest error.
+
+    >>> float(largest_within(np.array([1.0, 2.0, 4.0]), np.array([0.0, 0.0, 0.02]), 0.01).__round__(3))
+    2.828
     """
-    order = np.arange(len(accuracies))
-    error = IsotonicRegression(increasing=True).fit_transform(order, 1 - accuracies)
-    allowed = error[0] * (1 + BUDGET * max(0.0, 1 - 2 * error[0]))
-    return int(np.flatnonzero(error <= allowed + 1e-12)[-1])
+    best = int(errors.argmin())
+    position, rising = np.log(temperatures[best:]), errors[best:]
+    fitted = IsotonicRegression(increasing=True).fit_transform(position, rising)
+    inside = int(np.flatnonzero(fitted <= allowed)[-1])
+    if inside == len(fitted) - 1:
+        return float(temperatures[-1])
+    share = (allowed - fitted[inside]) / (fitted[inside + 1] - fitted[inside])
+    return float(np.exp(position[inside] + share * (position[inside + 1] - position[inside])))
+
+
+def halves(points: Points, seed: int) -> tuple[Points, Points]:
+    """Two random halves with the classes in equal shares."""
+    rng = np.random.default_rng(seed)
+    mask = torch.zeros(len(points), dtype=torch.bool)
+    for label in (0, 1):
+        rows = rng.permutation(np.flatnonzero(points.y.numpy() == label))
+        mask[rows[: (len(rows) + 1) // 2]] = True
+    return Points(points.x[mask], points.y[mask]), Points(points.x[~mask], points.y[~mask])
 
 
 def class_distance(
@@ -97,9 +122,9 @@ def class_distance(
     On at most ``sample`` sensitive and four times as many other points, the first of each: the unit
     in which temperatures mean the same for every data set and norm.
     """
-    x = points.x.double().flatten(1)
+    x = points.x.flatten(1)
     if cost is not None:
-        x = x * cost.double().expand(points.x.shape[1:]).flatten()
+        x = x * cost.to(x.dtype).expand(points.x.shape[1:]).flatten()
     sensitive = x[points.y == 1][:sample]
     other = x[points.y == 0][: 4 * sample]
     nearest = torch.cdist(sensitive, other, p=p).amin(dim=1)

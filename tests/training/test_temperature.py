@@ -1,0 +1,94 @@
+"""The rule that chooses the temperature."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import featureconvex as fc
+from featureconvex.training.points import Points
+from featureconvex.training.recipes import Recipe
+from featureconvex.training.temperature import (
+    RATIOS,
+    choose_temperature,
+    class_distance,
+    halves,
+    largest_within,
+)
+
+ERRORS = st.lists(st.floats(0, 0.5), min_size=1, max_size=8)
+
+
+@given(ERRORS, st.floats(0, 0.2))
+def test_the_choice_lies_on_the_grid_s_range(errors: list[float], slack: float) -> None:
+    temperatures = np.exp2(np.arange(len(errors), dtype=np.float64))
+    chosen = largest_within(temperatures, np.array(errors), min(errors) + slack)
+    assert temperatures[int(np.argmin(errors))] * (1 - 1e-9) <= chosen
+    assert chosen <= temperatures[-1] * (1 + 1e-9)
+
+
+@given(ERRORS, st.floats(0, 0.2))
+def test_a_monotone_curve_is_cut_exactly_at_the_budget(errors: list[float], slack: float) -> None:
+    rising = np.sort(np.array(errors))
+    temperatures = np.exp2(np.arange(len(rising), dtype=np.float64))
+    allowed = float(rising[0]) + slack
+    chosen = largest_within(temperatures, rising, allowed)
+    at_choice = np.interp(math.log(chosen), np.log(temperatures), rising)
+    assert at_choice <= allowed + 1e-9
+    if chosen < temperatures[-1] * (1 - 1e-9):
+        assert at_choice == pytest.approx(allowed, abs=1e-9)
+
+
+def test_temperatures_below_the_best_one_do_not_count() -> None:
+    """Too small a temperature fits noise: its large error is no reason to allow more."""
+    temperatures = np.array([1.0, 2.0, 4.0, 8.0])
+    bent = largest_within(temperatures, np.array([0.3, 0.1, 0.1, 0.2]), 0.15)
+    flat = largest_within(temperatures, np.array([0.1, 0.1, 0.1, 0.2]), 0.15)
+    assert bent == pytest.approx(flat)
+    assert 4 < bent < 8
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+def test_class_distance_scales_with_the_data_and_the_cost(p: float) -> None:
+    x = torch.randn(80, 3, dtype=torch.float64)
+    points = Points(x, (x[:, 0] > 0).long())
+    distance = class_distance(points, p)
+    brute = torch.cdist(x[points.y == 1], x[points.y == 0], p=p).amin(1).median()
+    assert distance == pytest.approx(float(brute))
+    assert class_distance(Points(5 * x, points.y), p) == pytest.approx(5 * distance)
+    cost = torch.full((3,), 2.0, dtype=torch.float64)
+    assert class_distance(points, p, cost) == pytest.approx(2 * distance)
+
+
+def test_halves_are_a_stratified_partition() -> None:
+    x = torch.arange(101.0)[:, None]
+    points = Points(x, (torch.arange(101) < 31).long())
+    first, second = halves(points, seed=0)
+    assert sorted(torch.cat((first.x, second.x)).flatten().tolist()) == x.flatten().tolist()
+    assert abs(int(first.y.sum()) - int(second.y.sum())) <= 1
+
+
+def test_pilots_stop_once_the_error_is_far_beyond_the_budget() -> None:
+    """A trainer whose models get worse with the temperature, known in closed form."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 1, dtype=torch.float64, generator=generator)
+    points = Points(x, (x[:, 0] > 0).long())
+    scale = class_distance(points, 2.0)
+    seen = []
+
+    def train(recipe: Recipe, title: str, _: Points, __: Points) -> fc.FeatureConvexModel:
+        assert recipe.temperature is not None
+        seen.append((title, recipe.epochs))
+        ratio = recipe.temperature / scale
+        net = fc.nn.MaxAffine(1, 1).double()
+        net.affine.weight.data.fill_(1.0 if ratio < 0.05 else -1.0)
+        return fc.FeatureConvexModel(fc.features.Identity(), net)
+
+    pilots, chosen = choose_temperature(Recipe("r", epochs=10, allowance=0.01), train, points)
+    assert [epochs for _, epochs in seen] == [4] * 3
+    assert len(pilots) == 3 < len(RATIOS)
+    assert sum(pilot.chosen for pilot in pilots) == 1
+    assert scale / 32 <= chosen < scale / 16
