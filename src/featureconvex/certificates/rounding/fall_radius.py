@@ -21,8 +21,9 @@ from featureconvex.certificates.threats import Lp, Threat
 
 # A multiplier of 0 would divide by it.
 SMALLEST = 2.0**-600
-# Candidates are the level's radius less these shares, until one passes.
-SHARES = [2.0**-k for k in range(38, 2, -3)]
+# The first candidate is the level's radius less this share, and so many are tried.
+LEAST = 2.0**-38
+ATTEMPTS = 8
 
 
 def radius_of_fall(
@@ -62,24 +63,18 @@ def radius_of_fall(
 
 
 def _stepwise(fall: Fall, value: Tensor, candidate: Tensor) -> Tensor:
-    """p = inf: the fall is ``sum_i h_i(r)``."""
-
-    def passes(r: Tensor) -> Tensor:
+    """p = inf: the fall is ``sum_i h_i(r)``; r gives way in proportion to what the fall has too much."""
+    share = torch.full_like(candidate, LEAST)
+    for attempt in range(ATTEMPTS):
+        r = candidate * (1 - share)
         most = fall.most(r)
-        return upper(most.sum(1), most.shape[1]) < value
-
-    share = torch.ones_like(candidate)
-    hopeless = (candidate == 0) | ~(value > 0)
-    for trial in SHARES:
-        passed = passes(candidate * (1 - trial)) & (share == 1)
-        share = torch.where(passed, trial, share)
-        if bool(((share < 1) | hopeless).all()):
+        total = upper(most.sum(1), most.shape[1])
+        passed = total < value
+        if attempt == ATTEMPTS - 1 or bool((passed | (r == 0) | ~(value > 0)).all()):
             break
-    if bool((share > SHARES[0]).any()):
-        for _ in range(2):  # the true share is at least an eighth of the one found
-            smaller = passes(candidate * (1 - share / 2))
-            share = torch.where(smaller & (share > SHARES[0]), share / 2, share)
-    return candidate * (1 - share)
+        wanted = 1.25 * 4**attempt * (total - value) / value
+        share = torch.where(passed, share, torch.maximum(2 * share, wanted).clamp(max=1.0))
+    return torch.where(passed, r, 0.0)
 
 
 def _by_duality(fall: Fall, value: Tensor, candidate: Tensor, lam: Tensor, p: float) -> Tensor:
