@@ -54,23 +54,28 @@ class Drops:
         """Whether some curve never ends."""
         return bool((self.slope[-1] > 0).any())
 
+    @cached_property
+    def far(self) -> bool:
+        """Whether powers of a start may overflow."""
+        return self.endless or bool((self.start[-1] > 1e10).any())
+
+    @cached_property
+    def live(self) -> list[int]:
+        """The pieces on which some curve rises."""
+        width = torch.cat((self.start[1:] - self.start[:-1], torch.ones_like(self.start[:1])))
+        rises = ((self.slope > 0) & (width > 0)).flatten(1).any(1)
+        return [k for k, alive in enumerate(rises.tolist()) if alive]
+
     def __len__(self) -> int:
         return self.start.shape[1]
 
     def at(self, t: Tensor) -> Tensor:
         """``h_i(t)`` with one finite ``t`` per row, (n,) -> (n, d)."""
-        step = t[:, None]
-        reached = torch.minimum(self.start[0], step)
-        total = torch.zeros_like(reached)
-        for k in range(len(self.start)):
-            if k + 1 < len(self.start):
-                end = torch.minimum(self.start[k + 1], step)
-            elif self.endless:
-                end = step
-            else:
-                break
-            total = torch.addcmul(total, self.slope[k], end - reached)
-            reached = end
+        step, total = t[:, None], torch.zeros_like(self.start[0])
+        for k in self.live:
+            last = k + 1 == len(self.start)
+            end = step if last else torch.minimum(self.start[k + 1], step)
+            total = torch.addcmul(total, self.slope[k], end - torch.minimum(self.start[k], step))
         return total
 
     def slope_at(self, t: Tensor) -> Tensor:
@@ -235,13 +240,12 @@ def _two_ways(
     # early: away, rise, 0, away again, 0.  late: away, 0, rise, 0.  else: |away|, second, 0.
     again = torch.maximum(room_toward, torch.minimum(top / steep, room_away))
     longest = torch.maximum(room_toward, room_away)
-    starts = (
+    starts = _ordered(
         _pick(early, sloped.clamp_max(FAR), first),
         _pick(late, root + away * room_away / lift, room_toward),
         _pick(early, again, room_toward),
         _pick(early, longest, room_toward),
     )
-    starts = _ordered(starts)
     slopes = (_pick(early, rise, second), _pick(late, rise, zero), _pick(early, away, zero), zero)
     return _finite(zero, away.abs(), starts, slopes)
 
@@ -258,7 +262,7 @@ def _pick(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
     return torch.lerp(no, yes, mask.to(no.dtype))
 
 
-def _ordered(starts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _ordered(*starts: Tensor) -> tuple[Tensor, ...]:
     """Rounding cannot put a piece before the one in front of it."""
     out = [starts[0]]
     for start in starts[1:]:

@@ -23,7 +23,7 @@ from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 
 # Numbers per chunk of rows: a chunk's curves stay in a core's cache, worth a factor of 3.
-CHUNK = 2**16
+CHUNK = 2**15
 
 
 def domain_aware(problem: Problem) -> Bound:
@@ -39,18 +39,15 @@ def radius_of(problem: Problem, minorant: Minorant) -> Tensor:
     form of the same minorant. Not differentiable: ascend :func:`worst_case` instead, whose derivative
     at ``budget = radius`` points the same way (``dr = d worst_case / D'(r)``).
     """
-    count = len(problem.x)
+    # Rows that are not sensitive have no radius, and cost nothing.
+    sensitive = (minorant.value > 0).nonzero().squeeze(1)
+    radius = torch.zeros_like(minorant.value)
     size = max(1, CHUNK // max(1, problem.x[:1].numel()))
-    parts = [
-        _radius(_rows(problem, rows), Minorant(minorant.value[rows], minorant.slope[rows]))
-        for rows in (slice(at, at + size) for at in range(0, max(1, count), size))
-    ]
-    return torch.cat(parts)
-
-
-def _rows(problem: Problem, rows: slice) -> Problem:
-    line = problem.tangent
-    return replace(problem, x=problem.x[rows], tangent=Minorant(line.value[rows], line.slope[rows]))
+    for at in range(0, len(sensitive), size):
+        rows = sensitive[at : at + size]
+        line = Minorant(minorant.value[rows], minorant.slope[rows])
+        radius[rows] = _radius(replace(problem, x=problem.x[rows], tangent=line), line)
+    return radius
 
 
 def _radius(problem: Problem, minorant: Minorant) -> Tensor:

@@ -49,7 +49,7 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
         price = finite.to(room.device).expand(shape).reshape(1, -1)
     if math.isinf(s):
         if not isinstance(threat, Lp):
-            return torch.where(room.amax(1) < reach, torch.inf, 0.0)
+            return torch.full_like(reach, torch.inf).where(room.amax(1) < reach, 0.0)
         # One coordinate has to travel that far, and pays for it in every norm.
         return torch.where(room < reach[:, None], torch.inf, price * reach[:, None]).amin(1)
     # A reach that overflows is beyond any room that does not.
@@ -59,7 +59,7 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
         return threat.largest_budget(curves, target)
     if s <= threat.p:
         return largest_lp_budget(curves, target, threat.p / s) ** (1 / s)
-    return torch.where(curves.total().sum(1) < target, torch.inf, 0.0)
+    return torch.full_like(target, torch.inf).where(curves.total().sum(1) < target, 0.0)
 
 
 def _movement(room: Tensor, price: Tensor, s: float, shape: tuple[int, ...]) -> Drops:

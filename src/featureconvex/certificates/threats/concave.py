@@ -20,10 +20,21 @@ def largest_concave_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
     Meaningless for rows whose total is below the margin.
     """
     slope, end = drops.slope[0], drops.start[1].where(drops.slope[1] == 0, torch.inf)
+    s = concave_pace(slope, end, margin, p)
+    if math.isinf(p):
+        return s
+    moved = torch.minimum(_direction(slope, p) * s[:, None], end)
+    # The dual value at lam = 1 / (p s^(p - 1)): ||t||^p plus what is left of the margin, at price lam.
+    left = margin - (slope * moved).sum(1)
+    power = moved.square() if p == 2 else moved**p
+    return (power.sum(1) + left * p * s ** (p - 1)).clamp_min(0) ** (1 / p)
+
+
+def concave_pace(slope: Tensor, end: Tensor, margin: Tensor, p: float) -> Tensor:
+    """The ``s`` of :func:`largest_concave_budget` for ``a = slope`` and ``T = end``: (n,)."""
     direction = _direction(slope, p)
     pace = slope * direction
-    s = torch.zeros_like(margin)
-    fall = torch.zeros_like(margin)
+    s, fall = torch.zeros_like(margin), torch.zeros_like(margin)
     for _ in range(STEPS):
         moving = (pace * (direction * s[:, None] < end)).sum(1)
         gap = margin - fall
@@ -32,13 +43,7 @@ def largest_concave_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
         if not bool((step > 1e-14 * s).any()):
             break
         fall = (slope * torch.minimum(direction * s[:, None], end)).sum(1)
-    if math.isinf(p):
-        return s
-    moved = torch.minimum(direction * s[:, None], end)
-    # The dual value at lam = 1 / (p s^(p - 1)): ||t||^p plus what is left of the margin, at price lam.
-    left = margin - (slope * moved).sum(1)
-    power = moved.square() if p == 2 else moved**p
-    return (power.sum(1) + left * p * s ** (p - 1)).clamp_min(0) ** (1 / p)
+    return s
 
 
 def _direction(slope: Tensor, p: float) -> Tensor:

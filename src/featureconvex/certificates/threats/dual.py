@@ -1,18 +1,19 @@
 """The one-dimensional dual behind finite p: a search over the multiplier ``lam`` of the budget."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import Drops
+from featureconvex.certificates.threats.concave import concave_pace
 from featureconvex.norms import dual_exponent, vector_norm
 
 STEPS = 40
 # Relative distance from the best value of the dual at which a search ends.
-GAP = 1e-7
-LEVEL = 1e-6
+GAP = 1e-6
+# Excess (a logarithm) taken for 0: the score is flat at its top, so its relative loss is about the square.
+LEVEL = 3e-4
 ROUNDS = 16
 LIMIT_GAP = 1e-6
 LEAST = 1e-100
@@ -35,26 +36,25 @@ def penalised(drops: Drops, lam: Tensor, p: float) -> Penalised:
     """
     if p == 1:
         return _at_the_ends(drops, lam[:, None])
-    price, best, spent = lam[:, None], None, None
-    last = len(drops.start) - 1
+    price, last = lam[:, None], len(drops.start) - 1
+    best = spent = torch.zeros_like(drops.start[0])
     # Where a power overflows, charging less for it keeps Phi an upper bound.
     most = lam.new_tensor(1e300)
-    for k in range(last + 1 if drops.endless else last):
+    for k in drops.live:
         at = _stationary(drops.slope[k], price, p).detach()
         at = torch.maximum(at, drops.start[k])
         at = at if k == last else torch.minimum(at, drops.start[k + 1])
-        power = torch.minimum(at * at if p == 2 else at**p, most)
-        gain = torch.addcmul(drops.intercept[k], drops.slope[k], at) - price * power
-        if best is None or spent is None:
+        power = at * at if p == 2 else at**p
+        power = torch.minimum(power, most) if drops.far else power
+        gain = torch.addcmul(drops.intercept[k], drops.slope[k], at).sub_(price * power)
+        if k == drops.live[0] and k < last:
             best, spent = gain, power
         elif k == last:
             best, spent = torch.maximum(best, gain), torch.where(gain > best, power, spent)
         else:
             # A blend by 0 or 1 is several times faster here than torch.where.
             better = (gain > best).to(gain.dtype)
-            best, spent = torch.lerp(best, gain, better), torch.lerp(spent, power, better)
-    assert best is not None
-    assert spent is not None
+            best, spent = torch.maximum(best, gain), torch.lerp(spent, power, better)
     return Penalised(best.sum(1), spent.sum(1))
 
 
@@ -64,7 +64,7 @@ def _stationary(slope: Tensor, price: Tensor, p: float) -> Tensor:
 
 def _at_the_ends(drops: Drops, price: Tensor) -> Penalised:
     best = spent = torch.zeros_like(drops.start[0])
-    for k in range(1, len(drops.start)):
+    for k in (piece + 1 for piece in drops.live if piece + 1 < len(drops.start)):
         gain = drops.value[k] - price * drops.start[k]
         better = (gain > best).to(gain.dtype)
         best, spent = torch.maximum(best, gain), torch.lerp(spent, drops.start[k], better)
@@ -84,11 +84,13 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor)
         p: finite exponent.
         payable: (n,) bool, rows whose total drop reaches the margin; the others mean nothing.
     """
-    best = _largest_ratio(drops, margin, p, _first_guess(drops, margin, p))
-    low, lam = best.radius, best.lam
+    lam, score = _search(drops, p, _first_guess(drops, margin, p), Ratio(margin))
+    low = score.clamp_min(0) ** (1 / p)
     if drops.concave:
         return low
-    high = torch.full_like(low, torch.inf)
+    # A limit behind the last bend changes nothing.
+    last = torch.where(drops.slope[-1] > 0, torch.inf, drops.start[-1]).amax(1)
+    high = torch.full_like(low, torch.inf).where(low < last, low)
     growth = 0.0
     for _ in range(ROUNDS):
         rows = (payable & (low > 0) & ~(high <= low * (1 + LIMIT_GAP))).nonzero().squeeze(1)
@@ -98,56 +100,70 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor)
         # The first limit is the lower end itself: it mostly shows that no limit helps.
         limit = torch.minimum(below * (1 + growth), 0.5 * (below + above))
         cut = drops.rows(rows).within(limit)
-        found = _largest_ratio(cut, margin[rows], p, lam[rows]).radius
+        found = _search(cut, p, lam[rows], Ratio(margin[rows]))[1].clamp_min(0) ** (1 / p)
         low[rows] = torch.maximum(below, torch.minimum(limit, found))
         high[rows] = torch.minimum(above, torch.maximum(limit, found))
         growth = max(0.02, 2 * growth)
     return low
 
 
-class _Best(NamedTuple):
-    radius: Tensor
-    lam: Tensor
-
-
-def _largest_ratio(drops: Drops, margin: Tensor, p: float, guess: Tensor) -> _Best:
-    """The largest ``((margin - Phi(lam)) / lam)^(1/p)`` found, 0 where none is positive."""
-
-    def excess(lam: Tensor, at: Penalised) -> Tensor:
-        # The ratio rises with lam as long as what the maximisers gain is above the margin.
-        return torch.log((at.best + lam * at.spent) / margin)
-
-    def score(lam: Tensor, best: Tensor) -> Tensor:
-        return (margin - best) / lam
-
-    lam, ratio = _search(drops, p, guess, excess, score)
-    return _Best(ratio.clamp_min(0) ** (1 / p), lam)
-
-
 @torch.no_grad()
 def best_multiplier(drops: Drops, budget: Tensor, p: float) -> Tensor:
     """The ``lam`` that minimises ``lam budget^p + Phi(lam)``: (n,) float64, >= 0."""
-    power = budget**p
-
-    def excess(_: Tensor, at: Penalised) -> Tensor:
-        return torch.log(at.spent / power)
-
-    def score(lam: Tensor, best: Tensor) -> Tensor:
-        return -(lam * power + best)
-
     steepest = vector_norm(drops.slope.amax(0), dual_exponent(p))
     guess = steepest / (p * budget.clamp_min(1e-30) ** (p - 1))
-    return _search(drops, p, guess, excess, score)[0]
+    return _search(drops, p, guess, Spending(budget**p))[0]
 
 
 def _first_guess(drops: Drops, margin: Tensor, p: float) -> Tensor:
-    """The multiplier of straight curves: ``D(r) = S r`` and ``D'(r) = p lam r^(p - 1)``."""
+    """The multiplier of straight curves: ``D(r) = S r`` and ``D'(r) = p lam r^(p - 1)``.
+
+    For p > 1, of straight curves that end at the totals: concave, so solved exactly.
+    """
+    if p > 1 and not drops.endless:
+        steep = drops.slope[drops.live].amax(0) if drops.live else drops.slope[0]
+        end = drops.value[-1] / steep.clamp_min(LEAST)
+        return 1 / (p * concave_pace(steep, end, margin, p).clamp_min(1e-30) ** (p - 1))
     steepest = vector_norm(drops.slope.amax(0), dual_exponent(p)).clamp_min(LEAST)
     return steepest / (p * (margin.clamp_min(1e-30) / steepest) ** (p - 1))
 
 
-Excess = Callable[[Tensor, Penalised], Tensor]
-Score = Callable[[Tensor, Tensor], Tensor]
+class Goal(NamedTuple):
+    """What to maximise over ``lam``, given ``Phi``; ``target`` is (n,)."""
+
+    target: Tensor
+
+    def score(self, lam: Tensor, best: Tensor) -> Tensor:
+        """The value at ``lam`` where ``Phi(lam) = best``."""
+        raise NotImplementedError
+
+    def excess(self, lam: Tensor, at: Penalised) -> Tensor:
+        """Positive where the score still rises with ``lam``; nonincreasing in it."""
+        raise NotImplementedError
+
+
+class Ratio(Goal):
+    """``(margin - Phi) / lam``: rises as long as what the maximisers gain is above the margin."""
+
+    def score(self, lam: Tensor, best: Tensor) -> Tensor:
+        """The p-th power of a certified budget."""
+        return (self.target - best) / lam
+
+    def excess(self, lam: Tensor, at: Penalised) -> Tensor:
+        """Logarithm of gain over margin."""
+        return torch.log((at.best + lam * at.spent) / self.target)
+
+
+class Spending(Goal):
+    """``-(lam budget^p + Phi)``, target ``budget^p``: rises as long as the maximisers overspend."""
+
+    def score(self, lam: Tensor, best: Tensor) -> Tensor:
+        """Minus an upper bound on the worst drop."""
+        return -(lam * self.target + best)
+
+    def excess(self, lam: Tensor, at: Penalised) -> Tensor:
+        """Logarithm of spending over budget."""
+        return torch.log(at.spent / self.target)
 
 
 class _End(NamedTuple):
@@ -158,38 +174,48 @@ class _End(NamedTuple):
     spent: Tensor
     excess: Tensor
 
+    def rows(self, index: Tensor) -> "_End":
+        return _End(*(column[index] for column in self))
 
-def _search(
-    drops: Drops, p: float, guess: Tensor, excess: Excess, score: Score
-) -> tuple[Tensor, Tensor]:
-    """Maximise ``score(lam, Phi(lam))`` over ``lam``; (lam, score), the best of those evaluated.
+    def merged(self, where: Tensor, new: "_End") -> "_End":
+        return _End(*(torch.where(where, a, b) for a, b in zip(new, self, strict=True)))
 
-    The optimum is where ``excess``, nonincreasing in ``lam``, changes sign. ``Phi`` is convex: its tangents
-    at two ends of a bracket bound every score between them, which ends the search. For p = 1 the
-    next ``lam`` is where the tangents meet (finite, as ``Phi`` is piecewise linear); for p > 1 the root of a
-    secant in logarithms, in which straight curves have one line.
+
+def _search(drops: Drops, p: float, guess: Tensor, goal: Goal) -> tuple[Tensor, Tensor]:
+    """Maximise the goal over ``lam``: (lam, score), the best of those evaluated.
+
+    ``Phi`` is convex: its tangents at two ends of a bracket bound every score between them, which ends
+    the search of a row. Where they meet is the optimum of a piecewise linear ``Phi`` (p = 1) or of one
+    with a kink there; for a smooth one a secant in logarithms is better, in which straight curves
+    have one line. Rows that are done leave the batch once they are half of it.
     """
     floor = drops.slope[-1].amax(1).clamp_min(LEAST) if p == 1 else torch.full_like(guess, LEAST)
     start = _without_price(drops, p) if p > 1 or not drops.endless else penalised(drops, floor, p)
-    low = _End(floor, *start, excess(floor, start))
+    low = _End(floor, *start, goal.excess(floor, start))
     high = low._replace(lam=torch.full_like(guess, torch.inf))
-    lam, best = floor, score(floor, low.best)
-    done = ~(low.excess > 0)
-    nxt = torch.maximum(guess, floor)
+    lam, best = floor.clone(), goal.score(floor, low.best)
+    rows = torch.arange(len(guess), device=guess.device)
+    open_, nxt = low.excess > 0, torch.maximum(guess, floor)
     for step in range(STEPS):
-        new = _evaluate(drops, p, nxt, excess)
-        value = score(nxt, new.best)
-        better = (value > best) & ~done
-        lam, best = torch.where(better, nxt, lam), torch.where(better, value, best)
-        under, over = (new.excess > 0) & ~done, ~(new.excess > 0) & ~done
-        low, high = _merge(under, new, low), _merge(over, new, high)
+        if 2 * int(open_.sum()) <= len(rows):
+            kept = open_.nonzero().squeeze(1)
+            if not len(kept):
+                break
+            rows, drops, goal = rows[kept], drops.rows(kept), type(goal)(goal.target[kept])
+            low, high, nxt, open_ = low.rows(kept), high.rows(kept), nxt[kept], open_[kept]
+        at = penalised(drops, nxt, p)
+        new = _End(nxt, *at, goal.excess(nxt, at))
+        value = goal.score(nxt, new.best)
+        better = (value > best[rows]) & open_
+        lam[rows] = torch.where(better, nxt, lam[rows])
+        best[rows] = torch.where(better, value, best[rows])
+        under = new.excess > 0
+        low, high = low.merged(under & open_, new), high.merged(~under & open_, new)
         meet = _meeting(low, high)
-        bound = score(meet, low.best - low.spent * (meet - low.lam))
-        done |= torch.isfinite(high.lam) & (bound - best <= GAP * best.abs())
-        # The score is flat at its top: an error of its argument counts only squared.
-        done |= (new.excess.abs() <= LEVEL) if p > 1 else False
-        if bool(done.all()):
-            break
+        bound = goal.score(meet, low.best - low.spent * (meet - low.lam))
+        open_ &= ~(torch.isfinite(high.lam) & (bound - best[rows] <= GAP * best[rows].abs()))
+        if p > 1:
+            open_ &= ~(new.excess.abs() <= LEVEL)
         nxt = _next(low, high, meet, new, p, step)
     return lam, best
 
@@ -201,15 +227,6 @@ def _without_price(drops: Drops, p: float) -> Penalised:
     return Penalised(drops.value[-1].sum(1), (drops.start[-1] ** p).sum(1))
 
 
-def _evaluate(drops: Drops, p: float, lam: Tensor, excess: Excess) -> _End:
-    at = penalised(drops, lam, p)
-    return _End(lam, at.best, at.spent, excess(lam, at))
-
-
-def _merge(where: Tensor, new: _End, old: _End) -> _End:
-    return _End(*(torch.where(where, a, b) for a, b in zip(new, old, strict=True)))
-
-
 def _meeting(low: _End, high: _End) -> Tensor:
     """Where the two tangents of ``Phi`` meet, inside the bracket."""
     far = torch.nan_to_num(high.lam, posinf=0.0)
@@ -219,22 +236,17 @@ def _meeting(low: _End, high: _End) -> Tensor:
 
 
 def _next(low: _End, high: _End, meet: Tensor, new: _End, p: float, step: int) -> Tensor:
-    """The next multiplier: inside the bracket, halving it every third time."""
+    """The next multiplier, inside the bracket: two secant steps, the meeting point, the middle, in turn."""
     unbounded = torch.isinf(high.lam)
+    turn = step % 4
     if p == 1:
         middle = 0.5 * (low.lam + high.lam)
-        return torch.where(unbounded, 8 * new.lam, middle if step % 3 == 2 else meet)
-    # With one side unknown: excess falls like lam^(-1 / (p - 1)) on straight curves; a little further.
-    jump = (p - 1) * new.excess.clamp(-3.0, 3.0) * 1.2
-    open_ = unbounded | (low.lam <= LEAST)
-    if step % 3 == 2:
-        root = 0.5 * (low.lam.log() + high.lam.log())
-    else:
-        share = low.excess / (low.excess - high.excess)
-        root = low.lam.log() + share * (high.lam.log() - low.lam.log())
-    root = torch.where(
-        open_,
-        new.lam.log() + torch.where(unbounded, jump.clamp_min(0.1), jump.clamp_max(-0.1)),
-        root,
-    )
-    return root.exp().clamp(low.lam, high.lam)
+        return torch.where(unbounded, 8 * new.lam, middle if turn == 3 else meet)
+    # With one side unknown: on straight curves the excess falls like lam^(-1 / (p - 1)), else faster.
+    jump = 0.9 * (p - 1) * new.excess.clamp(-3.0, 3.0)
+    jump = torch.where(unbounded, jump.clamp_min(0.01), jump.clamp_max(-0.01))
+    left, right = low.lam.log(), high.lam.log()
+    share = 0.5 if turn == 3 else low.excess / (low.excess - high.excess)
+    inside = meet.log() if turn == 2 else left + share * (right - left)
+    log_lam = torch.where(unbounded | (low.lam <= LEAST), new.lam.log() + jump, inside)
+    return log_lam.exp().clamp(low.lam, high.lam)

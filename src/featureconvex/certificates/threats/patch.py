@@ -97,7 +97,7 @@ class Patch(Threat):
         total = drops.total()
         most = self.windows(total, drops.shape).flatten(1).amax(1)
         margin = margin * ROUND_DOWN
-        radius = torch.where(most < margin, float(self.size), 0.0)
+        radius = torch.full_like(margin, self.size).where(most < margin, 0.0)
         radius = torch.where(total.sum(1) < margin, torch.inf, radius)
         return torch.where(margin > 0, radius, 0.0)
 

@@ -65,7 +65,7 @@ def _uniform(drops: Drops, margin: Tensor, payable: Tensor) -> Tensor:
     guess = margin / drops.slope[0].sum(1).clamp_min(torch.finfo(torch.float64).tiny)
     active = payable & (margin > 0)
     for step in range(80):
-        guess = torch.where(active, guess, 0.0)
+        guess = torch.where(active, guess, low)
         drop, pitch = drops.at(guess).sum(1), drops.slope_at(guess).sum(1)
         under = drop < margin
         low, high = torch.where(under, guess, low), torch.where(under, high, guess)
