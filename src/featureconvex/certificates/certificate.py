@@ -23,7 +23,7 @@ class Status(StrEnum):
     not_sensitive = "not_sensitive"
     """Predicted the other class: nobody gains from leaving it, so there is nothing to certify."""
     boundary = "boundary"
-    """The margin is exactly zero: a tie is not certified."""
+    """The margin is zero, or too small to certify any budget: a tie is not certified."""
     non_finite = "non_finite"
     """The input, the margin or the gradient has a NaN or an infinity."""
     outside_domain = "outside_domain"

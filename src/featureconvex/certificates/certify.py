@@ -1,5 +1,6 @@
 """Certification of whole arrays: statuses, batches, and the choice of a level."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,18 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from featureconvex.certificates.arguments import (
+    check_domain,
+    check_inputs,
+    check_model,
+    check_threats,
+)
 from featureconvex.certificates.certificate import Certificate, Guarantee, Status
-from featureconvex.certificates.domain import Domain, Unbounded
+from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import domain_aware
 from featureconvex.certificates.levels.problem import Bound, Level, Problem
 from featureconvex.certificates.levels.sound import sound
 from featureconvex.certificates.levels.tight import tight
 from featureconvex.certificates.minorant import tangent
-from featureconvex.certificates.threats import Lp, Threat
+from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
-from featureconvex.nn.convexity import prove_convex
+from featureconvex.progress import progress_bar
 
 _LEVELS: dict[str, tuple[Level, Guarantee]] = {
     "closed-form": (closed_form, Guarantee.deterministic),
@@ -42,6 +49,7 @@ def certify(
     level: str = ...,
     *,
     batch_size: int | None = ...,
+    progress: bool = ...,
     iterations: int = ...,
     tolerance: float = ...,
     arithmetic: str = ...,
@@ -58,6 +66,7 @@ def certify(
     level: str = ...,
     *,
     batch_size: int | None = ...,
+    progress: bool = ...,
     iterations: int = ...,
     tolerance: float = ...,
     arithmetic: str = ...,
@@ -73,6 +82,7 @@ def certify(
     level: str = "closed-form",
     *,
     batch_size: int | None = None,
+    progress: bool = False,
     iterations: int = 20,
     tolerance: float = 0.01,
     arithmetic: str = "real",
@@ -88,6 +98,7 @@ def certify(
         domain: where the attacker may move, default everywhere.
         level: ``"closed-form"`` (Lp only, blind to the domain), ``"domain"``, ``"tight"`` or ``"sound"``.
         batch_size: rows per pass; by default as many as keep memory bounded.
+        progress: show a bar on standard error.
         iterations: of level ``tight``, rounds per row at most; more close the bracket of the hardest rows.
         tolerance: of level ``tight``: for affine features and Lp threats a row stops when its bracket
             ``[radius, upper]`` is this narrow, relative to ``upper``.
@@ -110,14 +121,13 @@ def certify(
     >>> fc.certify(model, torch.tensor([[1.0, 0.5], [-1.0, 0.0]])).radius.round(9)
     array([1., 0.])
     """
-    threats = (
-        [Lp(2)] if threat is None else [threat] if isinstance(threat, Threat) else list(threat)
-    )
     if level not in LEVELS:
         raise UserError(f"unknown level {level!r}; use one of {', '.join(LEVELS)}")
-    prove_convex(model.convex_net)
-    domain = Unbounded() if domain is None else domain
-    size = batch_size or max(1, BATCH_NUMBERS // max(1, int(np.prod(x.shape[1:]))))
+    if batch_size is not None and batch_size < 1:
+        raise UserError(f"batch_size must be >= 1, got {batch_size}")
+    model, x = check_model(model), check_inputs(x)
+    threats, domain = check_threats(threat), check_domain(domain)
+    size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
     run, guarantee = _LEVELS[level]
     parts: list[list[_Columns]] = []
     options: dict[str, Any] = {
@@ -125,17 +135,21 @@ def certify(
         "tolerance": tolerance,
         "arithmetic": arithmetic,
         "rests_on": rests_on,
-        "shared": {},
     }
-    with evaluating(model):
+    with evaluating(model), progress_bar(f"certify ({level})", len(x), progress) as tick:
         for batch in _batches(model, x, size):
             line = tangent(model, batch)
-            problems = (Problem(model, batch, item, domain, line, **options) for item in threats)
             usable = _Rows(
                 _finite(batch) & _finite(line.slope) & torch.isfinite(line.value),
                 domain.contains(batch),
             )
+            shared: dict[Any, Any] = {}
+            problems = (
+                Problem(model, batch, item, domain, line, **options, shared=shared)
+                for item in threats
+            )
             parts.append([_columns(run, problem, usable) for problem in problems])
+            tick(len(batch), "")
     certificates = [
         Certificate(
             **{name: np.concatenate([part[k][name] for part in parts]) for name in parts[0][k]},
@@ -146,7 +160,7 @@ def certify(
         )
         for k, item in enumerate(threats)
     ]
-    return certificates[0] if threat is None or isinstance(threat, Threat) else certificates
+    return certificates if isinstance(threat, Sequence) else certificates[0]
 
 
 _Columns = dict[str, np.ndarray]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.model import FeatureConvexModel
+from featureconvex.model import FeatureConvexModel, check_one_number_per_row
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,6 @@ def tangent(model: FeatureConvexModel, x: Tensor) -> Minorant:
     """
     with torch.enable_grad():
         u = model.feature_map(x).detach().requires_grad_()
-        logits = model.convex_net(u)
+        logits = check_one_number_per_row(model.convex_net(u), x)
         (slope,) = torch.autograd.grad(logits.sum(), u)
     return Minorant(logits.detach().double() + model.tau, slope)

@@ -16,8 +16,8 @@ from featureconvex.features import (
 )
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP
+from featureconvex.progress import Ticker, silent
 from featureconvex.training.points import Points
-from featureconvex.training.progress import Ticker, silent
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from torch import Tensor
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
 from featureconvex.model import FeatureConvexModel
+from featureconvex.progress import progress_bar
 from featureconvex.training.architectures import Architecture, mapped
 from featureconvex.training.calibration import Calibration, at_false_positive_rate, balanced
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.loop import History, train
 from featureconvex.training.points import Points
-from featureconvex.training.progress import progress_bar
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.temperature import Pilot, choose_temperature
 from featureconvex.training.validation import outputs

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ExponentialLR, LRScheduler, OneCycleLR
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn.nonnegative import constrained_parameters
+from featureconvex.progress import Ticker, silent
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.losses import (
     cross_entropy,
@@ -20,7 +21,6 @@ from featureconvex.training.losses import (
     signed_radius,
 )
 from featureconvex.training.points import Points
-from featureconvex.training.progress import Ticker, silent
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.validation import inputs, outputs
 
