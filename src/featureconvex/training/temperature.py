@@ -97,7 +97,7 @@ def largest_within(
     best = int(errors.argmin())
     position, rising = np.log(temperatures[best:]), errors[best:]
     fitted = IsotonicRegression(increasing=True).fit_transform(position, rising)
-    inside = int(np.flatnonzero(fitted <= allowed)[-1])
+    inside = int(np.flatnonzero(fitted <= allowed + 1e-12)[-1])
     if inside == len(fitted) - 1:
         return float(temperatures[-1])
     share = (allowed - fitted[inside]) / (fitted[inside + 1] - fitted[inside])
