@@ -10,6 +10,7 @@ tangent at ``u`` is what is returned.)
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -76,52 +77,60 @@ class Relaxation:
         return Minorant(out.double() + self.model.tau, slope)
 
     def mixed_choices(self, points: Tensor, weights: Tensor) -> list[Tensor]:
-        """Choices at least as good as a mixture of tangents.
-
-        With ``gamma_j`` the derivative of the output in a call's output at point j, the slopes
-        ``sum_j w_j gamma_j choice_j / sum_j w_j gamma_j`` give a minorant that is nowhere below
-        ``sum_j w_j tangent_j`` (for ReLU networks and maxima: equal to it). The products
-        ``w_j gamma_j choice_j`` are the dual variables in which the problem is concave.
+        """Choices at least as good as a mixture of tangents; see :meth:`blend`.
 
         Args:
             points: (n, k, ...) in the shape of ``phi(x)``; the first decides where nothing else does.
             weights: (n, k) float64, >= 0, summing to 1.
         """
-        total: list[Tensor] = []
-        share: list[Tensor] = []
-        first: list[Tensor] = []
+        total: _Products | None = None
         for k in range(points.shape[1]):
-            choices, gammas = self._tangent_with_sensitivities(points[:, k])
-            if k == 0:
-                first = choices
-                total = [torch.zeros_like(choice, dtype=torch.float64) for choice in choices]
-                share = [torch.zeros_like(choice, dtype=torch.float64) for choice in choices]
-            for call, (choice, gamma) in enumerate(zip(choices, gammas, strict=True)):
-                weight = weights[:, k].view(-1, *[1] * (gamma.ndim - 1)) * gamma.double()
-                if choice.ndim > gamma.ndim:
-                    weight = weight.unsqueeze(-1)
-                total[call] += weight * choice
-                share[call] += weight
-        return [
-            torch.where(below > 0, above / below, other.double()).to(other.dtype)
-            for above, below, other in zip(total, share, first, strict=True)
-        ]
+            products = self._products(points[:, k], None, weights[:, k])
+            total = products if total is None else total.plus(products)
+        assert total is not None
+        return total.choices()
 
-    def _tangent_with_sensitivities(self, u: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """The tangent's choices at ``u``, and the output's derivative in each call's output."""
-        choices: list[Tensor] = []
+    def blend(
+        self, u: Tensor, first: Sequence[Tensor], second: Sequence[Tensor], share: Tensor
+    ) -> list[Tensor]:
+        """Choices at least as good as ``(1 - share)`` times one minorant plus ``share`` times another.
+
+        With ``gamma_j`` the derivative of the output in a call's output, the choices
+        ``sum_j w_j gamma_j choice_j / sum_j w_j gamma_j`` give a minorant that is nowhere below
+        ``sum_j w_j minorant_j`` (for ReLU networks and maxima: equal to it). The products
+        ``w_j gamma_j choice_j`` are the dual variables in which the problem is concave.
+
+        Args:
+            u: (n, ...), any point; minorants are affine.
+            first: choices.
+            second: choices.
+            share: (n,) float64 in [0, 1].
+        """
+        start = self._products(u, first, 1 - share)
+        return start.plus(self._products(u, second, share)).choices()
+
+    def _products(self, u: Tensor, choices: Sequence[Tensor] | None, weight: Tensor) -> "_Products":
+        """Weights times sensitivities of the minorant that the choices name, or of the tangent at ``u``."""
+        taken: list[Tensor] = []
         outputs: list[Tensor] = []
 
-        def record(_: int, module: nn.Module, rule: Piece, z: Tensor) -> Tensor:
+        def record(call: int, module: nn.Module, rule: Piece, z: Tensor) -> Tensor:
             with torch.no_grad():
-                choices.append(rule.tangent(module, z))
-            outputs.append(rule.line(module, z, choices[-1]))
+                if choices is None:
+                    taken.append(rule.tangent(module, z))
+                else:
+                    taken.append(rule.restrict(module, choices[call]))
+            outputs.append(rule.line(module, z, taken[-1]))
             return outputs[-1]
 
         with torch.enable_grad(), self._replacing(record):
             out = self.model.convex_net(u.detach().requires_grad_())
             gammas = torch.autograd.grad(out.sum(), outputs) if outputs else ()
-        return choices, list(gammas)
+        share = []
+        for choice, gamma in zip(taken, gammas, strict=True):
+            part = weight.view(-1, *[1] * (gamma.ndim - 1)) * gamma.double()
+            share.append(part.unsqueeze(-1) if choice.ndim > gamma.ndim else part)
+        return _Products(taken, [a * b for a, b in zip(share, taken, strict=True)], share)
 
     @contextmanager
     def _replacing(self, replace: Replace) -> Iterator[None]:
@@ -137,6 +146,36 @@ class Relaxation:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+@dataclass(frozen=True)
+class _Products:
+    """Dual variables of a mixture, call by call.
+
+    Attributes:
+        fallback: choices where no weight arrives.
+        total: ``sum w gamma choice``.
+        share: ``sum w gamma``.
+    """
+
+    fallback: list[Tensor]
+    total: list[Tensor]
+    share: list[Tensor]
+
+    def plus(self, other: "_Products") -> "_Products":
+        """The mixture with more terms."""
+        return _Products(
+            self.fallback,
+            [a + b for a, b in zip(self.total, other.total, strict=True)],
+            [a + b for a, b in zip(self.share, other.share, strict=True)],
+        )
+
+    def choices(self) -> list[Tensor]:
+        """The mixture's own choices."""
+        return [
+            torch.where(below > 0, above / below, other.double()).to(other.dtype)
+            for above, below, other in zip(self.total, self.share, self.fallback, strict=True)
+        ]
 
 
 def _nonlinear(module: nn.Module) -> Iterator[tuple[nn.Module, Piece]]:

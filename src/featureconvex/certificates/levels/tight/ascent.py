@@ -4,10 +4,11 @@ For any threat and feature map with separable drops, ``W(choices, r) = l(phi(x))
 margin over all attacks of budget ``r``, for every affine minorant ``l``. The method ascends ``W`` at a
 budget just out of reach; every iterate is itself a certificate, and the best one is kept.
 
-Below a slope of zero nothing gets a gradient, so an ascent from the tangent at x alone can stall. It
-starts instead from an even mixture with the tangent at a worst point: the derivative of ``W`` in the
-minorant's slope is ``phi(x*) - phi(x)`` (a mixture of images of worst points; a tangent anywhere is a
-minorant). Whatever the mixture leaves on has a gradient.
+Below a slope of zero nothing gets a gradient, so an ascent from the tangent at x alone can stall. The
+remedy is a step in the dual variables, in which ``W`` is concave: the derivative of ``W`` in the
+minorant's slope is ``phi(x*) - phi(x)`` at a worst point ``x*`` (or a mixture of them); the tangent there
+is a minorant too, and a line search blends the two (Frank and Wolfe's method). It opens and ends the
+ascent.
 """
 
 import math
@@ -27,6 +28,10 @@ CHUNK = 2**18
 # Adam's first step on the slopes, which lie in [0, 1]; it falls to zero along a cosine.
 RATE = 0.2
 BETA_1, BETA_2 = 0.6, 0.9
+# The first blend leaves every slope room to move; the last ones only polish.
+BETWEEN = (0.1, 0.9)
+LAST_BLENDS = 2
+SEARCH_STEPS = 5
 # The least p whose worst case is ascended on unbounded domains; see _guide.
 LEAST_P = 1.05
 
@@ -52,7 +57,7 @@ class Ascent:
         """``problem.iterations`` steps, or fewer when no row can gain any more."""
         if not (self.separable or isinstance(self.problem.threat, Lp)):
             return
-        choices = self._start()
+        choices = self._blend(BETWEEN)
         first = [torch.zeros_like(part) for part in choices]
         second = [torch.zeros_like(part) for part in choices]
         for k in range(self.problem.iterations):
@@ -67,9 +72,11 @@ class Ascent:
                 size = (v / (1 - BETA_2 ** (k + 1))).sqrt_().add_(1e-30)
                 at.addcdiv_(m / (1 - BETA_1 ** (k + 1)), size, value=rate).clamp_(0, 1)
             self._judge(choices)
+        for _ in range(min(LAST_BLENDS, self.problem.iterations)):
+            self._blend((0.0, 1.0))
 
-    def _start(self) -> list[Tensor]:
-        """The even mixture of the tangents at x and at a worst point just out of reach."""
+    def _blend(self, limits: tuple[float, float]) -> list[Tensor]:
+        """The best minorant so far, blended with the tangent at a worst point just out of reach."""
         budget = self._target() * (1.1 if isinstance(self.problem.threat, Lp) else 1.0)
         line = self.minorant
         with torch.enable_grad():
@@ -77,11 +84,44 @@ class Ascent:
             worst = self._worst_case(Minorant(line.value, slope), budget)
             (away,) = torch.autograd.grad(worst.sum(), slope)
         point = self.u + away.nan_to_num(0.0, 0.0, 0.0)
-        points = torch.stack((self.u, point), 1)
-        weights = torch.full((len(point), 2), 0.5, dtype=torch.float64, device=point.device)
-        choices = self.relaxation.mixed_choices(points, weights)
+        other = self.relaxation.tangent_choices(point)
+        share = self._line_search(line, self.relaxation.minorant(self.u, other), budget)
+        choices = self.relaxation.blend(self.u, self.best_choices, other, share.clamp(*limits))
         self._judge(choices)
         return choices
+
+    def _line_search(self, a: Minorant, b: Minorant, budget: Tensor) -> Tensor:
+        """(n,): the share of ``b`` that maximises the concave ``W``: where two tangents of it meet."""
+        low, high = torch.zeros_like(budget), torch.ones_like(budget)
+        at_low, at_high = (self._along(a, b, end, budget) for end in (low, high))
+        share = low
+        for _ in range(SEARCH_STEPS):
+            rise = at_low[1] - at_high[1]
+            meet = (at_high[0] - at_low[0] + at_low[1] * low - at_high[1] * high) / rise
+            share = meet.nan_to_num(0.0, 0.0, 0.0).clamp(low, high)
+            at = self._along(a, b, share, budget)
+            rises = at[1] > 0
+            low, high = torch.where(rises, share, low), torch.where(rises, high, share)
+            at_low = tuple(
+                torch.where(rises, new, old) for new, old in zip(at, at_low, strict=True)
+            )
+            at_high = tuple(
+                torch.where(rises, old, new) for new, old in zip(at, at_high, strict=True)
+            )
+        return share
+
+    def _along(self, a: Minorant, b: Minorant, share: Tensor, budget: Tensor) -> tuple[Tensor, ...]:
+        """``W`` of the blend and its derivative in the share: two (n,)."""
+        with torch.enable_grad():
+            share = share.detach().requires_grad_()
+            wide = _like(share, a.slope)
+            line = Minorant(
+                torch.lerp(a.value, b.value, share),
+                a.slope.double() + wide * (b.slope - a.slope).double(),
+            )
+            worst = self._worst_case(line, budget)
+            (rise,) = torch.autograd.grad(worst.sum(), share)
+        return worst.detach(), rise
 
     def _target(self) -> Tensor:
         """(n,): a budget not proved yet, inf for rows with nothing to gain."""
@@ -89,7 +129,8 @@ class Ascent:
         if isinstance(threat, L0):
             return self.radius + 1
         if isinstance(threat, Patch):
-            return torch.where(self.radius < threat.size, float(threat.size), torch.inf)
+            size = torch.full_like(self.radius, threat.size)
+            return size.where(self.radius < threat.size, torch.inf)
         if self.guide is not self.problem:
             return radius_of(self.guide, self.minorant)
         return self.radius

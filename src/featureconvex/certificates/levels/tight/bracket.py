@@ -15,7 +15,7 @@ slopes this cannot stall: the problem is concave in the weights of the tangents.
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -29,17 +29,20 @@ from featureconvex.certificates.levels.tight.interior_point import (
 )
 from featureconvex.certificates.levels.tight.newton import (
     LARGEST_POWER,
+    Dual,
     combine,
+    is_cube,
     is_linear,
     newton_master,
-    respond,
     start_multiplier,
 )
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.model import FeatureConvexModel
 
 # Where the cube of p = inf lies between the proved radius and the attack.
-AIM = 0.15
+AIM = 0.4
+# What rounding |w| off may cost, relative to the open part of the bracket.
+ROUNDING = 1.0
 NEWTON_STEPS = 2
 # Coordinates in the linear program of p = 1: an attack of small l1 norm changes few, fewer still
 # where no border stops it. Doubled for rows that stay open.
@@ -150,10 +153,28 @@ class Bracketing:
         geometry, state, cuts = self.geometry, self.state, self.cuts
         if is_linear(geometry.p):
             return self._linear_master()
-        top = torch.where(torch.isfinite(state.high), state.high, 1.3 * state.low)
-        reach = (state.low + AIM * (top - state.low)).to(geometry.x.dtype).unsqueeze(1)
-        mu, e = newton_master(geometry, cuts.slopes, cuts.heights, state.mu, reach, NEWTON_STEPS)
+        mu, e = newton_master(self._dual(), cuts.slopes, cuts.heights, state.mu, NEWTON_STEPS)
         return mu, e, combine(mu, cuts.slopes)
+
+    def _dual(self) -> Dual:
+        geometry, state = self.geometry, self.state
+        dtype = geometry.x.dtype
+        found = torch.isfinite(state.high)
+        top = torch.where(found, state.high, 1.3 * state.low)
+        reach = (state.low + AIM * (top - state.low)).to(dtype).unsqueeze(1)
+        margin = self.cuts.heights[:, :1]
+        half = torch.minimum(geometry.down, reach) + torch.minimum(geometry.up, reach)
+        allowed = ROUNDING * (1 - state.low / top).unsqueeze(1) * margin
+        eps = 2 * allowed / half.sum(1, keepdim=True, dtype=torch.float64)
+        cube = is_cube(geometry.p)
+        # Where no attack exists the multipliers have no limit, and damping would hold them back.
+        return Dual(
+            geometry,
+            reach,
+            eps.clamp_min(torch.finfo(dtype).tiny ** 0.25).to(dtype),
+            kappa=margin if cube else torch.zeros_like(margin),
+            damping=torch.ones_like(margin) if cube else 0.1 ** state.tries.clamp(max=9)[:, None],
+        )
 
     def _linear_master(self) -> tuple[Tensor, Tensor, Tensor]:
         geometry, state, cuts = self.geometry, self.state, self.cuts
@@ -172,7 +193,7 @@ class Bracketing:
                 torch.minimum(geometry.up.gather(1, chosen).double(), top),
                 state.mu.gather(1, live),
             ),
-            2 * (1 - state.low / state.high),
+            (2 * (1 - state.low / state.high)).clamp(max=0.1),
         )
         mu = torch.zeros_like(state.mu).scatter_(1, live, solution)
         w = combine(mu, cuts.slopes)
@@ -190,12 +211,13 @@ class Bracketing:
         return rank.topk(min(LIVE_CUTS, rank.shape[1]), dim=1).indices
 
     def _query(self, e: Tensor, w: Tensor) -> Tensor:
-        """Where to take the next tangent; rows without an attack look further and further out."""
+        """Where to take the next tangent; rows without an attack look further out every other time."""
         geometry, state = self.geometry, self.state
         point = geometry.point(e)
         lost = torch.isinf(state.high)
         if bool(lost.any()):
-            far = (1.15 * 1.3 ** (state.tries % 6)).to(w.dtype).unsqueeze(1)
+            out = 1.15 * 1.3 ** (state.tries % 12 / 2)
+            far = torch.where(state.tries % 2 == 0, out, 1.0).to(w.dtype).unsqueeze(1)
             state.tries = state.tries + 1
             if is_linear(geometry.p):
                 # Where a coordinate ends at its border, others that nearly pay go with it.
@@ -204,8 +226,10 @@ class Bracketing:
                 pays = (far * w.abs() > 1) & torch.isfinite(room)
                 beyond = torch.where(pays, -torch.sign(w) * step, far * e)
             else:
+                dual = self._dual()
                 reach = (state.low.unsqueeze(1) * far).to(w.dtype)
-                beyond, _ = respond(geometry, far * w, reach)
+                beyond, _ = replace(dual, reach=reach).respond(far * w)
+            beyond = torch.where(far > 1, beyond, e)
             point = torch.where(lost[:, None], geometry.point(beyond), point)
         return torch.where(lost[:, None], point, torch.lerp(point, state.attack, self.pull))
 
@@ -237,7 +261,7 @@ def _pull(geometry: Geometry) -> float:
     """
     if is_linear(geometry.p):
         return 0.5 if geometry.unbounded else 0.2
-    return 0.15 if geometry.p <= LARGEST_POWER else 0.3
+    return 0.15 if geometry.p <= LARGEST_POWER else 0.2
 
 
 def is_exact(p: float) -> bool:

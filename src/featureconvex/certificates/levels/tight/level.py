@@ -13,7 +13,7 @@ from torch import Tensor
 from featureconvex.certificates.levels.domain_aware import radius_of
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
-from featureconvex.certificates.levels.tight.solve import bracket, sensitive_rows
+from featureconvex.certificates.levels.tight.solve import bracket, sensitive_chunks
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.certificates.threats import Lp
@@ -78,8 +78,7 @@ def tight_proof(problem: Problem) -> Proof:
             mixed = relaxation.mixed_choices(images, mixture.weights)
             _write(choices, mixture.rows, mixed)
     else:
-        size = max(1, CHUNK // max(1, problem.x[0].numel()))
-        for rows in torch.split(sensitive_rows(problem), size):
+        for rows in sensitive_chunks(problem, CHUNK):
             _write(choices, rows, ascend(problem, rows).best_choices)
     bound, better = _better(problem, relaxation.minorant(u, choices), upper)
     kept = [

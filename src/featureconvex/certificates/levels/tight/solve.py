@@ -50,13 +50,20 @@ class Bracket:
     mixtures: list[Mixture] = field(default_factory=list)
 
 
-def sensitive_rows(problem: Problem) -> Tensor:
-    """(m,) int64: rows with something to certify, finite and inside their domain."""
+def sensitive_chunks(problem: Problem, numbers: int) -> list[Tensor]:
+    """Rows with something to certify, finite and inside their domain, in chunks (m,) int64.
+
+    Args:
+        problem: the problem.
+        numbers: input numbers per chunk.
+    """
     line = problem.tangent
     good = torch.isfinite(problem.x).flatten(1).all(1) & torch.isfinite(line.value)
     good &= torch.isfinite(line.slope).flatten(1).all(1)
     good &= problem.domain.contains(problem.x) & (line.value > 0)
-    return good.nonzero().squeeze(1)
+    rows = good.nonzero().squeeze(1)
+    size = max(1, numbers // max(1, problem.x[:1].numel()))
+    return list(torch.split(rows, size)) if len(rows) else []
 
 
 @torch.no_grad()
@@ -64,15 +71,12 @@ def bracket(problem: Problem, keep_points: bool = False) -> Bracket:
     """Close the bracket of every sensitive row of a problem with affine features and an Lp threat."""
     line = problem.tangent
     answer = Bracket(
-        Minorant(line.value.clone(), line.slope.double()),
+        Minorant(line.value.clone(), line.slope.to(torch.float64, copy=True)),
         torch.full_like(line.value, torch.nan),
         problem.x.clone(),
         torch.zeros(len(line.value), dtype=torch.int64, device=line.value.device),
     )
-    if not len(problem.x):
-        return answer
-    size = max(1, CHUNK // max(1, problem.x[0].numel()))
-    for rows in torch.split(sensitive_rows(problem), size):
+    for rows in sensitive_chunks(problem, CHUNK):
         _solve(problem, rows, answer, keep_points)
     return answer
 
