@@ -52,7 +52,8 @@ def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
         fall = drops.at(held).sum(1)
     else:
         cut = drops.within(held)
-        lam = best_multiplier(cut, held, p)
+        # Curves of its own: what the search caches without gradients must not be reused with them.
+        lam = best_multiplier(drops.within(held), held, p)
         fall = lam * held**p + penalised(cut, lam, p).best
     return torch.where(finite, fall, drops.total().sum(1))
 
