@@ -2,12 +2,14 @@
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
 from featureconvex.certificates import LEVELS, Box, Certificate, Domain, Lp, Unbounded, certify
+from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
 from featureconvex.training.points import Points
 
@@ -15,9 +17,25 @@ NORMS = (1.0, 2.0, math.inf)
 CLOSED_FORM = "closed-form"
 
 
+@dataclass(frozen=True)
+class CertifiedRows:
+    """Rows and how they were made.
+
+    Attributes:
+        frame: one row per test point (see :mod:`featureconvex.evaluation.rows`).
+        seconds: per point, what three norms took at each level: ``certify_per_sample`` (closed
+            form) and ``certify_per_sample_<level>``.
+        unavailable: levels that cannot certify this model, with the reason.
+    """
+
+    frame: pd.DataFrame
+    seconds: dict[str, float]
+    unavailable: dict[str, str]
+
+
 def certified_rows(
-    model: FeatureConvexModel, test: Points, cost: Tensor | None
-) -> tuple[pd.DataFrame, dict[str, float]]:
+    model: FeatureConvexModel, test: Points, cost: Tensor | None, progress: bool = False
+) -> CertifiedRows:
     """Certify every test point at every level.
 
     Above the closed form the attacker is held to what an input can be: pixels in [0, 1] for images,
@@ -28,27 +46,31 @@ def certified_rows(
         test: inputs and labels.
         cost: (d,) for tables: adds radii in training standard deviations.
 
-    Returns:
-        The rows (see :mod:`featureconvex.evaluation.rows`), and the seconds per point each level
-        took for three norms, as ``certify_per_sample`` (closed form) and
-        ``certify_per_sample_<level>``.
+        progress: show a bar for each level.
     """
     domain: Domain = Box(0, 1) if test.x.ndim == 4 else Unbounded()
     seconds: dict[str, float] = {}
     columns: dict[str, object] = {}
+    unavailable: dict[str, str] = {}
     for level in LEVELS:
-        suffix = "" if level == CLOSED_FORM else f"_{level}"
+        where, suffix = (Unbounded(), "") if level == CLOSED_FORM else (domain, f"_{level}")
         begin = time.perf_counter()
-        where = Unbounded() if level == CLOSED_FORM else domain
-        certificates = certify(model, test.x, [Lp(p) for p in NORMS], where, level)
+        try:
+            certificates = certify(
+                model, test.x, [Lp(p) for p in NORMS], where, level, progress=progress
+            )
+        except UserError as error:
+            # A level refuses a model it has no proof for; the others stand.
+            unavailable[level] = str(error)
+            continue
         seconds[f"certify_per_sample{suffix}"] = (time.perf_counter() - begin) / max(1, len(test))
-        columns |= _columns(certificates, "", suffix)
         if not suffix:
             columns |= _predictions(certificates[0], test)
+        columns |= _columns(certificates, "", suffix)
         if cost is not None:
             scaled = certify(model, test.x, [Lp(p, cost) for p in NORMS], where, level)
             columns |= _columns(scaled, "std_", suffix)
-    return pd.DataFrame(columns), seconds
+    return CertifiedRows(pd.DataFrame(columns), seconds, unavailable)
 
 
 def _predictions(certificate: Certificate, test: Points) -> dict[str, object]:

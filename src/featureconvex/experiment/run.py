@@ -146,13 +146,15 @@ def run(
         folder=folder / "checkpoints",
         progress=progress,
     )
-    rows, seconds = certified_rows(fitted.model, prepared.test, prepared.cost)
+    certified = certified_rows(fitted.model, prepared.test, prepared.cost, progress)
+    rows = certified.frame
     unit = "" if prepared.cost is None else "std_"
     chosen = choose_examples(rows, f"radius_{unit}{norm_name(settings.norm)}")
     save_model(fitted.model, folder / "model", {"task": dataset.name, **_classes(dataset)})
     write_rows(rows, folder / "rows.parquet")
     write_examples(_examples(fitted.model, dataset, prepared.test, chosen), folder / "examples.npz")
-    record = _record(dataset, settings, fitted, seconds, started)
+    record = _record(dataset, settings, fitted, certified.seconds, started)
+    record["levels_unavailable"] = certified.unavailable
     if prepared.cost is not None:
         record["feature_std"] = (1 / prepared.cost).tolist()
     write_record(record, folder / "record.json")
