@@ -167,19 +167,37 @@ def certify(
     norm: Annotated[
         list[str] | None, typer.Option(help="A norm, 1, 2, inf or any p >= 1; repeatable [2].")
     ] = None,
+    threat: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another threat, repeatable: l0 (changed coordinates) or patch:SIZE (a window); "
+            "both need --box and a level above closed-form."
+        ),
+    ] = None,
     box: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="LO HI", help="Hold the attacker to this range in every coordinate."),
     ] = None,
-    level: Annotated[str, typer.Option(help="The level of the certificates.")] = "closed-form",
+    level: Annotated[
+        str,
+        typer.Option(
+            help="closed-form (the paper's), domain (knows the box), tight (optimised), or sound "
+            "(holds against rounding too)."
+        ),
+    ] = "closed-form",
+    iterations: Annotated[
+        int | None, typer.Option(help="Steps of level tight (default: 100).", min=1)
+    ] = None,
 ) -> None:
     """Certify your own inputs with a trained model, one row each."""
-    from featureconvex.certificates import Box, Lp, Threat
+    from featureconvex.certificates import Box, parse_threat
     from featureconvex.experiment import certify_file
-    from featureconvex.norms import parse_norm
 
-    threats: list[Threat] = [Lp(parse_norm(text)) for text in norm or ["2"]]
-    rows = certify_file(model, inputs, out, threats, None if box is None else Box(*box), level)
+    names = [*(norm or []), *(threat or [])] or ["2"]
+    threats = [parse_threat(text) for text in names]
+    options = {"progress": True, **({} if iterations is None else {"iterations": iterations})}
+    domain = None if box is None else Box(*box)
+    rows = certify_file(model, inputs, out, threats, domain, level, **options)
     certified = int((rows[f"radius_{threats[0].name}"] > 0).sum())
     typer.echo(f"{out}: {certified} of {len(rows)} rows certified for {threats[0].name}")
 
