@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from featureconvex import features, nn, testing
     from featureconvex.certificates import (
         L0,
+        AttackResult,
         Box,
         Certificate,
         Guarantee,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         Patch,
         Status,
         Unbounded,
+        attack,
         certify,
     )
     from featureconvex.errors import ConvexityError, UserError
@@ -27,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "L0",
+    "AttackResult",
     "Box",
     "Certificate",
     "ConvexityError",
@@ -38,6 +41,7 @@ __all__ = [
     "Status",
     "Unbounded",
     "UserError",
+    "attack",
     "certify",
     "features",
     "load",

@@ -1,5 +1,6 @@
 """Certificates: an affine minorant, a domain and a threat model."""
 
+from featureconvex.certificates.attacks import AttackResult, attack
 from featureconvex.certificates.certificate import Certificate, Guarantee, Status
 from featureconvex.certificates.certify import LEVELS, certify
 from featureconvex.certificates.domain import Box, Domain, Unbounded
@@ -9,6 +10,7 @@ from featureconvex.certificates.threats import L0, Lp, Patch, Threat, parse_thre
 __all__ = [
     "L0",
     "LEVELS",
+    "AttackResult",
     "Box",
     "Certificate",
     "Domain",
@@ -19,6 +21,7 @@ __all__ = [
     "Status",
     "Threat",
     "Unbounded",
+    "attack",
     "certify",
     "parse_threat",
     "tangent",

@@ -1,0 +1,62 @@
+"""The last word on an attack: points cast to the model's dtype, and everything measured on them."""
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.attacks.target import Target, column
+
+# Bisection steps along the segment from the input to a flip.
+STEPS = 30
+# How much further to go where a flip is lost in the cast.
+NUDGES = (0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+
+
+def shortened(target: Target, delta: Tensor) -> Tensor:
+    """Each flip pulled back along its segment as far as it stays one: (n, ...)."""
+    low = torch.zeros(len(delta), dtype=torch.float64, device=delta.device)
+    high = torch.ones_like(low)
+    flips = target.margin(delta) <= 0
+    for _ in range(STEPS):
+        middle = 0.5 * (low + high)
+        won = target.margin(delta * column(middle, delta)) <= 0
+        low, high = torch.where(won, low, middle), torch.where(won, middle, high)
+    return torch.where(column(flips, delta), delta * column(high, delta), delta)
+
+
+def landed(target: Target, delta: Tensor) -> Tensor:
+    """The points ``x + delta`` in the model's dtype, moved back into the domain if rounding left it."""
+    dtype = target.model.dtype
+    low, high = target.x + target.lo, target.x + target.hi
+    point = (target.x + delta).clamp(low, high).to(dtype)
+    wide = point.double()
+    down = torch.nextafter(point, torch.full_like(point, -torch.inf))
+    up = torch.nextafter(point, torch.full_like(point, torch.inf))
+    point = torch.where(wide > high, down, torch.where(wide < low, up, point))
+    # An untouched coordinate stays bit for bit.
+    return torch.where(delta == 0, target.x.to(dtype), point)
+
+
+def settled(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Points, margins (n,) and distances (n,) after the cast; the distance is nan where nothing flipped.
+
+    A flip just across the boundary may be lost in the cast; going a little further, within the budget
+    if there is one, often brings it back.
+    """
+    points = landed(target, delta)
+    margin = target.margin(points.double() - target.x)
+    distance = torch.full_like(margin, torch.nan)
+    for nudge in NUDGES:
+        open_ = torch.isnan(distance)
+        if not bool(open_.any()):
+            break
+        trial = landed(target, (delta * (1 + nudge)).clamp(target.lo, target.hi))
+        moved = trial.double() - target.x
+        value, price = target.margin(moved), target.threat.measure(moved)
+        inside = ((moved >= target.lo) & (moved <= target.hi)).flatten(1).all(1)
+        won = open_ & (value <= 0) & inside & torch.isfinite(price)
+        if budget is not None:
+            won &= price <= budget
+        distance = torch.where(won, price, distance)
+        margin = torch.where(won, value, margin)
+        points = torch.where(column(won, points), trial, points)
+    return points, margin, distance

@@ -1,0 +1,95 @@
+"""foolbox as an independent opinion: other people's attacks on the same model."""
+
+import math
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featureconvex.certificates.attacks.target import Target, column
+from featureconvex.certificates.threats import L0, Lp
+from featureconvex.errors import UserError
+from featureconvex.model import FeatureConvexModel
+
+
+class TwoLogits(nn.Module):
+    """The margin ``f`` as two logits ``(-f / 2, f / 2)``: with a single one foolbox finds nothing.
+
+    The box [0, 1] that foolbox works in is stretched to the box [lo, hi] of the attack.
+    """
+
+    def __init__(self, model: FeatureConvexModel, lo: float, hi: float) -> None:
+        super().__init__()
+        self.model = model
+        self.lo, self.width = lo, hi - lo
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(n, ...) in [0, 1] -> (n, 2)."""
+        margin = self.model((self.lo + z.double() * self.width).to(self.model.dtype))
+        return torch.stack((-margin / 2, margin / 2), dim=1).float()
+
+
+def foolbox_flips(target: Target, steps: int, budget: Tensor | None) -> Tensor:
+    """The cheapest perturbation that foolbox's attacks found, 0 where none: (n, ...) float64.
+
+    Minimal-norm attacks (Brendel-Bethge, DDN or EAD, FMN, DeepFool) in the threat's norm, inside the
+    smallest common box of all rows; what does not fit a row's own domain is discarded later.
+
+    Raises:
+        UserError: foolbox is missing; an unbounded domain; costs, or a threat without a foolbox attack.
+    """
+    try:
+        foolbox: Any = import_module("foolbox")
+    except ImportError as error:
+        raise UserError(
+            "method='foolbox' needs foolbox: pip install 'featureconvex[attacks]'"
+        ) from error
+    lo = (target.x + target.lo).amin(0, keepdim=True)
+    hi = (target.x + target.hi).amax(0, keepdim=True)
+    if not bool(torch.isfinite(hi - lo).all()):
+        raise UserError("foolbox attacks inside a box; give the attack a domain such as Box(0, 1)")
+    low, high = float(lo.min()), float(hi.max())
+    if high <= low:
+        return torch.zeros_like(target.x)
+    # One scale for all coordinates keeps the norms' proportions.
+    logits = TwoLogits(target.model, low, high)
+    model = foolbox.models.PyTorchModel(logits.eval(), bounds=(0, 1), device=target.x.device)
+    start = ((target.x - low) / (high - low)).float()
+    labels = torch.ones(len(start), dtype=torch.long, device=start.device)
+    best = torch.zeros_like(target.x)
+    least = torch.full((len(start),), torch.inf, dtype=torch.float64, device=start.device)
+    for attack in _attacks(foolbox, target, steps):
+        try:
+            _, found, _ = attack(model, start, labels, epsilons=None)
+        except (ValueError, AssertionError, RuntimeError):
+            # Brendel-Bethge gives up on a batch in which one row has no adversarial start.
+            continue
+        delta = (low + found.double() * (high - low) - target.x).clamp(target.lo, target.hi)
+        price = target.threat.measure(delta)
+        won = (target.margin(delta) <= 0) & (price < least)
+        least = torch.where(won, price, least)
+        best = torch.where(column(won, best), delta, best)
+    if budget is not None:
+        best = torch.where(column(least <= budget, best), best, 0.0)
+    return best
+
+
+def _attacks(foolbox: Any, target: Target, steps: int) -> list[Any]:
+    threat, fb = target.threat, foolbox.attacks
+    if isinstance(threat, L0) and threat.groups is None:
+        return [fb.L0FMNAttack(steps=steps)]
+    norm = threat.p if isinstance(threat, Lp) and threat.cost is None else None
+    if norm == 1:
+        return [fb.L1FMNAttack(steps=steps), fb.EADAttack(binary_search_steps=4, steps=steps)]
+    if norm == 2:
+        return [
+            fb.L2FMNAttack(steps=steps),
+            fb.DDNAttack(steps=steps),
+            fb.L2DeepFoolAttack(steps=min(steps, 50)),
+        ]
+    if norm == math.inf:
+        return [fb.LInfFMNAttack(steps=steps), fb.LinfDeepFoolAttack(steps=min(steps, 50))]
+    raise UserError(
+        f"foolbox has no attack for {threat!r}; it knows Lp(1), Lp(2), Lp(inf) without costs and L0()"
+    )

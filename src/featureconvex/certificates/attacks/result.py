@@ -1,0 +1,43 @@
+"""The record an attack returns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.certificates.domain import Domain
+from featureconvex.certificates.threats import Threat
+
+
+@dataclass(frozen=True, eq=False)
+class AttackResult:
+    """For each of n inputs, a point of the domain that leaves the sensitive class, if one was found.
+
+    Every number is measured again on the final point, in the model's own dtype, after the search.
+
+    Attributes:
+        adversarial: (n, ...) in the model's dtype: the flipped point where ``found``, else the point of
+            lowest margin that the search kept.
+        found: (n,) bool: inside the domain, within the budget if one was given, margin <= 0. True at
+            distance 0 for inputs that are not sensitive to begin with.
+        distance: (n,) float64 in the threat's budget units, an upper bound on the exact radius; nan
+            where nothing was found.
+        margin: (n,) float64, the model's margin at ``adversarial``.
+        threat: the threat model.
+        domain: the attacker's domain.
+        budget: the budget given, None for the smallest.
+        method: ``"descent"`` or ``"foolbox"``.
+    """
+
+    adversarial: NDArray[Any]
+    found: NDArray[np.bool_]
+    distance: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    threat: Threat
+    domain: Domain
+    budget: float | NDArray[np.float64] | None
+    method: str
+
+    def __len__(self) -> int:
+        return len(self.found)

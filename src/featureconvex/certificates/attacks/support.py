@@ -1,0 +1,109 @@
+"""Attacks on few coordinates: the choice of the support is greedy, the search inside it convex.
+
+Inside a fixed support every change is free, so the attack is conditional-gradient descent over a box.
+Supports come from the drops that averaged subgradients promise: the groups of largest drop (L0), or the
+windows of largest drop (patches).
+"""
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.attacks.target import Target, column
+from featureconvex.certificates.threats import L0, Patch
+
+# Coordinates without a bound move together as far as makes a linear model fall by this many margins.
+STRIDES = (1.5, 5.0, 20.0)
+# Moves inside one support.
+MOVES = 10
+
+
+def ends(target: Target, gradient: Tensor, stride: float, mask: Tensor | None = None) -> Tensor:
+    """The perturbation that a linear model would choose inside ``mask`` (n, ...): ends of intervals.
+
+    Where an interval has no end, a step against the gradient.
+    """
+    gradient = gradient if mask is None else gradient * mask
+    move = torch.where(gradient > 0, target.lo, target.hi)
+    free = torch.isinf(move)
+    if bool(free.any()):
+        size = (gradient.square() * free).flatten(1).sum(1).clamp_min(1e-300)
+        margin = target.margin(torch.zeros_like(target.x)).clamp_min(0)
+        move = torch.where(free, -gradient * column(stride * margin / size, gradient), move)
+    return torch.where(gradient == 0, 0.0, move)
+
+
+def inside(
+    target: Target, mask: Tensor, start: Tensor, steps: int, stride: float
+) -> tuple[Tensor, Tensor]:
+    """The lowest margin found changing only ``mask`` (n, ...): perturbation and margin (n,)."""
+    delta = start * mask
+    margin, gradient = target.slope(delta)
+    best, least, mean = delta, margin, gradient
+    for k in range(steps):
+        pace = 2 / (k + 2)
+        mean = mean + pace * (gradient - mean)
+        delta = delta + pace * (ends(target, mean, stride, mask) - delta)
+        margin, gradient = target.slope(delta)
+        better = margin < least
+        least = torch.where(better, margin, least)
+        best = torch.where(column(better, delta), delta, best)
+    return best, least
+
+
+def few(target: Target, threat: L0, budget: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """The lowest margin found changing ``budget`` (n,) groups: perturbation, margin (n,)."""
+    shape = tuple(target.x.shape[1:])
+    members = threat.members(shape).to(target.x.device)
+    best = torch.zeros_like(target.x)
+    least, gradient = target.slope(best)
+    strides = STRIDES if bool(torch.isinf(target.hi - target.lo).any()) else STRIDES[:1]
+    rounds = max(1, steps // (MOVES * len(strides)))
+    for stride in strides:
+        mean, delta = gradient, best
+        for k in range(rounds):
+            promised = (-mean * ends(target, mean, stride)).flatten(1)
+            rank = threat.group_sums(promised, shape).argsort(dim=1, descending=True).argsort(dim=1)
+            mask = (rank < budget[:, None])[:, members].reshape(target.x.shape)
+            delta, margin = inside(target, mask, delta, MOVES, stride)
+            better = margin < least
+            least = torch.where(better, margin, least)
+            best = torch.where(column(better, best), delta, best)
+            mean = mean + (target.slope(delta)[1] - mean) / (k + 2)
+    return best, least
+
+
+def fewest(target: Target, threat: L0, steps: int) -> tuple[Tensor, Tensor]:
+    """A flip that changes as few groups as found, by bisection on their number; (delta, margin)."""
+    groups = int(threat.members(tuple(target.x.shape[1:])).max()) + 1
+    count = len(target.x)
+    low = torch.zeros(count, dtype=torch.float64, device=target.x.device)
+    high = torch.full_like(low, groups)
+    flip, least = few(target, threat, high, steps)
+    while bool((high - low > 1).any()):
+        middle = ((low + high) / 2).floor().clamp_min(1)
+        delta, margin = few(target, threat, middle, steps)
+        won = margin <= 0
+        spent = threat.measure(delta)
+        flip = torch.where(column(won & (spent <= high), flip), delta, flip)
+        least = torch.where(won, margin, least)
+        high = torch.where(won, torch.minimum(middle, spent), high)
+        low = torch.where(won, low, middle).minimum(high)
+    return flip, least
+
+
+def window(target: Target, threat: Patch, steps: int, windows: int) -> tuple[Tensor, Tensor]:
+    """The lowest margin found in one window, trying those of largest promised drop; (delta, margin)."""
+    shape = tuple(target.x.shape[1:])
+    best = torch.zeros_like(target.x)
+    least, gradient = target.slope(best)
+    strides = STRIDES if bool(torch.isinf(target.hi - target.lo).any()) else STRIDES[:1]
+    for stride in strides:
+        promised = (-gradient * ends(target, gradient, stride)).flatten(1)
+        sums = threat.windows(promised, shape).flatten(1)
+        for choice in sums.topk(min(windows, sums.shape[1]), dim=1).indices.unbind(1):
+            mask = threat.masks(choice, shape).reshape(target.x.shape)
+            delta, margin = inside(target, mask, torch.zeros_like(best), steps, stride)
+            better = margin < least
+            least = torch.where(better, margin, least)
+            best = torch.where(column(better, best), delta, best)
+    return best, least
