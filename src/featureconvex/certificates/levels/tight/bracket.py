@@ -41,8 +41,8 @@ from featureconvex.model import FeatureConvexModel
 
 # Where the cube of p = inf lies between the proved radius and the attack.
 AIM = 0.4
-# What rounding |w| off may cost, relative to the open part of the bracket.
-ROUNDING = 1.0
+# What rounding |w| off may cost, relative to the open part of the bracket; less round by round.
+ROUNDING, FADING = 0.3, 0.95
 NEWTON_STEPS = 2
 # Coordinates in the linear program of p = 1: an attack of small l1 norm changes few, fewer still
 # where no border stops it. Doubled for rows that stay open.
@@ -160,11 +160,13 @@ class Bracketing:
         geometry, state = self.geometry, self.state
         dtype = geometry.x.dtype
         found = torch.isfinite(state.high)
-        top = torch.where(found, state.high, 1.3 * state.low)
-        reach = (state.low + AIM * (top - state.low)).to(dtype).unsqueeze(1)
+        # Rows proved unbounded are closed; here they must only not disturb.
+        low = torch.where(torch.isinf(state.low), 1.0, state.low)
+        top = torch.where(found, state.high, 1.3 * low)
+        reach = (geometry.side * (low + AIM * (top - low)).to(dtype)).unsqueeze(1)
         margin = self.cuts.heights[:, :1]
         half = torch.minimum(geometry.down, reach) + torch.minimum(geometry.up, reach)
-        allowed = ROUNDING * (1 - state.low / top).unsqueeze(1) * margin
+        allowed = ROUNDING * FADING**self.cuts.count * (1 - low / top).unsqueeze(1) * margin
         eps = 2 * allowed / half.sum(1, keepdim=True, dtype=torch.float64)
         cube = is_cube(geometry.p)
         # Where no attack exists the multipliers have no limit, and damping would hold them back.
@@ -227,7 +229,7 @@ class Bracketing:
                 beyond = torch.where(pays, -torch.sign(w) * step, far * e)
             else:
                 dual = self._dual()
-                reach = (state.low.unsqueeze(1) * far).to(w.dtype)
+                reach = dual.reach * far
                 beyond, _ = replace(dual, reach=reach).respond(far * w)
             beyond = torch.where(far > 1, beyond, e)
             point = torch.where(lost[:, None], geometry.point(beyond), point)

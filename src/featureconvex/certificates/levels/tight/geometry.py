@@ -68,6 +68,11 @@ class Geometry:
         names = ("x", "lo", "hi", "down", "up")
         return replace(self, **{name: getattr(self, name)[index] for name in names})
 
+    @property
+    def side(self) -> float:
+        """Half side of the cube whose corners have budget 1."""
+        return float(self.x.shape[1] ** (-1 / self.p))
+
     def point(self, e: Tensor) -> Tensor:
         """The input at ``e``, held to the domain: (n, d)."""
         return torch.clamp(self.x + e / self.price, self.lo, self.hi)
