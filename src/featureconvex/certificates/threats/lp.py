@@ -1,6 +1,5 @@
 """Perturbations of bounded, possibly weighted, l_p norm."""
 
-import math
 from typing import Any
 
 import torch
@@ -67,7 +66,7 @@ class Lp(Threat):
 
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
         """The nearest point for p in {1, 2, inf}; for other p a point scaled towards 0."""
-        if self.cost is not None and not math.isinf(self.p):
+        if self.cost is not None:
             fixed = torch.isinf(self.cost).to(delta.device)
             lo, hi = (end.masked_fill(fixed, 0.0) for end in (lo, hi))
         return project_lp(delta, budget, lo, hi, self.p, self.cost)

@@ -1,0 +1,208 @@
+"""Drop curves against a fine grid of perturbations."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from featureconvex.certificates import drops as drops_file
+from featureconvex.certificates.drops import Drops, KinkedForm, kinked_form, separable_drops
+from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+
+BUDGETS = (0.0, 0.01, 0.1, 0.2, 0.35, 0.5, 0.75, 0.9, 1.3, 3.0, 20.0)
+Case = tuple[KinkedForm, tuple[Tensor, Tensor, Tensor], Tensor]
+DOMAINS = ("box", "unbounded", "above", "grow only", "mixed")
+
+
+def interval(x: Tensor, kind: str) -> tuple[Tensor, Tensor]:
+    lo, hi = torch.zeros_like(x), torch.ones_like(x)
+    if kind == "unbounded":
+        lo, hi = lo - math.inf, hi + math.inf
+    elif kind == "above":
+        hi += math.inf
+    elif kind == "grow only":
+        lo = x.clone()
+    elif kind == "mixed":
+        lo[:, 0] = hi[:, 0] = x[:, 0]
+        hi[:, 2] = math.inf
+    return lo, hi
+
+
+def brute(
+    form: KinkedForm, x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor, budget: float
+) -> Tensor:
+    """(n, d): the largest drop on a grid of 2001 moves per coordinate."""
+    grid = torch.linspace(-1, 1, 2001, dtype=torch.float64)[:, None, None]
+    move = (grid * budget / cost).expand(-1, *x.shape).clamp(lo - x, hi - x)
+    drop = -form.w * move
+    if form.b is not None:
+        assert form.z is not None
+        drop = drop - form.b * ((x + move - form.z).abs() - (x - form.z).abs())
+    return drop.amax(0)
+
+
+def random_case(seed: int, kind: str, affine: bool, priced: bool) -> Case:
+    """A form, the inputs with their intervals, and the costs."""
+    torch.manual_seed(seed)
+    n, d = 16, 4
+    x = torch.rand(n, d, dtype=torch.float64)
+    z = x[0].clone() if seed % 3 == 0 else torch.rand(d, dtype=torch.float64)
+    w, b = torch.randn(2, n, d, dtype=torch.float64)
+    w[:, 3] *= seed % 2
+    cost = torch.ones(d, dtype=torch.float64)
+    if priced:
+        cost = torch.rand(d, dtype=torch.float64) + 0.3
+        cost[1] = math.inf
+    form = KinkedForm(w) if affine else KinkedForm(w, b, z)
+    lo, hi = interval(x, kind)
+    return form, (x, lo, hi), cost
+
+
+@pytest.mark.parametrize("kind", DOMAINS)
+@pytest.mark.parametrize("affine", [True, False], ids=["affine", "abs"])
+@pytest.mark.parametrize("priced", [False, True], ids=["plain", "costs"])
+def test_curves_agree_with_a_fine_grid(kind: str, affine: bool, priced: bool) -> None:
+    for seed in range(12):
+        form, (x, lo, hi), cost = random_case(seed, kind, affine, priced)
+        curves = separable_drops(form, x, lo, hi, cost if priced else None)
+        check_pieces(curves)
+        for budget in BUDGETS:
+            truth = brute(form, x, lo, hi, cost, budget)
+            error = curves.at(torch.full((len(x),), budget, dtype=torch.float64)) - truth
+            assert error.min() >= -1e-9
+            assert error.max() <= 1e-12 + 8 * 2e-3 * budget / float(cost.min())
+
+
+def check_pieces(curves: Drops) -> None:
+    assert len(curves.start) <= 5
+    assert torch.isfinite(curves.start).all()
+    assert torch.isfinite(curves.slope).all()
+    assert (curves.start[0] == 0).all()
+    assert (curves.start.diff(dim=0) >= 0).all()
+    assert (curves.slope >= 0).all()
+
+
+def three_pieces(w: Tensor, b: Tensor, kink: Tensor, down: Tensor, up: Tensor) -> object:
+    """The tempting shortcut: follow the direction that pays first, and forget the other one."""
+    side = torch.where(kink < 0, -1.0, 1.0)
+    away = side * w - b
+    room_away, room_toward = torch.where(kink < 0, up, down), torch.where(kink < 0, down, up)
+    first = torch.where(away > 0, room_away, torch.minimum(kink.abs(), room_toward))
+    beyond = torch.where(away > 0, 0.0, (-side * w - b).clamp_min(0))
+    end = torch.maximum(first, torch.where(away > 0, room_away, room_toward))
+    zero = torch.zeros_like(w)
+    return torch.stack((zero, first, end)), torch.stack((away.abs(), beyond, zero))
+
+
+def test_a_curve_of_three_pieces_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drops_file, "_two_ways", three_pieces)
+    with pytest.raises(AssertionError):
+        test_curves_agree_with_a_fine_grid("box", affine=False, priced=False)
+
+
+@given(
+    w=st.floats(-3, 3),
+    b=st.floats(-3, 3),
+    x=st.floats(0, 1),
+    z=st.floats(-0.5, 1.5),
+    lo=st.floats(-1, 0),
+    hi=st.floats(1, 2),
+    t=st.floats(0, 3),
+)
+def test_any_one_coordinate(
+    w: float, b: float, x: float, z: float, lo: float, hi: float, t: float
+) -> None:
+    def one(value: float) -> Tensor:
+        return torch.tensor([[value]], dtype=torch.float64)
+
+    form = KinkedForm(one(w), one(b), one(z)[0])
+    curves = separable_drops(form, one(x), one(lo), one(hi))
+    check_pieces(curves)
+    top = curves.at(one(t)[0]).item()
+    # The maximum is at an end of the interval, at the kink, or at 0.
+    reach = torch.tensor([0.0, max(lo - x, -t), min(hi - x, t), z - x], dtype=torch.float64)
+    reach = reach[(reach >= max(lo - x, -t)) & (reach <= min(hi - x, t))]
+    truth = (-w * reach - b * ((x + reach - z).abs() - abs(x - z))).max().item()
+    assert top == pytest.approx(max(truth, 0.0), abs=1e-9)
+
+
+def test_values_slopes_and_totals_fit_together() -> None:
+    form, (x, lo, hi), _ = random_case(5, "box", affine=False, priced=False)
+    curves = separable_drops(form, x, lo, hi)
+    for k in range(len(curves.start)):
+        t = curves.start[k].amax(1) + 0.01
+        ahead = (curves.at(t + 1e-7) - curves.at(t)) / 1e-7
+        assert torch.allclose(ahead, curves.slope_at(t), atol=1e-5)
+    assert torch.allclose(curves.total(), curves.at(torch.full((len(x),), 9.0).double()))
+    free = separable_drops(form, x, lo - math.inf, hi + math.inf)
+    assert (torch.isinf(free.total()) | (free.slope[-1] == 0)).all()
+
+
+def test_a_limit_cuts_the_curves_off() -> None:
+    for affine in (True, False):
+        form, (x, lo, hi), _ = random_case(4, "above", affine, priced=False)
+        curves = separable_drops(form, x, lo, hi)
+        limit = torch.linspace(0.05, 1.5, len(x), dtype=torch.float64)
+        cut = curves.within(limit)
+        for t in (0.01, 0.3, 5.0):
+            step = torch.full_like(limit, t)
+            assert torch.allclose(cut.at(step), curves.at(torch.minimum(step, limit)))
+        assert torch.allclose(cut.total(), curves.at(limit))
+
+
+def test_curves_are_differentiable_in_the_slope() -> None:
+    form, (x, lo, hi), _ = random_case(7, "box", affine=False, priced=False)
+    assert form.b is not None
+    w, b = form.w.clone().requires_grad_(), form.b.clone().requires_grad_()
+
+    def total(w: Tensor, b: Tensor) -> Tensor:
+        curves = separable_drops(KinkedForm(w, b, form.z), x, lo, hi)
+        return curves.at(torch.full((len(x),), 0.4, dtype=torch.float64)).sum()
+
+    assert torch.autograd.gradcheck(total, (w, b))
+    free = separable_drops(KinkedForm(w, b, form.z), x, lo - math.inf, hi + math.inf)
+    (slope,) = torch.autograd.grad(free.at(torch.full((len(x),), 0.4).double()).sum(), w)
+    assert torch.isfinite(slope).all()
+
+
+MAPS: dict[str, FeatureMap] = {
+    "identity": Identity(),
+    "center": Center([0.1, -0.2, 0.3]),
+    "scale": Scale([2.0, -0.5, 0.0], [1.0, 0.2, 0.1]),
+    "abs": AbsConcat(),
+    "centred abs": Compose(Center([0.1, -0.2, 0.3]), AbsConcat()),
+    "scaled abs": Compose(Scale([2.0, -0.5, 0.0], [1.0, 0.2, 0.1]), Center(0.3), AbsConcat()),
+    "abs, scaled": Compose(AbsConcat(), Scale([1.0, 2.0, 3.0, -1.0, -2.0, 0.5])),
+    "all": Compose(Identity(), Scale(-2.0), AbsConcat(), Scale(0.5, 1.0), Center(0.1)),
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_the_separable_form_is_the_fall_of_the_minorant(name: str) -> None:
+    phi = MAPS[name]
+    x, y = torch.randn(2, 20, 3, dtype=torch.float64)
+    v = torch.randn_like(phi(x))
+    form = kinked_form(phi, v)
+    assert form is not None
+    change = form.w * (y - x)
+    if form.b is not None:
+        assert form.z is not None
+        change = change + form.b * ((y - form.z).abs() - (x - form.z).abs())
+    truth = (v * (phi(y) - phi(x))).sum(1)
+    assert torch.allclose(change.sum(1), truth)
+
+
+class Doubled(Scale):
+    """A subclass with a forward pass of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def test_unknown_maps_are_not_guessed() -> None:
+    twice = Compose(AbsConcat(), Center(0.5), AbsConcat())
+    assert kinked_form(twice, torch.ones(1, 12)) is None
+    assert kinked_form(Compose(Doubled(1.0), AbsConcat()), torch.ones(1, 6)) is None
