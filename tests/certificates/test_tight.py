@@ -67,7 +67,8 @@ def _patterns(net: ConvexMLP) -> tuple[Tensor, Tensor]:
     first, *passthrough = linears(net.input_layers)
     for bits in itertools.product((0.0, 1.0), repeat=sum(net.hidden)):
         on = torch.split(torch.tensor(bits, dtype=torch.float64), list(net.hidden))
-        w, b = first.weight, first.bias
+        w: Tensor = first.weight
+        b: Tensor = first.bias
         for i, layer in enumerate(linears(net.hidden_layers)):
             through = layer.weight * on[i]
             w, b = through @ w + passthrough[i].weight, through @ b + layer.bias

@@ -14,8 +14,7 @@ The tangent at x is the first cut, so no row falls below level 0. Unlike the asc
 slopes this cannot stall: the problem is concave in the weights of the tangents.
 """
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -36,6 +35,7 @@ from featureconvex.certificates.levels.tight.newton import (
     newton_master,
     start_multiplier,
 )
+from featureconvex.certificates.levels.tight.state import State
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.model import FeatureConvexModel
 
@@ -45,47 +45,11 @@ AIM = 0.4
 ROUNDING, FADING = 0.3, 0.95
 NEWTON_STEPS = 2
 # Coordinates in the linear program of p = 1: an attack of small l1 norm changes few, fewer still
-# where no border stops it. Doubled for rows that stay open.
-WORKING_SET, WORKING_SET_UNBOUNDED, PATIENCE = 64, 32, 10
+# where no border stops it. Twice as many for rows that stay open for so many rounds.
+WORKING_SET, PATIENCE = 48, 8
+WORKING_SET_UNBOUNDED, PATIENCE_UNBOUNDED = 32, 16
 # Cuts in it: the newest, and those of the largest multipliers.
-LIVE_CUTS = 12
-
-
-@dataclass
-class State:
-    """What is known about each open row.
-
-    Attributes:
-        low: (n,) float64, the best radius proved.
-        high: (n,) float64, the best attack's budget, inf where none.
-        weights: (n, count) float64, the mixture behind ``low``.
-        mu: (n, count) float64, the master problem's multipliers.
-        attack: (n, d), the best attack.
-        deep: (n, d), the attack with the lowest margin.
-        depth: (n,) float64, its margin; positive where none was found.
-        tries: (n,) float64, rounds without any attack.
-        score: (n, d), how much each coordinate has mattered, for the working set.
-    """
-
-    low: Tensor
-    high: Tensor
-    weights: Tensor
-    mu: Tensor
-    attack: Tensor
-    deep: Tensor
-    depth: Tensor
-    tries: Tensor
-    score: Tensor
-
-    def rows(self, index: Tensor) -> "State":
-        """Some of the rows."""
-        return State(**{part.name: getattr(self, part.name)[index] for part in fields(self)})
-
-    def closed(self, tolerance: float) -> Tensor:
-        """(n,) bool: nothing left to find."""
-        return (self.high - self.low <= tolerance * self.high) & torch.isfinite(self.high) | (
-            torch.isinf(self.low)
-        )
+LIVE_CUTS = 10
 
 
 class Bracketing:
@@ -180,24 +144,28 @@ class Bracketing:
 
     def _linear_master(self) -> tuple[Tensor, Tensor, Tensor]:
         geometry, state, cuts = self.geometry, self.state, self.cuts
-        base = WORKING_SET_UNBOUNDED if geometry.unbounded else WORKING_SET
-        size = min(base * 2 ** (cuts.count // PATIENCE), state.score.shape[1])
+        size, patience = WORKING_SET, PATIENCE
+        if geometry.unbounded:
+            size, patience = WORKING_SET_UNBOUNDED, PATIENCE_UNBOUNDED
+        size = min(size * 2 ** (cuts.count // patience), state.score.shape[1])
         chosen = state.score.topk(size, dim=1, sorted=False).indices
-        top = 2 * torch.where(torch.isfinite(state.high), state.high, 2 * state.low)[:, None]
+        top = 2 * torch.where(torch.isfinite(state.high), state.high, 2 * state.low)[:, None].to(
+            geometry.x.dtype
+        )
         live = self._live()
         rows = torch.arange(len(live), device=live.device).view(-1, 1, 1)
-        slopes = cuts.store[rows, live.unsqueeze(2), chosen.unsqueeze(1)].double()
+        slopes = cuts.store[rows, live.unsqueeze(2), chosen.unsqueeze(1)]
         solution, some = interior_point(
             LinearPrograms(
                 slopes,
-                cuts.heights.gather(1, live),
-                torch.minimum(geometry.down.gather(1, chosen).double(), top),
-                torch.minimum(geometry.up.gather(1, chosen).double(), top),
-                state.mu.gather(1, live),
+                cuts.heights.gather(1, live).to(slopes.dtype),
+                torch.minimum(geometry.down.gather(1, chosen), top),
+                torch.minimum(geometry.up.gather(1, chosen), top),
+                state.mu.gather(1, live).to(slopes.dtype),
             ),
-            (2 * (1 - state.low / state.high)).clamp(max=0.1),
+            (2 * (1 - state.low / state.high)).clamp(max=0.3),
         )
-        mu = torch.zeros_like(state.mu).scatter_(1, live, solution)
+        mu = torch.zeros_like(state.mu).scatter_(1, live, solution.double())
         w = combine(mu, cuts.slopes)
         # A coordinate outside the working set whose slope pays belongs into it.
         pays = geometry.steep(w)
@@ -264,8 +232,3 @@ def _pull(geometry: Geometry) -> float:
     if is_linear(geometry.p):
         return 0.5 if geometry.unbounded else 0.2
     return 0.15 if geometry.p <= LARGEST_POWER else 0.2
-
-
-def is_exact(p: float) -> bool:
-    """Whether the bracket closes: the master problem is the real one for p = 1, moderate p and inf."""
-    return p == 1 or math.isinf(p) or (not is_linear(p) and p <= LARGEST_POWER)

@@ -128,7 +128,7 @@ class _System:
         matrix += (xi / zeta).unsqueeze(2)
         diagonal = matrix.diagonal(dim1=1, dim2=2)
         diagonal += slack / mu + 1e-12 * diagonal
-        self.factor = torch.linalg.cholesky_ex(matrix)[0]
+        self.factor = torch.linalg.cholesky_ex(matrix.double())[0]
 
     def solve(self, goal: Tensor) -> tuple[Tensor, Tensor]:
         """The direction that meets the residuals, and the products ``goal``, to first order."""
@@ -141,7 +141,11 @@ class _System:
         cuts = goal[:, four:end] / dual[:, four:end]
         right = program._fall(self.theta * q) + cuts + self.res_cuts
         right -= (goal[:, end:] - xi * self.res_price) / zeta
-        mu = torch.cholesky_solve(right.unsqueeze(2), self.factor).squeeze(2)
+        mu = (
+            torch.cholesky_solve(right.double().unsqueeze(2), self.factor)
+            .squeeze(2)
+            .to(right.dtype)
+        )
         y = self.theta * (q - program._signed(mu))
         d_zeta = self.res_price - mu.sum(1, keepdim=True)
         d_slack = cuts - mu / ratio[:, four:end]
