@@ -58,7 +58,8 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
     if not isinstance(threat, Lp):
         return threat.largest_budget(curves, target)
     if s <= threat.p:
-        return largest_lp_budget(curves, target, threat.p / s) ** (1 / s)
+        found = largest_lp_budget(curves, target, threat.p / s) ** (1 / s)
+        return torch.where(torch.isinf(target), torch.inf, found)
     return torch.full_like(target, torch.inf).where(curves.total().sum(1) < target, 0.0)
 
 

@@ -195,7 +195,7 @@ def _search(drops: Drops, p: float, guess: Tensor, goal: Goal) -> tuple[Tensor, 
     high = low._replace(lam=torch.full_like(guess, torch.inf))
     lam, best = floor.clone(), goal.score(floor, low.best)
     rows = torch.arange(len(guess), device=guess.device)
-    open_, nxt = low.excess > 0, torch.maximum(guess, floor)
+    open_, nxt = ~(low.excess < 0), torch.maximum(guess, floor)
     for step in range(STEPS):
         if 2 * int(open_.sum()) <= len(rows):
             kept = open_.nonzero().squeeze(1)
@@ -209,7 +209,7 @@ def _search(drops: Drops, p: float, guess: Tensor, goal: Goal) -> tuple[Tensor, 
         better = (value > best[rows]) & open_
         lam[rows] = torch.where(better, nxt, lam[rows])
         best[rows] = torch.where(better, value, best[rows])
-        under = new.excess > 0
+        under = ~(new.excess < 0)
         low, high = low.merged(under & open_, new), high.merged(~under & open_, new)
         meet = _meeting(low, high)
         bound = goal.score(meet, low.best - low.spent * (meet - low.lam))

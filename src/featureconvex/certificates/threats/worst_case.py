@@ -43,19 +43,34 @@ def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
 def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
     """``D(budget)``, (n,) float64: exact for p = inf and for concave curves, else an upper bound.
 
-    Differentiable in the curves: the multiplier is held fixed, which is the derivative of the minimum
-    over it. An infinite budget gives the sum of the totals.
+    Differentiable in the curves: multipliers are held fixed, which is the derivative of the minimum
+    over them. An infinite budget gives the sum of the totals.
     """
     finite = torch.isfinite(budget)
     held = budget.where(finite, 0.0)
-    if math.isinf(p):
-        fall = drops.at(held).sum(1)
-    else:
-        cut = drops.within(held)
-        # Curves of its own: what the search caches without gradients must not be reused with them.
-        lam = best_multiplier(drops.within(held), held, p)
-        fall = lam * held**p + penalised(cut, lam, p).best
+    fall = drops.at(held).sum(1) if math.isinf(p) else _mixed(drops.within(held), held, p)
     return torch.where(finite, fall, drops.total().sum(1))
+
+
+def _mixed(drops: Drops, budget: Tensor, p: float) -> Tensor:
+    """A mixture of the bounds on both sides of the best ``lam``, whose maximisers spend the budget exactly.
+
+    Any mixture of upper bounds is one. At a kink of ``Phi`` no single ``lam`` has the derivative that the
+    minimum has; the mixture that spends the budget does.
+    """
+    # Curves of its own: what the search caches without gradients must not be reused with them.
+    lam = best_multiplier(drops.rows(slice(None)), budget, p)
+    low, high = lam * (1 - SIDE), lam * (1 + SIDE)
+    if p == 1:
+        low = torch.maximum(low, drops.slope[-1].detach().amax(1))
+    more, less = penalised(drops, low, p), penalised(drops, high, p)
+    power = budget**p
+    share = ((power - less.spent) / (more.spent - less.spent)).nan_to_num(0.5).clamp(0, 1).detach()
+    return share * (low * power + more.best) + (1 - share) * (high * power + less.best)
+
+
+# Relative distance of the two sides.
+SIDE = 1e-7
 
 
 def _uniform(drops: Drops, margin: Tensor, payable: Tensor) -> Tensor:
