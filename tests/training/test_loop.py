@@ -49,9 +49,11 @@ def test_same_seed_same_weights_and_learns(recipe: Recipe) -> None:
     assert min(losses) < losses[0]
 
 
-def test_the_best_epoch_is_kept() -> None:
+@pytest.mark.parametrize("settled", [0.0, 0.5])
+def test_the_best_settled_epoch_is_kept(settled: float) -> None:
     model = _model()
-    history = train(model, RADIUS.but(epochs=5, learning_rate=0.5), _points(), _points(60, 1))
+    recipe = RADIUS.but(epochs=6, learning_rate=0.5, settled=settled)
+    history = train(model, recipe, _points(), _points(60, 1))[round(6 * settled) :]
     from featureconvex.training.validation import outputs
 
     held_out = _points(60, 1)

@@ -169,9 +169,10 @@ class _Run:
         radius = self.recipe.objective == "radius"
         scale = result.slopes * self.temperature if radius else 1.0
         loss = result.loss(tau, scale)
-        # The first epoch always counts, so that a model is left even where every loss is nan.
-        if loss < self.best_loss or not self.best:
-            self.best_loss = loss
+        settled = len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
+        # Before that the latest epoch is kept, so that a model is left whatever the losses are.
+        if not settled or loss < self.best_loss or not self.best:
+            self.best_loss = loss if settled else float("inf")
             self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
         return {
             "validation_loss": loss,
