@@ -43,13 +43,15 @@ from featureconvex.model import FeatureConvexModel
 AIM = 0.4
 # What rounding |w| off may cost, relative to the open part of the bracket; less round by round.
 ROUNDING, FADING = 0.3, 0.95
+# How far beyond the master problem's attack the first search for one goes.
+BEYOND, PATIENT_TRIES = 1.15, 4
 NEWTON_STEPS = 2
 # Coordinates in the linear program of p = 1: an attack of small l1 norm changes few, fewer still
 # where no border stops it. Twice as many for rows that stay open for so many rounds.
 WORKING_SET, PATIENCE = 48, 8
 WORKING_SET_UNBOUNDED, PATIENCE_UNBOUNDED = 32, 16
-# Cuts in it: the newest, and those of the largest multipliers.
-LIVE_CUTS = 10
+# Cuts in it: the newest, and those of the largest multipliers; a share of all, or it might cycle.
+LIVE_CUTS, LIVE_SHARE = 10, 0.7
 
 
 class Bracketing:
@@ -178,30 +180,46 @@ class Bracketing:
         """The cuts in the linear program: (n, k) indices."""
         rank = self.state.mu.clone()
         rank[:, -2:] = torch.inf
-        return rank.topk(min(LIVE_CUTS, rank.shape[1]), dim=1).indices
+        most = min(max(LIVE_CUTS, int(LIVE_SHARE * rank.shape[1])), rank.shape[1])
+        return rank.topk(most, dim=1).indices
 
     def _query(self, e: Tensor, w: Tensor) -> Tensor:
-        """Where to take the next tangent; rows without an attack look further out every other time."""
+        """Where to take the next tangent."""
         geometry, state = self.geometry, self.state
         point = geometry.point(e)
         lost = torch.isinf(state.high)
-        if bool(lost.any()):
-            out = 1.15 * 1.3 ** (state.tries % 12 / 2)
-            far = torch.where(state.tries % 2 == 0, out, 1.0).to(w.dtype).unsqueeze(1)
-            state.tries = state.tries + 1
-            if is_linear(geometry.p):
-                # Where a coordinate ends at its border, others that nearly pay go with it.
-                room = geometry.room(w)
-                step = torch.minimum(room, e.abs().amax(1, keepdim=True))
-                pays = (far * w.abs() > 1) & torch.isfinite(room)
-                beyond = torch.where(pays, -torch.sign(w) * step, far * e)
-            else:
-                dual = self._dual()
-                reach = dual.reach * far
-                beyond, _ = replace(dual, reach=reach).respond(far * w)
-            beyond = torch.where(far > 1, beyond, e)
-            point = torch.where(lost[:, None], geometry.point(beyond), point)
-        return torch.where(lost[:, None], point, torch.lerp(point, state.attack, self.pull))
+        # A distant attack says little about where the best one is.
+        pull = (self.pull * state.low / state.high).to(point.dtype).unsqueeze(1)
+        point = torch.lerp(point, state.attack, pull)
+        if not bool(lost.any()):
+            return point
+        further = geometry.point(self._search(e, w))
+        state.tries = state.tries + lost
+        return torch.where(lost[:, None], further, point)
+
+    def _search(self, e: Tensor, w: Tensor) -> Tensor:
+        """For rows without an attack: beyond the master problem's attack, every other time at it, (n, d).
+
+        At first a little further the same way; later straight down the mixture's slope, to
+        twice its zero and beyond: a long way in the budget's norm, but into the depth that the
+        interpolation needs.
+        """
+        geometry, state = self.geometry, self.state
+        if is_linear(geometry.p):
+            # Where a coordinate ends at its border, others that nearly pay go with it.
+            room = geometry.room(w)
+            step = torch.minimum(room, e.abs().amax(1, keepdim=True))
+            pays = (BEYOND * w.abs() > 1) & torch.isfinite(room)
+            near = torch.where(pays, -torch.sign(w) * step, BEYOND * e)
+        else:
+            dual = self._dual()
+            near, _ = replace(dual, reach=BEYOND * dual.reach).respond(BEYOND * w)
+        steep = geometry.steep(w)
+        value = (state.mu * self.cuts.heights).sum(1)
+        far = 2 * 1.3 ** (state.tries / 2) * value / steep.square().sum(1)
+        down = -w * far.to(w.dtype).unsqueeze(1)
+        tries = state.tries.unsqueeze(1)
+        return torch.where(tries % 2 == 1, e, torch.where(tries < PATIENT_TRIES, near, down))
 
     def _attack(self, point: Tensor, margin: Tensor) -> None:
         """Let ``point`` (n, d) with its margin improve the best attack."""
