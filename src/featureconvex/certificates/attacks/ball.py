@@ -22,10 +22,13 @@ from featureconvex.certificates.threats import Lp
 
 # A ball goes this share beyond the chord after its first failure, doubling with each further one.
 GROWTH = 0.003
-# Conditional-gradient moves per ball of the search.
+# A ball inside one that holds a flip is smaller by a share that starts here, doubles with each success
+# and halves with each failure, between these limits.
+SHRINK, LEAST_SHRINK, MOST_SHRINK = 1e-2, 1e-4, 0.3
+# Moves per ball of the search.
 ROUND = 10
-# Rounds beyond the steps for rows that have found nothing at all.
-RESCUES = 14
+# Steps without a budget, in multiples of the steps asked for, for rows that found nothing.
+RESCUE = 4
 
 
 def descend(
@@ -48,33 +51,67 @@ def smallest(
 
     inf, with the perturbation of lowest margin, where none was found.
     """
-    state = _Descent(target, threat, start)
-    first = state.first
-    budget = _straight(threat, first, state.gradient)
-    flip, cheapest = torch.zeros_like(target.x), torch.full_like(first, torch.inf)
-    fails, taken, extra = torch.zeros_like(first), 0, 0
-    while taken < steps or (extra < RESCUES and bool(torch.isinf(cheapest).any())):
-        # When the steps are spent, rows without a flip get a few quick, ever larger balls.
-        late = taken >= steps
-        extra += late
-        moves = 3 if late else min(ROUND, steps - taken)
-        taken += moves
-        state.round(budget, moves)
+    search = _Shrinking(target, threat, start)
+    search.run(steps)
+    lost = torch.isinf(search.cheapest).nonzero().squeeze(1)
+    if len(lost):
+        # Steps from tangent to tangent without any budget, then inwards from what they find.
+        rest = target.rows(lost)
+        again = _Shrinking(rest, threat, search.flip[lost])
+        for _ in range(RESCUE * steps):
+            again.state.cross(torch.full_like(again.first, torch.inf))
+        again.run(steps if again.begin() else 0)
+        search.flip[lost], search.cheapest[lost] = again.flip, again.cheapest
+    return search.flip, search.cheapest
+
+
+class _Shrinking:
+    """Balls around the inputs, shrinking where they hold a flip, growing until they do."""
+
+    def __init__(self, target: Target, threat: Lp, start: Tensor | None) -> None:
+        self.target, self.threat = target, threat
+        self.state = _Descent(target, threat, start)
+        self.first = self.state.first
+        self.budget = _straight(threat, self.first, self.state.gradient)
+        self.flip = torch.zeros_like(target.x)
+        self.cheapest = torch.full_like(self.first, torch.inf)
+        self.fails = torch.zeros_like(self.first)
+        self.shrink = torch.full_like(self.first, SHRINK)
+
+    def run(self, steps: int) -> None:
+        """Spend ``steps`` gradient evaluations."""
+        for taken in range(0, steps, ROUND):
+            self._ball(min(ROUND, steps - taken))
+
+    def begin(self) -> bool:
+        """Take the descent's best points for flips where they are; whether there is any."""
+        won = self.state.least <= 0
+        self.flip = self.state.best
+        self.cheapest = torch.where(won, self.threat.measure(self.flip), torch.inf)
+        self.budget = torch.where(won, self.cheapest, self.budget)
+        return bool(won.any())
+
+    def _ball(self, moves: int) -> None:
+        state, first = self.state, self.first
+        state.round(self.budget, moves)
         won = state.least <= 0
         share = torch.where(won, first / (first - state.least).clamp_min(1e-300), 1.0)
         chord = state.best * column(share, state.best)
         # Certain for convex margins; for others only a guess, and rounding has its say.
-        holds = won & (target.margin(chord) <= 0)
+        holds = won & (self.target.margin(chord) <= 0)
         candidate = torch.where(column(holds, chord), chord, state.best)
-        price = torch.where(won, threat.measure(candidate), torch.inf)
-        better = price < cheapest
-        cheapest = torch.where(better, price, cheapest)
-        flip = torch.where(column(better | torch.isinf(cheapest), flip), candidate, flip)
-        fails = torch.where(won, 0.0, fails + 1)
-        needed = budget * first / (first - state.least).clamp_min(1e-3 * first)
-        further = torch.maximum(needed, budget) * (1 + GROWTH * 2**fails) * (1.1 if late else 1.0)
-        budget = torch.where(won, cheapest * (1 - 1e-4), further).minimum(cheapest)
-    return flip, cheapest
+        price = torch.where(won, self.threat.measure(candidate), torch.inf)
+        better = price < self.cheapest
+        self.cheapest = torch.where(better, price, self.cheapest)
+        none = torch.isinf(self.cheapest)
+        self.flip = torch.where(column(better | none, candidate), candidate, self.flip)
+        self.fails = torch.where(won, 0.0, self.fails + 1)
+        needed = self.budget * first / (first - state.least).clamp_min(1e-3 * first)
+        further = torch.maximum(needed, self.budget) * (1 + GROWTH * 2**self.fails)
+        pace = torch.where(won, 2 * self.shrink, 0.5 * self.shrink)
+        self.shrink = torch.where(none, self.shrink, pace).clamp(LEAST_SHRINK, MOST_SHRINK)
+        inner = self.cheapest * (1 - self.shrink)
+        self.budget = torch.where(none, further, inner)
 
 
 def _straight(threat: Lp, margin: Tensor, gradient: Tensor) -> Tensor:
@@ -93,12 +130,14 @@ class _Descent:
         self.delta = torch.zeros_like(target.x) if start is None else start
         self.margin, self.gradient = target.slope(self.delta)
         self.first = target.margin(torch.zeros_like(target.x))
-        self.mean, self.count = self.gradient, 0
+        self.mean, self.count = self.gradient, torch.zeros_like(self.margin)
+        self.budget = torch.full_like(self.margin, torch.inf)
         self.best, self.least = self.delta, self.margin
+        self.crossing = self.delta
 
     def average(self, budget: Tensor) -> None:
         """One move of averaged conditional gradients."""
-        pace = 2 / (self.count + 2)
+        pace = column(2 / (self.count + 2), self.delta)
         self.mean = self.mean + pace * (self.gradient - self.mean)
         goal = best_move(self.mean, self.threat, budget, self.target.lo, self.target.hi)
         self.count += 1
@@ -107,7 +146,14 @@ class _Descent:
     def project(self, budget: Tensor, pace: float) -> None:
         """One projected step, of Euclidean length ``pace`` times a tenth of the ball's best move."""
         goal = best_move(self.gradient, self.threat, budget, self.target.lo, self.target.hi)
-        length = goal.flatten(1).norm(dim=1) * 0.1 * pace
+        self._step(budget, goal.flatten(1).norm(dim=1) * 0.1 * pace)
+
+    def cross(self, budget: Tensor) -> None:
+        """One projected step to where the tangent is a little below zero (Polyak 1969, over-relaxed)."""
+        size = self.gradient.flatten(1).norm(dim=1).clamp_min(1e-300)
+        self._step(budget, (1.5 * self.margin.clamp_min(0) + 1e-3 * self.first) / size)
+
+    def _step(self, budget: Tensor, length: Tensor) -> None:
         size = self.gradient.flatten(1).norm(dim=1).clamp_min(1e-300)
         step = self.delta - column(length / size, self.delta) * self.gradient
         self._look(self.threat.project(step, budget, self.target.lo, self.target.hi))
@@ -118,16 +164,25 @@ class _Descent:
         self.margin, self.gradient = self.target.slope(self.delta)
 
     def round(self, budget: Tensor, moves: int) -> None:
-        """A new ball: the mean still counts like a few moves, the best point starts anew."""
+        """Moves in a new ball: the nearer it is to the last one, the more the past still counts."""
+        change = (budget / self.budget - 1).abs()
+        self.count = torch.minimum(self.count, 3 + 0.1 / change.clamp_min(1e-9))
+        self.budget = budget
         share = (budget / self.threat.measure(self.delta).clamp_min(1e-300)).clamp_max(1.0)
         self.delta = self.delta * column(share, self.delta)
-        self.count = min(self.count, 3)
         self.least = torch.full_like(self.least, torch.inf)
-        for k in range(moves):
-            if k < moves - 2 or moves < 5:
-                self.average(budget)
-            else:
-                self.project(budget, 1.0)
+        for _ in range(moves - moves // 3):
+            self.average(budget)
+        # A few steps of another kind from the best point; the averages go on from where they were.
+        kept = self.delta, self.margin, self.gradient
+        if moves // 3:
+            share = (budget / self.threat.measure(self.crossing).clamp_min(1e-300)).clamp_max(1.0)
+            self.delta = self.crossing * column(share, self.crossing)
+            self.margin, self.gradient = self.target.slope(self.delta)
+            for _ in range(moves // 3):
+                self.cross(budget)
+            self.crossing = self.delta
+        self.delta, self.margin, self.gradient = kept
 
     def _look(self, delta: Tensor) -> None:
         self.delta = delta

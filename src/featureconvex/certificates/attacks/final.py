@@ -7,18 +7,28 @@ from featureconvex.certificates.attacks.target import Target, column
 
 # Bisection steps along the segment from the input to a flip.
 STEPS = 30
+# Units of roundoff between the margins of two batches, and the last share of a margin worth keeping.
+ULPS = 64
 # How much further to go where a flip is lost in the cast.
 NUDGES = (0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+
+
+def slack(target: Target) -> Tensor:
+    """How far below zero a margin stays there in other batch sizes, which round otherwise: (n,)."""
+    margin = target.margin(torch.zeros_like(target.x))
+    size = torch.maximum(margin.abs(), (margin - target.model.tau).abs())
+    return ULPS * torch.finfo(target.model.dtype).eps * size
 
 
 def shortened(target: Target, delta: Tensor) -> Tensor:
     """Each flip pulled back along its segment as far as it stays one: (n, ...)."""
     low = torch.zeros(len(delta), dtype=torch.float64, device=delta.device)
     high = torch.ones_like(low)
+    enough = -slack(target)
     flips = target.margin(delta) <= 0
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
-        won = target.margin(delta * column(middle, delta)) <= 0
+        won = target.margin(delta * column(middle, delta)) <= enough
         low, high = torch.where(won, low, middle), torch.where(won, middle, high)
     return torch.where(column(flips, delta), delta * column(high, delta), delta)
 
@@ -45,7 +55,8 @@ def settled(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tenso
     points = landed(target, delta)
     margin = target.margin(points.double() - target.x)
     distance = torch.full_like(margin, torch.nan)
-    for nudge in NUDGES:
+    enough = -slack(target)
+    for nudge, needed in [*((n, enough) for n in NUDGES), (0.0, torch.zeros_like(enough))]:
         open_ = torch.isnan(distance)
         if not bool(open_.any()):
             break
@@ -53,7 +64,7 @@ def settled(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tenso
         moved = trial.double() - target.x
         value, price = target.margin(moved), target.threat.measure(moved)
         inside = ((moved >= target.lo) & (moved <= target.hi)).flatten(1).all(1)
-        won = open_ & (value <= 0) & inside & torch.isfinite(price)
+        won = open_ & (value <= needed) & inside & torch.isfinite(price)
         if budget is not None:
             won &= price <= budget
         distance = torch.where(won, price, distance)
