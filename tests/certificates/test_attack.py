@@ -311,7 +311,7 @@ def test_a_planted_optimist_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         points, margin, distance = real(*args)
         return points, margin, distance * 0.99
 
-    monkeypatch.setattr("featureconvex.certificates.attacks.attack.settled", optimist)
+    monkeypatch.setattr("featureconvex.certificates.attacks.search.settled", optimist)
     model = mlp(Identity(), IN_BOX)
     with pytest.raises(AssertionError):
         honest(attack(model, IN_BOX, Lp(2), Box(0, 1), steps=10), model, IN_BOX)

@@ -1,4 +1,4 @@
-"""Concave curves ``h_i(t) = a_i min(t, T_i)`` (affine feature maps) and p > 1: an exact finite search."""
+"""Concave curves ``h_i(t) = a_i min(t, T_i)``, as of affine feature maps: exact finite searches."""
 
 import math
 
@@ -28,6 +28,39 @@ def largest_concave_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
     left = margin - (slope * moved).sum(1)
     power = moved.square() if p == 2 else moved**p
     return (power.sum(1) + left * p * s ** (p - 1)).clamp_min(0) ** (1 / p)
+
+
+def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
+    """The same for p = 1: the steepest curves first, each to its end; (n,) float64.
+
+    A fractional knapsack: exact. Only the steepest few curves are sorted, and more of them for the rows
+    where they do not reach the margin.
+    """
+    slope, end = drops.slope[0], drops.start[1].where(drops.slope[1] == 0, torch.inf)
+    budget = torch.zeros_like(margin)
+    rows = torch.arange(len(margin), device=margin.device)
+    count = FEW
+    while len(rows):
+        last = count >= slope.shape[1]
+        steep, order = slope[rows].topk(min(count, slope.shape[1]), dim=1)
+        size = end[rows].gather(1, order)
+        paid, spent = (steep * size).nan_to_num(0.0, posinf=torch.inf).cumsum(1), size.cumsum(1)
+        left = margin[rows, None]
+        at = (paid < left).sum(1, keepdim=True)
+        inside = at.squeeze(1) < steep.shape[1]
+        at = at.clamp_max(steep.shape[1] - 1)
+        before = (at - 1).clamp_min(0)
+        first = at == 0
+        owed = left - paid.gather(1, before).masked_fill(first, 0.0)
+        found = spent.gather(1, before).masked_fill(first, 0.0) + owed / steep.gather(1, at)
+        done = inside | last
+        budget[rows[done]] = found.squeeze(1)[done]
+        rows, count = rows[~done], 4 * count
+    return budget
+
+
+# Curves sorted at first.
+FEW = 64
 
 
 def concave_pace(slope: Tensor, end: Tensor, margin: Tensor, p: float) -> Tensor:

@@ -86,8 +86,6 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor)
     """
     lam, score = _search(drops, p, _first_guess(drops, margin, p), Ratio(margin))
     low = score.clamp_min(0) ** (1 / p)
-    if drops.concave:
-        return low
     # A limit behind the last bend changes nothing.
     last = torch.where(drops.slope[-1] > 0, torch.inf, drops.start[-1]).amax(1)
     high = torch.full_like(low, torch.inf).where(low < last, low)

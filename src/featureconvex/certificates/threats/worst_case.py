@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import ROUND_DOWN, Drops
-from featureconvex.certificates.threats.concave import largest_concave_budget
+from featureconvex.certificates.threats.concave import largest_concave_budget, largest_greedy_budget
 from featureconvex.certificates.threats.dual import best_multiplier, largest_dual_budget, penalised
 
 
@@ -31,7 +31,9 @@ def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
     payable = drops.total().sum(1) >= margin * ROUND_DOWN
     if math.isinf(p):
         found = _uniform(drops, margin, payable)
-    elif drops.concave and p > 1:
+    elif drops.concave and p == 1:
+        found = largest_greedy_budget(drops, margin)
+    elif drops.concave:
         found = largest_concave_budget(drops, margin, p)
     else:
         found = largest_dual_budget(drops, margin, p, payable)
