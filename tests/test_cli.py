@@ -72,7 +72,8 @@ def test_run_report_certify(tmp_path: Path) -> None:
     table = tmp_path / "cells.csv"
     import pandas as pd
 
-    pd.DataFrame(find_task("breast-cancer").load().test.x).to_csv(table, index=False)
+    cells = find_task("breast-cancer").load()
+    pd.DataFrame(cells.test.x, columns=cells.feature_names).to_csv(table, index=False)
     rows = tmp_path / "rows.parquet"
     done = _featureconvex(
         "certify", out, table, "--out", rows, "--norm", 1, "--norm", "inf", "--box", 0, 1e5

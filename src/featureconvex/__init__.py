@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from featureconvex.errors import ConvexityError, UserError
     from featureconvex.estimator import FeatureConvexClassifier, load
     from featureconvex.model import FeatureConvexModel
+    from featureconvex.model_file import save_model
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ __all__ = [
     "features",
     "load",
     "nn",
+    "save_model",
     "testing",
 ]
 
@@ -56,6 +58,7 @@ _HOMES = {
     "FeatureConvexModel": "model",
     "UserError": "errors",
     "load": "estimator",
+    "save_model": "model_file",
 }
 
 

@@ -165,7 +165,8 @@ def certify(
     ],
     out: Annotated[Path, typer.Option("--out", help="The rows, .csv or .parquet.")],
     norm: Annotated[
-        list[str] | None, typer.Option(help="A norm, 1, 2, inf or any p >= 1; repeatable [2].")
+        list[str] | None,
+        typer.Option(help="A norm, 1, 2, inf or any p >= 1; repeatable (default: 2)."),
     ] = None,
     threat: Annotated[
         list[str] | None,
@@ -198,8 +199,8 @@ def certify(
     options = {"progress": True, **({} if iterations is None else {"iterations": iterations})}
     domain = None if box is None else Box(*box)
     rows = certify_file(model, inputs, out, threats, domain, level, **options)
-    certified = int((rows[f"radius_{threats[0].name}"] > 0).sum())
-    typer.echo(f"{out}: {certified} of {len(rows)} rows certified for {threats[0].name}")
+    counts = [f"{int((rows[f'radius_{t.name}'] > 0).sum())} for {t.name}" for t in threats]
+    typer.echo(f"{out}: of {len(rows)} rows, certified {', '.join(counts)}")
 
 
 def numbers(text: str, option: str) -> list[float]:

@@ -101,6 +101,12 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
                 f"Only binary classification is supported. The data has {len(self.classes_)} "
                 f"class{'es' if len(self.classes_) != 1 else ''}; exactly two are needed."
             )
+        try:
+            hidden = tuple(int(width) for width in self.hidden)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"hidden takes layer widths such as (200, 50), got {self.hidden!r}"
+            ) from error
         sensitive = self._sensitive_label()
         points = Points(
             torch.from_numpy(X.copy()), torch.from_numpy((y == sensitive).astype(np.int64))
@@ -116,7 +122,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             **{name: value for name, value in changes.items() if value is not None}
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        architecture, cost = table_architecture(points.x, tuple(self.hidden), device(self.device))
+        architecture, cost = table_architecture(points.x, hidden, device(self.device))
         fitted = fit(
             architecture,
             recipe,
@@ -252,11 +258,17 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
 
 
 def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
-    """What ``save`` wrote: a fitted classifier, or a model (``run`` writes models).
+    """What ``save`` wrote: a fitted classifier, or a model (``run`` writes one into its folder).
+
+    Args:
+        path: what was given to ``save``, a run's folder, or the ``model`` folder in it.
 
     Raises:
         UserError: as :func:`featureconvex.model_file.load_model`.
     """
+    path = Path(path)
+    if (path / "model" / "model.json").exists():
+        path = path / "model"
     model, extra = load_model(path)
     if "estimator" not in extra:
         return model

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from featureconvex.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -34,3 +36,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Replace ``path`` in one step, in UTF-8."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def writable_folder(path: Path) -> Path:
+    """Make the folder, and find out now rather than after training that nothing can be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {path}: {error.strerror or error}; choose another --out"
+        ) from error
+    return path

@@ -108,6 +108,17 @@ def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
     return unpack(text, weights, path)
 
 
+def read_extra(path: str | Path) -> dict[str, Any]:
+    """The ``extra`` of a model file, without its weights; raises as :func:`load_model`."""
+    path = Path(path)
+    try:
+        text = (path / STRUCTURE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"no model in {path}: {STRUCTURE} cannot be read") from error
+    extra: dict[str, Any] = _parse_structure(text, path)["extra"]
+    return extra
+
+
 def unpack(
     text: str, weights: bytes, path: Path = Path("model")
 ) -> tuple[FeatureConvexModel, dict[str, Any]]:

@@ -168,7 +168,10 @@ def test_certify_file_reads_what_users_have(digits: Path, table: Path, tmp_path:
     for place in (digits, digits / "model"):
         rows = certify_file(place, tmp_path / "digits.npy", tmp_path / "rows.parquet", [fc.Lp(2)])
         np.testing.assert_allclose(rows["radius_l2"], expected, rtol=1e-6)
-    frame = pd.DataFrame(find_task("breast-cancer").load().test.x)
+    cells = find_task("breast-cancer").load()
+    frame = pd.DataFrame(cells.test.x, columns=cells.feature_names)
+    # Order and further columns do not matter: columns are found by name.
+    frame = frame[frame.columns[::-1]].assign(label="unknown")
     frame.to_csv(tmp_path / "cells.csv", index=False)
     rows = certify_file(table, tmp_path / "cells.csv", tmp_path / "rows.csv", [fc.Lp(1)])
     np.testing.assert_allclose(
@@ -181,8 +184,7 @@ def test_certify_file_reads_what_users_have(digits: Path, table: Path, tmp_path:
     ("name", "content", "word"),
     [
         ("x.npy", b"garbage", "cannot be read as an array"),
-        ("x.csv", b"a,b\n1,x\n", "not numeric"),
-        ("x.csv", b"a,b\n1,2\n", "does not broadcast to one input"),
+        ("x.csv", b"a,b\n1,2\n", "lacks 30 of the 30 columns"),
         ("x.txt", b"", "expected"),
     ],
 )
@@ -197,3 +199,55 @@ def test_certify_file_refuses_clearly(
         certify_file(table, tmp_path / "none.csv", tmp_path / "rows.csv", [fc.Lp(2)])
     with pytest.raises(UserError, match=r"\.csv or \.parquet"):
         certify_file(table, tmp_path / name, tmp_path / "rows.xls", [fc.Lp(2)])
+
+
+def _mails(n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    country = rng.choice(["DE", "FR", "US"], n)
+    links = rng.poisson(3.0, n) + 4.0 * (country == "US")
+    spam = np.where(links + rng.normal(size=n) > 5, "spam", "ham")
+    return pd.DataFrame(
+        {"country": country, "links": links, "length": rng.normal(size=n), "kind": spam}
+    )
+
+
+def test_a_model_of_a_table_with_categories_certifies_new_rows(tmp_path: Path) -> None:
+    mails = _mails(200)
+    mails.to_csv(tmp_path / "mails.csv", index=False)
+    task = find_task(str(tmp_path / "mails.csv"), label="kind", sensitive="spam")
+    run(task, tmp_path / "run", QUICK, progress=False)
+    results = []
+    for frame in (mails, mails[["length", "kind", "country", "links"]]):
+        frame.to_csv(tmp_path / "new.csv", index=False)
+        rows = certify_file(tmp_path / "run", tmp_path / "new.csv", tmp_path / "r.csv", [fc.Lp(2)])
+        results.append(rows)
+    pd.testing.assert_frame_equal(results[0], results[1])
+    assert set(results[0]["predicted_class"]) == {"spam", "ham"}
+    mails.assign(country="XX").to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(UserError, match="'XX' in row 1 is not one of the categories"):
+        certify_file(tmp_path / "run", tmp_path / "new.csv", tmp_path / "r.csv", [fc.Lp(2)])
+    mails.assign(links="many").to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(UserError, match="text where training had numbers"):
+        certify_file(tmp_path / "run", tmp_path / "new.csv", tmp_path / "r.csv", [fc.Lp(2)])
+
+
+def test_a_tiny_table_is_calibrated_on_its_training_points(tmp_path: Path) -> None:
+    _mails(14).to_csv(tmp_path / "mails.csv", index=False)
+    task = find_task(str(tmp_path / "mails.csv"), label="kind", sensitive="spam")
+    run(task, tmp_path / "run", QUICK, progress=False)
+    assert "too few to hold any out" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_another_task_s_results_are_not_overwritten(digits: Path) -> None:
+    with pytest.raises(UserError, match="holds the results of digits-3-8"):
+        run(find_task("breast-cancer"), digits, QUICK, progress=False)
+
+
+def test_rows_that_cannot_be_written_fail_first(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        certify_file(digits, tmp_path / "x.npy", tmp_path / "file" / "rows.csv", [fc.Lp(2)])
+
+
+def test_load_takes_a_run_s_folder(digits: Path) -> None:
+    assert isinstance(fc.load(digits), fc.FeatureConvexModel)

@@ -65,6 +65,44 @@ def encode_features(frame: "pd.DataFrame", origin: str) -> Features:
     return Features(np.hstack(blocks), names, groups if encoded else None, encoded)
 
 
+def features_by_name(frame: "pd.DataFrame", names: list[str], origin: str) -> NDArray[np.float64]:
+    """The features a model was trained on, found by name in new rows: float64 (n, d).
+
+    Other columns are ignored. A one-hot feature ``column=value`` is made from the text column.
+
+    Raises:
+        UserError: a column is missing, is not numeric, or has a category that training never saw.
+    """
+    columns = {str(name): frame[name] for name in frame.columns}
+    blocks: list[NDArray[np.float64]] = []
+    categories: dict[str, tuple[NDArray[np.str_], set[str]]] = {}
+    for name in names:
+        source, _, value = name.partition("=")
+        if name in columns:
+            numbers = _as_numbers(columns[name], f"{origin}, column {name!r}", finite=False)
+            if numbers is None:
+                raise UserError(f"{origin}, column {name!r}: text where training had numbers")
+            blocks.append(numbers)
+        elif value and source in columns:
+            text = columns[source].astype(str).str.strip().to_numpy(dtype=np.str_)
+            blocks.append((text == value).astype(np.float64))
+            categories.setdefault(source, (text, set()))[1].add(value)
+        else:
+            missing = [n for n in names if n not in columns and n.partition("=")[0] not in columns]
+            raise UserError(
+                f"{origin} lacks {len(missing)} of the {len(names)} columns that the model was trained "
+                f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+            )
+    for source, (text, known) in categories.items():
+        new = ~np.isin(text, sorted(known))
+        if new.any():
+            raise UserError(
+                f"{origin}, column {source!r}: {str(text[_row(new) - 1])!r} in row {_row(new)} is not one "
+                f"of the categories seen in training: {', '.join(sorted(known))}"
+            )
+    return np.column_stack(blocks)
+
+
 def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
     """The label of every row as text: 1, 1.0 and "1" are all ``1``.
 
@@ -84,13 +122,15 @@ def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
     return column.astype(str).str.strip().to_numpy(dtype=np.str_)
 
 
-def _as_numbers(column: "pd.Series[Any]", where: str) -> NDArray[np.float64] | None:
-    """A finite float64 column, or None for text that is no number anywhere."""
+def _as_numbers(
+    column: "pd.Series[Any]", where: str, finite: bool = True
+) -> NDArray[np.float64] | None:
+    """A float64 column, finite if so asked, or None for text that is no number anywhere."""
     import pandas as pd
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     missing = column.isna().to_numpy()
-    if missing.any():
+    if finite and missing.any():
         raise _not_finite(missing, where)
     if is_bool_dtype(column.dtype) or is_numeric_dtype(column.dtype):
         numbers = column
@@ -111,7 +151,7 @@ def _as_numbers(column: "pd.Series[Any]", where: str) -> NDArray[np.float64] | N
             f"{where}: values of type {column.dtype} are not numbers; convert or drop the column"
         )
     values = numbers.to_numpy(dtype=np.float64)
-    if not np.isfinite(values).all():
+    if finite and not np.isfinite(values).all():
         raise _not_finite(~np.isfinite(values), where)
     return values
 

@@ -122,7 +122,7 @@ def _check_choices(record: Record, where: str) -> None:
         ("kind", record["kind"], ("image", "table")),
         ("norm", norm_of(record), NORMS),
         ("calibration.rule", calibration["rule"], ("balanced", "fpr")),
-        ("calibration.on", calibration["on"], ("validation", "test")),
+        ("calibration.on", calibration["on"], ("validation", "test", "training")),
     )
     for name, value, allowed in choices:
         if value not in allowed:

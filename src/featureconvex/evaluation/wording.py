@@ -110,6 +110,7 @@ def calibration_text(record: Record) -> str:
     place = {
         "validation": "a validation split of the training data",
         "test": "the evaluation points",
+        "training": "the training points themselves, as there are too few to hold any out",
     }[on]
     if rule == "balanced":
         return f"balanced on {place}: {aim}"

@@ -9,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from featureconvex.certificates import Certificate, Domain, Threat, certify
+from featureconvex.data.columns import encode_features, features_by_name
 from featureconvex.data.pictures import SUFFIXES, read_header, read_pixels, stack
+from featureconvex.data.table import read_frame
 from featureconvex.errors import UserError
 from featureconvex.estimator import FeatureConvexClassifier, load
-from featureconvex.files import replacing
+from featureconvex.files import replacing, writable_folder
 from featureconvex.model import FeatureConvexModel
+from featureconvex.model_file import read_extra
 
 
 def certify_file(
@@ -29,17 +32,17 @@ def certify_file(
 
     Args:
         model_path: a run's folder, its ``model`` folder, or what ``save`` wrote.
-        input_path: ``.npy`` or ``.npz`` (one array, (n, ...)), ``.csv`` or ``.parquet`` (numeric
-            columns; a classifier that knows its columns takes them by name), or an image or folder
-            of images.
+        input_path: ``.npy`` or ``.npz`` (one array, (n, ...)), ``.csv`` or ``.parquet`` (columns
+            are found by the names the model was trained on, others are ignored), or an image or
+            folder of images.
         out: ``.csv`` or ``.parquet``.
         threats: what budgets measure.
         domain: where the attacker may move.
         level: of the certificates.
 
     Returns:
-        The rows: ``index`` (or ``file``), ``predicted`` (1: sensitive), ``margin``, then status and
-        radius per threat.
+        The rows: ``index`` (or ``file``), ``predicted`` (1: sensitive), ``predicted_class``,
+        ``margin``, then status and radius per threat.
 
     Raises:
         UserError: a file that cannot be read or does not fit the model, or an ``out`` of another kind.
@@ -47,10 +50,13 @@ def certify_file(
     if out.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out takes a .csv or .parquet file, got {out}")
     place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
-    model = load(place)
-    names, x = read_inputs(input_path, getattr(model, "feature_names_in_", None))
+    writable_folder(out.parent)
+    model, extra = load(place), read_extra(place)
+    known = extra.get("feature_names") or extra.get("estimator", {}).get("feature_names") or None
+    names, x = read_inputs(input_path, known)
     certificates = _certify(model, x, threats, domain, level, options, input_path)
-    frame = pd.DataFrame({**names, **_columns(certificates)})
+    classes = (extra.get("sensitive_name", "1"), extra.get("other_name", "0"))
+    frame = pd.DataFrame({**names, **_columns(certificates, classes)})
     with replacing(out) as scratch:
         if out.suffix == ".csv":
             frame.to_csv(scratch, index=False)
@@ -60,7 +66,7 @@ def certify_file(
 
 
 def read_inputs(
-    path: Path, columns: NDArray[np.object_] | None = None
+    path: Path, columns: list[str] | None = None
 ) -> tuple[dict[str, Any], NDArray[Any]]:
     """The rows' names and the inputs (n, ...) of a file.
 
@@ -100,7 +106,7 @@ def _pictures(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
     )
 
 
-def _array(path: Path, _: NDArray[np.object_] | None) -> NDArray[Any]:
+def _array(path: Path, _: list[str] | None) -> NDArray[Any]:
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
@@ -115,23 +121,11 @@ def _array(path: Path, _: NDArray[np.object_] | None) -> NDArray[Any]:
         raise UserError(f"{path} cannot be read as an array: {error}") from error
 
 
-def _table(path: Path, columns: NDArray[np.object_] | None) -> NDArray[Any]:
-    try:
-        table = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a table: {error}") from error
+def _table(path: Path, columns: list[str] | None) -> NDArray[Any]:
+    frame = read_frame(path)
     if columns is not None:
-        missing = [name for name in columns if name not in table.columns]
-        if missing:
-            raise UserError(f"{path} lacks the columns {', '.join(map(str, missing[:5]))}")
-        table = table[list(columns)]
-    text = [str(name) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
-    if text:
-        raise UserError(
-            f"{path}: the columns {', '.join(text[:5])} are not numeric; keep only the columns the "
-            "model was trained on"
-        )
-    return table.to_numpy(dtype=np.float64)
+        return features_by_name(frame, columns, str(path))
+    return encode_features(frame, str(path)).x
 
 
 def _certify(
@@ -156,10 +150,12 @@ def _certify(
         ) from error
 
 
-def _columns(certificates: list[Certificate]) -> dict[str, Any]:
+def _columns(certificates: list[Certificate], classes: tuple[str, str]) -> dict[str, Any]:
     first = certificates[0]
+    flagged = first.margin > 0
     columns: dict[str, Any] = {
-        "predicted": (first.margin > 0).astype(np.int8),
+        "predicted": flagged.astype(np.int8),
+        "predicted_class": np.where(flagged, *classes),
         "margin": first.margin,
     }
     for certificate in certificates:

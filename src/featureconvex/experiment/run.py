@@ -14,11 +14,12 @@ from featureconvex.data import Dataset, Task, to_tensor
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.evaluation.examples import Examples, choose_examples, write_examples
-from featureconvex.evaluation.record import write_record
+from featureconvex.evaluation.record import RECORD_FILE, read_record, write_record
 from featureconvex.evaluation.report import write_report
 from featureconvex.evaluation.rows import write_rows
 from featureconvex.experiment.rows import certified_rows
 from featureconvex.features import Compose
+from featureconvex.files import writable_folder
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import save_model
 from featureconvex.norms import norm_name
@@ -132,6 +133,7 @@ def run(
     settings.resolve(task.name, (1, 1))
     place = device(settings.device)
     folder = writable_folder(out)
+    _refuse_another_task(folder, task.name)
     dataset = task.load(data_dir)
     recipe = settings.resolve(dataset.name, dataset.train.x.shape)
     prepared = prepare(dataset, recipe, place)
@@ -150,7 +152,8 @@ def run(
     rows = certified.frame
     unit = "" if prepared.cost is None else "std_"
     chosen = choose_examples(rows, f"radius_{unit}{norm_name(settings.norm)}")
-    save_model(fitted.model, folder / "model", {"task": dataset.name, **_classes(dataset)})
+    names = {"task": dataset.name, **_classes(dataset), "feature_names": dataset.feature_names}
+    save_model(fitted.model, folder / "model", names)
     write_rows(rows, folder / "rows.parquet")
     write_examples(_examples(fitted.model, dataset, prepared.test, chosen), folder / "examples.npz")
     record = _record(dataset, settings, fitted, certified.seconds, started)
@@ -162,18 +165,14 @@ def run(
     return write_report(folder)
 
 
-def writable_folder(path: Path) -> Path:
-    """Make the folder, and find out now rather than after training that nothing can be written."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {path}: {error.strerror or error}; choose another --out"
-        ) from error
-    return path
+def _refuse_another_task(folder: Path, task: str) -> None:
+    """A second task would silently replace the first one's model and report."""
+    if (folder / RECORD_FILE).exists():
+        other = read_record(folder / RECORD_FILE)["task"]
+        if other != task:
+            raise UserError(
+                f"{folder} holds the results of {other}; choose another --out or delete it"
+            )
 
 
 def _classes(dataset: Dataset) -> dict[str, Any]:

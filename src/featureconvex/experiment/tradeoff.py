@@ -10,8 +10,8 @@ from featureconvex.data import Task
 from featureconvex.errors import UserError
 from featureconvex.evaluation.folder import read_run
 from featureconvex.evaluation.strict_json import dump_json
-from featureconvex.experiment.run import Settings, run, writable_folder
-from featureconvex.files import write_text
+from featureconvex.experiment.run import Settings, run
+from featureconvex.files import replacing, writable_folder, write_text
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance
 
@@ -75,7 +75,6 @@ def _draw(points: list[dict[str, float]], path: Path, task: str, norm: str) -> P
         axes.annotate(f"T = {point['temperature']:g}", (x, y), (6, 4), textcoords="offset points")
     axes.set(xlabel=f"median certified {norm} radius", ylabel="clean accuracy (%)", title=task)
     axes.grid(alpha=0.3)
-    scratch = path.with_name(f".{path.name}")
-    figure.savefig(scratch, format="png", dpi=150)
-    scratch.replace(path)
+    with replacing(path) as scratch:
+        figure.savefig(scratch, format="png", dpi=150)
     return path

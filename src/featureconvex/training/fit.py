@@ -20,7 +20,7 @@ from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.loop import History, train
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
-from featureconvex.training.temperature import Pilot, choose_temperature
+from featureconvex.training.temperature import Pilot, choose_temperature, class_distance
 from featureconvex.training.validation import outputs
 
 # Below this many points of a class, holding some out would cost more than it tells.
@@ -91,7 +91,10 @@ def fit(
     job = _Job(architecture.build, seed, cost, folder, progress)
     pilots: list[Pilot] = []
     if recipe.objective == "radius" and recipe.temperature is None:
-        pilots, temperature = choose_temperature(recipe, job.pilot, fitting, seed, cost)
+        if recipe.share is not None:
+            temperature = recipe.share * class_distance(fitting, recipe.norm, cost)
+        else:
+            pilots, temperature = choose_temperature(recipe, job.pilot, fitting, seed, cost)
         recipe = recipe.but(temperature=temperature)
     model, history = job.train(recipe, "training", fitting, held_out)
     seconds = time.perf_counter() - started

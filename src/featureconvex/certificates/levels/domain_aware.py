@@ -23,7 +23,7 @@ from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 
 # Numbers per chunk of rows: a chunk's curves stay in a core's cache, worth a factor of 3.
-CHUNK = 2**15
+CHUNK = 2**16
 
 
 def domain_aware(problem: Problem) -> Bound:

@@ -13,7 +13,7 @@ STEPS = 40
 # Relative distance from the best value of the dual at which a search ends.
 GAP = 1e-6
 # Excess (a logarithm) taken for 0: the score is flat at its top, so its relative loss is about the square.
-LEVEL = 3e-4
+LEVEL = 1e-3
 ROUNDS = 16
 LIMIT_GAP = 1e-6
 LEAST = 1e-100
