@@ -90,7 +90,7 @@ def test_bad_boxes_are_refused(arguments: tuple[Any, ...], word: str) -> None:
 
 
 def test_a_box_of_another_shape_is_refused() -> None:
-    with pytest.raises(UserError, match="does not fit"):
+    with pytest.raises(UserError, match="does not broadcast"):
         Box(torch.zeros(4), torch.ones(4)).bounds(X)
 
 

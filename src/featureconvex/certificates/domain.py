@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.errors import UserError
+from featureconvex.features.base import check_fits
 
 
 class Domain(ABC):
@@ -72,31 +73,33 @@ class Box(Domain):
             )
 
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Two (n, ...) in float64."""
+        """Two (n, ...) in float64.
+
+        Raises:
+            UserError: an array that does not broadcast to one input.
+        """
+        lo, hi = self._ends(x)
         x = x.double()
-        try:
-            lo, hi = (end.to(x.device).expand_as(x) for end in (self.lo, self.hi))
-            if self.immutable is not None:
-                fixed = self.immutable.to(x.device)
-                inside = (lo <= x) & (x <= hi)
-                lo, hi = (torch.where(fixed & inside, x, end) for end in (lo, hi))
-            if self.direction is not None:
-                way = self.direction.to(x.device)
-                lo, hi = (
-                    torch.where(way > 0, torch.maximum(lo, x), lo),
-                    torch.where(way < 0, torch.minimum(hi, x), hi),
-                )
-        except RuntimeError as error:
-            raise UserError(
-                f"the box does not fit inputs of shape {tuple(x.shape[1:])}: {error}"
-            ) from error
+        if self.immutable is not None:
+            fixed = self.immutable.to(x.device) & (lo <= x) & (x <= hi)
+            lo, hi = torch.where(fixed, x, lo), torch.where(fixed, x, hi)
+        if self.direction is not None:
+            way = self.direction.to(x.device)
+            lo = torch.where(way > 0, torch.maximum(lo, x), lo)
+            hi = torch.where(way < 0, torch.minimum(hi, x), hi)
         return lo, hi
 
     def contains(self, x: Tensor) -> Tensor:
         """Whether ``lo <= x <= hi``, compared in float64 against the ends as given."""
-        lo, hi = (end.to(x.device) for end in (self.lo, self.hi))
+        lo, hi = self._ends(x)
         wide = x.double()
         return ((lo <= wide) & (wide <= hi)).flatten(1).all(dim=1)
+
+    def _ends(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        parts = {"lo": self.lo, "hi": self.hi, "immutable": self.immutable}
+        parts["direction"] = self.direction
+        check_fits(x, **{name: part for name, part in parts.items() if part is not None})
+        return self.lo.to(x.device).expand_as(x), self.hi.to(x.device).expand_as(x)
 
     def __repr__(self) -> str:
         def text(end: Tensor) -> str:

@@ -7,6 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.arguments import (
+    check_domain,
+    check_inputs,
+    check_model,
+    check_threats,
+)
 from featureconvex.certificates.attacks.ball import descend, smallest
 from featureconvex.certificates.attacks.final import settled, shortened
 from featureconvex.certificates.attacks.independent import foolbox_flips
@@ -14,7 +20,7 @@ from featureconvex.certificates.attacks.result import AttackResult
 from featureconvex.certificates.attacks.support import few, fewest, window
 from featureconvex.certificates.attacks.target import Target, column
 from featureconvex.certificates.certify import evaluating
-from featureconvex.certificates.domain import Domain, Unbounded
+from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import L0, Lp, Patch, Threat
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
@@ -65,14 +71,14 @@ def attack(
     >>> bool(result.found[0]), round(float(result.distance[0]), 4)
     (True, 1.0)
     """
-    model = _model(clf_or_model)
-    threat = Lp(2) if threat is None else threat
-    domain = Unbounded() if domain is None else domain
+    model = check_model(getattr(clf_or_model, "model_", clf_or_model))
+    threat, domain = check_threats(threat)[0], check_domain(domain)
     if method not in METHODS:
         raise UserError(f"unknown method {method!r}; use one of {', '.join(METHODS)}")
     if steps < 1 or restarts < 1:
         raise UserError(f"steps and restarts must be >= 1, got {steps} and {restarts}")
-    x = torch.as_tensor(X).to(model.device, model.dtype)
+    x = torch.as_tensor(check_inputs(X)).to(model.device, model.dtype)
+    threat.check(tuple(x.shape[1:]))
     limit = _limit(budget, len(x), x.device)
     search = _Search(threat, steps, restarts, method, seed)
     with evaluating(model):
@@ -87,15 +93,6 @@ def attack(
         budget=None if limit is None else limit.cpu().numpy(),
         method=method,
     )
-
-
-def _model(clf_or_model: Any) -> FeatureConvexModel:
-    model = getattr(clf_or_model, "model_", clf_or_model)
-    if not isinstance(model, FeatureConvexModel):
-        raise UserError(
-            f"attack takes a FeatureConvexModel or a fitted classifier, got {type(clf_or_model)}"
-        )
-    return model
 
 
 def _limit(budget: Any, count: int, device: torch.device) -> Tensor | None:

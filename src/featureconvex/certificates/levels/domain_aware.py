@@ -39,6 +39,7 @@ def radius_of(problem: Problem, minorant: Minorant) -> Tensor:
     form of the same minorant. Not differentiable: ascend :func:`worst_case` instead, whose derivative
     at ``budget = radius`` points the same way (``dr = d worst_case / D'(r)``).
     """
+    problem.threat.check(tuple(problem.x.shape[1:]))
     # Rows that are not sensitive have no radius, and cost nothing.
     sensitive = (minorant.value > 0).nonzero().squeeze(1)
     radius = torch.zeros_like(minorant.value)

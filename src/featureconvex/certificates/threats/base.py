@@ -25,6 +25,13 @@ class Threat(ABC):
     def name(self) -> str:
         """The name in tables and columns, such as ``l2``."""
 
+    def check(self, shape: tuple[int, ...]) -> None:  # noqa: B027 - most threats fit every shape
+        """Refuse inputs of ``shape`` that the threat does not fit.
+
+        Raises:
+            UserError: naming both shapes.
+        """
+
     @abstractmethod
     def measure(self, delta: Tensor) -> Tensor:
         """The budget that each perturbation needs: (n, ...) -> (n,) float64, inf where forbidden."""

@@ -48,6 +48,10 @@ class L0(Threat):
         kind = self.groups if isinstance(self.groups, str) else "groups"
         return "L0()" if self.groups is None else f"L0({kind})"
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse inputs that the groups do not fit."""
+        self.members(shape)
+
     def members(self, shape: tuple[int, ...]) -> Tensor:
         """The group of each coordinate of a flattened input of ``shape``: (d,) int64 from 0 on.
 

@@ -10,6 +10,7 @@ from featureconvex.certificates.threats.base import Threat
 from featureconvex.certificates.threats.projection import project_lp
 from featureconvex.certificates.threats.worst_case import largest_lp_budget, worst_lp_drop
 from featureconvex.errors import UserError
+from featureconvex.features.base import check_fits
 from featureconvex.norms import check_exponent, norm_name, vector_norm
 
 
@@ -47,6 +48,11 @@ class Lp(Threat):
 
     def __repr__(self) -> str:
         return f"Lp({self.p:g}{', cost' if self.cost is not None else ''})"
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse costs that do not broadcast to one input."""
+        if self.cost is not None:
+            check_fits(torch.empty(0, *shape), cost=self.cost)
 
     def measure(self, delta: Tensor) -> Tensor:
         """``||cost * delta||_p``, where an immutable coordinate that stays costs nothing."""

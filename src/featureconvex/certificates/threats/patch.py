@@ -41,6 +41,10 @@ class Patch(Threat):
     def __repr__(self) -> str:
         return f"Patch({self.size}{'' if self.shape is None else f', shape={self.shape}'})"
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse inputs without room for a window."""
+        self.grid(shape)
+
     def grid(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """``(channels, height, width)`` of inputs of ``shape``; a vector has height 1.
 
