@@ -84,6 +84,8 @@ def vector_norm(v: Tensor, p: float) -> Tensor:
 def _norm(rows: Tensor, p: float) -> Tensor:
     if p == math.inf:
         # Many times faster than vector_norm, exact in any dtype, and NaN stays NaN.
-        return rows.abs().amax(dim=1).double()
+        if rows.requires_grad:
+            return rows.abs().amax(dim=1).double()
+        return torch.maximum(rows.amax(dim=1), -rows.amin(dim=1)).double()
     norm: Tensor = torch.linalg.vector_norm(rows, p, dim=1, dtype=torch.float64)
     return norm

@@ -175,11 +175,11 @@ class _Rows:
 
 
 def _finite(values: Tensor) -> Tensor:
-    """(n, ...) -> (n,): whether all numbers of a row are finite. One pass: the largest one tells."""
+    """(n, ...) -> (n,): whether all numbers of a row are finite. The two ends tell."""
     rows = values.flatten(1)
-    return (
-        torch.isfinite(rows.abs().amax(dim=1)) if rows.shape[1] else rows.new_ones(len(rows)).bool()
-    )
+    if not rows.shape[1]:
+        return torch.ones(len(rows), dtype=torch.bool, device=rows.device)
+    return torch.isfinite(rows.amax(dim=1)) & torch.isfinite(rows.amin(dim=1))
 
 
 def _columns(level: Level, problem: Problem, rows: _Rows) -> _Columns:

@@ -57,8 +57,10 @@ class FeatureMap(nn.Module, ABC):
             (n,) in float64.
         """
         if self.affine:
-            pulled = self.pullback(v).double()
-            return vector_norm(pulled if cost is None else pulled / cost, dual_exponent(p))
+            pulled = self.pullback(v)
+            # The norm accumulates in float64 by itself; only a division by costs needs it before.
+            scaled = pulled if cost is None else pulled.double() / cost
+            return vector_norm(scaled, dual_exponent(p))
         scale = 1.0 if cost is None else float((1 / cost).max())
         return self.lipschitz(p) * scale * vector_norm(v, dual_exponent(p))
 
