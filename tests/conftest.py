@@ -6,9 +6,9 @@ import shutil
 # Before scipy is imported: lets scikit-learn's array API check run instead of skipping itself.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+import torch
+from hypothesis import settings
 
 settings.register_profile("featureconvex", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("featureconvex")

@@ -1,9 +1,5 @@
 """scikit-learn's own contract."""
 
-import warnings
-
-import pytest
-from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featureconvex.estimator import FeatureConvexClassifier

@@ -79,7 +79,7 @@ def test_a_run_cut_short_continues_to_the_same_rows(digits: Path, tmp_path: Path
     saves = {"count": 0}
     original = Checkpoint.save
 
-    def dying(self: Checkpoint, state: dict) -> None:  # type: ignore[type-arg]
+    def dying(self: Checkpoint, state: dict) -> None:
         original(self, state)
         saves["count"] += 1
         if saves["count"] == 2:
