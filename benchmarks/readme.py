@@ -75,7 +75,7 @@ def draw(content: dict[str, Any]) -> None:
     axes = figure.subplots(1, 3)
     for axis, norm in zip(axes, ("l1", "l2", "linf"), strict=True):
         names, paper, ours = [], [], []
-        for task in ("mnist-3-8", "fashion-shirts"):
+        for task in NAMES:
             rows = {(r["recipe"], r["norm"]): r for r in content["table"] if r["task"] == task}
             if ("paper", "l2") in rows and ("default", norm) in rows:
                 names.append(NAMES[task].split(" ")[0])

