@@ -92,7 +92,8 @@ def draw(content: dict[str, Any]) -> None:
         axis.set_title(f"median certified {norm} radius", fontsize=10)
         axis.margins(y=0.18)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(fontsize=8, frameon=False, loc="upper right")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncols=2)
     with replacing(FIGURE) as scratch:
         figure.savefig(scratch, dpi=150)
 
