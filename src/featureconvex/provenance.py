@@ -1,4 +1,4 @@
-"""Where a result came from: version, revision, command, machine, time."""
+"""Where a result came from: version, revision, command, machine, threads, time."""
 
 import platform
 import shlex
@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 
 def provenance(started: datetime | None = None) -> dict[str, Any]:
@@ -24,6 +26,8 @@ def provenance(started: datetime | None = None) -> dict[str, Any]:
         "numpy": version("numpy"),
         "python": platform.python_version(),
         "machine": machine(),
+        # The order of a sum depends on it, so the same seed gives the same result only with as many.
+        "threads": torch.get_num_threads(),
         "started": (started or datetime.now(UTC)).isoformat(timespec="seconds"),
     }
 

@@ -300,6 +300,7 @@ def check_certificate(case: CertificateCase) -> None:
     >>> from featureconvex.nn import ConvexMLP
     >>> def make():
     ...     return FeatureConvexModel(Identity(), ConvexMLP(2, (4,)), tau=1.0)
-    >>> check_certificate(CertificateCase(make, torch.randn(4, 2).double()))
+    >>> points = torch.tensor([[2, 1], [-1, 3], [0.5, -2], [-2, -1]], dtype=torch.float64)
+    >>> check_certificate(CertificateCase(make, points))
     """
     check_all(CERTIFICATE_LAWS, case)
