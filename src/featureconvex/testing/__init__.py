@@ -1,6 +1,7 @@
 """Contract tests that ship: write a maker and the slow, obvious truth, and inherit the laws.
 
-Whoever adds a convex network, a feature map, a threat model or a way to certify writes one *case* and
+Whoever adds a convex network, a feature map, a threat model, a way to certify or a
+method to compare writes one *case* and
 runs its laws, each a function that raises ``AssertionError``::
 
     from featureconvex.testing import FEATURE_MAP_LAWS, FeatureMapCase
@@ -33,6 +34,7 @@ from featureconvex.testing.feature_map import (
     check_feature_map,
 )
 from featureconvex.testing.law import Law, build, check_all
+from featureconvex.testing.method import METHOD_LAWS, MethodCase, check_method
 from featureconvex.testing.oracles import grid_radius, linear_radius, max_affine_radius
 from featureconvex.testing.threat import THREAT_LAWS, ThreatCase, check_threat
 from featureconvex.testing.weights import drawn, grid
@@ -41,12 +43,14 @@ __all__ = [
     "CERTIFICATE_LAWS",
     "CONVEX_NET_LAWS",
     "FEATURE_MAP_LAWS",
+    "METHOD_LAWS",
     "THREAT_LAWS",
     "Attacked",
     "CertificateCase",
     "ConvexNetCase",
     "FeatureMapCase",
     "Law",
+    "MethodCase",
     "ThreatCase",
     "balanced",
     "best_move",
@@ -56,6 +60,7 @@ __all__ = [
     "check_convex_net",
     "check_convex_on_lines",
     "check_feature_map",
+    "check_method",
     "check_threat",
     "drawn",
     "grid",

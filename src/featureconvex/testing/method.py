@@ -1,0 +1,147 @@
+"""Laws of a method in the comparison: what it certifies survives an attack, and a save."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featureconvex.baselines.method import Method
+from featureconvex.norms import vector_norm
+from featureconvex.testing.law import Law, check_all, require, seeded
+from featureconvex.training.points import Points
+
+
+@dataclass(frozen=True)
+class MethodCase:
+    """A way to build a method, and points to fit it on.
+
+    Attributes:
+        make: builds it unfitted, the same every time.
+        fitting, validation, test: points with both classes, easy enough to learn in the epochs that
+            ``make`` asks for; inputs as :class:`featureconvex.baselines.Options` says.
+        attempts: random perturbations tried per point, norm and level.
+        repeats: whether two certifications of the same points must agree (not so for sampling).
+    """
+
+    make: Callable[[], Method]
+    fitting: Points
+    validation: Points
+    test: Points
+    attempts: int = 200
+    repeats: bool = True
+
+
+def fitted(case: MethodCase) -> Method:
+    """A fresh method, fitted."""
+    with seeded(0):
+        method = case.make()
+        method.fit(case.fitting, case.validation)
+    return method
+
+
+def learns(case: MethodCase) -> None:
+    """Better than chance on both classes, and something is certified in every native norm."""
+    method = fitted(case)
+    flags, truth = method.predict(case.test.x), case.test.y.numpy() > 0
+    require(bool(flags.shape == truth.shape and flags.dtype == bool), "predict gives (n,) bool")
+    require(bool(flags[truth].mean() > 0.5), "at most half of the sensitive points are flagged")
+    require(bool((~flags[~truth]).mean() > 0.5), "at most half of the other points are not flagged")
+    for level in method.levels:
+        radii = method.certify(case.test.x, level)
+        for p in method.native_norms:
+            require(bool((radii[p] > 0).any()), f"{level} certifies nothing in norm {p}")
+
+
+def radii_are_radii(case: MethodCase) -> None:
+    """Every native norm has (n,) float64 radii >= 0, and 0 for what is not flagged."""
+    method = fitted(case)
+    flags = method.predict(case.test.x)
+    for level in method.levels:
+        radii = method.certify(case.test.x, level)
+        require(set(radii) == set(method.native_norms), f"{level}: norms {sorted(radii)}")
+        for p, radius in radii.items():
+            require(radius.shape == flags.shape and radius.dtype == np.float64, f"norm {p}: shape")
+            require(bool((radius >= 0).all()), f"norm {p}: a negative or NaN radius")
+            require(
+                case.repeats is False or bool((radius[~flags] == 0).all()), "not flagged, yet > 0"
+            )
+
+
+def survives_perturbations(case: MethodCase) -> None:
+    """No random or gradient-free perturbation inside a certified radius changes the prediction."""
+    method = fitted(case)
+    generator = torch.Generator().manual_seed(0)
+    for level in method.levels:
+        for p, radius in method.certify(case.test.x, level).items():
+            chosen = np.flatnonzero((radius > 0) & np.isfinite(radius))[:8]
+            for row in chosen:
+                x = case.test.x[row].double()
+                moves = _moves(x, p, case, generator) * float(radius[row]) * (1 - 1e-6)
+                flags = method.predict((x + moves).to(case.test.x.dtype))
+                require(bool(flags.all()), f"{level}, norm {p}, point {row}: the flag went away")
+
+
+def _moves(x: Tensor, p: float, case: MethodCase, generator: torch.Generator) -> Tensor:
+    """(k, *shape) of norm p just below 1: towards other points, along axes, and random."""
+    other = case.test.x[case.test.y == 0].double()
+    towards = other[: case.attempts // 2] - x
+    noise = torch.randn((case.attempts // 2, *x.shape), generator=generator, dtype=torch.float64)
+    moves = torch.cat((towards, towards.sign(), noise, noise.sign(), noise**5))
+    # float32 inputs round: stay inside by more than that.
+    length = vector_norm(moves, p).clamp(min=1e-300)
+    return moves / length.reshape(-1, *[1] * x.ndim) * (1 - 1e-4)
+
+
+def batches_do_not_matter(case: MethodCase) -> None:
+    """One point at a time gives what all at once give."""
+    if not case.repeats:
+        return
+    method = fitted(case)
+    for level in method.levels:
+        whole = method.certify(case.test.x[:6], level)
+        for row in range(6):
+            alone = method.certify(case.test.x[row : row + 1], level)
+            for p in whole:
+                require(
+                    bool(np.isclose(alone[p][0], whole[p][row], rtol=1e-4, atol=1e-7)),
+                    f"{level}, norm {p}: {alone[p][0]} alone, {whole[p][row]} in a batch",
+                )
+
+
+def survives_a_save(case: MethodCase) -> None:
+    """A fresh method that loads what another saved predicts and certifies the same."""
+    method = fitted(case)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "method.safetensors"
+        method.save(path)
+        again = case.make()
+        again.load(path)
+    require(bool((again.predict(case.test.x) == method.predict(case.test.x)).all()), "predictions")
+    if not case.repeats:
+        return
+    for level in method.levels:
+        before, after = method.certify(case.test.x, level), again.certify(case.test.x, level)
+        for p in before:
+            require(bool(np.allclose(before[p], after[p], rtol=1e-6)), f"{level}, norm {p}: radii")
+
+
+METHOD_LAWS: tuple[Law[MethodCase], ...] = (
+    learns,
+    radii_are_radii,
+    survives_perturbations,
+    batches_do_not_matter,
+    survives_a_save,
+)
+
+
+def check_method(case: MethodCase) -> None:
+    """Every law of a method.
+
+    Raises:
+        AssertionError: naming the laws that are broken.
+    """
+    check_all(METHOD_LAWS, case)
