@@ -152,6 +152,46 @@ def tradeoff(
 
 
 @app.command()
+def compare(
+    task: TaskName,
+    out: Out,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods separated by commas (default: all): feature-convex, smoothing-gaussian, "
+            "smoothing-laplacian, smoothing-uniform, splitting, cayley, linf-distance, "
+            "alpha-beta-crown, and more (a wrong name lists them)."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Use the first so many test points.")] = 1000,
+    samples: Annotated[
+        int, typer.Option(help="Noise samples per certificate, for smoothing.")
+    ] = 100_000,
+    epochs: Annotated[
+        int | None, typer.Option(help="Training epochs of every method (default: its own).")
+    ] = None,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    label: Label = None,
+    sensitive: Sensitive = None,
+) -> None:
+    """Fit the model and every baseline, certify the same test points, and compare.
+
+    Writes comparison.json, rows.parquet (one row per method, setting and test point), figures/ and
+    report.html into --out. A comparison that was killed continues when the same command is given
+    again; a method that fails is reported with its reason, and the others stand.
+    """
+    from featureconvex.baselines import CompareSettings
+    from featureconvex.baselines import compare as run_comparison
+    from featureconvex.data import find_task
+
+    settings = CompareSettings(methods, limit, samples, epochs, seed, device)
+    written = run_comparison(find_task(task, label, sensitive), out, settings, data_dir)
+    typer.echo(f"comparison: {written[-1]}")
+
+
+@app.command()
 def certify(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="A run's folder, its model/, or a saved model.")

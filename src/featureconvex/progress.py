@@ -19,8 +19,8 @@ def silent(advance: int, words: str) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, total: int, enabled: bool = True) -> Iterator[Ticker]:
-    """A bar with loss, accuracy and running median radius, on standard error."""
+def progress_bar(title: str, total: int | None, enabled: bool = True) -> Iterator[Ticker]:
+    """A bar with words of the worker's own, on standard error; a total of None is not known yet."""
     if not enabled:
         yield silent
         return

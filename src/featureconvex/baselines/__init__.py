@@ -1,5 +1,17 @@
 """Every other way to certify, beside the model, on the same points."""
 
+from featureconvex.baselines.compare import CompareSettings, compare
 from featureconvex.baselines.method import Method, Options, Radii, Setting
+from featureconvex.baselines.registry import METHODS, find_methods, register_method
 
-__all__ = ["Method", "Options", "Radii", "Setting"]
+__all__ = [
+    "METHODS",
+    "CompareSettings",
+    "Method",
+    "Options",
+    "Radii",
+    "Setting",
+    "compare",
+    "find_methods",
+    "register_method",
+]

@@ -124,6 +124,11 @@ class Method(nn.Module, ABC):
         the method abstains; never NaN.
         """
 
+    def measurements(self, x: Tensor) -> dict[str, float]:
+        """Further figures worth reporting, measured on a few flagged sensitive points (n, *shape)."""
+        del x
+        return {}
+
     def save(self, path: Path) -> None:
         """Write what :meth:`fit` learnt, whole or not at all, as safetensors."""
         tensors = {name: value.contiguous() for name, value in self.state_dict().items()}

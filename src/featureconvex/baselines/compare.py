@@ -1,0 +1,142 @@
+"""Run the comparison: every method on the same points; one method's failure loses nothing else."""
+
+import traceback
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from featureconvex.baselines.comparison import Outcome, derive_comparison, setting_words
+from featureconvex.baselines.data import ComparisonData, comparison_data
+from featureconvex.baselines.method import Method, Options
+from featureconvex.baselines.one_fit import AnotherComparisonError, OneFit, run_one_fit
+from featureconvex.baselines.registry import find_methods
+from featureconvex.data import Task
+from featureconvex.device import device
+from featureconvex.errors import UserError
+from featureconvex.evaluation.strict_json import dump_json
+from featureconvex.files import replacing, writable_folder, write_text
+from featureconvex.provenance import provenance
+
+COMPARISON_FILE = "comparison.json"
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """What a user may choose for a comparison.
+
+    Attributes:
+        methods: names separated by commas; None for all.
+        limit: the first so many test points.
+        samples: of noise per certificate, for sampling methods.
+        epochs: of training, for every method; None leaves it to each.
+        seed: of everything random.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """
+
+    methods: str | None = None
+    limit: int = 1000
+    samples: int = 100_000
+    epochs: int | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "samples", "epochs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be a whole number >= 1, got {value}")
+        if self.seed < 0:
+            raise UserError(f"a seed must be >= 0, got {self.seed}")
+
+
+def compare(
+    task: Task,
+    out: Path,
+    settings: CompareSettings,
+    data_dir: Path | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """Fit and certify every method on ``task``, and write everything below ``out``.
+
+    A killed comparison goes on, step by step, when it is called again with the same settings.
+    ``comparison.json`` is written anew behind every method.
+
+    Returns:
+        The files written, ``comparison.json`` first.
+
+    Raises:
+        UserError: a bad setting, missing data, or results of other settings in ``out``.
+    """
+    started = datetime.now(UTC)
+    kinds = find_methods(settings.methods)
+    place = device(settings.device)
+    folder = writable_folder(out)
+    dataset = task.load(data_dir)
+    data = comparison_data(dataset, settings.limit, settings.seed)
+    options = Options(
+        shape=data.shape,
+        task=dataset.name,
+        seed=settings.seed,
+        epochs=settings.epochs,
+        samples=settings.samples,
+        device=str(place),
+    )
+    head = {
+        "task": dataset.name,
+        "sensitive_name": dataset.sensitive_name,
+        "other_name": dataset.other_name,
+        "n_fitting": len(data.fitting),
+        "n_validation": len(data.validation),
+        "n_test": len(data.test),
+        "n_sensitive": int(data.test.y.sum()),
+        "unit": "pixels in [0, 1]" if options.image else "training standard deviations",
+        "note": dataset.note,
+        "samples": settings.samples,
+        "seed": settings.seed,
+    }
+    outcomes: dict[type[Method], Outcome] = {}
+    for kind in kinds:
+        outcomes[kind] = _run(kind, options, data, folder / "methods" / kind.name, progress)
+        head["provenance"] = provenance(started)
+        comparison = derive_comparison(outcomes, options.dimension, head)
+        write_text(folder / COMPARISON_FILE, dump_json(comparison))
+    _write_rows(outcomes, folder / "rows.parquet")
+    return [folder / COMPARISON_FILE, folder / "rows.parquet"]
+
+
+def _run(
+    kind: type[Method], options: Options, data: ComparisonData, folder: Path, progress: bool
+) -> Outcome:
+    """All settings of one method, or the reason why it did not run."""
+    try:
+        return [
+            run_one_fit(kind(options, setting), data, folder / _folder_name(setting), progress)
+            for setting in kind.settings(options)
+        ]
+    except AnotherComparisonError:
+        raise
+    except Exception as error:
+        # Whatever one method does, the others' results stand; the report shows the reason.
+        write_text(folder / "error.txt", traceback.format_exc())
+        kind_of = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        return f"{kind_of}{error}"
+
+
+def _folder_name(setting: Any) -> str:
+    return setting_words(setting).replace(" ", "-").replace(",", "") or "only"
+
+
+def _write_rows(outcomes: dict[type[Method], Outcome], path: Path) -> None:
+    """One row per (method, setting, test point)."""
+    frames = [
+        fit.rows.assign(method=kind.name, setting=setting_words(fit.record["setting"]))
+        for kind, outcome in outcomes.items()
+        for fit in (outcome if not isinstance(outcome, str) else list[OneFit]())
+    ]
+    if frames:
+        rows = pd.concat(frames, ignore_index=True)
+        with replacing(path) as scratch:
+            rows.to_parquet(scratch, index=False)

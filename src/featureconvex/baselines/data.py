@@ -1,0 +1,78 @@
+"""A task's points as every method gets them: the same split, the same test points, the same units."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featureconvex.data import Dataset, to_tensor
+from featureconvex.errors import UserError
+from featureconvex.training.points import Points
+
+VALIDATION_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class ComparisonData:
+    """What a comparison works on.
+
+    Attributes:
+        fitting, validation: the training points, 90 % and 10 % of each class.
+        test: the first test points, as many as asked for.
+    """
+
+    fitting: Points
+    validation: Points
+    test: Points
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input."""
+        return tuple(self.test.x.shape[1:])
+
+
+def comparison_data(dataset: Dataset, limit: int, seed: int) -> ComparisonData:
+    """Split and scale a task's data.
+
+    Images are float32 in [0, 1]; the columns of tables are standardised by the training points, so
+    that every method's radii are in training standard deviations.
+
+    Args:
+        dataset: a loaded task.
+        limit: at most so many test points, the first.
+        seed: of the validation split.
+
+    Raises:
+        UserError: ``limit`` < 1, or the first test points hold one class only.
+    """
+    if limit < 1:
+        raise UserError(f"a comparison needs at least one test point, got --limit {limit}")
+    x, test = to_tensor(dataset.train.x), to_tensor(dataset.test.x[:limit])
+    if dataset.kind == "table":
+        x, test = _standardised(x, test)
+    y, test_y = (torch.from_numpy(v).long() for v in (dataset.train.y, dataset.test.y[:limit]))
+    if not bool(test_y.any()):
+        raise UserError(
+            f"none of the first {limit} test points is sensitive, so there is nothing to certify; "
+            "use a larger --limit"
+        )
+    held = _held_out(dataset.train.y, seed)
+    return ComparisonData(
+        Points(x[~held], y[~held]), Points(x[held], y[held]), Points(test, test_y)
+    )
+
+
+def _standardised(x: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
+    std = torch.where(std > 0, std, torch.ones_like(std))
+    return ((x - mean) / std).float(), ((test - mean) / std).float()
+
+
+def _held_out(labels: np.ndarray, seed: int) -> Tensor:
+    rng = np.random.default_rng(seed)
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    for label in (0, 1):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        mask[rows[: max(1, round(VALIDATION_FRACTION * len(rows)))]] = True
+    return mask

@@ -1,0 +1,36 @@
+"""The methods by name."""
+
+from featureconvex.baselines.feature_convex import FeatureConvex
+from featureconvex.baselines.linear import Linear
+from featureconvex.baselines.method import Method
+from featureconvex.errors import UserError
+
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (FeatureConvex, Linear)}
+"""In the order of tables and figures."""
+
+
+def register_method(kind: type[Method]) -> type[Method]:
+    """Add a method of your own to the comparison. Usable as a decorator.
+
+    Raises:
+        UserError: the name is taken.
+    """
+    if METHODS.setdefault(kind.name, kind) is not kind:
+        raise UserError(f"a method named {kind.name!r} exists already; choose another name")
+    return kind
+
+
+def find_methods(names: str | None) -> list[type[Method]]:
+    """The methods named in ``names``, separated by commas; all of them for None.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if names is None:
+        return list(METHODS.values())
+    wanted = dict.fromkeys(name.strip() for name in names.split(",") if name.strip())
+    unknown = [name for name in wanted if name not in METHODS]
+    if unknown or not wanted:
+        said = f"unknown method {', '.join(unknown)}" if unknown else "no method named"
+        raise UserError(f"{said}; use some of {', '.join(METHODS)}")
+    return [METHODS[name] for name in wanted]

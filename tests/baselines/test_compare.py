@@ -1,0 +1,231 @@
+"""The harness: same points for all, resumable row by row, one failure loses nothing else."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featureconvex.baselines import (
+    METHODS,
+    CompareSettings,
+    Method,
+    Options,
+    Radii,
+    Setting,
+    compare,
+    register_method,
+)
+from featureconvex.baselines.linear import Linear
+from featureconvex.certificates import Guarantee
+from featureconvex.cli import main
+from featureconvex.data import find_task
+from featureconvex.errors import UserError
+from featureconvex.progress import Ticker, silent
+from featureconvex.training.points import Points
+
+
+class Ink(Method):
+    """Flags what has little ink; certifies by the mean, in linf. Counts what it is asked."""
+
+    name = "ink"
+    title = "ink"
+    native_norms: ClassVar[tuple[float, ...]] = (math.inf,)
+    levels: ClassVar[dict[str, Guarantee]] = {
+        "certified": Guarantee.probabilistic,
+        "never": Guarantee.empirical,
+    }
+    points_per_step = 20
+    passes = "1 mean"
+    literature = "none"
+    calls: ClassVar[list[str]] = []
+    dies_at: ClassVar[int | None] = None
+    tau: Tensor
+
+    def __init__(self, options: Options, setting: Setting) -> None:
+        super().__init__(options, setting)
+        self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
+
+    @classmethod
+    def settings(cls, options: Options) -> list[Setting]:
+        return [{"factor": 1.0}, {"factor": 0.5}]
+
+    def fit(
+        self,
+        fitting: Points,
+        validation: Points,
+        *,
+        folder: Path | None = None,
+        tick: Ticker = silent,
+    ) -> dict[str, Any]:
+        self.calls.append("fit")
+        self.tau.fill_(float(fitting.x.mean()))
+        return {"epochs": 0, "train_accuracy": 0.5}
+
+    def margins(self, x: Tensor) -> NDArray[np.float64]:
+        return np.asarray((self.tau - x.flatten(1).double().mean(dim=1)).numpy())
+
+    def predict(self, x: Tensor) -> NDArray[np.bool_]:
+        return self.margins(x) > 0
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        if level == "never":
+            raise UserError("this level never works")
+        self.calls.append("certify")
+        if self.dies_at is not None and self.calls.count("certify") > self.dies_at:
+            raise KeyboardInterrupt
+        return {math.inf: self.margins(x).clip(0) * self.setting["factor"]}
+
+
+class Broken(Ink):
+    """Cannot be fitted."""
+
+    name = "broken"
+
+    def fit(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        raise ZeroDivisionError("no luck")
+
+
+@pytest.fixture(autouse=True)
+def _methods() -> Iterator[None]:
+    before = dict(METHODS)
+    Ink.calls.clear()
+    Ink.dies_at = None
+    register_method(Ink)
+    register_method(Broken)
+    yield
+    METHODS.clear()
+    METHODS.update(before)
+
+
+def run(out: Path, methods: str, limit: int = 72) -> Any:
+    settings = CompareSettings(methods, limit=limit, epochs=3)
+    compare(find_task("digits-3-8"), out, settings, progress=False)
+    return json.loads((out / "comparison.json").read_text())
+
+
+def test_the_numbers_are_those_of_the_rows(tmp_path: Path) -> None:
+    found = run(tmp_path, "ink,linear")
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    ink = rows[(rows["method"] == "ink") & (rows["setting"] == "factor 1.0")]
+    assert len(ink) == found["n_test"] == 72
+    sensitive = ink[ink["label"] == 1]
+    radii = sensitive["radius_linf_certified"].to_numpy()
+    level = found["methods"]["ink"]["settings"][0]["levels"]["certified"]
+    curve = level["certified_accuracy"]["linf"]
+    for radius, accuracy in list(zip(curve["radius"], curve["accuracy"], strict=True))[1::20]:
+        assert accuracy == pytest.approx((radii >= radius).mean())
+    assert level["median_radius"]["linf"] == np.median(radii[sensitive["predicted"] == 1])
+    assert level["median_radius"]["l2"] == level["median_radius"]["linf"]
+    assert level["converted"] == {"l1": True, "l2": True, "linf": False}
+    assert found["methods"]["ink"]["best_setting"]["linf"] == {"factor": 1.0}
+    agree = (ink["predicted"] == ink["label"]).mean()
+    assert found["methods"]["ink"]["clean_accuracy"] == pytest.approx(agree)
+
+
+def test_nothing_is_certified_where_the_radius_is_zero(tmp_path: Path) -> None:
+    found = run(tmp_path, "ink")["methods"]["ink"]
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    sensitive = rows[(rows["label"] == 1) & (rows["setting"] == "factor 1.0")]
+    assert (sensitive["radius_linf_certified"] == 0).any()
+    at_zero = found["certified_accuracy"]["linf"]["accuracy"][0]
+    assert at_zero == pytest.approx((sensitive["radius_linf_certified"] > 0).mean())
+
+
+def test_a_level_that_refuses_is_named(tmp_path: Path) -> None:
+    setting = run(tmp_path, "ink")["methods"]["ink"]["settings"][0]
+    assert setting["unavailable"] == {"never": "this level never works"}
+    assert list(setting["levels"]) == ["certified"]
+
+
+def test_one_failure_loses_nothing_else(tmp_path: Path) -> None:
+    found = run(tmp_path, "broken,ink")["methods"]
+    assert found["broken"]["reason"] == "ZeroDivisionError: no luck"
+    assert "clean_accuracy" in found["ink"]
+    assert "Traceback" in (tmp_path / "methods" / "broken" / "error.txt").read_text()
+
+
+def test_a_killed_comparison_goes_on_and_gives_the_same(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", "ink")
+    Ink.calls.clear()
+    Ink.dies_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", "ink")
+    assert Ink.calls == ["fit", *["certify"] * 4]
+    Ink.calls.clear()
+    Ink.dies_at = None
+    resumed = run(tmp_path / "killed", "ink")
+    # Of 4 steps for each of two settings 3 were kept, and the first fit.
+    assert Ink.calls == ["certify", "fit", *["certify"] * 4]
+    for a, b in zip(
+        whole["methods"]["ink"]["settings"], resumed["methods"]["ink"]["settings"], strict=True
+    ):
+        left, right = (s["levels"]["certified"] for s in (a, b))
+        assert left["certified_accuracy"] == right["certified_accuracy"]
+
+
+def test_results_of_other_options_are_not_mixed(tmp_path: Path) -> None:
+    run(tmp_path, "linear")
+    with pytest.raises(UserError, match="another n_test"):
+        run(tmp_path, "linear", limit=60)
+
+
+def test_all_methods_get_the_same_points_and_costs_have_a_reference(tmp_path: Path) -> None:
+    found = run(tmp_path, "feature-convex,linear")
+    ours, linear = (found["methods"][name] for name in ("feature-convex", "linear"))
+    levels = ours["settings"][0]["levels"]
+    assert set(levels) == {"closed-form", "domain", "tight", "sound"}
+    assert levels["sound"]["guarantee"] != levels["domain"]["guarantee"]
+    assert ours["cost_ratio"] >= 1
+    assert linear["cost_ratio"] > 0
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    labels = {
+        (name, setting): part["label"].tolist()
+        for (name, setting), part in rows.groupby(["method", "setting"])
+    }
+    assert len({tuple(values) for values in labels.values()}) == 1
+    assert len(labels) == 5
+
+
+def test_a_table_is_compared_in_standard_deviations(tmp_path: Path) -> None:
+    settings = CompareSettings("linear,feature-convex", limit=40, epochs=15)
+    compare(find_task("breast-cancer"), tmp_path, settings, progress=False)
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    assert found["unit"] == "training standard deviations"
+    assert found["methods"]["feature-convex"]["clean_accuracy"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "linaer"], "unknown method linaer; use some of feature-convex"),
+        (["--methods", " ,"], "no method named"),
+        (["--limit", "0"], "limit must be a whole number >= 1"),
+        (["--samples", "0"], "samples must be a whole number >= 1"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["compare", "digits-3-8", "--out", str(tmp_path / "out"), *arguments])
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_is_taken_once() -> None:
+    class Other(Linear):
+        pass
+
+    with pytest.raises(UserError, match="exists already"):
+        register_method(Other)
