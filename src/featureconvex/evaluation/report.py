@@ -6,10 +6,6 @@ This module imports matplotlib and plotly; import it only where a report is made
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-
 from featureconvex.evaluation.charts import (
     radius_histograms,
     roc_chart,
@@ -21,7 +17,8 @@ from featureconvex.evaluation.figures import FIGURES, draw_figures, png_bytes
 from featureconvex.evaluation.folder import Run, read_run
 from featureconvex.evaluation.importance import step_name
 from featureconvex.evaluation.metrics import METRICS_FILE, derive_metrics, write_metrics
-from featureconvex.evaluation.numbers import duration, percent, significant, unit_name
+from featureconvex.evaluation.numbers import unit_name
+from featureconvex.evaluation.page import TEMPLATES, environment, inline, plotly_script
 from featureconvex.evaluation.readout import readout_data
 from featureconvex.evaluation.strict_json import jsonable
 from featureconvex.evaluation.tables import (
@@ -44,7 +41,6 @@ from featureconvex.files import replacing
 
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(directory: Path) -> list[Path]:
@@ -83,15 +79,8 @@ def write_report(directory: Path) -> list[Path]:
 
 def render_report(run: Run) -> str:
     """The whole page as one string of HTML: styles, scripts, data and pictures inside."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "significant": significant, "duration": duration}
-    return environment.get_template("report.html.j2").render(**_context(run))
+    template = environment().get_template("report.html.j2")
+    return template.render(**_context(run))
 
 
 def _context(run: Run) -> dict[str, Any]:
@@ -124,14 +113,8 @@ def _context(run: Run) -> dict[str, Any]:
         "example_norm": run.headline.threat,
         "step_name": step_name(run.record),
         "charts": charts,
-        "script": _inline("report.js"),
-        "style": _inline("report.css"),
-        # plotly.js is part of the plotly package and holds no closing script tag.
-        "plotly": Markup(get_plotlyjs()),
+        "script": inline(TEMPLATES / "charts.js", TEMPLATES / "report.js"),
+        "style": inline(TEMPLATES / "report.css"),
+        "plotly": plotly_script(),
         "data": jsonable({"readout": readout_data(run), "charts": every_chart}),
     }
-
-
-def _inline(name: str) -> Markup:
-    """One of the page's own files, which are written by us and need no escaping."""
-    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))

@@ -1,53 +1,10 @@
 (function () {
   "use strict";
   const { readout, charts } = JSON.parse(document.getElementById("report-data").textContent);
-  const $ = (id) => document.getElementById(id);
+  const { $, CONFIG, baseLayout, choices, colour, drawChart, merged, percent, short, themed } = Charts;
   const LEVEL_ORDER = ["closed-form", "domain", "tight", "sound"];
   const DASHES = ["solid", "dash", "dashdot", "dot"];
-  const CONFIG = { responsive: true, displayModeBar: false };
   const state = { ...readout.start, radius: 0 };
-
-  const colour = (name) =>
-    getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
-
-  function themed(value) {
-    if (typeof value === "string" && value.startsWith("@")) return colour(value.slice(1));
-    if (Array.isArray(value)) return value.map(themed);
-    if (value && typeof value === "object")
-      return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, themed(v)]));
-    return value;
-  }
-
-  function baseLayout() {
-    const axis = {
-      gridcolor: "@rule", zerolinecolor: "@rule", linecolor: "@rule",
-      fixedrange: true, automargin: true, title: { standoff: 8 },
-    };
-    return {
-      margin: { l: 48, r: 12, t: 12, b: 44 },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: "@ink", size: 13 },
-      dragmode: false, hovermode: "x unified",
-      hoverlabel: { bgcolor: "@card", bordercolor: "@rule", font: { color: "@ink" } },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" },
-      xaxis: { ...axis }, yaxis: { ...axis },
-    };
-  }
-
-  function merged(base, extra) {
-    const result = { ...base };
-    for (const [key, value] of Object.entries(extra))
-      result[key] = value && typeof value === "object" && !Array.isArray(value) && base[key]
-        ? merged(base[key], value) : value;
-    return result;
-  }
-
-  function drawChart(chart) {
-    const layout = merged(baseLayout(), chart.layout);
-    if (chart.log_range) layout.xaxis.range = chart.log_range;
-    if (chart.traces.length === 1) layout.hovermode = "closest";
-    Plotly.react($("plot-" + chart.id), themed(chart.traces), themed(layout), CONFIG);
-  }
 
   /* ---- the curve ---- */
 
@@ -67,13 +24,6 @@
     const k = count(level, r);
     return { k, share: k / readout.n, low: readout.low[k], high: readout.high[k] };
   }
-
-  function percent(share) {
-    if (share === 0 || share === 1) return 100 * share + "\u00a0%";
-    return Math.min(Math.max(100 * share, 0.1), 99.9).toFixed(1) + "\u00a0%";
-  }
-
-  const short = (r) => String(Number(r.toPrecision(4)));
 
   function grid(v) {
     if (v.counts) {
@@ -177,26 +127,6 @@
     Plotly.relayout($("plot-certified"), { shapes: marker() });
   }
 
-  function choices(id, key, options) {
-    const box = $(id);
-    box.hidden = options.length < 2;
-    box.querySelector(".choices")?.remove();
-    const row = document.createElement("div");
-    row.className = "choices";
-    for (const option of options) {
-      const label = document.createElement("label");
-      const input = Object.assign(document.createElement("input"), {
-        type: "radio", name: key, value: option.key, checked: option.key === state[key],
-      });
-      const text = document.createElement("span");
-      text.textContent = option.name;
-      input.addEventListener("change", () => { state[key] = option.key; show(key !== "level"); });
-      label.append(input, text);
-      row.append(label);
-    }
-    box.append(row);
-  }
-
   /** Redraw everything that depends on the choice; start at the view's own radius if asked. */
   function show(restart) {
     const units = readout.units.filter((u) =>
@@ -205,8 +135,8 @@
     const v = view();
     if (!v.levels.some((l) => l.key === state.level)) state.level = v.levels[0].key;
     const focused = document.activeElement?.name;
-    choices("unit-choice", "unit", units);
-    choices("level-choice", "level", v.levels);
+    choices("unit-choice", "unit", units, state, () => show(true));
+    choices("level-choice", "level", v.levels, state, () => show(false));
     if (focused) document.querySelector(`input[name="${focused}"]:checked`)?.focus();
     $("radius-slider").max = v.top;
     $("radius-slider").step = v.threat === "l0" ? 1 : v.counts ? v.top : v.top / 1000;
@@ -215,7 +145,8 @@
   }
 
   const threats = [...new Set(readout.views.map((v) => v.threat))];
-  choices("threat-choice", "threat", threats.map((t) => ({ key: t, name: t })));
+  const named = threats.map((t) => ({ key: t, name: t }));
+  choices("threat-choice", "threat", named, state, () => show(true));
   $("radius-slider").addEventListener("input", (event) => {
     setRadius(Number(Number(event.target.value).toPrecision(6)), "slider");
     moveMarker();
