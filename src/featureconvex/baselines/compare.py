@@ -6,21 +6,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from featureconvex.baselines.comparison import Outcome, derive_comparison, setting_words
+from featureconvex.baselines.comparison import Outcome, Ran
+from featureconvex.baselines.comparison_folder import Comparison, write_comparison
 from featureconvex.baselines.data import ComparisonData, comparison_data
+from featureconvex.baselines.description import Description, setting_words
 from featureconvex.baselines.method import Method, Options
-from featureconvex.baselines.one_fit import AnotherComparisonError, OneFit, run_one_fit
+from featureconvex.baselines.one_fit import AnotherComparisonError, run_one_fit
 from featureconvex.baselines.registry import find_methods
 from featureconvex.data import Task
 from featureconvex.device import device
 from featureconvex.errors import UserError
-from featureconvex.evaluation.strict_json import dump_json
-from featureconvex.files import replacing, writable_folder, write_text
+from featureconvex.files import writable_folder, write_text
 from featureconvex.provenance import provenance
-
-COMPARISON_FILE = "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,11 @@ def compare(
     """Fit and certify every method on ``task``, and write everything below ``out``.
 
     A killed comparison goes on, step by step, when it is called again with the same settings.
-    ``comparison.json`` is written anew behind every method.
+    ``comparison.json`` and ``rows.parquet`` are written anew behind every method, figures and
+    ``report.html`` at the end.
 
     Returns:
-        The files written, ``comparison.json`` first.
+        The files written, ``report.html`` last.
 
     Raises:
         UserError: a bad setting, missing data, or results of other settings in ``out``.
@@ -86,6 +84,7 @@ def compare(
     )
     head = {
         "task": dataset.name,
+        "shape": list(data.shape),
         "sensitive_name": dataset.sensitive_name,
         "other_name": dataset.other_name,
         "n_fitting": len(data.fitting),
@@ -97,14 +96,13 @@ def compare(
         "samples": settings.samples,
         "seed": settings.seed,
     }
-    outcomes: dict[type[Method], Outcome] = {}
+    results: list[Ran] = []
     for kind in kinds:
-        outcomes[kind] = _run(kind, options, data, folder / "methods" / kind.name, progress)
+        outcome = _run(kind, options, data, folder / "methods" / kind.name, progress)
+        results.append(Ran(Description.of(kind), outcome))
         head["provenance"] = provenance(started)
-        comparison = derive_comparison(outcomes, options.dimension, head)
-        write_text(folder / COMPARISON_FILE, dump_json(comparison))
-    _write_rows(outcomes, folder / "rows.parquet")
-    return [folder / COMPARISON_FILE, folder / "rows.parquet"]
+        written = write_comparison(Comparison(results, head), folder)
+    return written
 
 
 def _run(
@@ -127,16 +125,3 @@ def _run(
 
 def _folder_name(setting: Any) -> str:
     return setting_words(setting).replace(" ", "-").replace(",", "") or "only"
-
-
-def _write_rows(outcomes: dict[type[Method], Outcome], path: Path) -> None:
-    """One row per (method, setting, test point)."""
-    frames = [
-        fit.rows.assign(method=kind.name, setting=setting_words(fit.record["setting"]))
-        for kind, outcome in outcomes.items()
-        for fit in (outcome if not isinstance(outcome, str) else list[OneFit]())
-    ]
-    if frames:
-        rows = pd.concat(frames, ignore_index=True)
-        with replacing(path) as scratch:
-            rows.to_parquet(scratch, index=False)

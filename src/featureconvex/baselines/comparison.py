@@ -1,14 +1,19 @@
 """``comparison.json``: every number of a comparison, derived from the rows of its methods."""
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.baselines.conversion import in_norm
-from featureconvex.baselines.method import Method, Radii
+from featureconvex.baselines.description import Description
+from featureconvex.baselines.duels import curve_area
+from featureconvex.baselines.method import Radii
 from featureconvex.baselines.one_fit import OneFit
+from featureconvex.baselines.ordering import derive_ordering
+from featureconvex.baselines.ordering_words import ordering_sentences
 from featureconvex.evaluation.curves import GRID_POINTS, certified_counts, round_up
 from featureconvex.evaluation.intervals import clopper_pearson
 from featureconvex.norms import norm_name, parse_norm
@@ -22,58 +27,67 @@ Outcome = list[OneFit] | str
 Table = dict[str, Any]
 
 
-def derive_comparison(outcomes: dict[type[Method], Outcome], dimension: int, head: Table) -> Table:
+@dataclass(frozen=True)
+class Ran:
+    """A method and what became of it."""
+
+    method: Description
+    outcome: Outcome
+
+    @property
+    def fits(self) -> list[OneFit]:
+        """One per setting; none where it did not run."""
+        return [] if isinstance(self.outcome, str) else self.outcome
+
+
+def derive_comparison(results: Sequence[Ran], dimension: int, head: Table) -> Table:
     """All numbers as plain values.
 
     Per method: ``settings``, one entry per fit with one entry per level, and on top, in every norm,
     the setting with the largest area under its certified curve at the method's first level.
 
     Args:
-        outcomes: by method.
+        results: of every method, in the order of tables and figures.
         dimension: of the inputs, for norm equivalence.
         head: what stands above ``methods``: task, sizes, provenance.
     """
-    entries = {kind.name: _settings(kind, outcome) for kind, outcome in outcomes.items()}
-    grids = _grids(
-        [radii for e in entries.values() for s in e for radii in s["radii"].values()], dimension
-    )
+    radii = {
+        ran.method.name: [native_radii(ran.method, fit) for fit in ran.fits] for ran in results
+    }
+    grids = _grids([r for fits in radii.values() for f in fits for r in f.values()], dimension)
     methods = {}
-    for kind, outcome in outcomes.items():
-        described: Table = {
-            "title": kind.title,
-            "native_norm": [norm_name(p) for p in kind.native_norms],
-            "guarantee": str(next(iter(kind.levels.values()))),
-            "passes": kind.passes,
-            "literature": kind.literature,
-        }
-        if isinstance(outcome, str):
-            methods[kind.name] = {**described, "reason": outcome}
+    for ran in results:
+        described = ran.method.to_table()
+        if isinstance(ran.outcome, str):
+            methods[ran.method.name] = {**described, "reason": ran.outcome}
             continue
-        settings = [_measured(kind, s, grids, dimension) for s in entries[kind.name]]
-        methods[kind.name] = {**described, **_headline(kind, settings), "settings": settings}
-    _add_cost_ratios(methods)
-    return {**head, "methods": methods}
+        settings = [
+            _measured(ran.method, fit, native, grids, dimension)
+            for fit, native in zip(ran.outcome, radii[ran.method.name], strict=True)
+        ]
+        headline = _headline(ran.method, settings)
+        methods[ran.method.name] = {**described, **headline, "settings": settings}
+    reference = _add_cost_ratios(methods)
+    ordering = derive_ordering(methods, REFERENCE[0])
+    titles = {name: method["title"] for name, method in methods.items()}
+    for norm, found in ordering.items():
+        found["sentences"] = ordering_sentences(norm, found, titles, REFERENCE[0])
+    return {**head, "reference": reference, "methods": methods, "ordering": ordering}
 
 
-def _settings(kind: type[Method], outcome: Outcome) -> list[Table]:
-    """Per fit: its record, labels, predictions, and per level the native radii of the flagged."""
-    if isinstance(outcome, str):
-        return []
-    found = []
-    for fit in outcome:
-        rows = fit.rows
-        chosen = (rows["label"] == 1).to_numpy()
-        radii: dict[str, Radii] = {}
-        for level in kind.levels:
-            columns = {
-                parse_norm(norm): rows.loc[chosen, f"radius_{norm}_{level}"].fillna(0).to_numpy()
-                for norm in map(norm_name, kind.native_norms)
-                if f"radius_{norm}_{level}" in rows
-            }
-            if columns:
-                radii[level] = columns
-        found.append({"record": fit.record, "rows": rows, "chosen": chosen, "radii": radii})
-    return found
+def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
+    """Per level that worked: radii of the sensitive test points (n_sensitive,), 0 where not certified."""
+    chosen = (fit.rows["label"] == 1).to_numpy()
+    radii: dict[str, Radii] = {}
+    for level in method.levels:
+        columns = {
+            p: fit.rows.loc[chosen, name].fillna(0).to_numpy(dtype=np.float64)
+            for p in method.native_norms
+            if (name := f"radius_{norm_name(p)}_{level}") in fit.rows
+        }
+        if columns:
+            radii[level] = columns
+    return radii
 
 
 def _grids(all_radii: list[Radii], dimension: int) -> dict[str, NDArray[np.float64]]:
@@ -90,16 +104,22 @@ def _grids(all_radii: list[Radii], dimension: int) -> dict[str, NDArray[np.float
     return grids
 
 
-def _measured(kind: type[Method], setting: Table, grids: Table, dimension: int) -> Table:
-    record, rows, chosen = setting["record"], setting["rows"], setting["chosen"]
+def _measured(
+    method: Description,
+    fit: OneFit,
+    native: dict[str, Radii],
+    grids: dict[str, NDArray[np.float64]],
+    dimension: int,
+) -> Table:
+    rows, record = fit.rows, fit.record
     flags, truth = rows["predicted"].to_numpy() > 0, rows["label"].to_numpy() > 0
     levels = {
         level: {
-            "guarantee": str(kind.levels[level]),
+            "guarantee": str(method.levels[level]),
             "seconds_per_certificate": float(rows[f"seconds_{level}"].mean()),
-            **_curves(radii, flags[chosen], grids, dimension),
+            **_curves(radii, flags[truth], grids, dimension),
         }
-        for level, radii in setting["radii"].items()
+        for level, radii in native.items()
     }
     return {
         "setting": record["setting"],
@@ -135,18 +155,18 @@ def _curves(radii: Radii, flags: NDArray[np.bool_], grids: Table, dimension: int
     }
 
 
-def _headline(kind: type[Method], settings: list[Table]) -> Table:
+def _headline(method: Description, settings: list[Table]) -> Table:
     """At the first level: the best setting in each norm, and the best one in the native norm as a whole."""
-    level = next(iter(kind.levels))
+    level = next(iter(method.levels))
     usable = [k for k, setting in enumerate(settings) if level in setting["levels"]]
     if not usable:
         return {"clean_accuracy": settings[0]["clean_accuracy"], "best_setting": {}}
 
     def area(k: int, norm: str) -> float:
-        return float(settings[k]["levels"][level]["certified_accuracy"][norm]["accuracy"].mean())
+        return curve_area(settings[k]["levels"][level]["certified_accuracy"][norm])
 
     best = {norm: max(usable, key=lambda k, norm=norm: area(k, norm)) for norm in NORMS}  # type: ignore[misc]
-    native = 2.0 if 2.0 in kind.native_norms else kind.native_norms[0]
+    native = 2.0 if 2.0 in method.native_norms else method.native_norms[0]
     chosen = settings[best[norm_name(native)]]
     return {
         "clean_accuracy": chosen["clean_accuracy"],
@@ -164,7 +184,7 @@ def _headline(kind: type[Method], settings: list[Table]) -> Table:
     }
 
 
-def _add_cost_ratios(methods: Table) -> None:
+def _add_cost_ratios(methods: Table) -> Table:
     """Seconds per certificate over those of the reference, of the same run; None without it."""
     name, level = REFERENCE
     reference = [
@@ -174,13 +194,8 @@ def _add_cost_ratios(methods: Table) -> None:
     ]
     base = min(reference, default=None)
     for method in methods.values():
-        seconds = method.get("seconds_per_certificate")
-        method["cost_ratio"] = seconds / base if base and seconds is not None else None
-
-
-def setting_words(setting: Table) -> str:
-    """A setting in words: ``sigma 0.75``; empty where there is nothing to vary."""
-    return ", ".join(
-        f"{key} {value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in setting.items()
-    )
+        measured = [x for s in method.get("settings", []) for x in s["levels"].values()]
+        for part in (method, *measured):
+            seconds = part.get("seconds_per_certificate")
+            part["cost_ratio"] = seconds / base if base and seconds is not None else None
+    return {"method": name, "level": level, "seconds_per_certificate": base}

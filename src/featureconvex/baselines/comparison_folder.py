@@ -1,0 +1,117 @@
+"""A comparison's folder: the two files from which everything else is rebuilt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from featureconvex.baselines.comparison import Outcome, Ran, derive_comparison
+from featureconvex.baselines.description import Description, setting_words
+from featureconvex.baselines.one_fit import OneFit
+from featureconvex.errors import UserError
+from featureconvex.evaluation.strict_json import dump_json, load_json
+from featureconvex.files import replacing, write_text
+
+COMPARISON_FILE = "comparison.json"
+ROWS_FILE = "rows.parquet"
+RECORDED = ("setting", "train_seconds", "facts", "measurements", "unavailable")
+DERIVED = ("reference", "methods", "ordering")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison in memory.
+
+    Attributes:
+        results: every method and what became of it, in the order of tables and figures.
+        head: task, sizes, ``shape`` of one input, seed, provenance.
+    """
+
+    results: Sequence[Ran]
+    head: dict[str, Any]
+
+    @property
+    def dimension(self) -> int:
+        """The number of coordinates of one input."""
+        return int(np.prod(self.head["shape"]))
+
+    def derive(self) -> dict[str, Any]:
+        """All numbers, as ``comparison.json`` holds them."""
+        return derive_comparison(self.results, self.dimension, self.head)
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write ``comparison.json`` and ``rows.parquet``: one row per (method, setting, test point)."""
+    written = [folder / COMPARISON_FILE]
+    frames = [
+        fit.rows.assign(method=ran.method.name, setting=setting_words(fit.record["setting"]))
+        for ran in comparison.results
+        for fit in ran.fits
+    ]
+    if frames:
+        rows = pd.concat(frames, ignore_index=True)
+        with replacing(folder / ROWS_FILE) as scratch:
+            rows.to_parquet(scratch, index=False)
+        written.append(folder / ROWS_FILE)
+    write_text(folder / COMPARISON_FILE, dump_json(comparison.derive()))
+    return written
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """Read what :func:`write_comparison` wrote; needs neither the methods' code nor their models.
+
+    Raises:
+        UserError: a file is missing, damaged, of an earlier version, or they do not belong together.
+    """
+    path = folder / COMPARISON_FILE
+    table = load_json(path)
+    try:
+        head = {key: value for key, value in table.items() if key not in DERIVED}
+        ran = any("reason" not in method for method in table["methods"].values())
+        rows = _read_rows(folder / ROWS_FILE) if ran else pd.DataFrame()
+        results = [
+            Ran(Description.from_table(name, method), _outcome(name, method, rows, folder))
+            for name, method in table["methods"].items()
+        ]
+        comparison = Comparison(results, head)
+        _ = comparison.dimension
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is no comparison that this version can read ({type(error).__name__}: {error}); "
+            f"the `featureconvex compare` command that made it writes it anew from what it kept"
+        ) from error
+    return comparison
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing; the `featureconvex compare` command that made the folder writes it "
+            "anew from what it kept"
+        )
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def _outcome(name: str, table: dict[str, Any], rows: pd.DataFrame, folder: Path) -> Outcome:
+    if "reason" in table:
+        return str(table["reason"])
+    fits = []
+    for setting in table["settings"]:
+        words = setting_words(setting["setting"])
+        own = rows[(rows["method"] == name) & (rows["setting"] == words)]
+        if own.empty:
+            raise UserError(
+                f"{folder / ROWS_FILE} has no rows of {name} {words}".rstrip()
+                + f", which {COMPARISON_FILE} names; the files are not from one comparison"
+            )
+        # A column of another method is empty here.
+        own = own.drop(columns=["method", "setting"]).dropna(axis=1, how="all")
+        record = {key: setting[key] for key in RECORDED}
+        fits.append(OneFit(own.reset_index(drop=True), record))
+    return fits
