@@ -134,7 +134,7 @@ def mean_of_top(scores: Floats, q: float) -> float:
 
 def all_signs(dimension: int) -> Floats:
     bits = np.arange(2**dimension)[:, None] >> np.arange(dimension)
-    return 2.0 * (bits & 1) - 1
+    return np.where(bits & 1, 1.0, -1.0)
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3, 4, 7])
@@ -189,7 +189,7 @@ def test_samples_have_the_distribution_that_the_radius_assumes(kind: type[Noise]
 def test_laplacian_noise_is_finite_even_at_the_end_of_the_uniform_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(torch.Tensor, "uniform_", lambda self, low, high, generator: self.fill_(low))
+    monkeypatch.setattr(torch.Tensor, "uniform_", lambda self, low, *_, **__: self.fill_(low))
     noise = LaplacianNoise(1.0).sample((3,), torch.Generator())
     assert torch.isfinite(noise).all()
     assert (noise < -10).all()
