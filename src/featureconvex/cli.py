@@ -116,12 +116,18 @@ def run(
 
 @app.command()
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder of a run or of a comparison.")
+    ],
 ) -> None:
-    """Rebuild metrics, tables, figures and report.html from the rows of a run, in seconds."""
-    from featureconvex.evaluation.report import write_report
+    """Rebuild numbers, tables, figures and report.html from the rows of DIR, in seconds."""
+    # One of the two only: a comparison loads every method, a run none.
+    if (directory / "comparison.json").is_file():
+        from featureconvex.baselines.presentation.report import write_comparison_report as rebuild
+    else:
+        from featureconvex.evaluation.report import write_report as rebuild
 
-    typer.echo(f"report: {write_report(directory)[-1]}")
+    typer.echo(f"report: {rebuild(directory)[-1]}")
 
 
 @app.command()
@@ -188,7 +194,7 @@ def compare(
 
     settings = CompareSettings(methods, limit, samples, epochs, seed, device)
     written = run_comparison(find_task(task, label, sensitive), out, settings, data_dir)
-    typer.echo(f"comparison: {written[-1]}")
+    typer.echo(f"report: {written[-1]}")
 
 
 @app.command()

@@ -101,8 +101,11 @@ def compare(
         outcome = _run(kind, options, data, folder / "methods" / kind.name, progress)
         results.append(Ran(Description.of(kind), outcome))
         head["provenance"] = provenance(started)
-        written = write_comparison(Comparison(results, head), folder)
-    return written
+        write_comparison(Comparison(results, head), folder)
+    # Loads matplotlib and plotly, which nothing before this line needs.
+    from featureconvex.baselines.presentation.report import write_comparison_report
+
+    return write_comparison_report(folder)
 
 
 def _run(

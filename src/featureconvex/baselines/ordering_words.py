@@ -84,7 +84,7 @@ def _leads(found: Table, titles: dict[str, str], reference: str) -> str:
     name = with_setting(titles[reference], found["reference_setting"])
     said = f"At its best setting, {name} certifies the largest share alone at radii {radii_words(alone)}"
     if not alone:
-        said = f"At its best setting, {name} certifies the largest share alone nowhere"
+        said = f"At its best setting, {name} nowhere certifies the largest share alone"
     if shared:
         said += f", shares the lead at {radii_words([[e['from'], e['to']] for e in shared])}"
     tail = (
@@ -97,7 +97,7 @@ def _duels(found: Table, titles: dict[str, str]) -> list[str]:
     """Against each method at its best setting; then with the setting chosen anew for each radius."""
     best = {titles[name]: entry["best"] for name, entry in found["against"].items()}
     clear = [
-        f"{title} at {radii_words(d['clearly_behind'])} (most: {_points(d)})"
+        f"{title} at {radii_words(d['clearly_behind'])} ({_points(d)})"
         for title, d in best.items()
         if d["clearly_behind"]
     ]
@@ -109,9 +109,13 @@ def _duels(found: Table, titles: dict[str, str]) -> list[str]:
     never = [title for title, d in best.items() if not d["lag"]]
     said = []
     if clear:
-        said.append(f"It is behind, the 95 % intervals not touching: {_listed(clear)}.")
+        said.append(
+            f"It is behind, the 95 % intervals not touching (most, in percentage points): {_listed(clear)}."
+        )
     if within:
-        said.append(f"It is behind somewhere, with intervals that overlap: {_listed(within)}.")
+        said.append(
+            f"It is behind somewhere, with intervals that overlap (percentage points): {_listed(within)}."
+        )
     if never:
         said.append(f"It is nowhere behind: {_listed(never)}.")
     return [*said, *_free_choice(found, titles)]
@@ -142,9 +146,9 @@ def _own_settings(found: Table, titles: dict[str, str]) -> list[str]:
 
 
 def _points(fight: Table) -> str:
-    """``15.5 percentage points at 1.89``."""
+    """``15.5 at 1.89``."""
     lag = fight["lag"]
-    return f"{100 * lag['difference']:.1f} percentage points at {significant(lag['radius'])}"
+    return f"{100 * lag['difference']:.1f} at {significant(lag['radius'])}"
 
 
 def _listed(names: list[str]) -> str:
