@@ -1,42 +1,26 @@
 """The report in headless Chromium: drawn, interactive, silent, self-contained, fit for a phone."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from tests.evaluation.browsing import OUTSIDE, launched, watched
 
 from featureconvex.evaluation import clopper_pearson, read_rows
 
 pytestmark = pytest.mark.browser
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 Open = Callable[..., Page]
-OUTSIDE = """() => [...document.querySelectorAll("main *")]
-  .filter((element) => !element.closest(".scroll") && !element.closest("svg"))
-  .filter((element) => element.getBoundingClientRect().right > 391)
-  .map((element) => element.outerHTML.slice(0, 80))"""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = next(path for path in map(shutil.which, NAMES) if path)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -46,34 +30,8 @@ def reports(image_report: Path, table_report: Path) -> dict[str, Path]:
 
 @pytest.fixture
 def open_report(browser: Browser, reports: dict[str, Path]) -> Iterator[Open]:
-    """Open a report; at the end nothing may have been logged or requested from elsewhere."""
-    faults: list[str] = []
-    pages: list[Page] = []
-
-    def opened(kind: str = "image", width: int = 1100) -> Page:
-        address = (reports[kind] / "report.html").as_uri()
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        pages.append(page)
-        page.on("console", lambda message: faults.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on(
-            "request",
-            lambda request: (
-                faults.append(f"request: {request.url}")
-                if request.url != address and not request.url.startswith("data:")
-                else None
-            ),
-        )
-        page.goto(address)
-        page.wait_for_selector(
-            "#plot-certified .scatterlayer .trace path.js-line", state="attached"
-        )
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
-    assert faults == []
+    with watched(browser, "#plot-certified .scatterlayer .trace path.js-line") as opened:
+        yield lambda kind="image", width=1100: opened(reports[kind] / "report.html", width)
 
 
 def reading(page: Page) -> tuple[str, str]:
