@@ -19,6 +19,7 @@ from featureconvex.training.calibration import Calibration, at_false_positive_ra
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.loop import History, train
 from featureconvex.training.points import Points
+from featureconvex.training.principal import PrincipalBasis
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.temperature import Pilot, choose_temperature, class_distance
 from featureconvex.training.validation import outputs
@@ -88,14 +89,11 @@ def fit(
     n_train = len(fitting)
     if architecture.front is not None:
         fitting, held_out = _through(architecture.front, recipe, fitting, held_out, progress)
+    basis = _basis(recipe, fitting, cost, seed)
+    if basis is not None:
+        fitting, held_out = basis.coordinates(fitting), basis.coordinates(held_out)
     job = _Job(architecture.build, seed, cost, folder, progress)
-    pilots: list[Pilot] = []
-    if recipe.objective == "radius" and recipe.temperature is None:
-        if recipe.share is not None:
-            temperature = recipe.share * class_distance(fitting, recipe.norm, cost)
-        else:
-            pilots, temperature = choose_temperature(recipe, job.pilot, fitting, seed, cost)
-        recipe = recipe.but(temperature=temperature)
+    pilots, recipe = job.with_temperature(recipe, fitting)
     model, history = job.train(recipe, "training", fitting, held_out)
     seconds = time.perf_counter() - started
     if recipe.calibrate_on == "test":
@@ -104,6 +102,7 @@ def fit(
                 f"recipe {recipe.name!r} calibrates on the test points; none were given"
             )
         held_out, where = architecture.behind(test), "test"
+        held_out = held_out if basis is None else basis.coordinates(held_out)
     result = outputs(model, held_out.x, held_out.y, recipe.norm)
     if target_fpr is None:
         calibration = balanced(result.logits, result.labels)
@@ -111,6 +110,7 @@ def fit(
         calibration = at_false_positive_rate(result.logits, result.labels, target_fpr)
     model.tau.fill_(calibration.tau)
     fitted = outputs(model, fitting.x, fitting.y, recipe.norm)
+    model = model if basis is None else basis.unfold(model)
     return Fitted(
         model=architecture.join(model).eval(),
         recipe=recipe,
@@ -137,6 +137,14 @@ def _through(
         )
 
 
+def _basis(recipe: Recipe, points: Points, cost: Tensor | None, seed: int) -> PrincipalBasis | None:
+    if not recipe.principal:
+        return None
+    if cost is not None:
+        raise UserError("costs per coordinate and principal components exclude each other")
+    return PrincipalBasis.of(points.x, recipe.principal, seed)
+
+
 @dataclass(frozen=True)
 class _Job:
     """What stays the same from one training run to the next."""
@@ -146,6 +154,16 @@ class _Job:
     cost: Tensor | None
     folder: Path | None
     progress: bool
+
+    def with_temperature(self, recipe: Recipe, points: Points) -> tuple[list[Pilot], Recipe]:
+        """The recipe with its temperature filled in, and the pilots it was chosen from."""
+        if recipe.objective != "radius" or recipe.temperature is not None:
+            return [], recipe
+        if recipe.share is not None:
+            scale = class_distance(points, recipe.norm, self.cost)
+            return [], recipe.but(temperature=recipe.share * scale)
+        pilots, temperature = choose_temperature(recipe, self.pilot, points, self.seed, self.cost)
+        return pilots, recipe.but(temperature=temperature)
 
     def pilot(
         self, recipe: Recipe, title: str, points: Points, judge: Points

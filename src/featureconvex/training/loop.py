@@ -1,6 +1,5 @@
 """The training loop: one recipe, one model, one seed."""
 
-import copy
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ from torch.optim.lr_scheduler import ExponentialLR, LRScheduler, OneCycleLR
 
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
-from featureconvex.nn.nonnegative import constrained_parameters
+from featureconvex.nn import project_
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.losses import (
@@ -89,8 +88,6 @@ class _Run:
         self.optimiser, self.scheduler, self.per_step = _optimiser(
             model, recipe, self.steps_per_epoch
         )
-        self.constrained = list(constrained_parameters(model))
-        self.average = copy.deepcopy(model) if recipe.averaging else model
         self.history: History = []
         self.best_loss = float("inf")
         self.best: dict[str, Tensor] = {}
@@ -132,11 +129,7 @@ class _Run:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        with torch.no_grad():
-            for raw, constraint in self.constrained:
-                raw.clamp_(min=constraint.minimum)
-            if self.average is not self.model:
-                self._update_average()
+        project_(self.model)
         if self.per_step:
             self.scheduler.step()
         return loss.item(), int((logits.detach() * sign > 0).sum())
@@ -154,17 +147,9 @@ class _Run:
             loss = loss + recipe.jacobian_weight * jacobian_norm(logits, u, self.generator)
         return loss, logits
 
-    def _update_average(self) -> None:
-        # Early on, a plain mean: an average that remembers the initial weights learns nothing.
-        done = self.steps_per_epoch * len(self.history) + 1
-        weight = max(1 - self.recipe.averaging, 1 / done)
-        for kept, current in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            kept.lerp_(current, weight)
-
     def _validate(self) -> dict[str, float]:
-        result = outputs(
-            self.average, self.validation.x, self.validation.y, self.recipe.norm, self.cost
-        )
+        held_out, norm = self.validation, self.recipe.norm
+        result = outputs(self.model, held_out.x, held_out.y, norm, self.cost)
         tau = result.calibrated().tau
         radius = self.recipe.objective == "radius"
         scale = result.slopes * self.temperature if radius else 1.0
@@ -173,7 +158,7 @@ class _Run:
         # Before that the latest epoch is kept, so that a model is left whatever the losses are.
         if not settled or loss < self.best_loss or not self.best:
             self.best_loss = loss if settled else float("inf")
-            self.best = {k: v.detach().clone() for k, v in self.average.state_dict().items()}
+            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         return {
             "validation_loss": loss,
             "validation_accuracy": result.accuracy(tau),
@@ -189,7 +174,6 @@ class _Run:
         """Everything the next epoch depends on."""
         return {
             "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "generator": self.generator.get_state(),
@@ -201,7 +185,6 @@ class _Run:
     def load_state(self, state: dict[str, Any]) -> None:
         """Undo :meth:`state`."""
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.generator.set_state(state["generator"])
