@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import UserError
-from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale
+from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale, Scattering
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexBlock, ConvexConvNet, ConvexMLP, MaxAffine, Softplus
+from featureconvex.testing.exact_scattering import scattering
 
 Numbers = np.ndarray
 """An object array of exact numbers in the shape of one input, without a batch dimension."""
@@ -241,5 +242,6 @@ _RULES: dict[type[nn.Module], Callable[[ExactMargin, Any, Numbers], Numbers]] = 
     Identity: lambda _, __, z: z,
     Scale: _scale,
     AbsConcat: lambda _, __, z: np.concatenate((z, np.abs(z)), axis=0),
+    Scattering: scattering,
     Compose: lambda judge, phi, z: _sequence(judge, phi.parts(), z),
 }

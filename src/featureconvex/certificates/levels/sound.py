@@ -1,14 +1,15 @@
 """Level 3: radii that hold with every rounding error accounted for.
 
 Theorem. Let ``l`` be a sound line at x (:class:`~featureconvex.certificates.rounding.SoundLine`):
-``margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i|``. If ``S`` is at least the
-steepness of the right-hand side in the budget's norm and ``value > 0``, then every real x' of budget
-strictly less than ``value / S`` keeps ``margin(x') > 0``. Proof: Hoelder's inequality and
+``margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - drag ||x' - x||_2``. If
+``S`` is at least the steepness of the right-hand side in the budget's norm and ``value > 0``, then every
+real x' of budget strictly less than ``value / S`` keeps ``margin(x') > 0``. Proof: Hoelder's inequality and
 ``value - S budget > 0``; the quotient is rounded down.
 
 ``arithmetic="real"``: the margin is ``g(phi(x')) + tau`` in exact real arithmetic for the stored floats:
 weights, buffers, threshold and input (a feature map's constants as rounded to the model's dtype, which
-is what it computes with; eps, alpha, beta and slopes as the Python floats given).
+is what it computes with; eps, alpha, beta and slopes as the Python floats given; Fourier transforms with
+exact roots of unity).
 ``"float32"``, ``"float64"``: the margin is what ``model.to(dtype)(x'.to(dtype))`` computes, so the sign is
 the machine's decision, for every real x' in the ball; what is assumed of that computation is listed
 in :mod:`featureconvex.certificates.rounding.deployed`.
@@ -25,13 +26,14 @@ from torch import Tensor
 from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import CHUNK, domain_aware, drops_of
 from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.levels.sound_movement import radius_of_movement
 from featureconvex.certificates.levels.tight import tight, tight_proof
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.rounding import SoundLine, sound_line
 from featureconvex.certificates.rounding.directed import difference_down, quotient_down
 from featureconvex.certificates.rounding.fall import fall_of
 from featureconvex.certificates.rounding.fall_radius import radius_of_fall
-from featureconvex.certificates.rounding.kinks import kinked
+from featureconvex.certificates.rounding.kinks import Kinked, kinked
 from featureconvex.certificates.threats import L0, Lp, Patch
 from featureconvex.certificates.threats.dual import best_multiplier
 from featureconvex.errors import UserError
@@ -56,22 +58,28 @@ def by_steepness(problem: Problem, line: SoundLine, _: Bound) -> Tensor:
 def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
     """(n,): the largest budget near ``base.radius`` whose worst fall in the domain stays below ``value``.
 
-    For Lp never less than :func:`by_steepness`, which is all there is for a feature map that does not
-    separate.
+    For Lp never less than :func:`by_steepness`. A feature map that does not separate has its constants
+    and the room to move (:mod:`.sound_movement`).
 
     Raises:
-        UserError: a threat other than Lp, L0 and Patch, or one that needs a separable feature map.
+        UserError: a threat other than Lp, L0 and Patch.
     """
     threat = problem.threat
-    closed = by_steepness(problem, line, base) if isinstance(threat, Lp) else None
+    if not isinstance(threat, Lp | L0 | Patch):
+        raise UserError(f"level 'sound' knows the threats Lp, L0 and Patch, got {threat!r}")
     form = kinked(problem.model.feature_map, line)
-    if form is None and closed is not None:
-        return closed
-    if form is None or not isinstance(threat, Lp | L0 | Patch):
-        raise UserError(
-            f"level 'sound' cannot bound {threat!r} behind {problem.model.feature_map!r}; it knows Lp "
-            "threats, and L0 and Patch for coordinatewise feature maps"
-        )
+    radius = (
+        radius_of_movement(problem, line, base.radius)
+        if form is None
+        else _separable(problem, line, base, form)
+    )
+    if isinstance(threat, Lp):
+        return torch.maximum(radius, by_steepness(problem, line, base))
+    return radius
+
+
+def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> Tensor:
+    threat = problem.threat
     value = difference_down(line.value, form.lost)
     lo, hi = problem.domain.bounds(problem.x)
     found = []
@@ -81,8 +89,7 @@ def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
         price = _price(replace(problem, x=problem.x[rows]), line.slope[rows])
         limits = (value[rows], base.radius[rows], line.reach)
         found.append(radius_of_fall(threat, fall, *limits, price))
-    radius = torch.cat(found)
-    return radius if closed is None else torch.maximum(radius, closed)
+    return torch.cat(found)
 
 
 def _price(problem: Problem, slope: Tensor) -> Callable[[Tensor], Tensor]:

@@ -54,12 +54,30 @@ def radius_of_fall(
     if reach < math.inf:
         cheapest = 1.0 if threat.cost is None else min(1.0, float(threat.cost.min()))
         held = held.clamp(max=reach * cheapest)
-    if math.isinf(threat.p):
-        found = _stepwise(fall, value, held)
-    else:
-        lam = marginal(fall, held, threat.p) if fall.turn is None else price(held)
-        found = _by_duality(fall, value, held, lam.clamp_min(SMALLEST), threat.p)
+    found = budget_of_fall(threat.p, fall, value, held, price)
     return torch.where(endless, torch.inf, found)
+
+
+def budget_of_fall(
+    p: float,
+    fall: Fall,
+    value: Tensor,
+    candidate: Tensor,
+    price: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """(n,): a budget of at most ``candidate``, all finite, in l_p; 0 where nothing is proved.
+
+    Args:
+        p: the exponent, the cost being part of the curves.
+        fall: the curves.
+        value: (n,), what the line has at x.
+        candidate: (n,).
+        price: as above; only for curves with kinks.
+    """
+    if math.isinf(p):
+        return _stepwise(fall, value, candidate)
+    lam = price(candidate) if fall.turn is not None and price else marginal(fall, candidate, p)
+    return _by_duality(fall, value, candidate, lam.clamp_min(SMALLEST), p)
 
 
 def _stepwise(fall: Fall, value: Tensor, candidate: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.rounding.ball import Ball, plus
-from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, upper
+from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, dual_norm_up, upper
 from featureconvex.certificates.rounding.steps import Mode, Step, sum_growth
 from featureconvex.errors import UserError
 
@@ -42,6 +42,11 @@ class Graph:
         """Append ``a + b``."""
         self.nodes.append((None, (a, b)))
         return len(self.nodes) - 1
+
+    @property
+    def mixes(self) -> bool:
+        """Whether some step mixes all coordinates."""
+        return any(step is not None and step.mixes for step, _ in self.nodes)
 
     def nonlinear(self, trace: Trace) -> list[Tensor]:
         """The choices in the order of evaluation, as :meth:`forward` takes them."""
@@ -110,7 +115,7 @@ class Graph:
     def pull(self, p: Tensor, shapes: Sequence[torch.Size]) -> Tensor:
         """``p'`` with ``<p, |change of the output|> <= <p', |change of the input|>`` in exact arithmetic.
 
-        For chains of steps, as feature maps are.
+        For chains of steps, as feature maps are. With a step that mixes: ``<= max(p') ||change||_2``.
         """
         for k in range(len(self.nodes) - 1, 0, -1):
             step, parents = self.nodes[k]
@@ -119,10 +124,37 @@ class Graph:
             p = step.pull(p, shapes[k - 1])
         return p
 
+    def rates(
+        self, p: Tensor, shapes: Sequence[torch.Size], exponent: float
+    ) -> tuple[Tensor, Tensor | None]:
+        """``(rate, factor)`` with ``<p, |change of the output|> <= <rate, |change of the input|>``, in
+        exact arithmetic, if ``factor`` is None, else ``<= factor ||rate * change of the input||_exponent``.
+
+        The first step from behind that mixes coordinates turns ``p`` into a number by Hoelder's inequality.
+
+        Raises:
+            UserError: in front of such a step stands one of another kind that mixes, too.
+        """
+        factor: Tensor | None = None
+        for k in range(len(self.nodes) - 1, 0, -1):
+            step, parents = self.nodes[k]
+            if step is None or parents != (k - 1,):
+                raise UserError("a feature map's steps must form a chain")
+            if not step.mixes:
+                if factor is not None and not step.coordinatewise:
+                    raise UserError("level 'sound' has no rule for this order of feature maps")
+                p = step.pull(p, shapes[k - 1])
+                continue
+            # For diagonal maps ||rate * d||_p <= max(rate) ||d||_p.
+            held = dual_norm_up(p, exponent) if factor is None else factor * p.flatten(1).amax(1)
+            factor = upper(held * step.lipschitz(exponent), 2, held > 0)
+            p = torch.ones((1, *shapes[k - 1][1:]), dtype=torch.float64, device=p.device)
+        return p, factor
+
     def largest(self, bound: Tensor, arithmetic: Rounding) -> tuple[Tensor, float]:
         """Bounds on the output, and on everything summed on the way, for inputs with ``|x| <= bound``."""
         mode = Mode(arithmetic, relaxed=False)
-        values = [bound]
+        values, most = [bound], 0.0
         for step, parents in self.nodes[1:]:
             balls = [Ball(torch.zeros_like(values[k]), values[k]) for k in parents]
             ball = (
@@ -131,7 +163,9 @@ class Graph:
                 else step.forward(balls[0], mode, None)[0]
             )
             values.append(upper(ball.centre.abs() + ball.radius, 2))
-        return values[-1], max(float(value.max()) for value in values)
+            swell = 1.0 if step is None else step.swell
+            most = max(most, swell * max(float(values[k].max()) for k in parents))
+        return values[-1], max(most, *(float(value.max()) for value in values))
 
     def _last_uses(self) -> dict[int, int]:
         last = {}

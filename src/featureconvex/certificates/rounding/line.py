@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.rounding import deployed, feature_rules, network_rules  # noqa: F401
+from featureconvex.certificates.rounding import (  # noqa: F401 - registers the rules
+    deployed,
+    feature_rules,
+    network_rules,
+    scattering_rule,
+)
 from featureconvex.certificates.rounding.ball import Ball, plus
 from featureconvex.certificates.rounding.directed import (
     DTYPES,
@@ -32,7 +37,7 @@ ARITHMETICS = ("real", "float32", "float64")
 class SoundLine:
     """For every row x and every real x' with ``max |x' - x| <= reach``,
 
-        margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i|,
+        margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - drag ||x' - x||_2,
 
     where ``margin`` is the exact one (arithmetic ``real``) or a number whose sign is that of the
     decision computed in float32 or float64, and everything on the right is an exact real number.
@@ -44,6 +49,7 @@ class SoundLine:
         reach: inf for arithmetic ``real``; otherwise beyond it the forward pass might overflow.
         features: the steps of ``phi``.
         shapes: of its nodes.
+        drag: (n,) float64, >= 0; for feature maps that mix coordinates, None (0) for others.
     """
 
     value: Tensor
@@ -52,20 +58,34 @@ class SoundLine:
     reach: float
     features: Graph
     shapes: list[torch.Size]
+    drag: Tensor | None = None
 
     def steepness(self, p: float, cost: Tensor | None) -> Tensor:
         """(n,): at least how fast the right-hand side can fall per unit of ``||cost * (x' - x)||_p``.
 
         With ``P`` such that ``|phi(x') - phi(x)| <= P |x' - x|`` entrywise, it is
         ``||(P^T |v| + slack) / cost||_q`` by Hoelder's inequality. For ``(u, |u|)`` this is never
-        more than the paper's ``2^(1/p) ||v||_q``.
+        more than the paper's ``2^(1/p) ||v||_q``. A map that mixes coordinates has its constant:
+        ``Lip_p ||v||_q max 1 / cost``, and its drag.
         """
-        rate = self.features.pull(self.slope.abs(), self.shapes) + self.slack
-        rate = upper(rate, 1, rate > 0)
-        if cost is not None:
-            price = cost.to(rate.device)
-            rate = upper(rate / price, 1, rate > 0).masked_fill(torch.isinf(price), 0.0)
-        return dual_norm_up(rate, p)
+        rate, factor = self.features.rates(self.slope.abs(), self.shapes, p)
+        if factor is None:
+            rate = rate + self.slack
+            return dual_norm_up(_dearer(upper(rate, 1, rate > 0), cost), p)
+        assert self.drag is not None
+        cheapest = _dearer(torch.ones_like(self.slack[:1]), cost).amax()
+        # ||d||_2 <= ||d||_p for p <= 2, and n^(1/2 - 1/p) ||d||_p above.
+        longest = self.slack[:1].numel() ** max(0.0, 0.5 - 1 / p) * (1 + 2.0**-40)
+        falls = factor * _dearer(rate, cost).flatten(1).amax(1) + self.drag * (longest * cheapest)
+        return upper(falls, 6, falls > 0)
+
+
+def _dearer(rate: Tensor, cost: Tensor | None) -> Tensor:
+    """At least ``rate / cost``; 0 where the cost is infinite."""
+    if cost is None:
+        return rate
+    price = cost.to(rate.device)
+    return upper(rate / price, 1, rate > 0).masked_fill(torch.isinf(price), 0.0)
 
 
 def sound_line(
@@ -101,13 +121,19 @@ def sound_line(
         deployed.check_deployment(network, model.device, rounding)
         error = deployed.error_here(features, network, wide, rounding)
         growth = deployed.error_growth(features, network, wide, rounding)
+        slack, drag = line.slack, line.drag
+        if drag is None:
+            slack = upper(slack + growth, 1)
+        else:
+            drag = upper(drag + growth.amax(), 1)
         return SoundLine(
             difference_down(line.value, error),
             line.slope,
-            upper(line.slack + growth, 1),
+            slack,
             deployed.reach(features, network, wide, rounding),
             features,
             line.shapes,
+            drag,
         )
 
 
@@ -123,8 +149,10 @@ def _exact_line(
     out, outer = network.forward(phi, Mode(FLOAT64, relaxed=True), choices)
     margin = plus(out, Ball.exact(tau.to(x.device).expand_as(out.centre)), FLOAT64)
     slope = slope_of(network, outer, out)
-    pulled = features.pull(slope.radius, inner.shapes)
-    return SoundLine(margin.lower(), slope.centre, pulled, torch.inf, features, inner.shapes)
+    slack, drag = features.pull(slope.radius, inner.shapes), None
+    if features.mixes:
+        slack, drag = torch.zeros_like(x), slack.flatten(1).amax(1)
+    return SoundLine(margin.lower(), slope.centre, slack, torch.inf, features, inner.shapes, drag)
 
 
 def slope_of(network: Graph, trace: Trace, out: Ball) -> Ball:

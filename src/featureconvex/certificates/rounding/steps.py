@@ -25,7 +25,7 @@ from torch import Tensor
 
 from featureconvex.certificates.rounding.ball import Ball, plus
 from featureconvex.certificates.rounding.directed import FLOAT64, Rounding, upper
-from featureconvex.certificates.rounding.operators import Operator
+from featureconvex.certificates.rounding.operators import Diagonal, Operator
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,22 @@ class Step(ABC):
 
     Attributes:
         chooses: whether the step is nonlinear, so that it has a choice.
+        mixes: whether every output depends on many inputs, in feature maps. Then the weights of ``growth``
+            and ``pull`` are the same for all inputs, and stand for ``weight ||change||_2``.
     """
 
     chooses: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
+
+    @property
+    def coordinatewise(self) -> bool:
+        """Whether every output depends on one input only."""
+        return False
+
+    @property
+    def swell(self) -> float:
+        """No number on the way is more than this many times the largest in front."""
+        return 1.0
 
     @abstractmethod
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor | None]:
@@ -60,6 +73,10 @@ class Step(ABC):
     def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
         """``p'`` with ``<p, |change of the output|> <= <p', |change of the input|>``, without rounding."""
         return self.growth(Ball(torch.zeros_like(p), p), shape, FLOAT64).radius
+
+    def lipschitz(self, p: float) -> float:
+        """At least the constant in l_p, of a step that mixes."""
+        raise TypeError(f"{type(self).__name__} is bounded entry by entry")
 
 
 def _alive(g: Ball) -> Tensor:
@@ -87,6 +104,11 @@ class Affine(Step):
     bias: Tensor | None = None
     bias_size: Tensor | None = None
     extra: int = 0
+
+    @property
+    def coordinatewise(self) -> bool:
+        """Diagonal matrices."""
+        return isinstance(self.operator, Diagonal)
 
     @cached_property
     def magnitude(self) -> Operator:
@@ -131,6 +153,11 @@ class Translation(Step):
     """``x + shift``: one rounding, no change in how anything grows."""
 
     shift: Tensor
+
+    @property
+    def coordinatewise(self) -> bool:
+        """Always."""
+        return True
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """A sum."""
@@ -181,6 +208,11 @@ class Reshape(Step):
 @dataclass(frozen=True)
 class AbsStack(Step):
     """``u -> (u, |u|)`` on dimension 1: exact, in feature maps only, so it has no minorant."""
+
+    @property
+    def coordinatewise(self) -> bool:
+        """Two outputs for each input."""
+        return True
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """``||a| - |b|| <= |a - b|``."""
