@@ -25,6 +25,7 @@ class MethodCase:
             ``make`` asks for; inputs as :class:`featureconvex.baselines.Options` says.
         attempts: random perturbations tried per point, norm and level.
         repeats: whether two certifications of the same points must agree (not so for sampling).
+        boxed: levels that promise something for perturbations inside [0, 1] only.
     """
 
     make: Callable[[], Method]
@@ -33,6 +34,7 @@ class MethodCase:
     test: Points
     attempts: int = 200
     repeats: bool = True
+    boxed: frozenset[str] = frozenset()
 
 
 def fitted(case: MethodCase) -> Method:
@@ -81,7 +83,8 @@ def survives_perturbations(case: MethodCase) -> None:
             for row in chosen:
                 x = case.test.x[row].double()
                 moves = _moves(x, p, case, generator) * float(radius[row]) * (1 - 1e-6)
-                flags = method.predict((x + moves).to(case.test.x.dtype))
+                moved = (x + moves).clamp(0, 1) if level in case.boxed else x + moves
+                flags = method.predict(moved.to(case.test.x.dtype))
                 require(bool(flags.all()), f"{level}, norm {p}, point {row}: the flag went away")
 
 
