@@ -23,11 +23,13 @@ def derive_ordering(methods: Table, reference: str) -> Table:
     Returns:
         By norm: ``radii``, worth reading; ``up_to``, the largest radius compared; ``areas`` of the
         best settings, largest first; ``largest_native``, among the methods certified in that norm
-        itself; ``leaders``, who certifies most at which radii; ``reference_setting`` and
-        ``against``, by method: a :func:`~featureconvex.baselines.duels.duel` of the reference's
-        best setting with the method's best one (``best``), with every one (``settings``), and with
-        the largest of them at each radius (``any_setting``); ``own_settings``, the reference's,
-        each with the methods whose area is larger.
+        itself; ``leaders``, who certifies most at which radii; ``reference_setting``;
+        ``reference_leads``, where the reference certifies more than every other method (``alone``),
+        as much as the best of them (``shared``), or less (``behind``); ``against``, by method: a
+        :func:`~featureconvex.baselines.duels.duel` of the reference's best setting with the
+        method's best one (``best``), with every one (``settings``), and with the largest of them at
+        each radius (``any_setting``); ``own_settings``, the reference's, each with the methods
+        whose area is larger.
     """
     norms = dict.fromkeys(norm for m in methods.values() for norm in m.get("best_setting", {}))
     return {norm: _in_norm(methods, norm, reference) for norm in norms}
@@ -66,6 +68,9 @@ def _in_norm(methods: Table, norm: str, reference: str) -> Table:
     return {
         **found,
         "reference_setting": shown[reference]["best_setting"][norm],
+        "reference_leads": _leads(
+            ours, [_curve(m, best_index(m, norm), norm) for m in others.values()]
+        ),
         "against": {name: _against(ours, m, norm) for name, m in others.items()},
         "own_settings": [
             {**entry, "behind": [e["method"] for e in areas if _beats(e, entry, reference)]}
@@ -76,6 +81,18 @@ def _in_norm(methods: Table, norm: str, reference: str) -> Table:
 
 def _beats(other: Table, entry: Table, reference: str) -> bool:
     return bool(other["method"] != reference and other["area"] > entry["area"])
+
+
+def _leads(ours: Table, others: list[Table]) -> Table:
+    """Where one curve is above, level with and below all the others, as far as any is above 0."""
+    radius, accuracy = np.asarray(ours["radius"]), np.asarray(ours["accuracy"])
+    best = np.max([np.zeros_like(accuracy), *(np.asarray(c["accuracy"]) for c in others)], axis=0)
+    masks = {
+        "alone": accuracy > best,
+        "shared": (accuracy == best) & (best > 0),
+        "behind": accuracy < best,
+    }
+    return {name: stretches(mask, radius) for name, mask in masks.items()}
 
 
 def _usable(method: Table) -> Iterator[int]:

@@ -78,18 +78,17 @@ def _largest(norm: str, found: Table, titles: dict[str, str]) -> str:
 
 
 def _leads(found: Table, titles: dict[str, str], reference: str) -> str:
-    alone = [[e["from"], e["to"]] for e in found["leaders"] if e["methods"] == [reference]]
-    shared = [e for e in found["leaders"] if reference in e["methods"] and len(e["methods"]) > 1]
-    without = [[e["from"], e["to"]] for e in found["leaders"] if reference not in e["methods"]]
+    leads = found["reference_leads"]
     name = with_setting(titles[reference], found["reference_setting"])
-    said = f"At its best setting, {name} certifies the largest share alone at radii {radii_words(alone)}"
-    if not alone:
-        said = f"At its best setting, {name} nowhere certifies the largest share alone"
-    if shared:
-        said += f", shares the lead at {radii_words([[e['from'], e['to']] for e in shared])}"
-    tail = (
-        f"another method certifies more at {radii_words(without)}" if without else "none beats it"
-    )
+    said = f"At its best setting, {name} nowhere certifies the largest share alone"
+    if leads["alone"]:
+        where = radii_words(leads["alone"])
+        said = f"At its best setting, {name} certifies the largest share alone at radii {where}"
+    if leads["shared"]:
+        said += f", shares the lead at {radii_words(leads['shared'])}"
+    tail = "none beats it"
+    if leads["behind"]:
+        tail = f"another method certifies more at {radii_words(leads['behind'])}"
     return f"{said}; {tail} (radii up to {significant(found['up_to'])} compared)."
 
 

@@ -50,7 +50,7 @@
     const shade = "@m" + (line.slot % PALETTE);
     return {
       type: "scatter", mode: "lines+markers", name: name(line), x, y,
-      visible: !state.off.has(name(line)),
+      visible: !state.off.has(line.name),
       text: y.map((share) => percent(share)),
       hovertemplate: `<b>${escaped(name(line))}</b><br>${state.norm} radius %{x:.4~g}: %{text}<extra></extra>`,
       line: { color: shade, width: line.strong ? 3.5 : 1.7, dash: line.dash },
@@ -134,10 +134,10 @@
       head.scope = "row";
       const label = document.createElement("label");
       const box = Object.assign(document.createElement("input"), {
-        type: "checkbox", checked: !state.off.has(name(line)), title: "show this line",
+        type: "checkbox", checked: !state.off.has(line.name), title: "show this line",
       });
       box.addEventListener("change", () => {
-        state.off[box.checked ? "delete" : "add"](name(line));
+        state.off[box.checked ? "delete" : "add"](line.name);
         row.classList.toggle("off", !box.checked);
         Plotly.restyle($("plot-curves"), { visible: box.checked }, [place]);
       });
