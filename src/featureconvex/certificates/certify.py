@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from featureconvex.certificates.arguments import (
     check_domain,
@@ -18,6 +17,7 @@ from featureconvex.certificates.arguments import (
 )
 from featureconvex.certificates.certificate import Certificate, Guarantee, Status
 from featureconvex.certificates.domain import Domain
+from featureconvex.certificates.eval_mode import evaluating
 from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import domain_aware
 from featureconvex.certificates.levels.problem import Bound, Level, Problem
@@ -211,15 +211,3 @@ def _batches(model: FeatureConvexModel, x: Any, size: int) -> Iterator[Tensor]:
     """Slices of ``x`` on the model's device and in its dtype; one empty batch for no rows."""
     for start in range(0, max(1, len(x)), size):
         yield torch.as_tensor(x[start : start + size]).to(model.device, model.dtype)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside, every module's own mode restored behind."""
-    modes = {part: part.training for part in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode

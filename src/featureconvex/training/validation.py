@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.certificates.certify import evaluating
+from featureconvex.certificates.eval_mode import evaluating
 from featureconvex.certificates.minorant import tangent
 from featureconvex.model import FeatureConvexModel
 from featureconvex.training.calibration import Calibration, balanced

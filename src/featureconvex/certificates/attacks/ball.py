@@ -18,7 +18,7 @@ from torch import Tensor
 
 from featureconvex.certificates.attacks.moves import best_move
 from featureconvex.certificates.attacks.target import Target, column
-from featureconvex.certificates.threats import Lp
+from featureconvex.certificates.threats import Lp, Threat
 
 # A ball goes this share beyond the chord after its first failure, doubling with each further one.
 GROWTH = 0.003
@@ -35,7 +35,7 @@ def descend(
     target: Target, threat: Lp, budget: Tensor, steps: int, start: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The perturbation of lowest margin found within ``budget`` (n,), and that margin: (n, ...), (n,)."""
-    state = _Descent(target, threat, start)
+    state = Descent(target, threat, start)
     for _ in range(steps - steps // 3):
         state.average(budget)
     state.restart()
@@ -70,7 +70,7 @@ class _Shrinking:
 
     def __init__(self, target: Target, threat: Lp, start: Tensor | None) -> None:
         self.target, self.threat = target, threat
-        self.state = _Descent(target, threat, start)
+        self.state = Descent(target, threat, start)
         self.first = self.state.first
         self.budget = _straight(threat, self.first, self.state.gradient)
         self.flip = torch.zeros_like(target.x)
@@ -122,10 +122,10 @@ def _straight(threat: Lp, margin: Tensor, gradient: Tensor) -> Tensor:
     return (margin / fall.clamp_min(1e-30)).clamp(1e-12, 1e12)
 
 
-class _Descent:
-    """Points, means and bests of one batch."""
+class Descent:
+    """Points, means and bests of one batch; for threats other than Lp only :meth:`cross` moves."""
 
-    def __init__(self, target: Target, threat: Lp, start: Tensor | None) -> None:
+    def __init__(self, target: Target, threat: Threat, start: Tensor | None) -> None:
         self.target, self.threat = target, threat
         self.delta = torch.zeros_like(target.x) if start is None else start
         self.margin, self.gradient = target.slope(self.delta)
@@ -139,14 +139,18 @@ class _Descent:
         """One move of averaged conditional gradients."""
         pace = column(2 / (self.count + 2), self.delta)
         self.mean = self.mean + pace * (self.gradient - self.mean)
-        goal = best_move(self.mean, self.threat, budget, self.target.lo, self.target.hi)
+        goal = self._best_move(self.mean, budget)
         self.count += 1
         self._look(self.delta + pace * (goal - self.delta))
 
     def project(self, budget: Tensor, pace: float) -> None:
         """One projected step, of Euclidean length ``pace`` times a tenth of the ball's best move."""
-        goal = best_move(self.gradient, self.threat, budget, self.target.lo, self.target.hi)
+        goal = self._best_move(self.gradient, budget)
         self._step(budget, goal.flatten(1).norm(dim=1) * 0.1 * pace)
+
+    def _best_move(self, gradient: Tensor, budget: Tensor) -> Tensor:
+        assert isinstance(self.threat, Lp)  # the other threats only cross
+        return best_move(gradient, self.threat, budget, self.target.lo, self.target.hi)
 
     def cross(self, budget: Tensor) -> None:
         """One projected step to where the tangent is a little below zero (Polyak 1969, over-relaxed)."""

@@ -20,13 +20,13 @@ def slack(target: Target) -> Tensor:
     return ULPS * torch.finfo(target.model.dtype).eps * size
 
 
-def shortened(target: Target, delta: Tensor) -> Tensor:
-    """Each flip pulled back along its segment as far as it stays one: (n, ...)."""
+def shortened(target: Target, delta: Tensor, steps: int = STEPS) -> Tensor:
+    """Each flip pulled back along its segment as far as it stays one, by ``steps`` halvings: (n, ...)."""
     low = torch.zeros(len(delta), dtype=torch.float64, device=delta.device)
     high = torch.ones_like(low)
     enough = -slack(target)
     flips = target.margin(delta) <= 0
-    for _ in range(STEPS):
+    for _ in range(steps):
         middle = 0.5 * (low + high)
         won = target.margin(delta * column(middle, delta)) <= enough
         low, high = torch.where(won, low, middle), torch.where(won, middle, high)

@@ -72,22 +72,40 @@ def few(target: Target, threat: L0, budget: Tensor, steps: int) -> tuple[Tensor,
     return best, least
 
 
-def fewest(target: Target, threat: L0, steps: int) -> tuple[Tensor, Tensor]:
-    """A flip that changes as few groups as found, by bisection on their number; (delta, margin)."""
+def fewest(
+    target: Target, threat: L0, steps: int, safe: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """A flip that changes as few groups as found; (delta, margin).
+
+    The number doubles its distance to what is known to be safe until a flip is found, then it is
+    bisected.
+
+    Args:
+        target: the inputs.
+        threat: what counts as one.
+        steps: gradient evaluations per number tried.
+        safe: (n,), numbers known to hold no flip; default 0.
+    """
     groups = int(threat.members(tuple(target.x.shape[1:])).max()) + 1
-    count = len(target.x)
-    low = torch.zeros(count, dtype=torch.float64, device=target.x.device)
-    high = torch.full_like(low, groups)
-    flip, least = few(target, threat, high, steps)
-    while bool((high - low > 1).any()):
-        middle = ((low + high) / 2).floor().clamp_min(1)
+    flip = torch.zeros_like(target.x)
+    least = target.margin(flip)
+    low = torch.zeros_like(least) if safe is None else safe.clamp(max=groups - 1)
+    high, stride, lost = torch.full_like(low, groups), torch.ones_like(low), least > 0
+    while bool(((high - low > 1) | lost).any()):
+        further = torch.minimum(low + stride, high)
+        middle = torch.where(lost, further, ((low + high) / 2).floor().clamp_min(1))
         delta, margin = few(target, threat, middle, steps)
         won = margin <= 0
         spent = threat.measure(delta)
-        flip = torch.where(column(won & (spent <= high), flip), delta, flip)
-        least = torch.where(won, margin, least)
+        flip = torch.where(
+            column(won & (lost | (spent <= high)) | (lost & ~won), flip), delta, flip
+        )
+        least = torch.where(won | lost, margin, least)
         high = torch.where(won, torch.minimum(middle, spent), high)
         low = torch.where(won, low, middle).minimum(high)
+        # A number beyond the last is not worth a second look.
+        lost = lost & ~won & (low < groups)
+        stride = 2 * stride
     return flip, least
 
 

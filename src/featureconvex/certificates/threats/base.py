@@ -2,16 +2,18 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import Drops
+from featureconvex.certificates.threats.bisection import bisected_budget
 
 
 class Threat(ABC):
     """A budget for perturbations ``delta = x' - x``.
 
-    A subclass names itself, measures a perturbation, finds the largest budget whose worst case stays
-    below a margin (from one drop curve per coordinate), and projects for attacks.
+    A subclass names itself, measures a perturbation, bounds what a budget can take off a margin (from
+    one drop curve per coordinate), and projects for attacks.
 
     Attributes:
         cost: positive numbers broadcastable to one input, or None for 1 everywhere. The budget is
@@ -43,14 +45,25 @@ class Threat(ABC):
         Nondecreasing in the budget, differentiable in the drops almost everywhere.
         """
 
-    @abstractmethod
+    @torch.no_grad()
     def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
         """The largest budget found below which the worst drop stays under ``margin``: (n,) float64.
 
         Every perturbation inside the domain of budget strictly less keeps ``margin`` positive; for
         integer budgets (:class:`L0`, :class:`Patch`): of that budget or less. 0 where ``margin <= 0``,
         inf where the whole domain cannot pay.
+
+        Here: bisection on :meth:`worst_drop`, between powers of two first; every budget it keeps
+        has been checked. A subclass that knows better overrides it.
         """
+        return bisected_budget(self.worst_drop, drops, margin)
+
+    def under(self, flip: Tensor) -> Tensor:
+        """The largest radius (n,) that a flip of budget ``flip`` (n,) does not contradict: itself.
+
+        Less where a radius covers its own budget: a count, a window.
+        """
+        return flip
 
     @abstractmethod
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:

@@ -107,6 +107,10 @@ class L0(Threat):
         affordable = torch.where(affordable == paid.shape[1], torch.inf, affordable)
         return torch.where(margin > 0, affordable, 0.0)
 
+    def under(self, flip: Tensor) -> Tensor:
+        """One less."""
+        return flip - 1
+
     def _ranked(self, drops: Drops) -> Tensor:
         sums = self.group_sums(drops.total(), drops.shape)
         ranked: Tensor = sums.sort(dim=1, descending=True).values

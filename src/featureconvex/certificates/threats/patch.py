@@ -105,6 +105,10 @@ class Patch(Threat):
         radius = torch.where(total.sum(1) < margin, torch.inf, radius)
         return torch.where(margin > 0, radius, 0.0)
 
+    def under(self, flip: Tensor) -> Tensor:
+        """0: one window that flips is enough."""
+        return torch.zeros_like(flip).where(torch.isfinite(flip), flip)
+
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
         """Keep the window of largest Euclidean norm, clipped to the domain."""
         inside = delta.clamp(lo, hi)

@@ -217,7 +217,9 @@ class Bracketing:
         steep = geometry.steep(w)
         value = (state.mu * self.cuts.heights).sum(1)
         far = 2 * 1.3 ** (state.tries / 2) * value / steep.square().sum(1)
-        down = -w * far.to(w.dtype).unsqueeze(1)
+        # A mixture that no move makes fall points nowhere.
+        steps = far.to(w.dtype).unsqueeze(1)
+        down = torch.where(torch.isfinite(steps), -w * steps, near)
         tries = state.tries.unsqueeze(1)
         return torch.where(tries % 2 == 1, e, torch.where(tries < PATIENT_TRIES, near, down))
 

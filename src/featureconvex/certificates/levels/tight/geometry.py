@@ -29,6 +29,7 @@ class Geometry:
         up: (n, d), how far it can rise.
         shape: of one input.
         unbounded: no coordinate of any row has a border.
+        enclosed: every coordinate of every row has one on both sides.
     """
 
     p: float
@@ -40,6 +41,7 @@ class Geometry:
     up: Tensor
     shape: tuple[int, ...]
     unbounded: bool
+    enclosed: bool
 
     @staticmethod
     def of(problem: Problem, rows: Tensor) -> "Geometry":
@@ -61,7 +63,8 @@ class Geometry:
         # An input outside its domain has a status of its own; here it must only not disturb.
         down, up = (((gap).clamp_min(0) * price) for gap in (x - lo, hi - x))
         unbounded = bool(torch.isinf(down).all() and torch.isinf(up).all())
-        return Geometry(threat.p, x, lo, hi, price[0], down, up, shape, unbounded)
+        enclosed = bool(torch.isfinite(down).all() and torch.isfinite(up).all())
+        return Geometry(threat.p, x, lo, hi, price[0], down, up, shape, unbounded, enclosed)
 
     def rows(self, index: Tensor) -> "Geometry":
         """Some of the attackers."""

@@ -5,15 +5,17 @@ Affine features and an Lp threat: the *exact* radius, in a bracket that closes
 (:mod:`featureconvex.certificates.levels.tight.ascent`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.drops import movement_room
 from featureconvex.certificates.levels.domain_aware import radius_of
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
 from featureconvex.certificates.levels.tight.solve import bracket, sensitive_chunks
+from featureconvex.certificates.levels.tight.upper import attacked, not_above
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.certificates.threats import Lp
@@ -39,17 +41,53 @@ def tight(problem: Problem) -> Bound:
     """Level ``tight``. Never below level ``domain``.
 
     ``problem.iterations`` bounds the rounds per row. For affine features and an Lp threat a row stops
-    when its bracket ``[radius, upper]`` is closed to ``problem.tolerance``, relative to ``upper``.
+    when its bracket ``[radius, upper]`` is closed to ``problem.tolerance``, relative to ``upper``. For
+    other feature maps and threats ``upper`` comes from a short attack (:func:`attacked`), and the two
+    need not meet. Without rounds there is no ``upper``.
 
     Raises:
         UserError: a negative number of iterations or a negative tolerance; a module without affine
             minorants, where the bracket does not apply.
     """
     _check(problem)
-    if not _has_bracket(problem):
-        return tight_proof(problem).bound
-    found = bracket(problem)
-    return _better(problem, found.minorant, found.upper)[0]
+    if _has_bracket(problem):
+        found = bracket(problem)
+        bound = _better(problem, found.minorant, found.upper)[0]
+        bound = _unbounded(bound, found.everywhere)
+    else:
+        bound = tight_proof(problem).bound
+    return without_border(problem, attacked(problem, bound))
+
+
+def without_border(problem: Problem, bound: Bound) -> Bound:
+    """A second look at rows without an attack where the domain is endless: perhaps there is none.
+
+    In l2 the search for a proof is the most patient, and a minorant that cannot fall serves every threat.
+    """
+    open_ = (problem.tangent.value > 0) & torch.isfinite(bound.radius) & torch.isnan(bound.upper)
+    rows = open_.nonzero().squeeze(1)
+    other = Lp(2, problem.threat.cost)
+    ends = problem.domain.bounds(problem.x[rows])
+    endless = any(
+        bool(torch.isinf(room).any())
+        for room in movement_room(problem.x[rows], *ends, problem.threat.cost)
+    )
+    if not problem.iterations or not len(rows) or not endless:
+        return bound
+    line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
+    part = replace(problem, x=problem.x[rows], tangent=line, threat=other)
+    if problem.model.feature_map.affine:
+        proved = torch.zeros_like(open_)
+        proved[rows] = bracket(part).everywhere
+        return _unbounded(bound, proved)
+    again = radius_of(replace(part, threat=problem.threat), tight_proof(part).bound.minorant)
+    radius = bound.radius.clone()
+    radius[rows] = torch.maximum(radius[rows], again)
+    return replace(bound, radius=radius)
+
+
+def _unbounded(bound: Bound, rows: Tensor) -> Bound:
+    return replace(bound, radius=torch.where(rows, torch.inf, bound.radius))
 
 
 def tight_proof(problem: Problem) -> Proof:
@@ -109,7 +147,7 @@ def _better(problem: Problem, minorant: Minorant, upper: Tensor | None) -> tuple
     radius = radius_of(problem, minorant)
     if upper is not None:
         # A verified attack ends the argument about the last digits.
-        radius = torch.where(upper < radius, upper, radius)
+        radius = not_above(problem, radius, upper)
     before = radius_of(problem, problem.tangent)
     better = radius > before
     wide = better.view(-1, *[1] * (minorant.slope.ndim - 1))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.levels.tight.bracket import Bracketing
+from featureconvex.certificates.levels.tight.everywhere import positive_everywhere
 from featureconvex.certificates.levels.tight.geometry import Geometry
 from featureconvex.certificates.minorant import Minorant
 
@@ -40,6 +41,7 @@ class Bracket:
         upper: (n,) float64, budget of the best attack, re-evaluated on the final input; nan where none.
         attack: (n, ...) the attack's input; x where none.
         rounds: (n,) int64, tangents used beyond the first.
+        everywhere: (n,) bool, the margin is proved positive in the whole domain, whatever the minorant.
         mixtures: how the minorants are made, only if asked for.
     """
 
@@ -47,6 +49,7 @@ class Bracket:
     upper: Tensor
     attack: Tensor
     rounds: Tensor
+    everywhere: Tensor
     mixtures: list[Mixture] = field(default_factory=list)
 
 
@@ -75,6 +78,7 @@ def bracket(problem: Problem, keep_points: bool = False) -> Bracket:
         torch.full_like(line.value, torch.nan),
         problem.x.clone(),
         torch.zeros(len(line.value), dtype=torch.int64, device=line.value.device),
+        torch.zeros(len(line.value), dtype=torch.bool, device=line.value.device),
     )
     for rows in sensitive_chunks(problem, CHUNK):
         _solve(problem, rows, answer, keep_points)
@@ -112,6 +116,7 @@ def _close(
     geometry = method.geometry.rows(index)
     point, found = _verified(problem, geometry, state.attack, state.deep, state.high)
     answer.upper[where] = torch.where(found, geometry.budget(point), torch.nan)
+    answer.everywhere[where] = positive_everywhere(geometry, cuts, ~found)
     answer.attack[where] = point.reshape(-1, *geometry.shape)
     if cuts.points is not None:
         answer.mixtures.append(Mixture(where, cuts.points[:, : cuts.count], state.weights))

@@ -1,0 +1,38 @@
+"""The largest budget for any threat that can bound its worst drop."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import ROUND_DOWN, Drops
+
+# Budgets between 2 ** -LARGEST and 2 ** LARGEST are found.
+LARGEST = 64.0
+STEPS = 56
+
+
+def bisected_budget(
+    worst_drop: Callable[[Drops, Tensor], Tensor], drops: Drops, margin: Tensor
+) -> Tensor:
+    """The largest r found with ``worst_drop(drops, r) < margin``: (n,) float64.
+
+    0 where ``margin <= 0`` or nothing was found, inf where the sum of all total drops cannot pay.
+
+    Args:
+        worst_drop: nondecreasing in the budget (n,).
+        drops: the curves.
+        margin: (n,).
+    """
+    enough = margin * ROUND_DOWN
+    exponent, best = torch.full_like(margin, -LARGEST), torch.zeros_like(margin)
+    stride = LARGEST
+    for _ in range(STEPS):
+        # Exponents first by halves, so that a few steps find the scale.
+        budget = 2.0 ** (exponent + stride)
+        safe = worst_drop(drops, budget) < enough
+        exponent = torch.where(safe, exponent + stride, exponent)
+        best = torch.where(safe, budget, best)
+        stride = stride / 2
+    best = torch.where(drops.total().sum(1) < enough, torch.inf, best)
+    return torch.where(margin > 0, best, 0.0)
