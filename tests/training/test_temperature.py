@@ -71,6 +71,17 @@ def test_halves_are_a_stratified_partition() -> None:
     assert abs(int(first.y.sum()) - int(second.y.sum())) <= 1
 
 
+def test_copies_of_a_point_stay_in_one_half() -> None:
+    once = torch.arange(50.0)
+    points = Points(torch.cat((once, -once))[:, None], (torch.arange(100) % 50 < 20).long())
+    first, second = halves(points, seed=0, copies=2)
+    assert sorted(first.x.abs().flatten().tolist() + second.x.abs().flatten().tolist()) == sorted(
+        2 * once.tolist()
+    )
+    assert not set(first.x.abs().flatten().tolist()) & set(second.x.abs().flatten().tolist())
+    assert first.y.sum() == second.y.sum() == 20
+
+
 def test_pilots_stop_once_the_error_is_far_beyond_the_budget() -> None:
     """A trainer whose models get worse with the temperature, known in closed form."""
     generator = torch.Generator().manual_seed(0)

@@ -1,7 +1,6 @@
 """From labelled points to a calibrated model: split, choose a temperature, train, set the threshold."""
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from featureconvex.features import FeatureMap
 from featureconvex.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 from featureconvex.training.architectures import Architecture, mapped
+from featureconvex.training.augmentation import Augmentation
 from featureconvex.training.calibration import Calibration, at_false_positive_rate, balanced
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.loop import History, train
 from featureconvex.training.points import Points
-from featureconvex.training.principal import PrincipalBasis
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.temperature import Pilot, choose_temperature, class_distance
 from featureconvex.training.validation import outputs
@@ -89,10 +88,7 @@ def fit(
     n_train = len(fitting)
     if architecture.front is not None:
         fitting, held_out = _through(architecture.front, recipe, fitting, held_out, progress)
-    basis = _basis(recipe, fitting, cost, seed)
-    if basis is not None:
-        fitting, held_out = basis.coordinates(fitting), basis.coordinates(held_out)
-    job = _Job(architecture.build, seed, cost, folder, progress)
+    job = _Job(architecture, seed, cost, folder, progress)
     pilots, recipe = job.with_temperature(recipe, fitting)
     model, history = job.train(recipe, "training", fitting, held_out)
     seconds = time.perf_counter() - started
@@ -102,7 +98,6 @@ def fit(
                 f"recipe {recipe.name!r} calibrates on the test points; none were given"
             )
         held_out, where = architecture.behind(test), "test"
-        held_out = held_out if basis is None else basis.coordinates(held_out)
     result = outputs(model, held_out.x, held_out.y, recipe.norm)
     if target_fpr is None:
         calibration = balanced(result.logits, result.labels)
@@ -110,7 +105,6 @@ def fit(
         calibration = at_false_positive_rate(result.logits, result.labels, target_fpr)
     model.tau.fill_(calibration.tau)
     fitted = outputs(model, fitting.x, fitting.y, recipe.norm)
-    model = model if basis is None else basis.unfold(model)
     return Fitted(
         model=architecture.join(model).eval(),
         recipe=recipe,
@@ -127,7 +121,13 @@ def fit(
 def _through(
     front: FeatureMap, recipe: Recipe, fitting: Points, held_out: Points, progress: bool
 ) -> tuple[Points, Points]:
-    """Both sets behind the front; a recipe that flips images gets every mirror image as a point."""
+    """Both sets behind the front; a recipe that flips images gets every mirror image as a point.
+
+    Raises:
+        UserError: another augmentation, which would need the front anew in every epoch.
+    """
+    if recipe.augmentation.shift or recipe.augmentation.warp:
+        raise UserError("behind a fixed front images can be mirrored, not shifted or warped")
     x, y = fitting.x, fitting.y
     if recipe.augmentation.flip:
         x, y = torch.cat((x, x.flip(-1))), torch.cat((y, y))
@@ -137,19 +137,11 @@ def _through(
         )
 
 
-def _basis(recipe: Recipe, points: Points, cost: Tensor | None, seed: int) -> PrincipalBasis | None:
-    if not recipe.principal:
-        return None
-    if cost is not None:
-        raise UserError("costs per coordinate and principal components exclude each other")
-    return PrincipalBasis.of(points.x, recipe.principal, seed)
-
-
 @dataclass(frozen=True)
 class _Job:
     """What stays the same from one training run to the next."""
 
-    build: Callable[[Tensor], FeatureConvexModel]
+    architecture: Architecture
     seed: int
     cost: Tensor | None
     folder: Path | None
@@ -162,7 +154,10 @@ class _Job:
         if recipe.share is not None:
             scale = class_distance(points, recipe.norm, self.cost)
             return [], recipe.but(temperature=recipe.share * scale)
-        pilots, temperature = choose_temperature(recipe, self.pilot, points, self.seed, self.cost)
+        mirrored = self.architecture.front is not None and recipe.augmentation.flip
+        pilots, temperature = choose_temperature(
+            recipe, self.pilot, points, self.seed, self.cost, copies=2 if mirrored else 1
+        )
         return pilots, recipe.but(temperature=temperature)
 
     def pilot(
@@ -173,9 +168,12 @@ class _Job:
     def train(
         self, recipe: Recipe, title: str, points: Points, judge: Points
     ) -> tuple[FeatureConvexModel, History]:
+        if self.architecture.front is not None:
+            # What is behind a front is no image: its mirror image would be nonsense.
+            recipe = recipe.but(augmentation=Augmentation())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = self.build(points.x)
+            model = self.architecture.build(points.x)
         path = None if self.folder is None else self.folder / f"{title.replace(' ', '-')}.pt"
         checkpoint = Checkpoint(path, self._fingerprint(recipe, points))
         steps = max(1, len(points) // min(recipe.batch_size, len(points)))

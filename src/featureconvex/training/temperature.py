@@ -40,7 +40,12 @@ Trainer = Callable[[Recipe, str, Points, Points], FeatureConvexModel]
 
 
 def choose_temperature(
-    recipe: Recipe, train: Trainer, points: Points, seed: int = 0, cost: Tensor | None = None
+    recipe: Recipe,
+    train: Trainer,
+    points: Points,
+    seed: int = 0,
+    cost: Tensor | None = None,
+    copies: int = 1,
 ) -> tuple[list[Pilot], float]:
     """Run the pilots, smallest temperature first, until the error leaves its budget; apply the rule.
 
@@ -50,11 +55,12 @@ def choose_temperature(
         points: the points to fit on.
         seed: of the halves.
         cost: per coordinate, as in :class:`featureconvex.Lp`.
+        copies: of every point, as in :func:`halves`.
 
     Returns:
         The pilots in order of temperature, the one nearest to the choice marked, and the choice.
     """
-    first, second = halves(points, seed)
+    first, second = halves(points, seed, copies)
     scale = class_distance(points, recipe.norm, cost)
     short = recipe.but(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
     pilots: list[Pilot] = []
@@ -104,13 +110,22 @@ def largest_within(
     return float(np.exp(position[inside] + share * (position[inside + 1] - position[inside])))
 
 
-def halves(points: Points, seed: int) -> tuple[Points, Points]:
-    """Two random halves with the classes in equal shares."""
+def halves(points: Points, seed: int, copies: int = 1) -> tuple[Points, Points]:
+    """Two random halves with the classes in equal shares.
+
+    Args:
+        points: where there are ``copies`` of every point (an image and its mirror image, say), first
+            all points once, then all points again in the same order.
+        seed: of the choice.
+        copies: stay together, so that no half is judged on what the other has seen.
+    """
     rng = np.random.default_rng(seed)
-    mask = torch.zeros(len(points), dtype=torch.bool)
+    labels = points.y.numpy()[: len(points) // copies]
+    mask = torch.zeros(len(labels), dtype=torch.bool)
     for label in (0, 1):
-        rows = rng.permutation(np.flatnonzero(points.y.numpy() == label))
+        rows = rng.permutation(np.flatnonzero(labels == label))
         mask[rows[: (len(rows) + 1) // 2]] = True
+    mask = mask.repeat(copies)
     return Points(points.x[mask], points.y[mask]), Points(points.x[~mask], points.y[~mask])
 
 
