@@ -46,7 +46,11 @@ def test_pictures(tmp_path: Path, mode: str, channels: int) -> None:
 def test_grey_and_colour_together_are_colour(tmp_path: Path) -> None:
     folder = pictures(tmp_path)
     save(folder / "cat" / "grey.png", 7, "L")
-    assert load(folder).train.x.shape[1:] == (3, 4, 6)
+    data = load(folder)
+    assert data.train.x.shape[1:] == (3, 4, 6)
+    assert "1 of the 11 pictures are grey, the others in colour" in data.note
+    (folder / "cat" / "grey.png").unlink()
+    assert load(folder).note == ""
 
 
 def test_channels_come_first_in_rgb_order(tmp_path: Path) -> None:
@@ -192,6 +196,19 @@ def test_other_files_become_byte_counts(tmp_path: Path) -> None:
     assert "256 byte counts" in data.note
 
 
+def test_a_folder_without_two_classes_says_what_is_expected(tmp_path: Path) -> None:
+    expected = r"expected one sub-folder per class, .*/cat/1\.png and .*/dog/1\.png"
+    (tmp_path / "new").mkdir()
+    with pytest.raises(UserError, match=rf"new is empty; {expected}"):
+        load(tmp_path / "new")
+    (tmp_path / "new" / "one.png").touch()
+    with pytest.raises(UserError, match=rf"holds 1 file \(such as one\.png\) .*{expected}"):
+        load(tmp_path / "new")
+    pictures(tmp_path / "single", ("cat",))
+    with pytest.raises(UserError, match=rf"has one class folder only, 'cat'; {expected}"):
+        load(tmp_path / "single")
+
+
 def test_empty_mixed_and_nested_folders(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "mixed")
     (folder / "cat" / "notes.txt").write_text("hello")
@@ -203,7 +220,9 @@ def test_empty_mixed_and_nested_folders(tmp_path: Path) -> None:
         load(folder)
     with pytest.raises(UserError, match="is a folder inside the class 'mixed'"):
         load(tmp_path)
-    with pytest.raises(UserError, match="has 0 class"):
+    with pytest.raises(
+        UserError, match=r"cat holds 5 files \(such as 0\.png\) and no sub-folders; exp"
+    ):
         load(tmp_path / "mixed" / "cat")
     (tmp_path / "bytes" / "cat").mkdir(parents=True)
     (tmp_path / "bytes" / "dog").mkdir()

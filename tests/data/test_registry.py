@@ -50,7 +50,6 @@ def test_every_ordered_pair(family: str) -> None:
 @pytest.mark.parametrize(
     ("text", "near"),
     [
-        ("mnist-3-88", "mnist-3-8"),
         ("mnsit-3-8", "mnist-3-8"),
         ("cifar10-cat-dog", "cifar10-cats-dogs"),
         ("spam-base", "spambase"),
@@ -59,6 +58,23 @@ def test_every_ordered_pair(family: str) -> None:
 )
 def test_close_names_are_offered(text: str, near: str) -> None:
     with pytest.raises(UserError, match=rf"did you mean .*{near}"):
+        find_task(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ("mnist-3-12", "mnist"),
+        ("mnist-3-88", "mnist"),
+        ("mnist-mini-3-12", "mnist-mini"),
+        ("mnist-mini", "mnist-mini"),
+        ("fashion-10-3", "fashion"),
+        ("digits-3", "digits"),
+        ("digits-A-B", "digits"),
+    ],
+)
+def test_a_family_of_pairs_says_how_its_names_are_built(text: str, family: str) -> None:
+    with pytest.raises(UserError, match=rf"family {family} .* 0 to 9, written {family}-A-B"):
         find_task(text)
 
 

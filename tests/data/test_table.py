@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,31 @@ def test_a_truncated_gzip(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match=r"cannot read .* as a table"):
         find_task(str(path), label="y").load()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a;b;y\n1,5;2;0\n3,5;4;1\n", "';'"),
+        ("a\tb\ty\n1\t2\t0\n", "a tab"),
+        ("a|y\n1|0\n", r"'\|'"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_other_separators_are_recognised(
+    tmp_path: Path, text: str, name: str, packed: bool
+) -> None:
+    path = tmp_path / ("t.csv.gz" if packed else "t.csv")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    with pytest.raises(UserError, match=rf"separator looks like {name}, not a comma; save"):
+        find_task(str(path), label="y").load()
+
+
+def test_separators_inside_column_names_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    frame = FRAME.rename(columns={"a": "x;y;z", "b": "colour|red"})
+    assert load(tmp_path / "t.csv", frame, sensitive="spam").feature_names == [
+        "x;y;z",
+        "colour|red",
+    ]
+    quoted = '"a;b",y\n' + "1.5,0\n2.5,1\n" * 5
+    assert load(tmp_path / "q.csv", quoted).feature_names == ["a;b"]

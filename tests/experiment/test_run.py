@@ -201,6 +201,71 @@ def test_certify_file_refuses_clearly(
         certify_file(table, tmp_path / name, tmp_path / "rows.xls", [fc.Lp(2)])
 
 
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (np.zeros((2, 64)), r"got \(2, 64\); unflatten the rows, x\.reshape\(-1, 1, 8, 8\)"),
+        (np.zeros((2, 8, 8)), r"got \(2, 8, 8\); add the channel axis, x\[:, None\]"),
+        (
+            np.zeros((2, 8, 8, 1)),
+            r"got \(2, 8, 8, 1\); move the channels to the front, x\.transpose\(0, 3, 1, 2\)",
+        ),
+        (np.zeros((1, 8, 8)), r"got \(1, 8, 8\); for one input add a first axis, x\[None\]"),
+        (np.zeros((2, 3, 8, 8)), r"got \(2, 3, 8, 8\); give inputs of the kind"),
+        (np.zeros(64), r"got \(64,\); give inputs of the kind"),
+        (np.zeros(()), "holds a single number"),
+    ],
+    ids=["flat", "no channel", "channels last", "one image", "colour", "one row", "number"],
+)
+def test_arrays_of_another_shape_say_what_is_expected(
+    x: np.ndarray, words: str, digits: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", x)
+    expected = "" if x.ndim == 0 else r"expected inputs of shape \(n, 1, 8, 8\), "
+    with pytest.raises(UserError, match=rf"x\.npy.*{expected}{words}"):
+        certify_file(digits, tmp_path / "x.npy", tmp_path / "r.csv", [fc.Lp(2)])
+
+
+def test_pictures_that_do_not_fit_the_model_say_why(digits: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    rows = certify_file(digits, tmp_path / "a.png", tmp_path / "r.csv", [fc.Lp(2)])
+    assert rows["file"].tolist() == ["a.png"]
+    for mode, size, words in (
+        ("L", (9, 8), r"b\.png is 8 x 9 pixels, the model was trained on 8 x 8"),
+        ("RGB", (8, 8), r"b\.png is in colour, the model was trained on grey"),
+    ):
+        Image.new(mode, size).save(tmp_path / "b.png")
+        with pytest.raises(UserError, match=words):
+            certify_file(digits, tmp_path, tmp_path / "r.csv", [fc.Lp(2)])
+
+
+def test_grey_pictures_among_colour_ones_are_certified_as_they_were_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, low in (("dark", 0), ("light", 140)):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(25):
+            pixels = rng.integers(low, low + 110, (8, 8, 3), dtype=np.uint8)
+            image = Image.fromarray(pixels).convert("L" if i == 0 else "RGB")
+            image.save(tmp_path / "pictures" / name / f"{i}.png")
+    task = find_task(str(tmp_path / "pictures"), sensitive="light")
+    run(task, tmp_path / "run", QUICK, progress=True)
+    shown = capsys.readouterr().err
+    assert "pictures: 2 of the 50 pictures are grey, the others in colour" in shown
+    assert "2 of the 50 pictures" in (tmp_path / "run" / "report.html").read_text()
+    lights = tmp_path / "pictures" / "light"
+    every = certify_file(tmp_path / "run", lights, tmp_path / "r.csv", [fc.Lp(2)])
+    grey = certify_file(tmp_path / "run", lights / "0.png", tmp_path / "r.csv", [fc.Lp(2)])
+    assert every["file"][0] == "0.png"
+    np.testing.assert_allclose(grey["radius_l2"][0], every["radius_l2"][0], rtol=1e-4)
+    assert every["predicted"].mean() > 0.8
+
+
 def _mails(n: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     country = rng.choice(["DE", "FR", "US"], n)

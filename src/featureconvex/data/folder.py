@@ -42,6 +42,8 @@ class FolderReader:
                 examples of different sizes.
         """
         classes = _list_classes(self.path)
+        if len(classes) < 2:
+            raise _too_few_classes(self.path, list(classes))
         sensitive, other = choose_sensitive(sorted(classes), self.sensitive, str(self.path))
         paths = [path for files in classes.values() for path in files]
         labels = np.array([path.parent.name for path in paths], dtype=np.str_)
@@ -81,6 +83,21 @@ def _list_classes(folder: Path) -> dict[str, list[Path]]:
             raise UserError(f"the class folder {child} is empty; fill it or remove it")
         classes[child.name] = files
     return classes
+
+
+def _too_few_classes(folder: Path, classes: list[str]) -> UserError:
+    """What is there instead of two sub-folders, and what was expected."""
+    files = [path for path in _visible(folder) if path.is_file()]
+    what = f"{folder} is empty"
+    if classes:
+        what = f"{folder} has one class folder only, {classes[0]!r}"
+    elif files:
+        several = "" if len(files) == 1 else "s"
+        what = f"{folder} holds {len(files)} file{several} (such as {files[0].name}) and no sub-folders"
+    return UserError(
+        f"{what}; expected one sub-folder per class, two or more, with the examples in them, such as "
+        f"{folder / 'cat' / '1.png'} and {folder / 'dog' / '1.png'}"
+    )
 
 
 def _visible(folder: Path) -> list[Path]:

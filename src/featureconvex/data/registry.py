@@ -76,9 +76,20 @@ def _from_path(text: str, label: str | None, sensitive: str | None) -> Task:
         )
     if is_table(path) or len(path.parts) > 1:
         raise UserError(f"there is no file or folder {path}; check the path")
+    if family := _family(text):
+        raise UserError(
+            f"there is no task {text!r}: the family {family} compares two different labels from 0 to 9, "
+            f"written {family}-A-B, such as {family}-3-8"
+        )
     near = difflib.get_close_matches(text, _all_names(), n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else "run `featureconvex tasks` for the list"
     raise UserError(f"there is no task or path {text!r}; {hint}")
+
+
+def _family(text: str) -> str | None:
+    """The family of pairs that a name starts with, the longest that fits."""
+    fitting = [name for name in PAIRS if re.fullmatch(rf"{name}(-[0-9]*)*(-[A-Z])*", text)]
+    return max(fitting, key=len, default=None)
 
 
 def _all_names() -> list[str]:

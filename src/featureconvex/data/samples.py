@@ -44,7 +44,7 @@ def read_samples(paths: list[Path]) -> Samples:
 
 
 def read_pictures(paths: list[Path]) -> Samples:
-    """Pictures of one size: grey if all are grey, else RGB.
+    """Pictures of one size: grey if all are grey, else RGB, and then the note says how many were grey.
 
     Raises:
         UserError: two sizes, or a file that cannot be decoded.
@@ -57,9 +57,16 @@ def read_pictures(paths: list[Path]) -> Samples:
                 f"{path} is {header.width} x {header.height} pixels, {paths[0]} is {first.width} x "
                 f"{first.height}; bring all pictures to one size first"
             )
-    grey = all(header.grey for header in headers)
+    n_grey = sum(header.grey for header in headers)
+    grey = n_grey == len(headers)
     shape = (1 if grey else 3, first.height, first.width)
-    return Samples(stack(paths, lambda path: read_pixels(path, grey), shape))
+    note = ""
+    if n_grey and not grey:
+        note = (
+            f"{n_grey} of the {len(headers)} pictures are grey, the others in colour: all were read as "
+            "colour, so the task is one on colour images."
+        )
+    return Samples(stack(paths, lambda path: read_pixels(path, grey), shape), note=note)
 
 
 def read_arrays(paths: list[Path]) -> Samples:

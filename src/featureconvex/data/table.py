@@ -1,6 +1,9 @@
 """A user's own table: a CSV or Parquet file with one row per example."""
 
+import gzip
+import re
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
+"""What some programs write between columns instead of commas, and what to call it."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,12 @@ def read_frame(path: Path) -> "pd.DataFrame":
     """The file as a data frame with distinct column names and at least one row.
 
     Raises:
-        UserError: it is missing, damaged, empty, or its rows differ in length.
+        UserError: it is missing, damaged, empty, its rows differ in length, or its columns are not
+            separated by commas.
     """
     import pandas as pd
 
+    _check_separator(path)
     try:
         if path.name.lower().endswith(CSV_SUFFIXES):
             with warnings.catch_warnings():
@@ -112,3 +119,21 @@ def read_frame(path: Path) -> "pd.DataFrame":
         twice = frame.columns[frame.columns.duplicated()][0]
         raise UserError(f"{path} has two columns named {twice!r}; rename one")
     return frame
+
+
+def _check_separator(path: Path) -> None:
+    """Refuse a CSV file whose first line is split by something else: read on, it is one odd column."""
+    if not path.name.lower().endswith(CSV_SUFFIXES) or not path.is_file():
+        return
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8", errors="replace") as file:
+            header = re.sub(r'"[^"]*"', "", file.readline())  # quoted names may hold anything
+    except (OSError, EOFError, zlib.error):
+        return  # the reader behind this names what is wrong with the file
+    for separator, name in SEPARATORS.items():
+        if separator in header and "," not in header:
+            raise UserError(
+                f"{path}: the separator looks like {name}, not a comma; save the table with commas "
+                "between columns (and points in decimal numbers)"
+            )

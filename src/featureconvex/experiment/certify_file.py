@@ -9,11 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from featureconvex.certificates import Certificate, Domain, Threat, certify
-from featureconvex.data.columns import encode_features, features_by_name
-from featureconvex.data.pictures import SUFFIXES, read_header, read_pixels, stack
-from featureconvex.data.table import read_frame
 from featureconvex.errors import UserError
 from featureconvex.estimator import FeatureConvexClassifier, load
+from featureconvex.experiment.inputs import read_inputs
 from featureconvex.files import replacing, writable_folder
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import read_extra
@@ -53,7 +51,8 @@ def certify_file(
     writable_folder(out.parent)
     model, extra = load(place), read_extra(place)
     known = extra.get("feature_names") or extra.get("estimator", {}).get("feature_names") or None
-    names, x = read_inputs(input_path, known)
+    shape = tuple(extra["input_shape"]) if "input_shape" in extra else None
+    names, x = read_inputs(input_path, known, shape)
     certificates = _certify(model, x, threats, domain, level, options, input_path)
     classes = (extra.get("sensitive_name", "1"), extra.get("other_name", "0"))
     frame = pd.DataFrame({**names, **_columns(certificates, classes)})
@@ -63,69 +62,6 @@ def certify_file(
         else:
             frame.to_parquet(scratch, index=False)
     return frame
-
-
-def read_inputs(
-    path: Path, columns: list[str] | None = None
-) -> tuple[dict[str, Any], NDArray[Any]]:
-    """The rows' names and the inputs (n, ...) of a file.
-
-    Raises:
-        UserError: the file is missing, damaged or of an unknown kind.
-    """
-    suffix = path.suffix.lower()
-    if path.is_dir() or suffix in SUFFIXES:
-        return _pictures(path)
-    readers = {".npy": _array, ".npz": _array, ".csv": _table, ".parquet": _table}
-    if suffix not in readers:
-        raise UserError(
-            f"{path}: expected .npy, .npz, .csv, .parquet, an image or a folder of images"
-        )
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    x = readers[suffix](path, columns)
-    return {"index": np.arange(len(x))}, x
-
-
-def _pictures(path: Path) -> tuple[dict[str, Any], NDArray[Any]]:
-    files = [path]
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise UserError(f"{path} holds no images")
-    first = read_header(files[0])
-    shape = (1 if first.grey else 3, first.height, first.width)
-    for file in files:
-        header = read_header(file)
-        if (header.height, header.width) != shape[1:]:
-            raise UserError(
-                f"{file} is {header.height} x {header.width}, {files[0]} is {shape[1]} x {shape[2]}"
-            )
-    return {"file": [file.name for file in files]}, stack(
-        files, lambda file: read_pixels(file, first.grey), shape
-    )
-
-
-def _array(path: Path, _: list[str] | None) -> NDArray[Any]:
-    try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
-            if len(content.files) != 1:
-                raise UserError(f"{path} holds {len(content.files)} arrays; save exactly one")
-            return np.asarray(content[content.files[0]])
-    except UserError:
-        raise
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read as an array: {error}") from error
-
-
-def _table(path: Path, columns: list[str] | None) -> NDArray[Any]:
-    frame = read_frame(path)
-    if columns is not None:
-        return features_by_name(frame, columns, str(path))
-    return encode_features(frame, str(path)).x
 
 
 def _certify(

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +136,8 @@ def run(
     folder = writable_folder(out)
     _refuse_another_task(folder, task.name)
     dataset = task.load(data_dir)
+    if progress and dataset.note:
+        sys.stderr.write(f"{dataset.name}: {dataset.note}\n")
     recipe = settings.resolve(dataset.name, dataset.train.x.shape)
     prepared = prepare(dataset, recipe, place)
     fitted = fit(
@@ -152,7 +155,12 @@ def run(
     rows = certified.frame
     unit = "" if prepared.cost is None else "std_"
     chosen = choose_examples(rows, f"radius_{unit}{norm_name(settings.norm)}")
-    names = {"task": dataset.name, **_classes(dataset), "feature_names": dataset.feature_names}
+    names = {
+        "task": dataset.name,
+        **_classes(dataset),
+        "feature_names": dataset.feature_names,
+        "input_shape": list(prepared.test.x.shape[1:]),
+    }
     save_model(fitted.model, folder / "model", names)
     write_rows(rows, folder / "rows.parquet")
     write_examples(_examples(fitted.model, dataset, prepared.test, chosen), folder / "examples.npz")
