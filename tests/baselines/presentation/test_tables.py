@@ -11,6 +11,7 @@ from featureconvex.baselines.presentation.costs import (
     every_runtime_table,
     runtime_table,
 )
+from featureconvex.baselines.presentation.lines import all_lines
 from featureconvex.baselines.presentation.results import Results
 from featureconvex.baselines.presentation.tables import every_table, norm_table, overview_table
 from featureconvex.baselines.presentation.wording import (
@@ -96,6 +97,15 @@ def test_an_infinite_radius_counts_at_every_radius() -> None:
     line = next(row for row in table["body"] if row[1] == "tight")
     shown = line[table["head"].index(f"l1 ≥ {significant(radius)}")]
     assert float(shown.split("\u00a0")[0]) >= 100 * share - 0.06
+
+
+def test_a_radius_of_zero_certifies_nothing_not_even_at_zero(results: Results) -> None:
+    missed = 0
+    for line in all_lines(results.tables, "l1"):
+        share = results.share(line, "l1", 0.0)
+        assert share == line.curve["accuracy"][0]
+        missed += share < 1
+    assert missed
 
 
 def test_costs_are_ratios_to_the_reference(results: Results) -> None:
