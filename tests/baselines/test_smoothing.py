@@ -168,6 +168,13 @@ def test_fitting_again_gives_the_same_and_another_seed_another() -> None:
     assert not np.array_equal(first, radii(1))
 
 
+def test_threshold_guess_and_certificate_share_no_noise() -> None:
+    method = made(SmoothingGaussian)
+    pools = (method._thresholding, method._guessing, method._certifying)
+    responses = torch.cat([torch.cat(list(pool)) for pool in pools]).detach().numpy()
+    assert len(np.unique(responses, axis=0)) == len(responses) == 10_000 + 10_000 + 300
+
+
 def test_only_what_was_learnt_is_saved() -> None:
     method = fitted(SmoothingGaussian)
     method.certify(digits()[2].x[:2], "certified")

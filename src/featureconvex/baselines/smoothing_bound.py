@@ -16,7 +16,7 @@ def probability_bound(count: ArrayLike, n: int, alpha: float) -> NDArray[np.floa
         alpha: the probability allowed for the bound to be too large, in (0, 1).
 
     >>> probability_bound([0, 99_000, 100_000], 100_000, 0.001).round(6)
-    array([0.      , 0.988984, 0.999931])
+    array([0.      , 0.988989, 0.999931])
     """
     successes = np.asarray(count, dtype=np.float64)
     some = np.maximum(successes, 1)

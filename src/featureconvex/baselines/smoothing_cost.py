@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from featureconvex.baselines.smoothing_method import Smoothing
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def seconds_with_fresh_noise(method: "Smoothing", x: Tensor) -> float:
     """Mean seconds per point of ``n0 + n`` forward passes on copies with freshly drawn noise.
 

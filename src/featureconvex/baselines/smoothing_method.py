@@ -26,7 +26,7 @@ from featureconvex.training.points import Points
 
 ALPHA = 0.001
 """The probability with which one point's radius may be too large."""
-EPOCHS = 40
+EPOCHS = 60
 LEARNING_RATE = 3e-3
 THRESHOLD_COPIES = 501
 POOL = 10_000
@@ -126,7 +126,7 @@ class Smoothing(Method):
                 if isinstance(layer, torch.nn.Linear):
                     layer.reset_parameters()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _medians(self, x: Tensor) -> Tensor:
         """The median score of each input's noisy copies, (n, *shape) -> (n,)."""
         scores = self._noisy_scores(x, self._thresholding, THRESHOLD_COPIES)
@@ -146,13 +146,13 @@ class Smoothing(Method):
             scores[row] = self.network.scores(responses[chosen.to(responses.device)] + shift)
         return scores
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(self, x: Tensor) -> NDArray[np.bool_]:
         """Whether more than half of 100 noisy copies score above the threshold."""
         scores = self._noisy_scores(x, self._guessing, self.guesses).double() + self.tau
         return np.asarray((2 * (scores > 0).sum(dim=1) > self.guesses).cpu().numpy())
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def counts(self, x: Tensor) -> NDArray[np.int64]:
         """How many of ``options.samples`` noisy copies score as sensitive, (n, *shape) -> (n,)."""
         if not len(x):
