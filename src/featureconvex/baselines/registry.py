@@ -2,10 +2,26 @@
 
 from featureconvex.baselines.feature_convex import FeatureConvex
 from featureconvex.baselines.linear import Linear
+from featureconvex.baselines.linf_distance import LinfDistance
 from featureconvex.baselines.method import Method
+from featureconvex.baselines.smoothing import (
+    SmoothingGaussian,
+    SmoothingLaplacian,
+    SmoothingUniform,
+)
+from featureconvex.baselines.splitting import Splitting
 from featureconvex.errors import UserError
 
-METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (FeatureConvex, Linear)}
+_KINDS: tuple[type[Method], ...] = (
+    FeatureConvex,
+    SmoothingGaussian,
+    SmoothingLaplacian,
+    SmoothingUniform,
+    Splitting,
+    LinfDistance,
+    Linear,
+)
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in _KINDS}
 """In the order of tables and figures."""
 
 
