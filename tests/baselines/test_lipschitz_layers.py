@@ -10,6 +10,7 @@ from featureconvex.baselines.lipschitz_layers import (
     Frozen,
     LipschitzLayer,
     MaxMin,
+    Pool,
     ZeroChannels,
     frozen_network,
 )
@@ -56,6 +57,16 @@ def test_fold_keeps_every_pixel_of_a_block_together() -> None:
     assert y.shape == (1, 4, 2, 2)
     assert y[0, :, 0, 1].tolist() == [2, 3, 6, 7]
     assert y[0, :, 1, 0].tolist() == [8, 9, 0, 0]
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_pooling_is_a_projection_up_to_a_rotation(factor: int) -> None:
+    pool = Pool(factor)
+    x = torch.eye(2 * 5 * 7, dtype=torch.float64).reshape(-1, 2, 5, 7)
+    matrix = pool(x).flatten(1).T
+    assert matrix.shape[0] == pool.size((2, 5, 7))
+    assert torch.allclose(matrix @ matrix.T, torch.eye(len(matrix), dtype=torch.float64))
+    assert pool.frozen().bound == 1
 
 
 def test_constants_multiply_and_round_up() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, pad, pixel_unshuffle
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,23 @@ class Fold(Nonexpansive):
         return pixel_unshuffle(pad(x, (0, right, 0, below)), self.factor)
 
 
+class Pool(Nonexpansive):
+    """Sums over k x k blocks, divided by k: rows of length 1 that share no pixel. Drops a remainder."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def size(self, shape: tuple[int, ...]) -> int:
+        """The number of outputs for one input of shape (c, h, w)."""
+        c, height, width = shape
+        return c * (height // self.factor) * (width // self.factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, h // k, w // k)."""
+        return avg_pool2d(x, self.factor, divisor_override=self.factor)
+
+
 class Flatten(Nonexpansive):
     """(n, ...) -> (n, d)."""
 
@@ -84,6 +101,15 @@ class MaxMin(Nonexpansive):
         """(n, 2 k, ...) -> the same shape: channel i against channel i + k."""
         a, b = x.chunk(2, dim=1)
         return torch.cat((torch.maximum(a, b), torch.minimum(a, b)), dim=1)
+
+
+def blocks(length: int, size: int) -> int:
+    """How many blocks of a size cover a length.
+
+    >>> blocks(28, 16), blocks(32, 16), blocks(8, 16)
+    (2, 2, 1)
+    """
+    return -(-length // size)
 
 
 def frozen_network(layers: Iterable[nn.Module]) -> Frozen:

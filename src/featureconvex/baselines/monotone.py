@@ -56,7 +56,11 @@ class Monotone(Method):
         "domain": Guarantee.deterministic,
     }
     passes = f"{HALVINGS + 2} forwards"
-    literature = "TODO"
+    literature = (
+        "No linf radii are reported for monotone detectors; the nearest figure found is for boosted "
+        "trees held monotone on PDF malware: 99 % accuracy at 1.78 % false positives (Chen 2020, "
+        "Monotonic Malware Classifiers)."
+    )
     tau: Tensor
 
     def __init__(self, options: Options, setting: Setting) -> None:
