@@ -1,0 +1,138 @@
+"""Points just inside a radius: the steepest directions, descent, known flips, and their neighbours."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+import featureconvex as fc
+from featureconvex.certificates import L0, Domain, Lp, Threat
+from featureconvex.errors import UserError
+from featureconvex.testing.attack_reference import best_move, reference_attack
+from featureconvex.testing.law import seeded
+from featureconvex.testing.soundness.case import Case
+
+# The share of a radius that an attack leaves unspent.
+UNSPENT = 1e-12
+# How far an attack goes where the radius is infinite and the domain is not bounded.
+FAR = 1e3
+# Of descent inside a radius; of the search for flips.
+STEPS, RESTARTS, SEARCH = 4, 2, 20
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """Attacks on one case under one threat, shared by all ways to certify it.
+
+    Attributes:
+        model: in float64.
+        x: (n, ...) float64.
+        threat: the budget.
+        domain: holds every x.
+        slope: (n, ...) float64, where the first move goes against.
+        flips: points that leave the class, each (n, ...), with their budgets (n,), nan where none.
+        seed: of random neighbours.
+    """
+
+    model: fc.FeatureConvexModel
+    x: Tensor
+    threat: Threat
+    domain: Domain
+    slope: Tensor
+    flips: list[tuple[Tensor, Tensor]]
+    seed: int
+
+    @staticmethod
+    def of(case: Case, index: int) -> "Attacker":
+        """Find the flips of setting ``index``: by our own search, and by foolbox where the case says so."""
+        threat, domain = case.settings[index]
+        model, x = copy.deepcopy(case.model).double(), case.x.double()
+        z = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(model(z).sum(), z)
+        methods = ["descent", "foolbox"] if index in case.foolbox else ["descent"]
+        flips = []
+        for method in methods:
+            found = fc.attack(model, x, threat, domain, steps=SEARCH, method=method, seed=case.seed)
+            flips.append((torch.from_numpy(found.adversarial), torch.from_numpy(found.distance)))
+        slope = slope if case.slope is None else case.slope.expand_as(x)
+        return Attacker(model, x, threat, domain, slope, flips, case.seed)
+
+    def points(self, radius: Tensor) -> Tensor:
+        """(claims, n) radii -> (claims, n, tries, ...) float64, about as far as each radius reaches.
+
+        Rounding may put some points outside domain or budget; x itself is the last of the tries.
+        """
+        claims, count = radius.shape
+        many = (claims, *[1] * (self.x.ndim - 1))
+        x, slope = self.x.repeat(many), self.slope.repeat(many)
+        budget = self._budget(radius).flatten()
+        deltas = [self._steepest(x, slope, budget), self._descended(x, budget)]
+        deltas += [
+            self._along(flip.repeat(many) - x, price.repeat(claims), budget)
+            for flip, price in self.flips
+        ]
+        points = [x + delta for delta in deltas]
+        with seeded(self.seed):
+            neighbours = [_neighbour(point, x) for point in points[:2] for _ in range(2)]
+        single = torch.where(points[0] == x, x, points[0].float().double())
+        points += [*neighbours, single, x]
+        low, high = self.domain.bounds(x)
+        inside = [torch.minimum(torch.maximum(point, low), high) for point in points]
+        return torch.stack(inside, dim=1).view(claims, count, len(points), *self.x.shape[1:])
+
+    def _budget(self, radius: Tensor) -> Tensor:
+        """What an attack may spend."""
+        if isinstance(self.threat, Lp):
+            return radius.clamp(max=FAR) * (1 - UNSPENT)
+        most = self.x[0].numel() if isinstance(self.threat, L0) else FAR
+        return radius.clamp(max=most)
+
+    def _steepest(self, x: Tensor, slope: Tensor, budget: Tensor) -> Tensor:
+        low, high = self.domain.bounds(x)
+        down, up = (x - low).clamp_min(0), (high - x).clamp_min(0)
+        return best_move(slope, self.threat, budget, down, up)
+
+    def _descended(self, x: Tensor, budget: Tensor) -> Tensor:
+        found = reference_attack(
+            self.model, x, self.threat, budget, self.domain, steps=STEPS, restarts=RESTARTS
+        )
+        return found.points - x
+
+    def _along(self, delta: Tensor, price: Tensor, budget: Tensor) -> Tensor:
+        """Towards a flip; a count cannot be spent in part."""
+        share = (budget / price).nan_to_num(0.0, posinf=0.0).clamp(max=1.0)
+        if not isinstance(self.threat, Lp):
+            share = (share >= 1).double()
+        # The last ulp of a share of 1 may be outside.
+        return delta * share.view(-1, *[1] * (delta.ndim - 1))
+
+
+def _neighbour(point: Tensor, x: Tensor) -> Tensor:
+    """Up to two units in the last place away in every coordinate that moved."""
+    noise = torch.randint(-2, 3, point.shape).double() * 2.0**-52
+    return torch.where(point == x, x, point * (1 + noise))
+
+
+def foolbox_knows(threat: Threat, domain: Domain) -> bool:
+    """Whether foolbox has an attack: boxes with Lp(1), Lp(2), Lp(inf) without costs, and plain L0."""
+    if (
+        not isinstance(domain, fc.Box)
+        or domain.immutable is not None
+        or domain.direction is not None
+    ):
+        return False
+    if isinstance(threat, L0):
+        return threat.groups is None
+    return isinstance(threat, Lp) and threat.cost is None and threat.p in (1, 2, float("inf"))
+
+
+def check_domain_holds(case: Case) -> None:
+    """Refuse a case with points outside their own domain.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    for threat, domain in case.settings:
+        if not bool(domain.contains(case.x).all()):
+            raise UserError(f"points of {case.architecture} lie outside {domain!r} of {threat!r}")

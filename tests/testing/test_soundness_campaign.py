@@ -1,0 +1,118 @@
+"""The soundness campaign in small: no violation of level ``sound``, and planted ones are found."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from featureconvex.certificates.rounding import directed
+from featureconvex.errors import UserError
+from featureconvex.testing.soundness import Campaign, Plan, Shard, Tally, random_case
+from featureconvex.testing.soundness.random_cases import HARD_EVERY
+
+# What foolbox warns of as it is imported and run.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+COMMAND = Path(__file__).parents[2] / "benchmarks" / "soundness.py"
+PLAN = Plan(seed=3, points=20, trained_points=12, real=False)
+
+
+def test_two_thousand_certificates_and_no_violation(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path, PLAN)
+    outcome = campaign.run(2000)
+    record = outcome.record()
+    assert record["certificates"] >= 2000
+    assert record["certificates_sound"] > 1000
+    assert record["violations_sound"] == 0
+    assert set(record["levels"]) == {
+        *("closed-form", "domain", "tight"),
+        *(f"sound ({arithmetic})" for arithmetic in ("real", "float32", "float64")),
+    }
+    assert all(counts["judged"] > 0 for counts in record["levels"].values())
+    assert record["shards"] == len(list(tmp_path.glob("shard-*.json"))) > 1
+    # The attack gets as near as it is told to: somewhere a radius is used up to the last digits.
+    near = [entry for entry in record["nearest"] if entry["level"] == "sound (real)"]
+    assert 0 < near[0]["share"] < 1e-9
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_a_killed_campaign_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Campaign(tmp_path / "whole", PLAN).run(1000).record()
+    part = Campaign(tmp_path / "part", PLAN)
+    first = part.shard(0)
+    (tmp_path / "part" / ".shard-00001.half.json").write_text("{")
+    monkeypatch.setattr(part, "case", lambda _: random_case(10**6, 0, 1))
+    assert part.shard(0).values() == first.values()
+    assert Campaign(tmp_path / "part", PLAN).run(1000).record() == whole
+    with pytest.raises(UserError, match="another campaign"):
+        Campaign(tmp_path / "part", Plan(seed=4, real=False))
+
+
+def test_a_trained_model_takes_its_turn(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path, PLAN)
+    case = campaign.case(5)
+    assert case.origin == "digits-3-8, default, l2"
+    with torch.no_grad():
+        assert bool((case.model(case.x) > 0).all())
+    tally = Shard(case, 5).run()
+    assert tally.certificates > 300
+    assert tally.violations("sound") == 0
+    # The model is loaded from its file the next time.
+    again = Campaign(tmp_path, PLAN).case(5)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(case.model.parameters(), again.model.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_cases_made_to_break_do_break_what_rounds_carelessly(turn: int) -> None:
+    """Numbers that cancel, and float32 decisions that are rounding: ``sound`` alone withstands them."""
+    case = random_case(HARD_EVERY * (turn + 1) - 1, seed=0, points=24)
+    tally = Shard(case).run()
+    for level in ("closed-form", "domain", "tight"):
+        assert tally.violations(level) > 0
+    assert tally.violations("sound") == 0
+    assert sum(line.attacked for line in tally.lines if line.level == "sound (real)") > 20
+
+
+def test_a_planted_small_constant_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = random_case(HARD_EVERY - 1, seed=0, points=24)
+    monkeypatch.setattr(directed.Rounding, "gamma", lambda self, _: 1e-3 * self.unit)
+    tally = Shard(case).run()
+    assert tally.violations("sound (real)") > 0
+    worst = next(near for near in tally.nearest if near.level == "sound (real)")
+    assert worst.margin <= 0
+    assert worst.radius > 0
+
+
+def test_radii_a_little_too_large_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every level and arithmetic is really attacked: 10 % too much shows in each of them."""
+    true = Shard.certified
+    monkeypatch.setattr(Shard, "certified", lambda *args: 1.1 * true(*args))
+    tally = Tally()
+    for number in (0, 9):
+        tally.add(Shard(random_case(number, seed=0, points=24)).run())
+    counts = tally.by("level")
+    assert len(counts) == 6
+    assert all(count["violations"] > 0.05 * count["attacked"] for count in counts.values())
+
+
+def test_the_command_writes_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "soundness.json"
+    arguments = ["--certificates", "100", "--points", "8", "--seed", "1", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", [str(COMMAND), *arguments, "--folder", str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_path(str(COMMAND), run_name="__main__")
+    assert done.value.code == 0
+    record = json.loads(out.read_text())
+    assert record["certificates"] >= 100
+    assert "soundness.py" in record["provenance"]["command"]
+    assert "violations of level sound: 0 of" in capsys.readouterr().out
