@@ -1,9 +1,12 @@
 """The methods by name."""
 
+from featureconvex.baselines.cayley import Cayley
 from featureconvex.baselines.feature_convex import FeatureConvex
 from featureconvex.baselines.linear import Linear
 from featureconvex.baselines.linf_distance import LinfDistance
 from featureconvex.baselines.method import Method
+from featureconvex.baselines.monotone import Monotone
+from featureconvex.baselines.sll import SLL
 from featureconvex.baselines.smoothing import (
     SmoothingGaussian,
     SmoothingLaplacian,
@@ -18,7 +21,10 @@ _KINDS: tuple[type[Method], ...] = (
     SmoothingLaplacian,
     SmoothingUniform,
     Splitting,
+    Cayley,
+    SLL,
     LinfDistance,
+    Monotone,
     Linear,
 )
 METHODS: dict[str, type[Method]] = {kind.name: kind for kind in _KINDS}
