@@ -91,11 +91,8 @@ def test_bad_parameters_are_named(parameters: dict[str, object], word: str) -> N
 
 
 @pytest.mark.realdata
-def test_spambase_is_at_least_92_per_cent_clean() -> None:
-    """The median of three seeds: one seed moves by a percentage point on 921 mails."""
+@pytest.mark.parametrize("seed", range(3))
+def test_spambase_is_at_least_92_per_cent_clean(seed: int) -> None:
     mails = find_task("spambase").load()
-    scores = []
-    for seed in range(3):
-        clf = fc.FeatureConvexClassifier(sensitive_class=1, random_state=seed)
-        scores.append(clf.fit(mails.train.x, mails.train.y).score(mails.test.x, mails.test.y))
-    assert np.median(scores) >= 0.92
+    clf = fc.FeatureConvexClassifier(sensitive_class=1, random_state=seed)
+    assert clf.fit(mails.train.x, mails.train.y).score(mails.test.x, mails.test.y) >= 0.92

