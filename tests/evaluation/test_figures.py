@@ -89,6 +89,8 @@ def test_features_are_ranked_by_their_pull_per_standard_deviation() -> None:
     scaled = record | {"feature_std": [1.0, 100.0, 1.0, 1.0]}
     weights = strongest_features(specimen, scaled, most=2)
     assert [(w.feature, w.value, w.pull) for w in weights] == [("b", 2.0, -10.0), ("a", 1.0, 1.0)]
+    constant = record | {"feature_std": [0.0, 100.0, 1.0, 1.0]}
+    assert [w.feature for w in strongest_features(specimen, constant)] == ["b", "d"]
     assert step_name(record) == "raw unit"
     assert step_name(scaled) == "training standard deviation"
 

@@ -77,6 +77,9 @@ def test_a_table_shows_standard_deviations_first_and_features(table_page: str) -
     assert first < text.index("Norms in raw feature units")
     assert "mean texture" in text
     assert 'class="bars"' in text
+    assert "The floating-point sound certificate was not computed: no proof for Softplus." in text
+    assert "here every feature may take any value" in text
+    assert "pixel" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
 
 
 def test_data_from_outside_is_escaped(page: str, table_page: str) -> None:

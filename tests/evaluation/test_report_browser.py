@@ -160,6 +160,29 @@ def test_fits_a_phone_in_light_and_in_dark(open_report: Open, kind: str) -> None
         assert page.evaluate(OUTSIDE) == []
 
 
+WIDE = """() => [...document.querySelectorAll(".scroll")].map((box) => {
+  const hint = box.previousElementSibling;
+  const over = box.scrollWidth - box.clientWidth;
+  box.scrollLeft = over;
+  const inside = [...box.querySelectorAll("tr > :last-child")]
+    .every((cell) => cell.getBoundingClientRect().right <= box.getBoundingClientRect().right + 1);
+  return { over: over > 1, hinted: !hint.hidden && hint.getBoundingClientRect().height > 0, inside };
+})"""
+"""Of every box that scrolls: whether its table is wider, says so, and can be moved to its last column."""
+
+
+def test_wide_tables_say_so_and_can_be_moved_to_their_last_column(open_report: Open) -> None:
+    for width, some in ((390, True), (1100, False)):
+        page = open_report("image", width=width)
+        page.locator("details summary").click()
+        # The toggle event comes after the click.
+        page.wait_for_function(f"() => ({WIDE})().every((box) => box.over === box.hinted)")
+        boxes = page.evaluate(WIDE)
+        assert len(boxes) > 5
+        assert any(box["over"] for box in boxes) == some
+        assert all(box["inside"] for box in boxes), boxes
+
+
 def test_every_chart_is_drawn(open_report: Open) -> None:
     page = open_report()
     plots = page.locator(".plot")

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from featureconvex.evaluation.folder import Run, read_run
-from featureconvex.evaluation.wording import LEVEL_TEXTS, calibration_text, headline, threat_text
+from featureconvex.evaluation.wording import (
+    LEVEL_NAMES,
+    calibration_text,
+    headline,
+    level_text,
+    threat_text,
+    unavailable_texts,
+)
 
 MakeRecord = Callable[..., dict[str, Any]]
 
@@ -73,10 +80,23 @@ def test_says_where_the_threshold_comes_from(
     assert expected in plain(calibration_text(make_record(calibration=calibration)))
 
 
-@pytest.mark.parametrize("level", sorted(LEVEL_TEXTS))
-def test_each_level_is_explained_in_two_sentences(level: str) -> None:
-    assert LEVEL_TEXTS[level].endswith(".")
-    assert LEVEL_TEXTS[level].count(". ") == 1
+@pytest.mark.parametrize("level", sorted(LEVEL_NAMES))
+@pytest.mark.parametrize("kind", ["image", "table"])
+def test_each_level_is_explained_in_two_sentences(level: str, kind: str) -> None:
+    text = level_text(level, kind)
+    assert text.endswith(".")
+    assert text.count(". ") == 1
+    assert "{" not in text
+    assert ("pixel" in text) == (kind == "image" and level == "domain")
+
+
+def test_a_level_that_refused_the_model_is_named_with_its_reason(make_record: MakeRecord) -> None:
+    assert unavailable_texts(make_record()) == []
+    record = make_record(levels_unavailable={"sound": "no proof for Softplus.", "tight": "no rule"})
+    assert unavailable_texts(record) == [
+        "The floating-point sound certificate was not computed: no proof for Softplus.",
+        "The tight certificate was not computed: no rule.",
+    ]
 
 
 @pytest.mark.parametrize("threat", ["l1", "l2", "linf", "l0", "patch-5", "l1.5"])

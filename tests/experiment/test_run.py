@@ -316,3 +316,16 @@ def test_rows_that_cannot_be_written_fail_first(digits: Path, tmp_path: Path) ->
 
 def test_load_takes_a_run_s_folder(digits: Path) -> None:
     assert isinstance(fc.load(digits), fc.FeatureConvexModel)
+
+
+def test_a_constant_column_has_no_pull(tmp_path: Path) -> None:
+    """Nothing was learnt about a column that never varied, so it is not among those that matter."""
+    _mails(120).assign(always=7.0).to_csv(tmp_path / "mails.csv", index=False)
+    task = find_task(str(tmp_path / "mails.csv"), label="kind", sensitive="spam")
+    run(task, tmp_path / "run", QUICK, progress=False)
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    deviations = dict(zip(record["feature_names"], record["feature_std"], strict=True))
+    assert deviations["always"] == 0
+    assert all(value > 0 for name, value in deviations.items() if name != "always")
+    assert 'title="always"' not in (tmp_path / "run" / "report.html").read_text()
+    assert 'title="links"' in (tmp_path / "run" / "report.html").read_text()

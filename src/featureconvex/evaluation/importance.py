@@ -32,7 +32,8 @@ def strongest_features(specimen: Specimen, record: Record, most: int = 6) -> lis
     """The features with the largest pulls, strongest first; features without any pull are left out.
 
     The record's optional ``feature_std`` (one number per feature) turns the gradient per raw unit into
-    one per training standard deviation, which makes features of different scales comparable.
+    one per training standard deviation, which makes features of different scales comparable. One that
+    never varied in training has deviation 0, and so no pull.
     """
     scale = np.asarray(record.get("feature_std") or np.ones(len(specimen.x)), dtype=np.float64)
     pull = specimen.gradient.astype(np.float64) * scale

@@ -31,11 +31,12 @@ from featureconvex.evaluation.tables import (
 )
 from featureconvex.evaluation.wording import (
     LEVEL_NAMES,
-    LEVEL_TEXTS,
     LIMITS,
     MEANING,
     calibration_text,
     headline,
+    level_text,
+    unavailable_texts,
 )
 from featureconvex.files import replacing
 
@@ -99,7 +100,8 @@ def _context(run: Run) -> dict[str, Any]:
         "calibration": calibration_text(run.record),
         "meaning": MEANING,
         "limits": LIMITS,
-        "levels": [(LEVEL_NAMES[level], LEVEL_TEXTS[level]) for level in levels],
+        "levels": [(LEVEL_NAMES[level], level_text(level, run.record["kind"])) for level in levels],
+        "unavailable": unavailable_texts(run.record),
         "threats": threat_lines(run),
         "medians": [median_table(run, unit) for unit in run.units],
         "units": [unit_name("l2", unit, run.record["kind"]) for unit in run.units],

@@ -15,7 +15,7 @@ LEVEL_NAMES = {
     "tight": "tight",
     "sound": "floating-point sound",
 }
-LEVEL_TEXTS = {
+_LEVEL_TEXTS = {
     "closed-form": (
         "One pass through the detector gives its score at the sample and the steepness of the score "
         "there; because the score is convex, it cannot fall faster than that, so score divided by "
@@ -23,9 +23,8 @@ LEVEL_TEXTS = {
         "guards against changes that no attacker could make."
     ),
     "domain": (
-        "The attacker is also held to inputs that can exist, such as pixels between black and white, "
-        "and every coordinate is charged only for what it can really take away. It starts from the "
-        "same single pass, and proves at least as much as the closed form."
+        "{domain} is charged only for what it can really take away. It starts from the same single "
+        "pass, and proves at least as much as the closed form."
     ),
     "tight": (
         "For every sample a search looks for the lower bound of the score that proves the most, where "
@@ -56,6 +55,31 @@ LIMITS = (
     "Nothing certain about new samples: each proof is about its own test sample. The interval shown "
     "says how far the share among samples drawn like the test set may differ.",
 )
+
+
+# Where attackers may move above the closed form (`featureconvex.experiment.rows`).
+_DOMAINS = {
+    "image": (
+        "The attacker is also held to pictures that can exist, with pixels between black and white, "
+        "and every pixel"
+    ),
+    "table": (
+        "The attacker could be held to rows that can exist; here every feature may take any value, and"
+    ),
+}
+
+
+def level_text(level: str, kind: str) -> str:
+    """What a level of certificate does, in two sentences, for data of a kind."""
+    return _LEVEL_TEXTS[level].format(domain=_DOMAINS[kind])
+
+
+def unavailable_texts(record: Record) -> list[str]:
+    """One sentence for each level that refused the model, with its reason."""
+    return [
+        f"The {LEVEL_NAMES.get(level, level)} certificate was not computed: {reason.rstrip('.')}."
+        for level, reason in (record.get("levels_unavailable") or {}).items()
+    ]
 
 
 def threat_text(threat: str, kind: str) -> str:

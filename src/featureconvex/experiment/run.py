@@ -167,10 +167,16 @@ def run(
     record = _record(dataset, settings, fitted, certified.seconds, started)
     record["levels_unavailable"] = certified.unavailable
     if prepared.cost is not None:
-        record["feature_std"] = (1 / prepared.cost).tolist()
+        record["feature_std"] = _spread(prepared.train.x, prepared.cost)
     write_record(record, folder / "record.json")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return write_report(folder)
+
+
+def _spread(x: Tensor, cost: Tensor) -> list[float]:
+    """Standard deviations, ``1 / cost``; 0 for a constant column, whose cost is only a stand-in."""
+    constant = x.amin(dim=0) == x.amax(dim=0)
+    return (1 / cost).masked_fill(constant.to(cost.device), 0.0).tolist()
 
 
 def _refuse_another_task(folder: Path, task: str) -> None:

@@ -74,5 +74,13 @@ const Charts = (function () {
     box.append(row);
   }
 
-  return { $, CONFIG, baseLayout, choices, colour, drawChart, merged, percent, short, themed };
+  /** Say so where a table goes on beyond its box. */
+  function hints() {
+    for (const box of document.querySelectorAll(".scroll")) {
+      const hint = box.previousElementSibling;
+      if (hint?.classList.contains("hint")) hint.hidden = box.scrollWidth <= box.clientWidth + 1;
+    }
+  }
+
+  return { $, CONFIG, baseLayout, choices, colour, drawChart, hints, merged, percent, short, themed };
 })();

@@ -1,7 +1,7 @@
 (function () {
   "use strict";
   const { readout, charts } = JSON.parse(document.getElementById("report-data").textContent);
-  const { $, CONFIG, baseLayout, choices, colour, drawChart, merged, percent, short, themed } = Charts;
+  const { $, CONFIG, baseLayout, choices, colour, drawChart, hints, merged, percent, short, themed } = Charts;
   const LEVEL_ORDER = ["closed-form", "domain", "tight", "sound"];
   const DASHES = ["solid", "dash", "dashdot", "dot"];
   const state = { ...readout.start, radius: 0 };
@@ -142,6 +142,7 @@
     $("radius-slider").step = v.threat === "l0" ? 1 : v.counts ? v.top : v.top / 1000;
     setRadius(restart ? v.begin : state.radius);
     drawCurve();
+    hints();
   }
 
   const threats = [...new Set(readout.views.map((v) => v.threat))];
@@ -164,5 +165,7 @@
   }
   state.radius = view().begin;
   drawAll();
+  window.addEventListener("resize", hints);
+  document.addEventListener("toggle", hints, true);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 })();
