@@ -57,6 +57,8 @@ class Ascent:
         """``problem.iterations`` steps, or fewer when no row can gain any more."""
         if not (self.separable or isinstance(self.problem.threat, Lp)):
             return
+        if not self.best_choices:
+            return  # an affine network is its own only minorant
         choices = self._blend(BETWEEN)
         first = [torch.zeros_like(part) for part in choices]
         second = [torch.zeros_like(part) for part in choices]
