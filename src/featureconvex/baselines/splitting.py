@@ -50,7 +50,11 @@ class Splitting(Method):
     native_norms: ClassVar[tuple[float, ...]] = (1.0,)
     levels: ClassVar[dict[str, Guarantee]] = {"certified": Guarantee.sound}
     passes = "883 sigma split positions (662 to 2,650 for images), all of them"
-    literature = "TODO"
+    literature = (
+        "The certificates its authors published (CIFAR-10, ten classes, WideResNet-40-2): sigma 0.75, "
+        "81.5 % clean, median l1 radius of correct points 1.24; 1.5, 75.9 %, 2.20; 2.25, 71.2 %, 3.00; "
+        "3, 68.0 %, 3.61 (arXiv 2103.10834). Here an MLP, 40 epochs."
+    )
     tau: Tensor
     starts: Tensor
 
@@ -90,7 +94,7 @@ class Splitting(Method):
             epochs=epochs,
             seed=self.options.seed,
             perturbation=self._split,
-            augmentation=Augmentation(shift=1) if self.options.image else None,
+            augmentation=_augmentation(self.options),
             folder=folder,
             tick=tick,
         )
@@ -126,3 +130,8 @@ class Splitting(Method):
         """``votes - Q / 2`` levels, in the units of the input."""
         surplus = np.maximum(self.surplus(x) - ROUNDING, 0)
         return {1.0: surplus * self.noise.level_width * SHORTER}
+
+
+def _augmentation(options: Options) -> Augmentation | None:
+    """Shifts, and flips for photographs."""
+    return Augmentation(shift=1, flip=options.shape[0] == 3) if options.image else None
