@@ -192,7 +192,7 @@ def worst_points(
 ) -> Tensor:
     """Where the tangent falls fastest at ``radius (1 - 1e-12)``: (n, d) float64, before any check."""
     wide = copy.deepcopy(model).double()
-    z = x.double().requires_grad_()
+    z = x.double().clone().requires_grad_()
     (v,) = torch.autograd.grad(wide(z).sum(), z)
     if exact_slope is not None:
         v = exact_slope.expand_as(v)
