@@ -1,6 +1,6 @@
 """The soundness campaign: certify in every way, attack just inside every radius, judge exactly.
 
-    python benchmarks/soundness.py [--certificates 1000000] [--seed 0] [--points 64]
+    python benchmarks/soundness.py [--certificates 1000000] [--seed 0] [--points 160]
                                    [--folder runs/soundness] [--data-dir D] [--out results/soundness.json]
 
 Random networks of every architecture, feature map and style of weights, networks made to break
@@ -45,7 +45,7 @@ def main() -> int:
     )
     parser.add_argument("--certificates", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--points", type=int, default=64)
+    parser.add_argument("--points", type=int, default=160)
     parser.add_argument("--folder", type=Path, default=Path("runs/soundness"))
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--out", type=Path, default=Path("results/soundness.json"))

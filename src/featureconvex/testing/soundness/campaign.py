@@ -33,8 +33,8 @@ class Plan:
     """
 
     seed: int = 0
-    points: int = 64
-    trained_points: int = 32
+    points: int = 160
+    trained_points: int = 64
     data_dir: Path | None = None
     real: bool = True
 
