@@ -54,6 +54,7 @@ def certify(
     tolerance: float = ...,
     arithmetic: str = ...,
     rests_on: str = ...,
+    attacks: bool = ...,
 ) -> Certificate: ...
 
 
@@ -71,6 +72,7 @@ def certify(
     tolerance: float = ...,
     arithmetic: str = ...,
     rests_on: str = ...,
+    attacks: bool = ...,
 ) -> list[Certificate]: ...
 
 
@@ -87,6 +89,7 @@ def certify(
     tolerance: float = 0.01,
     arithmetic: str = "real",
     rests_on: str = "domain",
+    attacks: bool = True,
 ) -> Certificate | list[Certificate]:
     """For every input predicted sensitive, prove a budget below which it stays so.
 
@@ -106,6 +109,8 @@ def certify(
             ``"float64"`` for the decision that the deployed model computes in that precision.
         rests_on: the level whose minorant level ``sound`` makes sound: ``"closed-form"``, ``"domain"`` or
             ``"tight"``. Its radius is never above that level's.
+        attacks: of level ``tight``: look for a flip where no bracket gives ``upper``. False saves that
+            time, and leaves ``upper`` nan there.
 
     Returns:
         One certificate with n rows, or a list of them for a list of threats.
@@ -135,6 +140,7 @@ def certify(
         "tolerance": tolerance,
         "arithmetic": arithmetic,
         "rests_on": rests_on,
+        "attacks": attacks,
     }
     with evaluating(model), progress_bar(f"certify ({level})", len(x), progress) as tick:
         for batch in _batches(model, x, size):

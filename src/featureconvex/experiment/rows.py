@@ -39,13 +39,12 @@ def certified_rows(
     """Certify every test point at every level.
 
     Above the closed form the attacker is held to what an input can be: pixels in [0, 1] for images,
-    anything for tables.
+    anything for tables. Rows hold radii, not upper bounds, so nothing is attacked.
 
     Args:
         model: calibrated.
         test: inputs and labels.
         cost: (d,) for tables: adds radii in training standard deviations.
-
         progress: show a bar for each level.
     """
     domain: Domain = Box(0, 1) if test.x.ndim == 4 else Unbounded()

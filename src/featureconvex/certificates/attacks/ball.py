@@ -12,6 +12,7 @@ and from a failure it gives a budget to try next that is not beyond the truth.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,15 +21,30 @@ from featureconvex.certificates.attacks.moves import best_move
 from featureconvex.certificates.attacks.target import Target, column
 from featureconvex.certificates.threats import Lp, Threat
 
-# A ball goes this share beyond the chord after its first failure, doubling with each further one.
-GROWTH = 0.003
 # A ball inside one that holds a flip is smaller by a share that starts here, doubles with each success
 # and halves with each failure, between these limits.
 SHRINK, LEAST_SHRINK, MOST_SHRINK = 1e-2, 1e-4, 0.3
-# Moves per ball of the search.
-ROUND = 10
-# Steps without a budget, in multiples of the steps asked for, for rows that found nothing.
-RESCUE = 4
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a search over balls spends its gradient evaluations.
+
+    Attributes:
+        moves: per ball.
+        growth: the share that a ball goes beyond the chord after its first failure, doubling with each
+            further one.
+        rescue: steps without a budget, in multiples of the steps asked for, for rows that found nothing.
+    """
+
+    moves: int = 10
+    growth: float = 0.003
+    rescue: int = 4
+
+
+PATIENT = Pace()
+# For a handful of steps: rather a poor flip than none.
+HASTY = Pace(moves=1, growth=0.1, rescue=1)
 
 
 def descend(
@@ -45,20 +61,20 @@ def descend(
 
 
 def smallest(
-    target: Target, threat: Lp, steps: int, start: Tensor | None = None
+    target: Target, threat: Lp, steps: int, start: Tensor | None = None, pace: Pace = PATIENT
 ) -> tuple[Tensor, Tensor]:
     """A perturbation that flips at a budget near the smallest, (n, ...), and that budget (n,).
 
     inf, with the perturbation of lowest margin, where none was found.
     """
-    search = _Shrinking(target, threat, start)
+    search = _Shrinking(target, threat, start, pace)
     search.run(steps)
     lost = torch.isinf(search.cheapest).nonzero().squeeze(1)
     if len(lost):
         # Steps from tangent to tangent without any budget, then inwards from what they find.
         rest = target.rows(lost)
-        again = _Shrinking(rest, threat, search.flip[lost])
-        for _ in range(RESCUE * steps):
+        again = _Shrinking(rest, threat, search.flip[lost], pace)
+        for _ in range(pace.rescue * steps):
             again.state.cross(torch.full_like(again.first, torch.inf))
         again.run(steps if again.begin() else 0)
         search.flip[lost], search.cheapest[lost] = again.flip, again.cheapest
@@ -68,8 +84,8 @@ def smallest(
 class _Shrinking:
     """Balls around the inputs, shrinking where they hold a flip, growing until they do."""
 
-    def __init__(self, target: Target, threat: Lp, start: Tensor | None) -> None:
-        self.target, self.threat = target, threat
+    def __init__(self, target: Target, threat: Lp, start: Tensor | None, pace: Pace) -> None:
+        self.target, self.threat, self.pace = target, threat, pace
         self.state = Descent(target, threat, start)
         self.first = self.state.first
         self.budget = _straight(threat, self.first, self.state.gradient)
@@ -80,8 +96,9 @@ class _Shrinking:
 
     def run(self, steps: int) -> None:
         """Spend ``steps`` gradient evaluations."""
-        for taken in range(0, steps, ROUND):
-            self._ball(min(ROUND, steps - taken))
+        moves = self.pace.moves
+        for taken in range(0, steps, moves):
+            self._ball(min(moves, steps - taken))
 
     def begin(self) -> bool:
         """Take the descent's best points for flips where they are; whether there is any."""
@@ -107,7 +124,7 @@ class _Shrinking:
         self.flip = torch.where(column(better | none, candidate), candidate, self.flip)
         self.fails = torch.where(won, 0.0, self.fails + 1)
         needed = self.budget * first / (first - state.least).clamp_min(1e-3 * first)
-        further = torch.maximum(needed, self.budget) * (1 + GROWTH * 2**self.fails)
+        further = torch.maximum(needed, self.budget) * (1 + self.pace.growth * 2**self.fails)
         pace = torch.where(won, 2 * self.shrink, 0.5 * self.shrink)
         self.shrink = torch.where(none, self.shrink, pace).clamp(LEAST_SHRINK, MOST_SHRINK)
         inner = self.cheapest * (1 - self.shrink)
@@ -129,7 +146,7 @@ class Descent:
         self.target, self.threat = target, threat
         self.delta = torch.zeros_like(target.x) if start is None else start
         self.margin, self.gradient = target.slope(self.delta)
-        self.first = target.margin(torch.zeros_like(target.x))
+        self.first = target.first
         self.mean, self.count = self.gradient, torch.zeros_like(self.margin)
         self.budget = torch.full_like(self.margin, torch.inf)
         self.best, self.least = self.delta, self.margin

@@ -15,7 +15,7 @@ NUDGES = (0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 
 def slack(target: Target) -> Tensor:
     """How far below zero a margin stays there in other batch sizes, which round otherwise: (n,)."""
-    margin = target.margin(torch.zeros_like(target.x))
+    margin = target.first
     size = torch.maximum(margin.abs(), (margin - target.model.tau).abs())
     return ULPS * torch.finfo(target.model.dtype).eps * size
 

@@ -30,7 +30,7 @@ def cheapest(target: Target, threat: Threat, steps: int, start: Tensor | None = 
 
     Half of the ``steps`` look for a flip at any price, the others are shared by the halvings.
     """
-    everything = torch.full_like(target.margin(torch.zeros_like(target.x)), torch.inf)
+    everything = torch.full_like(target.first, torch.inf)
     flip = lowest(target, threat, everything, max(1, steps // 2), start)
     high = _price(target, threat, flip)
     low = torch.zeros_like(high)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.attacks.ball import descend, smallest
+from featureconvex.certificates.attacks.ball import PATIENT, Pace, descend, smallest
 from featureconvex.certificates.attacks.final import STEPS, settled, shortened
 from featureconvex.certificates.attacks.general import cheapest, lowest
 from featureconvex.certificates.attacks.independent import foolbox_flips
@@ -32,6 +32,7 @@ class Search:
         method: ``"descent"`` or ``"foolbox"``.
         seed: of the random starts.
         bisections: evaluations spent on pulling a flip back along its segment.
+        pace: of a search without a limit.
     """
 
     threat: Threat
@@ -40,6 +41,7 @@ class Search:
     method: str = "descent"
     seed: int = 0
     bisections: int = STEPS
+    pace: Pace = PATIENT
 
     def run(self, target: Target, limit: Tensor | None, safe: Tensor | None = None) -> Found:
         """The best of all restarts: points, margins (n,) and distances (n,), nan where none.
@@ -49,7 +51,7 @@ class Search:
             limit: (n,), the largest budgets to use; None looks for the smallest.
             safe: (n,), budgets known to hold no flip, where it saves work to know.
         """
-        best = settled(target, torch.zeros_like(target.x), limit)
+        best = (target.x.to(target.model.dtype), target.first, target.first * torch.nan)
         generator = torch.Generator(target.x.device).manual_seed(self.seed)
         for restart in range(1 if self.method == "foolbox" else self.restarts):
             start = None
@@ -83,7 +85,7 @@ class Search:
             return delta
         if limit is None:
             if isinstance(threat, Lp):
-                return smallest(target, threat, self.steps, start)[0]
+                return smallest(target, threat, self.steps, start, self.pace)[0]
             return cheapest(target, threat, self.steps, start)
         # The cast to the model's dtype may cost a little budget.
         inner = limit * (1 - 4 * torch.finfo(target.model.dtype).eps)

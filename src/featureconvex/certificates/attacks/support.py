@@ -27,7 +27,7 @@ def ends(target: Target, gradient: Tensor, stride: float, mask: Tensor | None = 
     free = torch.isinf(move)
     if bool(free.any()):
         size = (gradient.square() * free).flatten(1).sum(1).clamp_min(1e-300)
-        margin = target.margin(torch.zeros_like(target.x)).clamp_min(0)
+        margin = target.first.clamp_min(0)
         move = torch.where(free, -gradient * column(stride * margin / size, gradient), move)
     return torch.where(gradient == 0, 0.0, move)
 
@@ -88,7 +88,7 @@ def fewest(
     """
     groups = int(threat.members(tuple(target.x.shape[1:])).max()) + 1
     flip = torch.zeros_like(target.x)
-    least = target.margin(flip)
+    least = target.first
     low = torch.zeros_like(least) if safe is None else safe.clamp(max=groups - 1)
     high, stride, lost = torch.full_like(low, groups), torch.ones_like(low), least > 0
     while bool(((high - low > 1) | lost).any()):

@@ -1,6 +1,7 @@
 """What an attack sees of a model: margins, gradients and the room around each input."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -42,6 +43,11 @@ class Target:
     def rows(self, index: Tensor | slice) -> "Target":
         """Some of the inputs."""
         return Target(self.model, self.x[index], self.lo[index], self.hi[index], self.threat)
+
+    @cached_property
+    def first(self) -> Tensor:
+        """The margin at ``x``, (n,) float64."""
+        return self.margin(torch.zeros_like(self.x))
 
     def margin(self, delta: Tensor) -> Tensor:
         """The margin at ``x + delta``, as the model computes it: (n, ...) -> (n,) float64."""

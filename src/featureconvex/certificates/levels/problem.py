@@ -28,6 +28,7 @@ class Problem:
         tolerance: relative gap at which an iterative level stops, per row.
         arithmetic: of level ``sound``: ``"real"``, ``"float32"`` or ``"float64"``.
         rests_on: the level that level ``sound`` makes sound.
+        attacks: whether level ``tight`` looks for flips where no bracket gives one.
         shared: what a level keeps for the other threats of the same batch.
     """
 
@@ -40,6 +41,7 @@ class Problem:
     tolerance: float = 0.01
     arithmetic: str = "real"
     rests_on: str = "domain"
+    attacks: bool = True
     shared: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 

@@ -64,6 +64,8 @@ def without_border(problem: Problem, bound: Bound) -> Bound:
 
     In l2 the search for a proof is the most patient, and a minorant that cannot fall serves every threat.
     """
+    if not (problem.attacks or _has_bracket(problem)):
+        return bound  # nobody looked for one
     open_ = (problem.tangent.value > 0) & torch.isfinite(bound.radius) & torch.isnan(bound.upper)
     rows = open_.nonzero().squeeze(1)
     other = Lp(2, problem.threat.cost)

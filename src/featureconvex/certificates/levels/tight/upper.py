@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.attacks.ball import HASTY
 from featureconvex.certificates.attacks.search import Search, search_all
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.threats import Patch
@@ -24,10 +25,10 @@ def attacked(problem: Problem, bound: Bound) -> Bound:
     if isinstance(problem.threat, Patch):
         open_ &= bound.radius < problem.threat.size
     rows = open_.nonzero().squeeze(1)
-    if not problem.iterations or not len(rows):
+    if not (problem.attacks and problem.iterations and len(rows)):
         return bound
     steps = max(1, problem.iterations // ROUNDS_PER_STEP)
-    search = Search(problem.threat, steps, bisections=BISECTIONS)
+    search = Search(problem.threat, steps, bisections=BISECTIONS, pace=HASTY)
     x, safe = problem.x[rows], bound.radius[rows]
     *_, distance = search_all(problem.model, x, problem.domain, None, search, safe)
     upper = bound.upper.clone()
