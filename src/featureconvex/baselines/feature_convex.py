@@ -122,7 +122,7 @@ class FeatureConvex(Method):
         if self.options.image and level != "closed-form":
             domain = Box(0, 1)
         threats = [Lp(p) for p in self.native_norms]
-        certificates = certify(self._trained(), x, threats, domain, level)
+        certificates = certify(self._trained(), x, threats, domain, level, attacks=False)
         return {p: c.radius for p, c in zip(self.native_norms, certificates, strict=True)}
 
     def save(self, path: Path) -> None:

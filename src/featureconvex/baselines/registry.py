@@ -1,7 +1,9 @@
 """The methods by name."""
 
 from featureconvex.baselines.cayley import Cayley
+from featureconvex.baselines.crown import AlphaBetaCrown
 from featureconvex.baselines.feature_convex import FeatureConvex
+from featureconvex.baselines.interval import Interval
 from featureconvex.baselines.linear import Linear
 from featureconvex.baselines.linf_distance import LinfDistance
 from featureconvex.baselines.method import Method
@@ -24,6 +26,8 @@ _KINDS: tuple[type[Method], ...] = (
     Cayley,
     SLL,
     LinfDistance,
+    AlphaBetaCrown,
+    Interval,
     Monotone,
     Linear,
 )
