@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from featureconvex.certificates import drops as drops_file
-from featureconvex.certificates.drops import Drops, KinkedForm, kinked_form, separable_drops
+from featureconvex.certificates.drops import Drops, separable_drops
+from featureconvex.certificates.kinked import KinkedForm, kinked_form
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
 
 BUDGETS = (0.0, 0.01, 0.1, 0.2, 0.35, 0.5, 0.75, 0.9, 1.3, 3.0, 20.0)

@@ -3,7 +3,8 @@
 For a minorant ``l(u) = value + <v, u - phi(x)>`` and a coordinatewise ``phi``, the fall
 ``l(phi(x)) - l(phi(x + delta)) = sum_i m_i(delta_i)`` is a sum over coordinates. Its curves are
 ``h_i(t) = max m_i(delta_i)`` over ``cost_i |delta_i| <= t`` inside the domain: nondecreasing, continuous,
-``h_i(0) = 0``, piecewise linear with at most five pieces for the maps of :func:`kinked_form`.
+``h_i(0) = 0``, piecewise linear with at most five pieces for the maps of
+:mod:`featureconvex.certificates.kinked`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+from featureconvex.certificates.kinked import KinkedForm
 
 # Covers the rounding of sums, products and quotients of drops in float64. The network's own rounding
 # is the business of level "sound".
@@ -112,50 +113,6 @@ class Drops:
     def rows(self, index: Tensor | slice) -> "Drops":
         """Some of the rows."""
         return Drops(self.start[:, index], self.slope[:, index], self.shape, self.concave)
-
-
-@dataclass(frozen=True)
-class KinkedForm:
-    """``<v, phi(x + delta) - phi(x)> = sum_i w_i delta_i + b_i (|x_i + delta_i - z_i| - |x_i - z_i|)``.
-
-    Attributes:
-        w: (n, ...) float64 in the shape of x, differentiable in ``v``.
-        b: likewise; None for an affine map.
-        z: the kinks, broadcastable to one input; None for an affine map.
-    """
-
-    w: Tensor
-    b: Tensor | None = None
-    z: Tensor | None = None
-
-
-def kinked_form(feature_map: FeatureMap, v: Tensor) -> KinkedForm | None:
-    """The map's separable form under the slope ``v``, or None for a map this file does not know.
-
-    Known: every affine map (under one slope even a rotation is separable), and an
-    :class:`AbsConcat` with diagonal maps in front of it and affine ones behind. In front,
-    ``|s x + t| = |s| |x + t / s|`` moves the scale into the coefficients. Exactly these classes: a
-    subclass may override ``forward``, and has its Lipschitz constant.
-    """
-    parts = feature_map.parts() if type(feature_map) is Compose else [feature_map]
-    v = v.double()
-    while parts and parts[-1].affine:
-        v = parts.pop().pullback(v)
-    if not parts:
-        return KinkedForm(v)
-    if type(parts.pop()) is not AbsConcat or not all(type(part) in _DIAGONAL for part in parts):
-        return None
-    w, b = v.chunk(2, dim=1)
-    scale, shift = v.new_ones(()), v.new_zeros(())
-    for part in parts:
-        if isinstance(part, Scale):
-            scale, shift = part.scale * scale, part.scale * shift + part.shift
-    # A coordinate of scale 0 never moves, wherever its kink is put.
-    kink = -shift / torch.where(scale == 0, 1.0, scale)
-    return KinkedForm(w * scale, b * scale.abs(), kink)
-
-
-_DIAGONAL = (Identity, Scale, Center)
 
 
 def movement_room(x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Drops, kinked_form, separable_drops
+from featureconvex.certificates.drops import Drops, separable_drops
+from featureconvex.certificates.kinked import kinked_form
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
 from featureconvex.certificates.levels.closed_form import slope as closed_form_slope
 from featureconvex.certificates.levels.lipschitz import lipschitz_radius
