@@ -152,6 +152,23 @@ def test_the_route_alone_is_never_above_the_truth(p: float, weight: Tensor) -> N
         assert found >= truth * (1 - 1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-120, 1e120, 1e300])
+def test_numbers_that_over_or_underflow_prove_nothing_too_large(scale: float) -> None:
+    """The margin is 1 and the slope is scaled, so the true radius is, too, the other way."""
+    _, truth = overreaching(2.0, WEIGHTS[2])
+    model, x = averaging(WEIGHTS[2].double() * scale)
+    line = sound_line(model, x)
+    costs = torch.full((1, 8, 8), 0.25, dtype=torch.float64)
+    for p, cost in itertools.product((1.0, 2.0, 3.0, 50.0, math.inf), (None, costs)):
+        threat = fc.Lp(p, cost)
+        problem = Problem(model, x, threat, fc.Unbounded(), tangent(model, x))
+        for candidate in (1e-320, 1e-100, 1.0, 1e100, 1e308):
+            found = radius_of_movement(problem, line, torch.tensor([candidate]).double())
+            # The steepest move in l2, in the threat's units: nothing larger can be right.
+            dearer = 64 ** max(0.0, 1 / p - 0.5) * (1.0 if cost is None else 0.25)
+            assert float(found) <= truth / scale * dearer * (1 + 1e-9)
+
+
 def test_a_constant_one_percent_too_small_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def small(*args: object) -> object:
         constant = constants_of(*args)  # type: ignore[arg-type]

@@ -22,8 +22,8 @@ from featureconvex.certificates.threats import Lp
 
 # The library's powers are right to 2^-42.
 POWER = 2.0**-40
-# Powers of larger numbers could overflow, and nothing needs them.
-MOST = 1e150
+# Powers beyond these would over- or underflow, and nothing needs them.
+MOST, LEAST = 1e300, 1e-280
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def radius_of_movement(problem: Problem, line: SoundLine, candidate: Tensor) -> 
         reach = torch.where((line.value > 0) & (steepest >= 0), reach, 0.0)
         found = _radius(problem, line, room, price, reach, candidate, s)
         best = torch.maximum(best, found.nan_to_num(0.0, posinf=torch.inf))
-    return best
+    return torch.where(best > LEAST, best, 0.0)
 
 
 def _room(problem: Problem) -> tuple[Tensor, Tensor]:
@@ -74,7 +74,8 @@ def _radius(
     if math.isinf(s):
         reach = reach.clamp(max=line.reach)
         return _one_coordinate(problem, room, price, reach)
-    power = (reach.clamp(max=MOST) ** s) * (1 - POWER)
+    power = (reach**s).clamp(max=MOST) * (1 - POWER)
+    power = torch.where(power > LEAST, power, 0.0)
     curves = _curves(room, price, s, tuple(problem.x.shape[1:]))
     totals = curves.totals(line.reach)
     threat = problem.threat
@@ -87,7 +88,7 @@ def _radius(
         nearest = (reach * cheapest).clamp(max=line.reach * min(1.0, float(price.min())))
         return torch.where(endless, torch.inf, nearest * (1 - POWER))
     # In y the budget r is r^s; |delta_i| <= r / price_i holds every coordinate within the line's reach.
-    held = candidate.clamp(max=MOST)
+    held = candidate.clamp(max=MOST ** (1 / s) / 2)
     if line.reach < math.inf:
         held = held.clamp(max=line.reach * min(1.0, float(price.min())))
     found = budget_of_fall(threat.p / s, curves, power, held**s)
