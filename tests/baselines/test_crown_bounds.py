@@ -1,5 +1,6 @@
 """Laws of the bounds behind ``alpha-beta-crown``: below the network, whatever the free numbers."""
 
+import itertools
 import math
 
 import pytest
@@ -16,7 +17,6 @@ from featureconvex.baselines.relu_network import Affine, scores
 from featureconvex.norms import norm_name
 
 NORMS = (1.0, 2.0, math.inf)
-RADIUS = 0.5
 
 
 def hidden_values(layers: list[Affine], x: Tensor) -> Tensor:
@@ -29,33 +29,34 @@ def hidden_values(layers: list[Affine], x: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def worst_gap(p: float, top: float = 1.0, repel: float = 1.0, shrink: float = 1.0) -> float:
-    """The least of network - bound over the ball, over random slopes and multipliers.
+def worst_gap(p: float, seed: int = 1, repel: float = 1.0, shrink: float = 1.0) -> float:
+    """The least of network - bound over balls, over random slopes and multipliers.
 
-    Points are held to the signs that the multipliers stand for. ``top`` above 1, ``repel`` = -1
-    and ``shrink`` below 1 plant faults: a slope, a multiplier's sign, a dual norm that are wrong.
+    Points are held to the signs that the multipliers stand for. ``repel`` = -1 and
+    ``shrink`` below 1 plant faults: a multiplier's sign, a dual norm that are wrong.
     """
     generator = torch.Generator().manual_seed(0)
-    layers = random_layers((5, 8, 6), seed=3)
+    layers = random_layers((5, 3), seed=seed)
     x = flagged_points(layers, 1, seed=0)
     problem = Problem.at(layers, x, p)
-    low, high = preactivation_bounds(problem, torch.tensor([RADIUS]).double(), 0)
-    near = x + RADIUS * moves(3000, 5, p) * torch.rand(6010, 1, generator=generator).double()
-    values, network = hidden_values(layers, near), scores(layers, near)
     weight, bias = layers[-1]
     gaps = []
-    for _ in range(60):
-        slopes = top * torch.rand(low.shape, generator=generator, dtype=torch.float64)
-        # The signs of one of the points, at about a third of the neurons.
-        seen = values[int(torch.randint(len(values), (1,), generator=generator))].sign()
-        signs = seen * (torch.rand(low.shape, generator=generator) < 0.3)
-        pull = repel * signs * torch.rand(low.shape, generator=generator, dtype=torch.float64)
-        fixed_low = torch.where(signs > 0, low.clamp(min=0), low)
-        fixed_high = torch.where(signs < 0, high.clamp(max=0), high)
-        relaxation = Relaxation.over(fixed_low, fixed_high)
-        value, reach = affine_bound(problem, weight, bias, relaxation, slopes, pull)
-        kept = ((values * signs) >= 0).all(dim=1)
-        gaps.append(float(network[kept].min() - (value - shrink * RADIUS * reach)))
+    for radius, share in itertools.product((0.05, 0.5, 1.0), (0.0, 0.1, 0.3)):
+        low, high = preactivation_bounds(problem, torch.tensor([radius]).double(), 0)
+        near = x + radius * moves(3000, 5, p)
+        values, network = hidden_values(layers, near), scores(layers, near)
+        for _ in range(20):
+            slopes = torch.rand(low.shape, generator=generator, dtype=torch.float64)
+            # The signs of one of the points, at some of the neurons.
+            seen = values[int(torch.randint(len(values), (1,), generator=generator))].sign()
+            signs = seen * (torch.rand(low.shape, generator=generator) < share)
+            pull = repel * signs * torch.rand(low.shape, generator=generator, dtype=torch.float64)
+            held_low = torch.where(signs > 0, low.clamp(min=0), low)
+            held_high = torch.where(signs < 0, high.clamp(max=0), high)
+            relaxation = Relaxation.over(held_low, held_high)
+            value, reach = affine_bound(problem, weight, bias, relaxation, slopes, pull)
+            kept = ((values * signs) >= 0).all(dim=1)
+            gaps.append(float(network[kept].min() - (value - shrink * radius * reach)))
     return min(gaps)
 
 
@@ -65,7 +66,7 @@ def test_every_choice_of_slopes_and_multipliers_is_a_lower_bound(p: float) -> No
 
 
 @pytest.mark.parametrize(
-    "fault", [{"top": 4.0}, {"repel": -1.0}, {"shrink": 0.3}], ids=lambda fault: next(iter(fault))
+    "fault", [{"repel": -1.0}, {"shrink": 0.8}], ids=lambda fault: next(iter(fault))
 )
 def test_the_law_above_notices_faults(fault: dict[str, float]) -> None:
     assert min(worst_gap(p, **fault) for p in NORMS) < -1e-3

@@ -20,7 +20,7 @@ NORMS = (1.0, 2.0, math.inf)
 @pytest.mark.parametrize("norm", ["l1", "linf"])
 @pytest.mark.parametrize("law", METHOD_LAWS, ids=lambda law: law.__name__)
 def test_laws(law: Law[MethodCase], norm: str) -> None:
-    law(MethodCase(lambda: Interval(options(20), {"norm": norm}), *digits()))
+    law(MethodCase(lambda: Interval(options(150), {"norm": norm}), *digits()))
 
 
 @pytest.mark.parametrize("p", NORMS, ids=norm_name)
