@@ -15,7 +15,7 @@ from featureconvex.testing.method import fitted
 def case(norm: str) -> MethodCase:
     fitting, validation, test = digits()
     few = type(test)(test.x[:24], test.y[:24])
-    make = lambda: AlphaBetaCrown(options(15), {"norm": norm})  # noqa: E731
+    make = lambda: AlphaBetaCrown(options(60), {"norm": norm})  # noqa: E731
     return MethodCase(make, fitting, validation, few)
 
 

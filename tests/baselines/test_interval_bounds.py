@@ -37,7 +37,7 @@ def test_every_preactivation_in_the_ball_lies_in_its_interval(p: float) -> None:
 @pytest.mark.parametrize("p", NORMS, ids=norm_name)
 def test_the_first_layer_is_exact(p: float) -> None:
     layers = random_layers((5, 7), seed=2)
-    x = flagged_points(layers, 1, seed=0)
+    x = torch.linspace(-1, 1, 5, dtype=torch.float64)[None]
     radius = torch.tensor([0.4], dtype=torch.float64)
     low, high = interval_bounds(layers, x, radius, p)[0]
     weight, bias = layers[0]
