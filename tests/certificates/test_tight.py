@@ -125,17 +125,8 @@ def make_cases() -> dict[str, CertificateCase]:
 CASES = make_cases()
 
 
-# A larger threshold makes some margins positive everywhere. Without a border the radius is then limited
-# by rounding alone, and need not grow.
-LAWS = [
-    pytest.param(law, name, id=f"{law.__name__}-{name}")
-    for law in CERTIFICATE_LAWS
-    for name in CASES
-    if law.__name__ != "grows_with_the_margin" or "box" in name
-]
-
-
-@pytest.mark.parametrize(("law", "name"), LAWS)
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("law", CERTIFICATE_LAWS, ids=lambda law: law.__name__)
 def test_exact_cases_obey_the_laws(law: Law[CertificateCase], name: str) -> None:
     law(CASES[name])
 
@@ -257,8 +248,7 @@ def test_the_stalling_network_is_solved(p: float) -> None:
     boxed = certify(m, x, Lp(p), Box(-5, 5), "tight")
     assert boxed.radius[0] == math.inf
     assert boxed.status[0] == Status.unbounded
-    # Without a border the slope that remains is rounding.
-    assert certify(m, x, Lp(p), level="tight").radius[0] > 1e4
+    assert certify(m, x, Lp(p), level="tight").radius[0] == math.inf
 
 
 @pytest.mark.parametrize("threat", [L0(), Patch(1), Lp(2)])
@@ -311,19 +301,15 @@ BOUNDS["absolute-l0"] = CertificateCase(sure, IN_BOX[:, :4], L0(), Box(0, 1), ce
 LOWER_BOUND_LAWS = [
     law
     for law in CERTIFICATE_LAWS
-    # An ascent with a finite number of steps need not follow the margin or the cost exactly, and
-    # statuses_are_true asks for a positive radius where L0 can only say 0 changes.
+    # An ascent with a finite number of steps need not follow the margin, the cost or the units to the
+    # precision asked here.
     if law.__name__
-    not in {
-        "grows_with_the_margin",
-        "scales_with_the_cost",
-        "scales_with_the_units",
-        "statuses_are_true",
-    }
+    not in {"grows_with_the_margin", "scales_with_the_cost", "scales_with_the_units"}
 ]
 
 
-@pytest.mark.parametrize("name", BOUNDS)
+# All laws in small for the other cases: test_level_laws.
+@pytest.mark.parametrize("name", ["conv-l0", "absolute-free-l2"])
 @pytest.mark.parametrize("law", LOWER_BOUND_LAWS, ids=lambda law: law.__name__)
 def test_lower_bounds_obey_the_laws(law: Law[CertificateCase], name: str) -> None:
     law(BOUNDS[name])
