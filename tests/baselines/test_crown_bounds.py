@@ -17,6 +17,7 @@ from featureconvex.baselines.relu_network import Affine, scores
 from featureconvex.norms import norm_name
 
 NORMS = (1.0, 2.0, math.inf)
+SEEDS = (1, 4, 10)
 
 
 def hidden_values(layers: list[Affine], x: Tensor) -> Tensor:
@@ -29,11 +30,13 @@ def hidden_values(layers: list[Affine], x: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def worst_gap(p: float, seed: int = 1, repel: float = 1.0, shrink: float = 1.0) -> float:
+def worst_gap(
+    p: float, seed: int = 1, top: float = 1.0, repel: float = 1.0, shrink: float = 1.0
+) -> float:
     """The least of network - bound over balls, over random slopes and multipliers.
 
-    Points are held to the signs that the multipliers stand for. ``repel`` = -1 and
-    ``shrink`` below 1 plant faults: a multiplier's sign, a dual norm that are wrong.
+    Points are held to the signs that the multipliers stand for. ``top`` above 1, ``repel`` = -1
+    and ``shrink`` below 1 plant faults: a slope, a multiplier's sign, a dual norm that are wrong.
     """
     generator = torch.Generator().manual_seed(0)
     layers = random_layers((5, 3), seed=seed)
@@ -46,7 +49,7 @@ def worst_gap(p: float, seed: int = 1, repel: float = 1.0, shrink: float = 1.0) 
         near = x + radius * moves(3000, 5, p)
         values, network = hidden_values(layers, near), scores(layers, near)
         for _ in range(20):
-            slopes = torch.rand(low.shape, generator=generator, dtype=torch.float64)
+            slopes = top * torch.rand(low.shape, generator=generator, dtype=torch.float64)
             # The signs of one of the points, at some of the neurons.
             seen = values[int(torch.randint(len(values), (1,), generator=generator))].sign()
             signs = seen * (torch.rand(low.shape, generator=generator) < share)
@@ -62,14 +65,20 @@ def worst_gap(p: float, seed: int = 1, repel: float = 1.0, shrink: float = 1.0) 
 
 @pytest.mark.parametrize("p", NORMS, ids=norm_name)
 def test_every_choice_of_slopes_and_multipliers_is_a_lower_bound(p: float) -> None:
-    assert worst_gap(p) >= -1e-9
+    assert min(worst_gap(p, seed) for seed in SEEDS) >= -1e-9
 
 
 @pytest.mark.parametrize(
-    "fault", [{"repel": -1.0}, {"shrink": 0.8}], ids=lambda fault: next(iter(fault))
+    ("top", "repel", "shrink"),
+    [(4.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, 0.8)],
+    ids=["slope", "multiplier", "norm"],
 )
-def test_the_law_above_notices_faults(fault: dict[str, float]) -> None:
-    assert min(worst_gap(p, **fault) for p in NORMS) < -1e-5
+def test_the_law_above_notices_faults(top: float, repel: float, shrink: float) -> None:
+    gaps = [
+        worst_gap(p, seed, top=top, repel=repel, shrink=shrink)
+        for p, seed in itertools.product(NORMS, SEEDS)
+    ]
+    assert min(gaps) < -1e-3
 
 
 @pytest.mark.parametrize("p", NORMS, ids=norm_name)
