@@ -85,6 +85,10 @@ def best_move(g: Tensor, threat: Threat, budget: Tensor, down: Tensor, up: Tenso
         weight = (steep * far).reshape(g.shape)
         kept = threat.project(weight, budget, torch.zeros_like(g), torch.full_like(g, math.inf))
         far = far * (kept != 0).flatten(1)
+        move = -g.sign() * far.reshape(g.shape)
+        # A threat that limits how far they move as well brings them back.
+        over = _column(threat.measure(move) > budget, g)
+        return torch.where(over, threat.project(move, budget, -down, up), move)
     return -g.sign() * far.reshape(g.shape)
 
 

@@ -1,0 +1,182 @@
+"""What each level of certificate adds: median radii per level and norm, a table and a figure.
+
+    python benchmarks/level_table.py [--runs runs/main_table]
+
+Reads the runs that ``benchmarks/main_table.py`` left, any number of seeds, and trains nothing. Writes
+``results/level_table.json``, ``docs/figures/levels.png`` and the table in ``docs/certificates.md``.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from certificates_page import TASKS, level_table, recipe_name, write
+from featureconvex.evaluation.columns import CLOSED_FORM, LEVELS, NORMS, RAW, radius_columns
+from featureconvex.evaluation.curves import flagged_radii
+from featureconvex.evaluation.figures.style import INK, LEVEL_COLOURS, canvas, plain
+from featureconvex.evaluation.folder import Run, read_run
+from featureconvex.evaluation.record import norm_of
+from featureconvex.evaluation.strict_json import dump_json
+from featureconvex.files import replacing, write_text
+from featureconvex.provenance import provenance
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "results" / "level_table.json"
+FIGURE = ROOT / "docs" / "figures" / "levels.png"
+RECIPES = ("paper", "default")
+# Bars above this ratio are cut off, and say so.
+TOP = 1.8
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One run on disk."""
+
+    folder: Path
+    run: Run
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Task, recipe, the norm it was trained for."""
+        record = self.run.record
+        return record["task"], record["recipe"], norm_of(record)
+
+
+def finished_runs(folder: Path) -> list[Finished]:
+    """Every complete run below ``folder``, by name."""
+    return [
+        Finished(path.parent, read_run(path.parent))
+        for path in sorted(folder.glob("*/record.json"))
+        if (path.parent / "rows.parquet").exists() and (path.parent / "metrics.json").exists()
+    ]
+
+
+def chosen(runs: list[Finished], task: str, recipe: str, norm: str) -> list[Finished]:
+    """The seeds to report: trained for the norm; where no run was, those trained for l2."""
+    for trained_for in (norm, "l2") if recipe == "default" else ("l2",):
+        found = [one for one in runs if one.key == (task, recipe, trained_for)]
+        if found:
+            return found
+    return []
+
+
+def medians(one: Finished, norm: str) -> dict[str, tuple[float, float]]:
+    """Level to the median radius and the median of the ratio to level 0, sample by sample.
+
+    Over the correctly flagged sensitive test points, in units of the raw input.
+    """
+    names = {
+        column.level: column.name
+        for column in radius_columns(map(str, one.run.rows.columns))
+        if (column.threat, column.unit) == (norm, RAW)
+    }
+    plain_radii = flagged_radii(one.run.rows, names[CLOSED_FORM])
+    answer = {}
+    for level, name in names.items():
+        radii = flagged_radii(one.run.rows, name)
+        both = np.isfinite(plain_radii) & np.isfinite(radii) & (plain_radii > 0)
+        gain = float(np.median(radii[both] / plain_radii[both])) if both.any() else float("nan")
+        answer[level] = (float(np.median(radii)) if len(radii) else float("nan"), gain)
+    return answer
+
+
+def line(runs: list[Finished], task: str, recipe: str, norm: str) -> dict[str, Any]:
+    """One row of the table: medians over the seeds."""
+    seeds = chosen(runs, task, recipe, norm)
+    row: dict[str, Any] = {"task": task, "recipe": recipe, "norm": norm}
+    if not seeds:
+        return {**row, "seeds": [], "reason": "no such run below the folder"}
+    found = [medians(one, norm) for one in seeds]
+    levels: dict[str, Any] = {}
+    for level in LEVELS:
+        reasons = {
+            one.run.record.get("levels_unavailable", {}).get(level, "not in the rows")
+            for one, values in zip(seeds, found, strict=True)
+            if level not in values
+        }
+        if reasons:
+            levels[level] = {"unavailable": sorted(reasons)}
+            continue
+        radius = float(np.median([values[level][0] for values in found]))
+        base = float(np.median([values[CLOSED_FORM][0] for values in found]))
+        levels[level] = {
+            "median_radius": radius,
+            "ratio_of_medians": radius / base,
+            "median_ratio": float(np.median([values[level][1] for values in found])),
+        }
+    return {
+        **row,
+        "trained_for": seeds[0].key[2],
+        "seeds": [one.run.record["seed"] for one in seeds],
+        "points": [len(flagged_radii(one.run.rows, f"radius_{norm}")) for one in seeds],
+        "levels": levels,
+    }
+
+
+def table(runs: list[Finished]) -> list[dict[str, Any]]:
+    """All rows: task, recipe, norm."""
+    return [line(runs, *key) for key in _keys()]
+
+
+def _keys() -> list[tuple[str, str, str]]:
+    return [(task, recipe, norm) for task in TASKS for recipe in RECIPES for norm in NORMS]
+
+
+def draw(rows: list[dict[str, Any]]) -> None:
+    """One panel per norm: bars of the ratio to level 0, the median radius written on each."""
+    figure, panels = canvas(len(NORMS), 1, 9.0, 2.5)
+    for axes, norm in zip(panels, NORMS, strict=True):
+        present = [row for row in rows if row["norm"] == norm and row["seeds"]]
+        for place, row in enumerate(present):
+            _bars(axes, place, row)
+        plain(axes, "", "times closed form", f"median certified {norm} radius")
+        axes.set_xticks(range(len(present)), [_name(row) for row in present], fontsize=8)
+        axes.set_ylim(0, TOP)
+        axes.grid(visible=False, axis="x")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(LEVELS), frameon=False)
+    with replacing(FIGURE) as scratch:
+        figure.savefig(scratch)
+
+
+def _bars(axes: Axes, place: int, row: dict[str, Any]) -> None:
+    width = 0.2
+    for k, level in enumerate(LEVELS):
+        x = place + (k - 1.5) * width
+        value = row["levels"][level]
+        if "unavailable" in value:
+            axes.text(x, 0.03, "refused", rotation=90, ha="center", fontsize=7, color=INK)
+            continue
+        height = value["ratio_of_medians"]
+        label = level if place == 0 else None
+        axes.bar(x, min(height, TOP), width * 0.9, color=LEVEL_COLOURS[level], label=label)
+        cut = height > TOP
+        text = f"{value['median_radius']:.3g}" + (f", {height:.0f} times: cut off" if cut else "")
+        y = 0.05 if cut else height + 0.03
+        axes.text(x, y, text, rotation=90, ha="center", va="bottom", fontsize=7, color=INK)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{TASKS[row['task']]}\n{recipe_name(row)}"
+
+
+def main() -> None:
+    """Read the runs, write table, figure and page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "main_table")
+    runs = finished_runs(parser.parse_args().runs)
+    rows = table(runs)
+    sources = {one.folder.name: one.run.record["provenance"] for one in runs}
+    write_text(RESULT, dump_json({"table": rows, "runs": sources, "provenance": provenance()}))
+    draw(json.loads(RESULT.read_text())["table"])
+    write()
+    print(level_table({"table": rows}))
+
+
+if __name__ == "__main__":
+    main()
