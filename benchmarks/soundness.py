@@ -33,6 +33,8 @@ def show(record: dict[str, Any]) -> None:
     for level, counts in record["levels"].items():
         numbers = (counts[name] for name in ("attacked", "points", "judged", "violations"))
         print("{:>18} {:>13} {:>10} {:>10} {:>11}".format(level, *numbers))
+    for refusal in record["refused"]:
+        print("refused:", ", ".join(f"{name} {words}" for name, words in refusal.items() if words))
     print(
         f"{record['certificates']} certificates of {record['shards']} models attacked; "
         f"violations of level sound: {record['violations_sound']} of {record['certificates_sound']}"

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 import featureconvex as fc
 from featureconvex.certificates import Domain, Guarantee, Status, Threat
-from featureconvex.certificates.rounding import directed
+from featureconvex.certificates.levels import sound as sound_level
+from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.rounding import SoundLine, directed
 from featureconvex.certificates.threats import L0, Patch
 from featureconvex.errors import UserError
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
@@ -427,6 +429,28 @@ def test_statuses_shapes_and_batches() -> None:
         assert whole[k].radius[-2] == 0
         assert not np.isnan(whole[k].radius).any()
     assert len(fc.certify(model, x[:0], fc.Lp(2), level="sound")) == 0
+
+
+def test_a_level_below_zero_or_without_a_number_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the deployed margin is rounding, an attack of level ``tight`` may flip the input itself."""
+    model, x = build("mlp", torch.float64)
+    rest, proof = sound_level._RESTS_ON["domain"]
+
+    def broken(problem: Problem) -> tuple[Bound, SoundLine]:
+        base, line = rest(problem)
+        radius = base.radius.clone()
+        radius[::3], radius[1::3] = -1.0, math.nan
+        return Bound.of(radius, base.minorant), line
+
+    expected = radii(model, x, fc.Lp(2), BOX, rests_on="domain")
+    monkeypatch.setitem(sound_level._RESTS_ON, "domain", (broken, proof))
+    got = radii(model, x, fc.Lp(2), BOX, rests_on="domain")
+    assert (expected > 0).sum() > 10
+    assert (got[::3] == 0).all()
+    assert (got[1::3] == 0).all()
+    np.testing.assert_array_equal(got[2::3], expected[2::3])
 
 
 def test_unknown_options_are_refused() -> None:

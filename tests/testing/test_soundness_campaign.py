@@ -5,12 +5,14 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from featureconvex.certificates.rounding import directed
 from featureconvex.errors import UserError
-from featureconvex.testing.soundness import Campaign, Plan, Shard, Tally, random_case
+from featureconvex.testing.soundness import Campaign, Claim, Plan, Shard, Tally, random_case
 from featureconvex.testing.soundness.random_cases import HARD_EVERY
 
 # What foolbox warns of as it is imported and run.
@@ -29,6 +31,7 @@ def test_two_thousand_certificates_and_no_violation(tmp_path: Path) -> None:
     assert record["certificates"] >= 2000
     assert record["certificates_sound"] > 1000
     assert record["violations_sound"] == 0
+    assert record["refused"] == []
     assert set(record["levels"]) == {
         *("closed-form", "domain", "tight"),
         *(f"sound ({arithmetic})" for arithmetic in ("real", "float32", "float64")),
@@ -101,6 +104,25 @@ def test_radii_a_little_too_large_are_found(monkeypatch: pytest.MonkeyPatch) -> 
     counts = tally.by("level")
     assert len(counts) == 6
     assert all(count["violations"] > 0.05 * count["attacked"] for count in counts.values())
+
+
+def test_a_level_that_refuses_is_written_down_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    true = Shard.certified
+
+    def refusing(self: Shard, claim: Claim, index: int) -> NDArray[np.float64]:
+        if claim.level == "tight":
+            raise UserError("not today")
+        return true(self, claim, index)
+
+    monkeypatch.setattr(Shard, "certified", refusing)
+    tally = Shard(random_case(0, seed=0, points=8)).setting(0)
+    assert [entry["reason"] for entry in tally.refused] == ["not today"]
+    assert tally.refused[0]["level"] == "tight"
+    assert {line.level for line in tally.lines} >= {"domain", "sound (real)"}
+    assert "tight" not in {line.level for line in tally.lines}
+    assert Tally.of(json.loads(json.dumps(tally.values()))) == tally
 
 
 def test_the_command_writes_its_result(

@@ -145,7 +145,8 @@ def sound(problem: Problem) -> Bound:
         return Bound.of(torch.zeros_like(problem.tangent.value), problem.tangent)
     base, line = rest(problem)
     radius = torch.minimum(proof(problem, line, base), base.radius)
-    return Bound.of(radius.nan_to_num(0.0, posinf=torch.inf), base.minorant, base.upper)
+    radius = radius.nan_to_num(0.0, posinf=torch.inf).clamp_min(0.0)
+    return Bound.of(radius, base.minorant, base.upper)
 
 
 def tangent_line(problem: Problem) -> SoundLine:

@@ -145,4 +145,5 @@ class Outcome:
             "sound_rests_on": tally.by("level", "rests_on"),
             **{f"levels_by_{name}": tally.by(name, "level") for name in groups},
             "nearest": [vars(near) for near in tally.nearest],
+            "refused": tally.refused,
         }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import featureconvex as fc
 from featureconvex.certificates import Domain
+from featureconvex.errors import UserError
 from featureconvex.testing.law import require
 from featureconvex.testing.soundness.attack_points import Attacker, check_domain_holds
 from featureconvex.testing.soundness.bounded_margin import BoundedMargin
@@ -79,12 +80,16 @@ class Shard:
         """Every way to certify against one threat in one domain."""
         threat, domain = self.case.settings[index]
         bounded = isinstance(domain, fc.Box)
-        claims = claims_for(threat, bounded, tight=self.tight and index % 2 == 0)
-        radii = np.stack([self.certified(claim, index) for claim in claims])
+        tally, found = Tally(), {}
+        for claim in claims_for(threat, bounded, tight=self.tight and index % 2 == 0):
+            try:
+                found[claim] = self.certified(claim, index)
+            except UserError as error:
+                tally.refused.append({**self.words(claim, index), "reason": str(error)})
+        radii = torch.from_numpy(np.stack(list(found.values())))
         with torch.enable_grad():
-            points = Attacker.of(self.case, index).points(torch.from_numpy(radii)).numpy()
-        tally = Tally()
-        for claim, radius, tries in zip(claims, radii, points, strict=True):
+            points = Attacker.of(self.case, index).points(radii).numpy()
+        for (claim, radius), tries in zip(found.items(), points, strict=True):
             tally.add(self.verdicts(claim, index, radius, tries))
         return tally
 

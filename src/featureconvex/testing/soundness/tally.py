@@ -77,10 +77,11 @@ class Near:
 
 @dataclass
 class Tally:
-    """All lines, and the nearest points of every level."""
+    """All lines, the nearest points of every level, and what a level refused to certify, with its words."""
 
     lines: list[Line] = field(default_factory=list)
     nearest: list[Near] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def certificates(self) -> int:
@@ -90,6 +91,7 @@ class Tally:
     def add(self, other: "Tally") -> None:
         """Everything of another tally; of the nearest points, the :data:`KEPT` nearest of each level."""
         self.lines += other.lines
+        self.refused += other.refused
         every = sorted([*self.nearest, *other.nearest], key=lambda near: near.share)
         seen: dict[str, int] = {}
         self.nearest = []
@@ -111,13 +113,16 @@ class Tally:
         return {
             "lines": [asdict(line) for line in self.lines],
             "nearest": [asdict(near) for near in self.nearest],
+            "refused": self.refused,
         }
 
     @staticmethod
     def of(values: dict[str, Any]) -> "Tally":
         """The inverse of :meth:`values`."""
         return Tally(
-            [Line(**line) for line in values["lines"]], [Near(**near) for near in values["nearest"]]
+            [Line(**line) for line in values["lines"]],
+            [Near(**near) for near in values["nearest"]],
+            values["refused"],
         )
 
 
