@@ -29,7 +29,7 @@ class Interval(ReluNetworkMethod):
     )
     default_epochs: ClassVar[int] = 60
     radii: ClassVar[Mapping[str, Mapping[float, float]]] = {
-        "mnist-3-8": {1.0: 6.0, 2.0: 1.0, math.inf: 0.15},
+        "mnist-3-8": {1.0: 6.0, 2.0: 1.0, math.inf: 0.1},
         "fashion-shirts": {1.0: 4.0, 2.0: 0.4, math.inf: 0.05},
         "cifar10-cats-dogs": {1.0: 0.5, 2.0: 0.1, math.inf: 2 / 255},
         "cifar10-dogs-cats": {1.0: 0.5, 2.0: 0.1, math.inf: 2 / 255},
