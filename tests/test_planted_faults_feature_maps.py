@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from featureconvex.features import AbsConcat, FeatureMap, Identity, Scale
+from featureconvex.features import AbsConcat, FeatureMap, Identity, Scale, Scattering
 from featureconvex.norms import dual_exponent, vector_norm
 from featureconvex.testing import (
     FeatureMapCase,
@@ -51,6 +51,13 @@ class ThroughAbs(AbsConcat):
         first, second = v.double().chunk(2, dim=1)
         pulled = first + second
         return vector_norm(pulled if cost is None else pulled / cost, dual_exponent(p))
+
+
+class Isotropic(Scattering):
+    """What l2 allows, for every p: without the factor ``d^(1/2 - 1/p)``."""
+
+    def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
+        return FeatureMap.sensitivity(self, v, 2.0, cost)
 
 
 class SaysAffine(AbsConcat):
@@ -139,6 +146,10 @@ MAP_FAULTS = {
     "cost forgotten": (map_laws.sensitivity_bounds_every_move, feature(ForgetsCost)),
     "cost multiplied": (map_laws.sensitivity_bounds_every_move, feature(MultipliesCost)),
     "gradient through |.|": (map_laws.sensitivity_bounds_every_move, feature(ThroughAbs)),
+    "l2 for every norm": (
+        map_laws.sensitivity_bounds_every_move,
+        FeatureMapCase(lambda: Isotropic((1, 8, 8), scales=1, orientations=2), (1, 8, 8)),
+    ),
     "lies about affine": (map_laws.affine_flag_is_true, feature(SaysAffine)),
     "lies about affine (sensitivity)": (
         map_laws.sensitivity_bounds_every_move,

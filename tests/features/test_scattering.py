@@ -185,6 +185,23 @@ def test_norm_equivalence_caps_large_p() -> None:
         assert phi.lipschitz(p) <= phi.lipschitz(2) * 64 ** (0.5 - 1 / p) * (1 + 2e-6)
 
 
+def test_l2_lends_its_slope_to_other_norms() -> None:
+    """A slope falls no faster in l1 than in l2, and in linf ``sqrt d`` times as fast."""
+    phi = Scattering((3, 16, 16), scales=2)
+    v = torch.randn(4, *phi.output_shape((3, 16, 16)), generator=torch.Generator().manual_seed(0))
+    euclidean = phi.sensitivity(v, 2)
+    for p, longest in ((1, 1.0), (1.5, 1.0), (3, 768 ** (1 / 6)), (math.inf, 768**0.5)):
+        own = phi.lipschitz(p) * torch.linalg.vector_norm(
+            v.double().flatten(1), 1 / (1 - 1 / p) if p > 1 else math.inf, dim=1
+        )
+        assert torch.allclose(phi.sensitivity(v, p), torch.minimum(own, longest * euclidean))
+    assert bool(
+        (
+            phi.sensitivity(v, math.inf) < 0.5 * phi.lipschitz(math.inf) * v.flatten(1).abs().sum(1)
+        ).all()
+    )
+
+
 @pytest.mark.parametrize("scales", [1, 2])
 def test_a_shift_by_a_cell_shifts_the_output(scales: int) -> None:
     phi = scattering((3, 16, 8), scales, 2)

@@ -95,6 +95,17 @@ class Scattering(FeatureMap):
             self._constants[p] = bound * (1 + ROUNDING)
         return self._constants[p]
 
+    def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
+        """The smaller of ``Lip_p ||v||_q`` and ``d^max(0, 1/2 - 1/p) Lip_2 ||v||_2``, for unit costs.
+
+        The transform is close to an isometry in l2 only: its constants in l1 and linf are large.
+        ``||x||_2 <= d^max(0, 1/2 - 1/p) ||x||_p`` turns what l2 allows into a bound for every p.
+        """
+        own = super().sensitivity(v, p, cost)
+        euclidean = super().sensitivity(v, 2.0, cost)
+        longest = float(math.prod(self.image_shape) ** max(0.0, 0.5 - 1 / p))
+        return torch.minimum(own, longest * euclidean)
+
     def _colour_norm(self, p: float) -> float:
         size = self.colour.abs()
         spectral = float(torch.linalg.matrix_norm(self.colour, 2))

@@ -65,8 +65,8 @@ class SoundLine:
 
         With ``P`` such that ``|phi(x') - phi(x)| <= P |x' - x|`` entrywise, it is
         ``||(P^T |v| + slack) / cost||_q`` by Hoelder's inequality. For ``(u, |u|)`` this is never
-        more than the paper's ``2^(1/p) ||v||_q``. A map that mixes coordinates has its constant:
-        ``Lip_p ||v||_q max 1 / cost``, and its drag.
+        more than the paper's ``2^(1/p) ||v||_q``. A map that mixes coordinates has its constant in
+        l_p or, if that proves more, in l2: ``Lip_p ||v||_q max 1 / cost``, and its drag.
         """
         rate, factor = self.features.rates(self.slope.abs(), self.shapes, p)
         if factor is None:
@@ -76,7 +76,13 @@ class SoundLine:
         cheapest = _dearer(torch.ones_like(self.slack[:1]), cost).amax()
         # ||d||_2 <= ||d||_p for p <= 2, and n^(1/2 - 1/p) ||d||_p above.
         longest = self.slack[:1].numel() ** max(0.0, 0.5 - 1 / p) * (1 + 2.0**-40)
-        falls = factor * _dearer(rate, cost).flatten(1).amax(1) + self.drag * (longest * cheapest)
+        falls = factor * _dearer(rate, cost).flatten(1).amax(1)
+        if p != 2:
+            rate, euclidean = self.features.rates(self.slope.abs(), self.shapes, 2.0)
+            assert euclidean is not None
+            euclidean = euclidean * _dearer(rate, cost).flatten(1).amax(1) * longest
+            falls = torch.minimum(falls, euclidean)
+        falls = falls + self.drag * (longest * cheapest)
         return upper(falls, 6, falls > 0)
 
 
