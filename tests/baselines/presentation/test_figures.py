@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tests.baselines.comparisons import MADE_UP, synthetic_comparison
 
-from featureconvex.baselines.presentation.figures import draw_comparison
+from featureconvex.baselines.presentation.figures import draw_comparison, gallery_figure
 from featureconvex.baselines.presentation.lines import method_lines
 from featureconvex.evaluation.figures import png_bytes
 from featureconvex.evaluation.numbers import percent
@@ -105,3 +105,19 @@ def test_failed_methods_have_no_line() -> None:
     assert len(legend(draw_comparison(tables)["certified_l2.png"])) == 1
     nothing = synthetic_comparison(["linear", "cayley"], ["cayley", "linear"], n=60).derive()
     assert draw_comparison(nothing) == {}
+
+
+def test_a_gallery_has_a_panel_per_task_and_norm_and_names_each_method_once() -> None:
+    many = [synthetic_comparison(n=60).derive(), synthetic_comparison(["linear"], n=60).derive()]
+    figure = gallery_figure(many)
+    assert len(figure.axes) == 6
+    titles = [many[0]["methods"][name]["title"] for name in MADE_UP]
+    assert legend(figure) == titles
+    for k, axes in enumerate(figure.axes):
+        tables, norm = many[k // 3], ("l1", "l2", "linf")[k % 3]
+        lines = method_lines(tables, norm)
+        assert len(axes.get_lines()) == len(lines)
+        assert tables["task"] in axes.get_title()
+        assert norm in axes.get_title()
+    for handle in figure.legends[0].get_lines():
+        assert handle.get_linestyle() == "-"

@@ -50,6 +50,50 @@ def draw_comparison(tables: Table) -> dict[str, Figure]:
     return figures
 
 
+def gallery_figure(comparisons: Sequence[Table]) -> Figure:
+    """Several comparisons at a glance: a row each, a column per norm, one legend for all.
+
+    Every method at its best setting in the norm of the panel.
+    """
+    columns = norms(comparisons[0])
+    figure, places = canvas(len(comparisons), len(columns), 3.7, 2.7)
+    drawn: dict[str, tuple[int, Line2D]] = {}
+    every: list[Line] = []
+    for place, axes in enumerate(places):
+        tables, norm = comparisons[place // len(columns)], columns[place % len(columns)]
+        lines = method_lines(tables, norm)
+        for line, handle in zip(lines, _draw(axes, lines), strict=True):
+            drawn.setdefault(line.name, (line.slot, handle))
+        native = [line for line in lines if not line.converted] or lines
+        end = max(float(_until_zero(line.curve)[0][-1]) for line in native)
+        _axes(axes, end, norm, tables["unit"])
+        axes.set_title(f"{tables['task']}, {norm}", fontsize=9.5, color=INK)
+        every += lines
+    named = sorted(drawn.items(), key=lambda item: item[1][0])
+    figure.legend(
+        handles=[_solid(handle) for _, (_, handle) in named],
+        labels=[name for name, _ in named],
+        loc="outside right upper",
+        frameon=False,
+        fontsize=8.5,
+    )
+    figure.supylabel("certified accuracy", fontsize=10, color=INK)
+    _key(figure, every)
+    return figure
+
+
+def _solid(handle: Line2D) -> Line2D:
+    """Colour and marker alone: dashes and filling differ from panel to panel."""
+    return Line2D(
+        [],
+        [],
+        color=handle.get_color(),
+        lw=handle.get_linewidth(),
+        marker=handle.get_marker(),
+        markersize=5.5,
+    )
+
+
 def norm_figure(tables: Table, norm: str) -> Figure:
     """One norm: a line per method, its clean accuracy in the legend, the largest area first."""
     lines = method_lines(tables, norm)

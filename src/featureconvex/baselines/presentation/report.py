@@ -78,7 +78,7 @@ def _context(results: Results) -> dict[str, Any]:
         "opening": opening(tables),
         "meaning": MEANING,
         "guarantees": guarantees(tables),
-        "overview": overview_table(results),
+        "overview": overview_table(tables),
         "norms": [_norm(results, norm) for norm in norms(tables)],
         "runtime": runtime_table(tables),
         "every_runtime": every_runtime_table(tables),

@@ -17,12 +17,11 @@ Table = dict[str, Any]
 CONVERTED = "†"
 
 
-def overview_table(results: Results) -> Table:
+def overview_table(tables: Table) -> Table:
     """Per method: guarantee, norms, accuracies, and the median radius at the best setting per norm.
 
     Accuracies are those of the setting that is best in the method's own norm (l2, where it has that).
     """
-    tables = results.tables
     columns = norms(tables)
     best = {norm: {x.method: x for x in method_lines(tables, norm)} for norm in columns}
     body = []
