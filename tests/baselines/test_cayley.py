@@ -16,6 +16,12 @@ from featureconvex.training.points import Points
 SETTING = {"share": 1 / 16}
 
 
+@functools.cache
+def case() -> MethodCase:
+    return MethodCase(lambda: Cayley(options(10), SETTING), *digits(), attempts=60)
+
+
+@functools.cache
 def colour_case() -> MethodCase:
     made = Options(shape=(3, 8, 8), epochs=2)
     return MethodCase(lambda: Cayley(made, SETTING), *coloured(), attempts=40)
@@ -30,7 +36,7 @@ def fitted() -> Cayley:
 
 @pytest.mark.parametrize("law", METHOD_LAWS, ids=lambda law: law.__name__)
 def test_laws(law: Law[MethodCase]) -> None:
-    law(MethodCase(lambda: Cayley(options(10), SETTING), *digits(), attempts=60))
+    law(case())
 
 
 @pytest.mark.parametrize("law", [survives_perturbations, survives_a_save])

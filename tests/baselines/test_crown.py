@@ -1,4 +1,5 @@
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from featureconvex.testing.law import Law
 from featureconvex.testing.method import fitted
 
 
+@cache
 def case(norm: str) -> MethodCase:
     fitting, validation, test = digits()
     few = type(test)(test.x[:24], test.y[:24])

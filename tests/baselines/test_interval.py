@@ -1,4 +1,5 @@
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -17,10 +18,15 @@ from featureconvex.testing.law import Law
 NORMS = (1.0, 2.0, math.inf)
 
 
+@cache
+def case(norm: str) -> MethodCase:
+    return MethodCase(lambda: Interval(options(150), {"norm": norm}), *digits())
+
+
 @pytest.mark.parametrize("norm", ["l1", "linf"])
 @pytest.mark.parametrize("law", METHOD_LAWS, ids=lambda law: law.__name__)
 def test_laws(law: Law[MethodCase], norm: str) -> None:
-    law(MethodCase(lambda: Interval(options(150), {"norm": norm}), *digits()))
+    law(case(norm))
 
 
 @pytest.mark.parametrize("p", NORMS, ids=norm_name)

@@ -23,6 +23,7 @@ SETTINGS = [{"epsilon_share": 0.0}, {"epsilon_share": 0.2}]
 LINF = math.inf
 
 
+@functools.cache
 def case(kind: type[Monotone], share: float) -> MethodCase:
     return MethodCase(
         lambda: kind(options(30), {"epsilon_share": share}),

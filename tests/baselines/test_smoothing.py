@@ -47,10 +47,15 @@ def fitted(kind: type[Smoothing]) -> Smoothing:
     return method
 
 
+@functools.cache
+def case(kind: type[Smoothing]) -> MethodCase:
+    return MethodCase(lambda: made(surer(kind)), *digits(), attempts=60)
+
+
 @pytest.mark.parametrize("law", METHOD_LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("kind", KINDS)
 def test_laws(kind: type[Smoothing], law: Law[MethodCase]) -> None:
-    law(MethodCase(lambda: made(surer(kind)), *digits(), attempts=60))
+    law(case(kind))
 
 
 def linear(kind: type[Smoothing], w: Tensor, b: float, samples: int, seed: int = 0) -> Smoothing:

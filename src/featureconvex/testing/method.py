@@ -1,8 +1,10 @@
 """Laws of a method in the comparison: what it certifies survives an attack, and a save."""
 
+import copy
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ from featureconvex.testing.law import Law, check_all, require, seeded
 from featureconvex.training.points import Points
 
 
-@dataclass(frozen=True)
+# Compared by identity: the laws of one case share one fit.
+@dataclass(frozen=True, eq=False)
 class MethodCase:
     """A way to build a method, and points to fit it on.
 
@@ -38,7 +41,12 @@ class MethodCase:
 
 
 def fitted(case: MethodCase) -> Method:
-    """A fresh method, fitted."""
+    """A fitted method of one's own: the last few cases are fitted once and copied."""
+    return copy.deepcopy(_fitted(case))
+
+
+@lru_cache(maxsize=4)
+def _fitted(case: MethodCase) -> Method:
     with seeded(0):
         method = case.make()
         method.fit(case.fitting, case.validation)
