@@ -1,12 +1,14 @@
 """From points to a calibrated model: what happens around the training loop."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 import featureconvex as fc
 from featureconvex.errors import UserError
-from featureconvex.training.architectures import Architecture
+from featureconvex.training.architectures import Architecture, image_architecture
 from featureconvex.training.augmentation import Augmentation
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
@@ -69,3 +71,40 @@ def test_the_joined_model_takes_images_and_scores_what_it_says() -> None:
     assert float(right.double().mean()) > 0.9
     assert fitted.train_accuracy > 0.9
     assert fitted.n_train == 180
+
+
+@pytest.mark.parametrize("temperature", [None, 0.02])
+def test_a_front_that_names_a_norm_is_trained_in_it_and_reports_in_the_one_asked_for(
+    temperature: float | None,
+) -> None:
+    points, longest = _images(), math.sqrt(math.prod(SHAPE))
+    recipe = default(tuple(points.x.shape), math.inf).but(epochs=3, batch_size=16)
+    asked = fit(Architecture(_build, FRONT, norm=2.0), recipe.but(temperature=temperature), points)
+    there = None if temperature is None else temperature * longest
+    trained = fit(Architecture(_build, FRONT), recipe.but(norm=2.0, temperature=there), points)
+    for name, value in trained.model.state_dict().items():
+        assert torch.equal(value, asked.model.state_dict()[name]), name
+    assert asked.recipe.norm == math.inf
+    assert trained.recipe.temperature is not None
+    assert asked.recipe.temperature == pytest.approx(trained.recipe.temperature / longest)
+    for pilot, other in zip(asked.pilots, trained.pilots, strict=True):
+        assert pilot.temperature == pytest.approx(other.temperature / longest)
+        assert pilot.chosen == other.chosen
+    radius = fc.certify(asked.model, points.x, fc.Lp(math.inf)).radius
+    through = fc.certify(asked.model, points.x, fc.Lp(2)).radius / longest
+    assert (radius >= through * (1 - 1e-9)).all()
+    last = asked.history[-1]["validation_median_radius"]
+    assert last == pytest.approx(trained.history[-1]["validation_median_radius"] / longest)
+
+
+@pytest.mark.parametrize("norm", [1.0, 2.0, math.inf])
+def test_colour_images_have_the_model_of_their_norm(norm: float) -> None:
+    architecture = image_architecture(SHAPE, "task", "default", norm, torch.device("cpu"))
+    model = architecture.join(architecture.build(architecture.behind(_images()).x))
+    phi = model.feature_map
+    assert isinstance(phi, fc.features.Compose)
+    kinds = {type(part) for part in phi.parts()}
+    assert (fc.features.AbsConcat in kinds) == (norm == 1)
+    assert (fc.features.Scattering in kinds) == (norm >= 2)
+    assert architecture.norm == (None if norm == 1 else 2.0)
+    assert model(_images().x).shape == (80,)

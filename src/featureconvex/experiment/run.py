@@ -110,7 +110,7 @@ def prepare(dataset: Dataset, recipe: Recipe, place: torch.device) -> Prepared:
     return Prepared(
         train,
         test,
-        image_architecture(tuple(train.x.shape[1:]), dataset.name, recipe.name, place),
+        image_architecture(tuple(train.x.shape[1:]), dataset.name, recipe.name, recipe.norm, place),
         None,
     )
 

@@ -1,7 +1,7 @@
 """From labelled points to a calibrated model: split, choose a temperature, train, set the threshold."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,10 @@ def fit(
     if architecture.front is not None:
         fitting, held_out = _through(architecture.front, recipe, fitting, held_out, progress)
     job = _Job(architecture, seed, cost, folder, progress)
-    pilots, recipe = job.with_temperature(recipe, fitting)
-    model, history = job.train(recipe, "training", fitting, held_out)
+    detour = _Detour.of(architecture, recipe, points)
+    pilots, inner = job.with_temperature(detour.there(recipe), fitting)
+    model, history = job.train(inner, "training", fitting, held_out)
+    recipe, pilots, history = detour.back(inner, pilots, history)
     seconds = time.perf_counter() - started
     if recipe.calibrate_on == "test":
         if test is None:
@@ -135,6 +137,51 @@ def _through(
         return Points(mapped(front, x, tick), y), Points(
             mapped(front, held_out.x, tick), held_out.y
         )
+
+
+@dataclass(frozen=True)
+class _Detour:
+    """Training in another norm than the one asked for, with every radius said in the latter.
+
+    Attributes:
+        asked, trained: exponents, ``asked >= trained``.
+        longest: ``d^(1/trained - 1/asked)``, the most that ``||x||_trained / ||x||_asked`` can be.
+    """
+
+    asked: float
+    trained: float
+    longest: float
+
+    @staticmethod
+    def of(architecture: Architecture, recipe: Recipe, points: Points) -> "_Detour":
+        """None at all where the architecture names no norm."""
+        trained = recipe.norm if architecture.norm is None else architecture.norm
+        longest = points.x[0].numel() ** (1 / trained - 1 / recipe.norm)
+        return _Detour(recipe.norm, trained, longest)
+
+    def there(self, recipe: Recipe) -> Recipe:
+        """The recipe in the norm to train in."""
+        return self._in(recipe, self.trained, self.longest)
+
+    def back(
+        self, recipe: Recipe, pilots: list[Pilot], history: History
+    ) -> tuple[Recipe, list[Pilot], History]:
+        """What came of it, in the norm asked for."""
+        radius, share = "validation_median_radius", 1 / self.longest
+        pilots = [
+            replace(
+                pilot,
+                temperature=pilot.temperature * share,
+                validation_median_radius=pilot.validation_median_radius * share,
+            )
+            for pilot in pilots
+        ]
+        history = [{**epoch, radius: epoch[radius] * share} for epoch in history]
+        return self._in(recipe, self.asked, share), pilots, history
+
+    def _in(self, recipe: Recipe, norm: float, factor: float) -> Recipe:
+        temperature = None if recipe.temperature is None else recipe.temperature * factor
+        return recipe.but(norm=norm, temperature=temperature)
 
 
 @dataclass(frozen=True)
