@@ -13,6 +13,7 @@ from typing import Any
 
 from featureconvex.evaluation.columns import CLOSED_FORM, LEVELS
 from featureconvex.files import write_text
+from page import replaced, table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -28,13 +29,13 @@ Json = dict[str, Any]
 
 def level_table(content: Json) -> str:
     """Median radius per level, with the ratio of medians to level 0 behind it."""
-    lines = _head("task", "recipe", "norm", "closed form", "domain", "tight", "sound")
+    body = []
     for row in content["table"]:
         if row["seeds"]:
             cells = [_level_cell(level, row["levels"][level]) for level in LEVELS]
             names = [TASKS[row["task"]], recipe_name(row), row["norm"]]
-            lines.append(_line(*names, *cells))
-    return "\n".join(lines)
+            body.append([*names, *cells])
+    return table(["task", "recipe", "norm", "closed form", "domain", "tight", "sound"], body)
 
 
 def recipe_name(row: Json) -> str:
@@ -53,35 +54,28 @@ def _level_cell(level: str, value: Json) -> str:
 def cost_table(content: Json) -> str:
     """Times level 0, per level and threat."""
     threats = list(dict.fromkeys(row["threat"] for row in content["tables"][0]["results"]))
-    lines = _head("features", "level", *threats)
-    for table in content["tables"]:
-        for level in dict.fromkeys(row["level"] for row in table["results"]):
-            ratios = {r["threat"]: r["ratio"] for r in table["results"] if r["level"] == level}
+    body = []
+    for part in content["tables"]:
+        for level in dict.fromkeys(row["level"] for row in part["results"]):
+            ratios = {r["threat"]: r["ratio"] for r in part["results"] if r["level"] == level}
             cells = [f"{ratios[threat]:.3g}" for threat in threats]
-            lines.append(_line(FEATURES[table["features"]], level, *cells))
+            body.append([FEATURES[part["features"]], level, *cells])
     unit = content["tables"][0]["level_0_us_per_row"]
-    lines.append(f"\nLevel 0 took {unit:.0f} microseconds per input for centred pixels.")
-    return "\n".join(lines)
+    said = f"Level 0 took {unit:.0f} microseconds per input for centred pixels."
+    return f"{table(['features', 'level', *threats], body)}\n\n{said}"
 
 
 def gap_table(content: Json) -> str:
     """How far brackets close: median, 95th percentile and times level 0."""
-    lines = _head("network", "threat", "domain", "gap: median", "95th percentile", "times level 0")
+    head = ["network", "threat", "domain", "gap: median", "95th percentile", "times level 0"]
+    body = []
     for name, network in content["networks"].items():
         for row in network.get("results", []):
             if "gap_median" in row:
                 gaps = [f"{100 * row[key]:.2f} %" for key in ("gap_median", "gap_p95")]
                 ratio = f"{row['ratio']:.0f}"
-                lines.append(_line(name, row["threat"], row["domain"], *gaps, ratio))
-    return "\n".join(lines)
-
-
-def _head(*names: str) -> list[str]:
-    return [_line(*names), _line(*["---"] * len(names))]
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+                body.append([name, row["threat"], row["domain"], *gaps, ratio])
+    return table(head, body)
 
 
 BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
@@ -95,13 +89,11 @@ SCRIPTS = {"level_table": "level_table.py", "levels_cost": "levels.py", "tight":
 def filled(text: str) -> str:
     """The page with every marked block replaced."""
     for name, (result, make) in BLOCKS.items():
-        begin, end = f"<!-- {name} -->", f"<!-- end {name} -->"
         path = RESULTS / f"{result}.json"
         block = f"Not measured here yet: `python benchmarks/{SCRIPTS[result]}`."
         if path.exists():
             block = make(json.loads(path.read_text(encoding="utf-8")))
-        before, rest = text.split(begin)
-        text = f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
+        text = replaced(text, name, block)
     return text
 
 

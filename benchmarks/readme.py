@@ -9,7 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from comparison_page import best_table, results
 from featureconvex.files import replacing, write_text
+from page import replaced, table
 
 ROOT = Path(__file__).resolve().parent.parent
 MAIN = ROOT / "results" / "main_table.json"
@@ -24,10 +26,8 @@ NAMES = {
 
 def main_table(content: dict[str, Any]) -> str:
     """One line per task and recipe: clean accuracy and median radii, medians over the seeds."""
-    lines = [
-        "| task | recipe | trained for | clean accuracy | l1 | l2 | linf | seeds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    head = ["task", "recipe", "trained for", "clean accuracy", "l1", "l2", "linf", "seeds"]
+    body = []
     for row in content["table"]:
         radii = [f"{row['median_radius'][norm]:.3g}" for norm in ("l1", "l2", "linf")]
         trained = "-" if row["recipe"] == "paper" else row["norm"]
@@ -35,22 +35,21 @@ def main_table(content: dict[str, Any]) -> str:
             f"**{text}**" if norm == trained else text
             for norm, text in zip(("l1", "l2", "linf"), radii, strict=True)
         ]
-        lines.append(
-            f"| {NAMES[row['task']]} | {row['recipe']} | {trained} | "
-            f"{100 * row['clean_accuracy']:.1f} % | {' | '.join(radii)} | {row['seeds']} |"
-        )
-    return "\n".join(lines)
+        clean = f"{100 * row['clean_accuracy']:.1f} %"
+        body.append([NAMES[row["task"]], row["recipe"], trained, clean, *radii, str(row["seeds"])])
+    return table(head, body)
 
 
 def cost_table(content: dict[str, Any]) -> str:
     """One line per network: time per certificate and the ratio to a forward and backward pass."""
-    lines = [
-        "| network | three certificates, ms per input | times one forward + backward |",
-        "| --- | --- | --- |",
-    ]
-    for name, row in content["networks"].items():
-        lines.append(f"| {name} | {row['certify_ms_per_sample']:.3g} | {row['ratio']:.2f} |")
-    return "\n".join(lines)
+    head = ["network", "three certificates, ms per input", "times one forward + backward"]
+    return table(
+        head,
+        [
+            [name, f"{row['certify_ms_per_sample']:.3g}", f"{row['ratio']:.2f}"]
+            for name, row in content["networks"].items()
+        ],
+    )
 
 
 def filled(text: str) -> str:
@@ -58,12 +57,10 @@ def filled(text: str) -> str:
     blocks = {
         "main-table": main_table(json.loads(MAIN.read_text())),
         "cost-table": cost_table(json.loads(COST.read_text())),
+        "comparison-table": best_table(results()),
     }
     for name, block in blocks.items():
-        begin, end = f"<!-- {name} -->", f"<!-- end {name} -->"
-        before, rest = text.split(begin)
-        after = rest.split(end)[1]
-        text = f"{before}{begin}\n{block}\n{end}{after}"
+        text = replaced(text, name, block)
     return text
 
 

@@ -33,6 +33,18 @@ def test_tables_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> No
     assert module.filled(wrong) == page
 
 
+def test_the_comparison_is_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    module = script("comparison_page", monkeypatch)
+    assert module.filled(page) == page
+    wrong = page.replace("| linear | 9.", "| linear | 7.", 1)
+    assert wrong != page
+    assert module.filled(wrong) == page
+    assert "python benchmarks/compare.py --only fashion-shirts" in module.task_block(
+        "fashion-shirts", None
+    )
+
+
 def test_the_other_tables_read_what_the_benchmarks_write(monkeypatch: pytest.MonkeyPatch) -> None:
     module = script("certificates_page", monkeypatch)
     line = {"threat": "l1", "level": "domain", "ratio": 2.5}

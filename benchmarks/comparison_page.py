@@ -1,0 +1,107 @@
+"""Write ``docs/comparison.md``, its figure and the README's table from the committed comparisons.
+
+    python benchmarks/comparison_page.py
+
+``compare.py`` calls it after it has written a result; tests hold both pages to what this script writes.
+A task whose result is missing is named with the command that makes it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from featureconvex.baselines.presentation.costs import cost_sentences, runtime_table
+from featureconvex.baselines.presentation.figures import gallery_figure
+from featureconvex.baselines.presentation.lines import Line, method_lines, norms
+from featureconvex.baselines.presentation.tables import CONVERTED, overview_table
+from featureconvex.baselines.presentation.wording import failures, literature
+from featureconvex.evaluation.figures import png_bytes
+from featureconvex.evaluation.numbers import percent, significant
+from featureconvex.evaluation.strict_json import load_json
+from featureconvex.files import write_bytes, write_text
+from page import replaced, table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
+PAGE = ROOT / "docs" / "comparison.md"
+FIGURE = ROOT / "docs" / "figures" / "comparison.png"
+TASKS = {
+    "mnist-3-8": "MNIST 3 vs 8",
+    "fashion-shirts": "Fashion T-shirts vs shirts",
+    "cifar10-cats-dogs": "CIFAR-10 cats vs dogs*",
+}
+OURS = "feature-convex"
+Json = dict[str, Any]
+
+
+def results() -> dict[str, Json]:
+    """The committed comparisons, by task."""
+    paths = {task: RESULTS / f"compare_{task}.json" for task in TASKS}
+    return {task: load_json(path) for task, path in paths.items() if path.exists()}
+
+
+def best_table(found: dict[str, Json]) -> str:
+    """Per task and norm: our median radius, and the best of the others that certify the norm itself."""
+    body = []
+    for task, content in found.items():
+        for norm in norms(content):
+            lines = [line for line in method_lines(content, norm) if not line.converted]
+            ours = next(line for line in lines if line.method == OURS)
+            others = sorted(
+                (line for line in lines if line.method != OURS), key=lambda line: -line.area
+            )
+            body.append([TASKS[task], norm, *(_cell(line) for line in (ours, *others[:2]))])
+    return table(["task", "norm", OURS, "the best other", "the next"], body)
+
+
+def _cell(line: Line) -> str:
+    name = "" if line.method == OURS else f"{line.name}: "
+    return f"{name}{significant(line.median)} at {percent(line.clean_accuracy)}"
+
+
+def task_block(task: str, content: Json | None) -> str:
+    """Everything about one task: who leads, all medians, all costs, what the literature has."""
+    if content is None:
+        return f"Not run here yet: `python benchmarks/compare.py --only {task}`."
+    overview, runtime = overview_table(content), runtime_table(content)
+    made = content["provenance"]
+    parts = [
+        f"{content['n_test']} test points, {content['n_sensitive']} of them sensitive "
+        f"({content['sensitive_name']}); {content['samples']:,} samples of noise; {made['machine']}, "
+        f"{made['threads']} thread(s), revision {made['git']}.",
+        table(overview["head"], overview["body"]),
+        f"{CONVERTED}: converted from another norm.",
+        *(
+            "\n".join([f"**{norm}**", "", *(f"- {said}" for said in ordering["sentences"])])
+            for norm, ordering in content["ordering"].items()
+        ),
+        "\n".join(cost_sentences(content)),
+        table(runtime["head"], runtime["body"]),
+        table(
+            ["method", "here", "in the literature"],
+            [[card["title"], card["here"], card["there"]] for card in literature(content)],
+        ),
+        *(f"{title} did not run: {reason}" for title, reason in failures(content)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def filled(text: str) -> str:
+    """The page with every marked block replaced."""
+    found = results()
+    for task in TASKS:
+        text = replaced(text, task, task_block(task, found.get(task)))
+    return text
+
+
+def write() -> None:
+    """Bring page, figure and README up to date."""
+    import readme
+
+    write_text(PAGE, filled(PAGE.read_text(encoding="utf-8")))
+    write_bytes(FIGURE, png_bytes(gallery_figure(list(results().values()))))
+    page = ROOT / "README.md"
+    write_text(page, readme.filled(page.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    write()
