@@ -3,7 +3,8 @@
     python benchmarks/level_table.py [--runs runs/main_table]
 
 Reads the runs that ``benchmarks/main_table.py`` left, any number of seeds, and trains nothing. Writes
-``results/level_table.json``, ``docs/figures/levels.png`` and the table in ``docs/certificates.md``.
+``results/level_table.json``, ``docs/figures/levels.png`` and the table in ``docs/certificates.md``. Rows
+that no run is found for stay as they were, and so do the records of the runs behind them.
 """
 
 import argparse
@@ -165,13 +166,24 @@ def _name(row: dict[str, Any]) -> str:
     return f"{TASKS[row['task']]}\n{recipe_name(row)}"
 
 
+def kept(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, with an earlier result where no run was found now."""
+    earlier = {(row["task"], row["recipe"], row["norm"]): row for row in before}
+    return [
+        row if row["seeds"] else earlier.get((row["task"], row["recipe"], row["norm"]), row)
+        for row in rows
+    ]
+
+
 def main() -> None:
     """Read the runs, write table, figure and page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "main_table")
     runs = finished_runs(parser.parse_args().runs)
-    rows = table(runs)
-    sources = {one.folder.name: one.run.record["provenance"] for one in runs}
+    before = json.loads(RESULT.read_text()) if RESULT.exists() else {"table": [], "runs": {}}
+    rows = kept(table(runs), before["table"])
+    found = {one.folder.name: one.run.record["provenance"] for one in runs}
+    sources = {**before["runs"], **found}
     write_text(RESULT, dump_json({"table": rows, "runs": sources, "provenance": provenance()}))
     draw(json.loads(RESULT.read_text())["table"])
     write()
