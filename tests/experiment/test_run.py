@@ -329,3 +329,12 @@ def test_a_constant_column_has_no_pull(tmp_path: Path) -> None:
     assert all(value > 0 for name, value in deviations.items() if name != "always")
     assert 'title="always"' not in (tmp_path / "run" / "report.html").read_text()
     assert 'title="links"' in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.realdata
+def test_every_named_table_comes_to_an_end(tmp_path: Path) -> None:
+    """Feature names with brackets in them once hung the record."""
+    run(find_task("spambase"), tmp_path, Settings(epochs=1), progress=False)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["n_test"] == 921
+    assert "char_freq_[" in json.loads((tmp_path / "record.json").read_text())["feature_names"]

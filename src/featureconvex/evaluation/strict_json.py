@@ -11,8 +11,9 @@ import numpy as np
 from featureconvex.errors import UserError
 
 # An opening bracket alone on its line's end, then lines of numbers, literals or quoted words, then the
-# closing bracket: never text inside a string, because a string holds no line break.
-_FLAT_LIST = re.compile(r"\[\n((?: *[^\[\]{}\n]+\n)+) *\]")
+# closing bracket: never text inside a string, because a string holds no line break. Every line can match
+# in one way only: with two, a list that does not end as hoped takes exponential time.
+_FLAT_LIST = re.compile(r"\[\n((?:[^\[\]{}\n]+\n)+) *\]")
 
 
 def jsonable(value: Any) -> Any:
