@@ -2,8 +2,9 @@
 
     python benchmarks/certificates_page.py
 
-``level_table.py``, ``levels.py`` and ``tight.py`` call it after they have written theirs; a test holds
-the page to what this script writes. A block whose result is missing names the command that makes it.
+``level_table.py``, ``levels.py``, ``tight.py`` and ``soundness.py`` call it after they have written
+theirs; a test holds the page to what this script writes. A block whose result is missing names the
+command that makes it.
 """
 
 import json
@@ -78,12 +79,45 @@ def gap_table(content: Json) -> str:
     return table(head, body)
 
 
+def campaign_table(content: Json) -> str:
+    """Certificates attacked and violated per level, on trained networks and on all the others."""
+    trained = content["trained_models"]
+    body = []
+    for level in content["levels"]:
+        cells = []
+        for wanted in (True, False):
+            counts = [
+                levels[level]
+                for origin, levels in content["levels_by_origin"].items()
+                if (origin in trained) is wanted and level in levels
+            ]
+            totals = (sum(count[kind] for count in counts) for kind in ("attacked", "violations"))
+            cells += [f"{total:,}" for total in totals]
+        body.append([level, *cells])
+    head = ["level", "trained: attacked", "violated", "random: attacked", "violated"]
+    said = (
+        f"{content['certificates']:,} certificates of {content['shards']} models, "
+        f"{content['certificates_sound']:,} of them at level `sound`: "
+        f"{content['violations_sound']} violations of `sound`."
+    )
+    refused = [f"{one['level']} in {one['threat']}: {one['reason']}" for one in content["refused"]]
+    if refused:
+        said += f" Settings that a level refused: {len(refused)} ({'; '.join(refused)})."
+    return f"{said}\n\n{table(head, body)}"
+
+
 BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "level-table": ("level_table", level_table),
     "level-cost": ("levels_cost", cost_table),
     "tight-gap": ("tight", gap_table),
+    "campaign": ("soundness", campaign_table),
 }
-SCRIPTS = {"level_table": "level_table.py", "levels_cost": "levels.py", "tight": "tight.py"}
+SCRIPTS = {
+    "level_table": "level_table.py",
+    "levels_cost": "levels.py",
+    "tight": "tight.py",
+    "soundness": "soundness.py",
+}
 
 
 def filled(text: str) -> str:

@@ -183,6 +183,16 @@ def test_a_flip_ends_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(after.radius[some], before[some] / 2)
 
 
+@pytest.mark.parametrize("threat", [L0(), Euclid()], ids=str)
+def test_an_input_that_flips_by_itself_leaves_nothing(
+    threat: Threat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen where logits of 1e18 stand behind a margin of 1e4: an attack of no change at all succeeds."""
+    before, after = contradicted(threat, monkeypatch, 0.0)
+    assert (before > 0).any()
+    assert (after.radius[np.isfinite(before)] == 0).all()
+
+
 def test_a_window_that_flips_leaves_nothing() -> None:
     flip = torch.tensor([2.0, math.nan], dtype=torch.float64)
     assert Patch(2).under(flip)[0] == 0

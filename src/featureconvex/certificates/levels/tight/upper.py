@@ -37,6 +37,10 @@ def attacked(problem: Problem, bound: Bound) -> Bound:
 
 
 def not_above(problem: Problem, radius: Tensor, upper: Tensor) -> Tensor:
-    """The radius (n,), or what a flip of budget ``upper`` (n,), nan where none, leaves of it."""
-    left = problem.threat.under(upper)
+    """The radius (n,), or what a flip of budget ``upper`` (n,), nan where none, leaves of it.
+
+    Where logits dwarf the margin, two evaluations of the input itself can differ in sign: a flip of
+    budget 0, which leaves nothing.
+    """
+    left = problem.threat.under(upper).clamp_min(0)
     return torch.where(left < radius, left, radius)
