@@ -51,6 +51,12 @@ class Drops:
         return self.value - self.slope * self.start
 
     @cached_property
+    def chord(self) -> Tensor:
+        """``sup over t of h_i(t) / t``, (n, d): the first slope of each curve's concave envelope."""
+        ends = self.value[1:] / self.start[1:].clamp_min(torch.finfo(self.start.dtype).tiny)
+        return torch.maximum(ends.amax(0), self.slope[-1])
+
+    @cached_property
     def endless(self) -> bool:
         """Whether some curve never ends."""
         return bool((self.slope[-1] > 0).any())
@@ -113,6 +119,12 @@ class Drops:
     def rows(self, index: Tensor | slice) -> "Drops":
         """Some of the rows."""
         return Drops(self.start[:, index], self.slope[:, index], self.shape, self.concave)
+
+    def columns(self, index: Tensor) -> "Drops":
+        """Some of the curves of each row, (n, k) of indices; the shape is that of k loose numbers."""
+        wide = index.expand(len(self.start), *index.shape)
+        start, slope = self.start.gather(2, wide), self.slope.gather(2, wide)
+        return Drops(start, slope, (index.shape[1],), self.concave)
 
 
 def movement_room(x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -63,8 +63,10 @@ def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
 FEW = 64
 
 
-def concave_pace(slope: Tensor, end: Tensor, margin: Tensor, p: float) -> Tensor:
-    """The ``s`` of :func:`largest_concave_budget` for ``a = slope`` and ``T = end``: (n,)."""
+def concave_pace(
+    slope: Tensor, end: Tensor, margin: Tensor, p: float, tolerance: float = 1e-14
+) -> Tensor:
+    """The ``s`` of :func:`largest_concave_budget` for ``a = slope`` and ``T = end``, from below: (n,)."""
     direction = _direction(slope, p)
     pace = slope * direction
     s, fall = torch.zeros_like(margin), torch.zeros_like(margin)
@@ -73,7 +75,7 @@ def concave_pace(slope: Tensor, end: Tensor, margin: Tensor, p: float) -> Tensor
         gap = margin - fall
         step = torch.where((gap > 0) & (moving > 0), gap / moving, 0.0)
         s = s + step
-        if not bool((step > 1e-14 * s).any()):
+        if not bool((step > tolerance * s).any()):
             break
         fall = (slope * torch.minimum(direction * s[:, None], end)).sum(1)
     return s

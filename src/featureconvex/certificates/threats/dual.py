@@ -12,6 +12,8 @@ from featureconvex.norms import dual_exponent, vector_norm
 STEPS = 40
 # Relative distance from the best value of the dual at which a search ends.
 GAP = 1e-6
+# Curves looked at first for p = 1.
+FEW = 64
 # Excess (a logarithm) taken for 0: the score is flat at its top, so its relative loss is about the square.
 LEVEL = 1e-3
 ROUNDS = 16
@@ -116,12 +118,12 @@ def best_multiplier(drops: Drops, budget: Tensor, p: float) -> Tensor:
 def _first_guess(drops: Drops, margin: Tensor, p: float) -> Tensor:
     """The multiplier of straight curves: ``D(r) = S r`` and ``D'(r) = p lam r^(p - 1)``.
 
-    For p > 1, of straight curves that end at the totals: concave, so solved exactly.
+    For p > 1, of concave curves above these: their steepest chords up to their totals.
     """
     if p > 1 and not drops.endless:
-        steep = drops.slope[drops.live].amax(0) if drops.live else drops.slope[0]
-        end = drops.value[-1] / steep.clamp_min(LEAST)
-        return 1 / (p * concave_pace(steep, end, margin, p).clamp_min(1e-30) ** (p - 1))
+        end = drops.value[-1] / drops.chord.clamp_min(LEAST)
+        pace = concave_pace(drops.chord, end, margin, p, tolerance=0.01)
+        return 1 / (p * pace.clamp_min(1e-30) ** (p - 1))
     steepest = vector_norm(drops.slope.amax(0), dual_exponent(p)).clamp_min(LEAST)
     return steepest / (p * (margin.clamp_min(1e-30) / steepest) ** (p - 1))
 
@@ -175,6 +177,10 @@ class _End(NamedTuple):
     def rows(self, index: Tensor) -> "_End":
         return _End(*(column[index] for column in self))
 
+    def nearer(self, where: Tensor) -> "_End":
+        """Half the excess: secants then end closer to an end that they kept twice."""
+        return self._replace(excess=torch.where(where, 0.5 * self.excess, self.excess))
+
     def merged(self, where: Tensor, new: "_End") -> "_End":
         return _End(*(torch.where(where, a, b) for a, b in zip(new, self, strict=True)))
 
@@ -182,18 +188,42 @@ class _End(NamedTuple):
 def _search(drops: Drops, p: float, guess: Tensor, goal: Goal) -> tuple[Tensor, Tensor]:
     """Maximise the goal over ``lam``: (lam, score), the best of those evaluated.
 
+    For p = 1 a curve gains nothing at any ``lam`` above its steepest chord, so the few steepest curves
+    decide for all multipliers down to the chord of the next one. Rows whose optimum is below that look
+    at more.
+    """
+    if p > 1:
+        return _bracketed(drops, p, guess, goal, torch.full_like(guess, LEAST))[:2]
+    floor = drops.slope[-1].amax(1).clamp_min(LEAST)
+    lam, best = torch.empty_like(guess), torch.empty_like(guess)
+    rows, count = torch.arange(len(guess), device=guess.device), FEW
+    while len(rows):
+        some, least = drops.rows(rows), floor[rows]
+        if count < drops.start.shape[2]:
+            chord, order = some.chord.topk(count + 1, dim=1)
+            some, least = some.columns(order[:, :count]), torch.maximum(least, chord[:, count])
+        found = _bracketed(some, p, guess[rows], type(goal)(goal.target[rows]), least)
+        lam[rows], best[rows], low = found
+        rows, count = rows[low & (least > floor[rows])], 4 * count
+    return lam, best
+
+
+def _bracketed(
+    drops: Drops, p: float, guess: Tensor, goal: Goal, floor: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The search over ``lam >= floor``: (lam, score, whether the optimum is at the floor).
+
     ``Phi`` is convex: its tangents at two ends of a bracket bound every score between them, which ends
     the search of a row. Where they meet is the optimum of a piecewise linear ``Phi`` (p = 1) or of one
     with a kink there; for a smooth one a secant in logarithms is better, in which straight curves
     have one line. Rows that are done leave the batch once they are half of it.
     """
-    floor = drops.slope[-1].amax(1).clamp_min(LEAST) if p == 1 else torch.full_like(guess, LEAST)
-    start = _without_price(drops, p) if p > 1 or not drops.endless else penalised(drops, floor, p)
+    start = _without_price(drops, p) if p > 1 else penalised(drops, floor, p)
     low = _End(floor, *start, goal.excess(floor, start))
     high = low._replace(lam=torch.full_like(guess, torch.inf))
-    lam, best = floor.clone(), goal.score(floor, low.best)
+    lam, best, lowest = floor.clone(), goal.score(floor, low.best), low.excess < 0
     rows = torch.arange(len(guess), device=guess.device)
-    open_, nxt = ~(low.excess < 0), torch.maximum(guess, floor)
+    open_, nxt, rose = ~lowest, torch.maximum(guess, floor), lowest
     for step in range(STEPS):
         if 2 * int(open_.sum()) <= len(rows):
             kept = open_.nonzero().squeeze(1)
@@ -201,6 +231,7 @@ def _search(drops: Drops, p: float, guess: Tensor, goal: Goal) -> tuple[Tensor, 
                 break
             rows, drops, goal = rows[kept], drops.rows(kept), type(goal)(goal.target[kept])
             low, high, nxt, open_ = low.rows(kept), high.rows(kept), nxt[kept], open_[kept]
+            rose = rose[kept]
         at = penalised(drops, nxt, p)
         new = _End(nxt, *at, goal.excess(nxt, at))
         value = goal.score(nxt, new.best)
@@ -209,13 +240,14 @@ def _search(drops: Drops, p: float, guess: Tensor, goal: Goal) -> tuple[Tensor, 
         best[rows] = torch.where(better, value, best[rows])
         under = ~(new.excess < 0)
         low, high = low.merged(under & open_, new), high.merged(~under & open_, new)
+        low, high, rose = low.nearer(~(under | rose)), high.nearer(under & rose), under
         meet = _meeting(low, high)
         bound = goal.score(meet, low.best - low.spent * (meet - low.lam))
         open_ &= ~(torch.isfinite(high.lam) & (bound - best[rows] <= GAP * best[rows].abs()))
         if p > 1:
             open_ &= ~(new.excess.abs() <= LEVEL)
         nxt = _next(low, high, meet, new, p, step)
-    return lam, best
+    return lam, best, lowest
 
 
 def _without_price(drops: Drops, p: float) -> Penalised:
@@ -234,17 +266,20 @@ def _meeting(low: _End, high: _End) -> Tensor:
 
 
 def _next(low: _End, high: _End, meet: Tensor, new: _End, p: float, step: int) -> Tensor:
-    """The next multiplier, inside the bracket: two secant steps, the meeting point, the middle, in turn."""
+    """The next multiplier, inside the bracket: for p = 1 mostly the meeting point, else mostly a secant.
+
+    Secants follow the Illinois rule (:meth:`_End.nearer`); the meeting point and the middle are for kinks.
+    """
     unbounded = torch.isinf(high.lam)
-    turn = step % 4
     if p == 1:
         middle = 0.5 * (low.lam + high.lam)
-        return torch.where(unbounded, 8 * new.lam, middle if turn == 3 else meet)
+        return torch.where(unbounded, 8 * new.lam, middle if step % 4 == 3 else meet)
     # With one side unknown: on straight curves the excess falls like lam^(-1 / (p - 1)), else faster.
     jump = 0.9 * (p - 1) * new.excess.clamp(-3.0, 3.0)
     jump = torch.where(unbounded, jump.clamp_min(0.01), jump.clamp_max(-0.01))
     left, right = low.lam.log(), high.lam.log()
-    share = 0.5 if turn == 3 else low.excess / (low.excess - high.excess)
-    inside = meet.log() if turn == 2 else left + share * (right - left)
+    turn = step % 6
+    share = 0.5 if turn == 5 else low.excess / (low.excess - high.excess)
+    inside = meet.log() if turn == 4 else left + share * (right - left)
     log_lam = torch.where(unbounded | (low.lam <= LEAST), new.lam.log() + jump, inside)
     return log_lam.exp().clamp(low.lam, high.lam)
