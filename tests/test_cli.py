@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import featureconvex as fc
+
 COMMANDS = ("tasks", "run", "report", "tradeoff", "certify")
 
 
@@ -31,8 +33,13 @@ def test_help_loads_no_torch() -> None:
 def test_tasks_lists_and_says_how_to_get(tmp_path: Path) -> None:
     done = _featureconvex("tasks", "--data-dir", tmp_path)
     assert done.returncode == 0
-    for name in ("mnist-mini-3-8", "breast-cancer", "malimg"):
+    for name in ("mnist-mini-3-8", "breast-cancer", "malimg", "cifar10-cats-dogs"):
         assert name in done.stdout
+
+
+def test_the_version_is_said() -> None:
+    done = _featureconvex("--version")
+    assert (done.returncode, done.stdout) == (0, f"featureconvex {fc.__version__}\n")
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,11 @@ def test_tampered_weights_are_refused(saved: Path, name: str, change, word: str)
         (lambda s: s.update(dtype="int8"), "dtype"),
         (lambda s: s.pop("convex_net"), "convex_net"),
         (lambda s: s.update(convex_net=3), "cannot build"),
+        (lambda s: s.update(extra=None), "extra is not an object"),
+        (
+            lambda s: s.update(extra={"feature_names": ["a"], "input_shape": [2]}),
+            r"1 feature_names for inputs of shape \[2\]",
+        ),
     ],
 )
 def test_tampered_structure_is_refused(saved: Path, edit, word: str) -> None:  # type: ignore[no-untyped-def]
@@ -116,6 +121,16 @@ def test_damaged_files_are_named(saved: Path, tmp_path: Path) -> None:
     (saved / "model.json").write_text("{")
     with pytest.raises(UserError, match=r"model\.json is damaged"):
         load_model(saved)
+
+
+def test_weights_that_changed_on_disk_are_refused(saved: Path) -> None:
+    _edit(saved, "convex_net.input_layers.0.weight", lambda w: w * 1.0001)
+    with pytest.raises(UserError, match="checksums differ"):
+        load_model(saved)
+    structure = json.loads((saved / "model.json").read_text())
+    del structure["weights_sha256"]  # as files of before had none
+    (saved / "model.json").write_text(json.dumps(structure))
+    load_model(saved)
 
 
 def test_unknown_kinds_need_registering(tmp_path: Path) -> None:

@@ -59,6 +59,25 @@ TargetFpr = Annotated[
 ]
 
 
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from featureconvex import __version__
+
+        typer.echo(f"featureconvex {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
 @app.command()
 def tasks(data_dir: DataDir = None) -> None:
     """List every named task: data, sensitive class, size, where it was found or how to get it."""
@@ -75,7 +94,8 @@ def tasks(data_dir: DataDir = None) -> None:
         place = location.where if location.found else f"no: {location.how}"
         name = f"{task.name} ({task.pattern})" if task.pattern else task.name
         table.add_row(name, task.description, task.sensitive, task.size, place)
-    Console().print(table)
+    # Piped, a line per task: wrapped names could not be searched for.
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 @app.command()
@@ -247,6 +267,10 @@ def certify(
     rows = certify_file(model, inputs, out, threats, domain, level, **options)
     counts = [f"{int((rows[f'radius_{t.name}'] > 0).sum())} for {t.name}" for t in threats]
     typer.echo(f"{out}: of {len(rows)} rows, certified {', '.join(counts)}")
+
+
+# Characters of a line where no terminal sets a width.
+WIDE = 400
 
 
 def numbers(text: str, option: str) -> list[float]:

@@ -144,7 +144,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             return self.classes_[1]
         if self.sensitive_class not in self.classes_:
             raise ValueError(
-                f"sensitive_class={self.sensitive_class!r} is not among the labels {list(self.classes_)}"
+                f"sensitive_class={self.sensitive_class!r} is not among the labels {self.classes_.tolist()}"
             )
         return self.sensitive_class
 
@@ -281,6 +281,8 @@ def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
         clf.temperature_, clf.history_ = stored["temperature"], stored["history"]
         clf.n_features_in_ = stored["n_features"]
         if stored["feature_names"]:
+            if len(stored["feature_names"]) != clf.n_features_in_:
+                raise ValueError("feature_names does not have one name per feature")
             clf.feature_names_in_ = np.array(stored["feature_names"], dtype=object)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: the classifier's description is damaged: {error!r}") from error

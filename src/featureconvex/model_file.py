@@ -5,6 +5,7 @@ the file: it builds known classes from plain values, and refuses what does not f
 """
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,9 @@ def pack(model: FeatureConvexModel, extra: dict[str, Any] | None = None) -> tupl
         "extra": extra or {},
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in _tensors(model).items()}
-    return json.dumps(structure, indent=2, allow_nan=False), save(tensors)
+    weights = save(tensors)
+    structure["weights_sha256"] = sha256(weights).hexdigest()
+    return json.dumps(structure, indent=2, allow_nan=False), weights
 
 
 def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
@@ -95,7 +98,8 @@ def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
 
     Raises:
         UserError: no model there, an unknown module, a missing, extra, misshapen or non-finite
-            tensor, or a negative weight on a convex path; the message names it.
+            tensor, a negative weight on a convex path, or weights that were changed since; the
+            message names it.
     """
     path = Path(path)
     try:
@@ -137,6 +141,13 @@ def unpack(
         model = FeatureConvexModel(feature_map, _build(structure["convex_net"], path))
     model.convex_net.to(_DTYPES[structure["dtype"]])
     _fill(model, tensors, path)
+    # Last, so that what is wrong with the weights is named where it can be.
+    stated = structure.get("weights_sha256")
+    if stated is not None and stated != sha256(weights).hexdigest():
+        raise UserError(
+            f"{path / WEIGHTS} is not the file that {STRUCTURE} was written with (checksums differ); "
+            "restore it, or save the model again"
+        )
     return model.eval(), structure["extra"]
 
 
@@ -157,7 +168,19 @@ def _parse_structure(text: str, path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path / STRUCTURE} lacks a usable {', '.join(sorted(missing)) or 'dtype'}"
         )
+    _check_extra(structure["extra"], path)
     return structure
+
+
+def _check_extra(extra: Any, path: Path) -> None:
+    """What travels along is looked up by name everywhere; a list of names has one per input."""
+    if not isinstance(extra, dict):
+        raise UserError(f"{path / STRUCTURE} is damaged: extra is not an object")
+    names, shape = extra.get("feature_names"), extra.get("input_shape")
+    if names and shape and [len(names)] != list(shape):
+        raise UserError(
+            f"{path / STRUCTURE} is damaged: {len(names)} feature_names for inputs of shape {shape}"
+        )
 
 
 def _describe(module: nn.Module) -> dict[str, Any]:

@@ -76,6 +76,11 @@ def test_a_radius_that_is_no_radius_is_refused(bad: float) -> None:
         record(radius=np.array([bad, 0.0, 0.0]))
 
 
+def test_it_prints_as_one_line() -> None:
+    text = "Certificate(Lp(2), level='closed-form': 2 of 3 certified, median radius inf)"
+    assert repr(record()) == text
+
+
 def test_statuses_are_the_words_of_the_tables() -> None:
     assert {str(status) for status in Status} == {
         "certified",

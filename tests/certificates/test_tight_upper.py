@@ -7,10 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_breast_cancer
 from tests.certificates.test_domain_aware import Waves
 from torch import Tensor, nn
 
-from featureconvex import L0, Box, FeatureConvexModel, Lp, Patch, Unbounded, certify
+from featureconvex import (
+    L0,
+    Box,
+    FeatureConvexClassifier,
+    FeatureConvexModel,
+    Lp,
+    Patch,
+    Unbounded,
+    certify,
+)
 from featureconvex.certificates import Threat, tangent
 from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.levels.problem import Problem
@@ -181,6 +191,20 @@ def test_a_flip_ends_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     some = np.isfinite(before) & (before > 0)
     assert some.any()
     np.testing.assert_allclose(after.radius[some], before[some] / 2)
+
+
+def test_wide_brackets_are_searched_again() -> None:
+    """Columns of a real table differ in scale by six orders of magnitude; a bracket alone was 33 wide."""
+    x, y = load_breast_cancer(return_X_y=True)
+    clf = FeatureConvexClassifier(
+        sensitive_class=0, temperature=0.5, epochs=20, random_state=0
+    ).fit(x, y)
+    found = clf.certify(x[:40], Lp(math.inf), level="tight")
+    certified = found.radius > 0
+    assert certified.sum() > 20
+    width = found.upper[certified] / found.radius[certified]
+    assert width.min() >= 1
+    assert width.max() < 5
 
 
 @pytest.mark.parametrize("threat", [L0(), Euclid()], ids=str)

@@ -1,6 +1,7 @@
 """The main job, end to end on bundled data."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -306,6 +307,33 @@ def test_a_tiny_table_is_calibrated_on_its_training_points(tmp_path: Path) -> No
 def test_another_task_s_results_are_not_overwritten(digits: Path) -> None:
     with pytest.raises(UserError, match="holds the results of digits-3-8"):
         run(find_task("breast-cancer"), digits, QUICK, progress=False)
+
+
+def test_results_of_other_settings_are_not_overwritten(digits: Path) -> None:
+    with pytest.raises(UserError, match=r"other settings \(seed 0 there, 1 now\)"):
+        run(find_task("digits-3-8"), digits, replace(QUICK, seed=1), progress=False)
+
+
+def test_the_rows_never_replace_the_inputs(table: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cells.csv"
+    path.write_text("a\n1\n")
+    with pytest.raises(UserError, match="is the input itself"):
+        certify_file(table, path, tmp_path / "." / "cells.csv", [fc.Lp(2)])
+    assert path.read_text() == "a\n1\n"
+
+
+def test_a_row_without_a_margin_has_no_prediction(table: Path, tmp_path: Path) -> None:
+    cells = find_task("breast-cancer").load()
+    frame = pd.DataFrame(cells.test.x[:3], columns=cells.feature_names)
+    frame.iloc[1, 4] = np.nan
+    frame.to_csv(tmp_path / "cells.csv", index=False)
+    for name in ("rows.csv", "rows.parquet"):
+        rows = certify_file(table, tmp_path / "cells.csv", tmp_path / name, [fc.Lp(2)])
+        read = pd.read_csv if name.endswith("csv") else pd.read_parquet
+        for found in (rows, read(tmp_path / name)):
+            assert found["predicted"].isna().tolist() == [False, True, False]
+            assert found["predicted_class"].isna().tolist() == [False, True, False]
+            assert found["status_l2"][1] == "non_finite"
 
 
 def test_rows_that_cannot_be_written_fail_first(digits: Path, tmp_path: Path) -> None:

@@ -84,3 +84,15 @@ def test_standardised_units_give_raw_radii() -> None:
     phi = Compose(Identity(), standardise(torch.tensor([[0.0], [4.0]])))
     v = torch.ones(1, 1, dtype=torch.float64)
     assert float(phi.sensitivity(v, 2)) == pytest.approx(0.5)
+
+
+def test_numbers_too_large_to_standardise_name_their_coordinate() -> None:
+    x = torch.tensor([[0.0, 1e308], [1.0, -1e308]], dtype=torch.float64)
+    with pytest.raises(UserError, match="coordinate 1 has numbers too large"):
+        standardise(x)
+
+
+@pytest.mark.parametrize("phi", [Identity(), Scale(2.0)], ids=["identity", "scale"])
+def test_no_constant_below_one(phi: Scale | Identity) -> None:
+    with pytest.raises(UserError):
+        phi.lipschitz(0.5)

@@ -116,3 +116,8 @@ def test_a_nested_composition_is_the_flat_one() -> None:
 def test_nothing_to_compose_is_refused() -> None:
     with pytest.raises(UserError, match="at least one"):
         Compose()
+
+
+def test_only_feature_maps_compose() -> None:
+    with pytest.raises(UserError, match="takes feature maps, got a Linear"):
+        Compose(AbsConcat(), torch.nn.Linear(4, 4))  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ class Guarantee(StrEnum):
     """No attack succeeded; nothing is proved."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """For each of n inputs, the budget below which no perturbation leaves the sensitive class.
 
@@ -88,6 +88,14 @@ class Certificate:
 
     def __len__(self) -> int:
         return len(self.radius)
+
+    def __repr__(self) -> str:
+        proved = self.radius[self.radius > 0]
+        median = f", median radius {np.median(proved):.4g}" if len(proved) else ""
+        return (
+            f"Certificate({self.threat}, level={self.level!r}: {len(proved)} of {len(self)} "
+            f"certified{median})"
+        )
 
     def certified_at(self, radius: float) -> NDArray[np.bool_]:
         """(n,) bool: certified for every budget strictly less than ``radius``."""

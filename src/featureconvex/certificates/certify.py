@@ -203,7 +203,8 @@ def _columns(level: Level, problem: Problem, rows: _Rows) -> _Columns:
 
 def statuses(margin: Tensor, radius: Tensor, finite: Tensor, inside: Tensor) -> np.ndarray:
     """(n,) object array of :class:`Status`, the most serious obstacle first."""
-    status = np.full(len(margin), Status.certified, dtype=object)
+    status = np.empty(len(margin), dtype=object)
+    status.fill(Status.certified)  # np.full would make it a plain string
     status[torch.isinf(radius).cpu().numpy()] = Status.unbounded
     status[(margin < 0).cpu().numpy()] = Status.not_sensitive
     # A positive margin whose radius underflows to 0 is as good as a tie.

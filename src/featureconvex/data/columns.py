@@ -53,7 +53,7 @@ def encode_features(frame: "pd.DataFrame", origin: str) -> Features:
         categories, codes = np.unique(text, return_inverse=True)
         if len(categories) > MAX_CATEGORIES:
             raise UserError(
-                f"{where}: text with {len(categories)} distinct values (such as {text[0]!r}) is "
+                f"{where}: text with {len(categories)} distinct values (such as {str(text[0])!r}) is "
                 f"neither a number nor a category of at most {MAX_CATEGORIES}; drop or encode it"
             )
         blocks.append(np.eye(len(categories))[codes])

@@ -40,7 +40,7 @@ def certify_file(
 
     Returns:
         The rows: ``index`` (or ``file``), ``predicted`` (1: sensitive), ``predicted_class``,
-        ``margin``, then status and radius per threat.
+        ``margin``, then status and radius per threat. A row without a margin has no prediction.
 
     Raises:
         UserError: a file that cannot be read or does not fit the model, or an ``out`` of another kind.
@@ -48,6 +48,8 @@ def certify_file(
     if out.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out takes a .csv or .parquet file, got {out}")
     place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
+    if out.resolve() == input_path.resolve():
+        raise UserError(f"--out {out} is the input itself; choose another file")
     writable_folder(out.parent)
     model, extra = load(place), read_extra(place)
     known = extra.get("feature_names") or extra.get("estimator", {}).get("feature_names") or None
@@ -88,12 +90,14 @@ def _certify(
 
 def _columns(certificates: list[Certificate], classes: tuple[str, str]) -> dict[str, Any]:
     first = certificates[0]
-    flagged = first.margin > 0
+    flagged, known = first.margin > 0, np.isfinite(first.margin)
     columns: dict[str, Any] = {
-        "predicted": flagged.astype(np.int8),
-        "predicted_class": np.where(flagged, *classes),
+        "predicted": pd.array(flagged.astype(np.int8)).astype("Int8"),
+        "predicted_class": np.where(flagged, *classes).astype(object),
         "margin": first.margin,
     }
+    columns["predicted"][~known] = pd.NA
+    columns["predicted_class"][~known] = None
     for certificate in certificates:
         name = certificate.threat.name
         columns[f"status_{name}"] = [str(status) for status in certificate.status]

@@ -42,7 +42,8 @@ class Settings:
     """What a user may choose for a run; None leaves the choice to the recipe.
 
     Attributes:
-        norm: exponent of the norm to train for and report first.
+        norm: exponent of the norm to train for and report first; recipe paper trains the same model
+            for every norm.
         recipe: ``"default"`` or ``"paper"``.
         temperature: trades clean accuracy (small) against radius (large).
         target_fpr: calibrate for this false-positive rate instead of balancing the classes.
@@ -68,6 +69,11 @@ class Settings:
             raise UserError("recipe paper has no temperature; use recipe default")
         if self.seed < 0:
             raise UserError(f"a seed must be >= 0, got {self.seed}")
+
+    def values(self) -> dict[str, Any]:
+        """What decides the result, as plain values for a record."""
+        values = asdict(self)
+        return {**values, "norm": norm_name(self.norm)}
 
     def resolve(self, task: str, shape: tuple[int, ...]) -> Recipe:
         """The recipe for a task and the shape of its training inputs, with the user's changes.
@@ -126,15 +132,15 @@ def run(
         The files of the report, ``report.html`` among them.
 
     Raises:
-        UserError: a bad setting, missing data, or an output folder that holds another run's
-            unfinished training.
+        UserError: a bad setting, missing data, or an output folder that holds the results or the
+            unfinished training of another run.
     """
     started = datetime.now(UTC)
     # Everything that can be wrong with the arguments fails here, before the data is even read.
     settings.resolve(task.name, (1, 1))
     place = device(settings.device)
     folder = writable_folder(out)
-    _refuse_another_task(folder, task.name)
+    _refuse_another_run(folder, task.name, settings)
     dataset = task.load(data_dir)
     if progress and dataset.note:
         sys.stderr.write(f"{dataset.name}: {dataset.note}\n")
@@ -179,14 +185,27 @@ def _spread(x: Tensor, cost: Tensor) -> list[float]:
     return (1 / cost).masked_fill(constant.to(cost.device), 0.0).tolist()
 
 
-def _refuse_another_task(folder: Path, task: str) -> None:
-    """A second task would silently replace the first one's model and report."""
-    if (folder / RECORD_FILE).exists():
-        other = read_record(folder / RECORD_FILE)["task"]
-        if other != task:
-            raise UserError(
-                f"{folder} holds the results of {other}; choose another --out or delete it"
-            )
+def _refuse_another_run(folder: Path, task: str, settings: Settings) -> None:
+    """Another task or other settings would silently replace the first run's model and report."""
+    if not (folder / RECORD_FILE).exists():
+        return
+    before = read_record(folder / RECORD_FILE)
+    if before["task"] != task:
+        raise UserError(
+            f"{folder} holds the results of {before['task']}; choose another --out or delete it"
+        )
+    asked = settings.values()
+    stored = before.get("asked", asked)
+    changed = [
+        f"{name} {stored.get(name)} there, {asked[name]} now"
+        for name in asked
+        if stored.get(name) != asked[name]
+    ]
+    if changed:
+        raise UserError(
+            f"{folder} holds the results of other settings ({'; '.join(changed)}); choose another "
+            "--out or delete it"
+        )
 
 
 def _classes(dataset: Dataset) -> dict[str, Any]:
@@ -215,6 +234,7 @@ def _record(
         "recipe": recipe.name,
         "norm": norm_name(recipe.norm),
         "seed": settings.seed,
+        "asked": settings.values(),
         "n_train": fitted.n_train,
         "train_accuracy": fitted.train_accuracy,
         "kind": dataset.kind,

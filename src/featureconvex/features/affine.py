@@ -8,6 +8,7 @@ from torch import Tensor
 
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap, check_fits
+from featureconvex.norms import check_exponent
 
 
 class Identity(FeatureMap):
@@ -22,6 +23,7 @@ class Identity(FeatureMap):
 
     def lipschitz(self, p: float) -> float:
         """1."""
+        check_exponent(p)
         return 1.0
 
     def pullback(self, v: Tensor) -> Tensor:
@@ -71,6 +73,7 @@ class Scale(FeatureMap):
 
     def lipschitz(self, p: float) -> float:
         """``max |scale|``: a diagonal matrix has the same operator norm for every p."""
+        check_exponent(p)
         return float(self.scale.abs().max())
 
     def pullback(self, v: Tensor) -> Tensor:
@@ -112,12 +115,20 @@ def standardise(x: Tensor) -> Scale:
 
     A coordinate without variance is only centred.
 
+    Raises:
+        UserError: the variance of a coordinate overflows.
+
     >>> standardise(torch.tensor([[0.0, 1.0], [4.0, 1.0]]))(torch.tensor([[4.0, 2.0]]))
     tensor([[1., 1.]])
     """
     x = x.double()
     std = x.std(dim=0, correction=0)
     mean = x.mean(dim=0)
+    if not torch.isfinite(std).all():
+        raise UserError(
+            f"coordinate {int((~torch.isfinite(std)).flatten().nonzero()[0])} has numbers too large to "
+            "standardise (their squares overflow); rescale it"
+        )
     # Rounding leaves a constant column a tiny spread; dividing by it would blow the column up.
     flat = std <= 1e-12 * mean.abs().clamp_min(math.ulp(0.0))
     scale = 1 / torch.where(flat, torch.ones_like(std), std)

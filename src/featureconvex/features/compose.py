@@ -28,6 +28,12 @@ class Compose(FeatureMap):
         flat: list[FeatureMap] = []
         for part in maps:
             flat.extend(part.parts() if type(part) is Compose else [part])
+        for part in flat:
+            if not isinstance(part, FeatureMap):
+                raise UserError(
+                    f"Compose takes feature maps, got a {type(part).__name__}; a map of your own is a "
+                    "subclass of featureconvex.features.FeatureMap with a proved constant"
+                )
         self.maps = nn.ModuleList(flat)
         self.affine = all(part.affine for part in flat)
         self.coordinatewise = all(part.coordinatewise for part in flat)

@@ -1,38 +1,53 @@
-"""Upper bounds by attack, for the rows where no bracket gave one."""
+"""Upper bounds by attack, for the rows where no bracket gave one, or a wide one."""
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.attacks.ball import HASTY
+from featureconvex.certificates.attacks.ball import HASTY, PATIENT
 from featureconvex.certificates.attacks.search import Search, search_all
 from featureconvex.certificates.levels.problem import Bound, Problem
-from featureconvex.certificates.threats import Patch
+from featureconvex.certificates.threats import Lp, Patch
 
 # Rounds of the level that pay for one gradient evaluation of the attack.
 ROUNDS_PER_STEP = 4
 # Evaluations spent on pulling a flip back towards its input.
 BISECTIONS = 8
+# Width, relative to the radius, from which a bracket is searched again.
+WIDE = 0.1
 
 
 def attacked(problem: Problem, bound: Bound) -> Bound:
-    """The bound with an attack's budget as ``upper`` where it had none and one succeeds.
+    """The bound with an attack's budget as ``upper`` where it had none or a much larger one.
+
+    A bracket stays wide where coordinates differ in scale by orders of magnitude, which l1 and linf
+    radii of a table's raw columns suffer from.
 
     Only rows that an attack may flip are searched: sensitive, of finite radius, and for a patch
     those without a certificate. The flips are measured again on the final points in the model's dtype,
     and one that contradicts the last digits of a radius wins.
     """
-    open_ = (problem.tangent.value > 0) & torch.isfinite(bound.radius) & torch.isnan(bound.upper)
+    near = bound.upper <= bound.radius * (1 + max(WIDE, problem.tolerance))
+    open_ = (problem.tangent.value > 0) & torch.isfinite(bound.radius) & ~near
     if isinstance(problem.threat, Patch):
         open_ &= bound.radius < problem.threat.size
     rows = open_.nonzero().squeeze(1)
     if not (problem.attacks and problem.iterations and len(rows)):
         return bound
-    steps = max(1, problem.iterations // ROUNDS_PER_STEP)
-    search = Search(problem.threat, steps, bisections=BISECTIONS, pace=HASTY)
+    search = Search(
+        problem.threat,
+        max(1, problem.iterations // ROUNDS_PER_STEP),
+        bisections=BISECTIONS,
+        pace=HASTY,
+    )
+    if problem.model.feature_map.affine and isinstance(problem.threat, Lp):
+        # Few rows, left by a method that spent as much, and a search that converges.
+        search = replace(search, steps=problem.iterations, pace=PATIENT)
     x, safe = problem.x[rows], bound.radius[rows]
     *_, distance = search_all(problem.model, x, problem.domain, None, search, safe)
     upper = bound.upper.clone()
-    upper[rows] = distance
+    upper[rows] = torch.fmin(upper[rows], distance)
     return Bound(not_above(problem, bound.radius, upper), bound.minorant, upper, bound.slope)
 
 
