@@ -207,11 +207,15 @@ def _two_ways(
     early = overtakes & (rise > away) & (sloped <= room_away)
     late = overtakes & ~early
     # early: away, rise, 0, away again, 0.  late: away, 0, rise, 0.  else: |away|, second, 0.
+    waits = _pick(late, root + away * room_away / lift, room_toward)
+    if not bool(early.any()):
+        starts = _ordered(first, waits, room_toward)
+        return _finite(zero, away.abs(), starts, (second, _pick(late, rise, zero), zero))
     again = torch.maximum(room_toward, torch.minimum(top / steep, room_away))
     longest = torch.maximum(room_toward, room_away)
     starts = _ordered(
         _pick(early, sloped.clamp_max(FAR), first),
-        _pick(late, root + away * room_away / lift, room_toward),
+        waits,
         _pick(early, again, room_toward),
         _pick(early, longest, room_toward),
     )
