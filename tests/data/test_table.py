@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from featureconvex.data import Dataset, find_task
+from featureconvex.data.table import read_frame
 from featureconvex.errors import UserError
 
 
@@ -166,6 +167,13 @@ def test_other_separators_are_recognised(
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     with pytest.raises(UserError, match=rf"separator looks like {name}, not a comma; save"):
         find_task(str(path), label="y").load()
+
+
+def test_columns_of_the_same_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,a,y\n1,2,3,ham\n4,5,6,spam\n")
+    with pytest.raises(UserError, match="two columns named 'a'"):
+        read_frame(path)
 
 
 def test_separators_inside_column_names_are_no_reason_to_refuse(tmp_path: Path) -> None:

@@ -106,8 +106,11 @@ def read_frame(path: Path) -> "pd.DataFrame":
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 frame = pd.read_csv(path, index_col=False, low_memory=False)
+            # As written: the names of the frame are made distinct by a suffix.
+            names = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
         else:
             frame = pd.read_parquet(path)
+            names = frame.columns.to_series()
     except (OSError, EOFError, ValueError, pd.errors.ParserWarning) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
@@ -115,8 +118,8 @@ def read_frame(path: Path) -> "pd.DataFrame":
         ) from error
     if frame.empty:
         raise UserError(f"{path} has no rows or no columns; a table needs both")
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
+    if not names.dropna().is_unique:
+        twice = names.dropna()[names.dropna().duplicated()].iloc[0]
         raise UserError(f"{path} has two columns named {twice!r}; rename one")
     return frame
 
