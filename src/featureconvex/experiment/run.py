@@ -71,9 +71,10 @@ class Settings:
             raise UserError(f"a seed must be >= 0, got {self.seed}")
 
     def values(self) -> dict[str, Any]:
-        """What decides the result, as plain values for a record."""
-        values = asdict(self)
-        return {**values, "norm": norm_name(self.norm)}
+        """What decides the result but for rounding, as plain values for a record: no device."""
+        values = {**asdict(self), "norm": norm_name(self.norm)}
+        del values["device"]
+        return values
 
     def resolve(self, task: str, shape: tuple[int, ...]) -> Recipe:
         """The recipe for a task and the shape of its training inputs, with the user's changes.
