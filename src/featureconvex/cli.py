@@ -62,9 +62,9 @@ TargetFpr = Annotated[
 def show_version(wanted: bool) -> None:
     """Print the version and stop."""
     if wanted:
-        from featureconvex import __version__
+        from importlib.metadata import version as installed
 
-        typer.echo(f"featureconvex {__version__}")
+        typer.echo(f"featureconvex {installed('featureconvex')}")
         raise typer.Exit
 
 
