@@ -14,6 +14,7 @@ from featureconvex import L0, Box, Lp, Patch, UserError
 from featureconvex.certificates import Threat, parse_threat
 from featureconvex.certificates.drops import Drops, separable_drops
 from featureconvex.certificates.kinked import KinkedForm
+from featureconvex.certificates.threats import dual
 from featureconvex.testing import ThreatCase, check_threat
 
 COST = torch.tensor([0.5, 2.0, math.inf, 1.0, 1.5], dtype=torch.float64)
@@ -164,6 +165,27 @@ def test_budget_and_worst_drop_are_inverse(p: float, affine: bool, endless: bool
         assert (
             Lp(p).worst_drop(drops, budget * (1 + rough))[~stuck] >= margin[~stuck] * (1 - rough)
         ).all()
+
+
+@pytest.mark.parametrize("endless", [False, True], ids=["box", "endless"])
+@pytest.mark.parametrize("few", [1, 4])
+def test_a_few_curves_decide_as_all_do(
+    few: int, endless: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """p = 1 with more curves than are looked at first: left-out curves must neither help nor harm."""
+    drops = curves(4, n=12, d=40, endless=endless)
+    steep = drops.chord.sum(1)
+    for share in (0.01, 0.1, 0.5, 2.0):
+        margin = share * steep
+        monkeypatch.setattr(dual, "FEW", 40)
+        expected = Lp(1).largest_budget(drops, margin)
+        monkeypatch.setattr(dual, "FEW", few)
+        found = Lp(1).largest_budget(drops, margin)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-12)
+        budget = expected.where(torch.isfinite(expected), 1.0)
+        worst = Lp(1).worst_drop(drops, budget)
+        monkeypatch.setattr(dual, "FEW", 40)
+        torch.testing.assert_close(worst, Lp(1).worst_drop(drops, budget), rtol=1e-5, atol=1e-12)
 
 
 def spread(p: float, budget: float, drops: Drops) -> Tensor:

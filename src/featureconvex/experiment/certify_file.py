@@ -92,12 +92,10 @@ def _columns(certificates: list[Certificate], classes: tuple[str, str]) -> dict[
     first = certificates[0]
     flagged, known = first.margin > 0, np.isfinite(first.margin)
     columns: dict[str, Any] = {
-        "predicted": pd.array(flagged.astype(np.int8)).astype("Int8"),
-        "predicted_class": np.where(flagged, *classes).astype(object),
+        "predicted": pd.Series(flagged, dtype="Int8").where(known),
+        "predicted_class": pd.Series(np.where(flagged, *classes), dtype=object).where(known, None),
         "margin": first.margin,
     }
-    columns["predicted"][~known] = pd.NA
-    columns["predicted_class"][~known] = None
     for certificate in certificates:
         name = certificate.threat.name
         columns[f"status_{name}"] = [str(status) for status in certificate.status]

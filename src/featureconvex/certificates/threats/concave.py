@@ -59,7 +59,7 @@ def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
     return budget
 
 
-# Curves sorted at first.
+# The steepest curves, looked at first for p = 1.
 FEW = 64
 
 

@@ -6,14 +6,12 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import Drops
-from featureconvex.certificates.threats.concave import concave_pace
+from featureconvex.certificates.threats.concave import FEW, concave_pace
 from featureconvex.norms import dual_exponent, vector_norm
 
 STEPS = 40
 # Relative distance from the best value of the dual at which a search ends.
 GAP = 1e-6
-# Curves looked at first for p = 1.
-FEW = 64
 # Excess (a logarithm) taken for 0: the score is flat at its top, so its relative loss is about the square.
 LEVEL = 1e-3
 ROUNDS = 16
@@ -198,9 +196,9 @@ def _search(drops: Drops, p: float, guess: Tensor, goal: Goal) -> tuple[Tensor, 
     lam, best = torch.empty_like(guess), torch.empty_like(guess)
     rows, count = torch.arange(len(guess), device=guess.device), FEW
     while len(rows):
-        some, least = drops.rows(rows), floor[rows]
+        some, least = drops if len(rows) == len(guess) else drops.rows(rows), floor[rows]
         if count < drops.start.shape[2]:
-            chord, order = some.chord.topk(count + 1, dim=1)
+            chord, order = drops.chord[rows].topk(count + 1, dim=1)
             some, least = some.columns(order[:, :count]), torch.maximum(least, chord[:, count])
         found = _bracketed(some, p, guess[rows], type(goal)(goal.target[rows]), least)
         lam[rows], best[rows], low = found
