@@ -3,8 +3,8 @@
     python benchmarks/tight.py [--rows 200] [--only trained] [--data-dir D]
 
 One thread. Networks: ``trained``, a 784-200-50-1 network without batch norm trained here on MNIST 3 vs 8
-(normalised margin in l2, 8 epochs), and the models of ``runs/main_table`` where there are any: MNIST
-default and paper, and the ConvNet of the paper's recipe for Fashion. For each the first correctly
+(normalised margin in l2, 8 epochs), and models that ``benchmarks/compare.py`` left in ``runs/compare``
+where there are any: MNIST default and paper, and the ConvNet of the paper's recipe for Fashion. For each the first correctly
 flagged sensitive test images, p = 1, 2, inf, with and without the box [0, 1], at the default iterations and
 tolerance. Gap: ``(upper - radius) / upper``, 1 where no attack was found, over rows of finite radius.
 Ratio: processor time over that of level ``closed-form`` in l2 on the same batch beside it. L0 and patches,
@@ -31,13 +31,14 @@ from levels import paired
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "tight.json"
-RUNS = ROOT / "runs" / "main_table"
+RUNS = ROOT / "runs" / "compare"
+OURS = "methods/feature-convex"
 # Name in the result -> task, and the run that left the model; None: trained here.
 NETWORKS: dict[str, tuple[str, str | None]] = {
     "trained": ("mnist-3-8", None),
-    "default": ("mnist-3-8", "mnist-3-8-default-l2-seed0"),
-    "paper": ("mnist-3-8", "mnist-3-8-paper-l2-seed0"),
-    "fashion paper ConvNet": ("fashion-shirts", "fashion-shirts-paper-l2-seed0"),
+    "default": ("mnist-3-8", f"mnist-3-8/{OURS}/recipe-default-norm-l2"),
+    "paper": ("mnist-3-8", f"mnist-3-8/{OURS}/recipe-paper-norm-l2"),
+    "fashion paper ConvNet": ("fashion-shirts", f"fashion-shirts/{OURS}/recipe-paper-norm-l2"),
 }
 TEMPERATURE = 0.5
 # Of the bracket on MNIST: median gap, 95th percentile, times level 0.
@@ -131,7 +132,7 @@ def network(
         return {
             "task": task,
             "run": run,
-            "reason": "no such run; benchmarks/main_table.py makes it",
+            "reason": "no such run; benchmarks/compare.py makes it",
         }
     data = find_task(task).load(data_dir)
     x, y = to_tensor(data.train.x), torch.as_tensor(data.train.y)

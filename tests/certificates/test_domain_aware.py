@@ -22,8 +22,7 @@ from featureconvex import (
     UserError,
     certify,
 )
-from featureconvex.certificates import Domain, Minorant, Threat, tangent
-from featureconvex.certificates import drops as drops_file
+from featureconvex.certificates import Domain, Minorant, Threat, separable, tangent
 from featureconvex.certificates.levels import domain_aware as level
 from featureconvex.certificates.levels.domain_aware import radius_of, worst_case
 from featureconvex.certificates.levels.problem import Problem
@@ -348,14 +347,15 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_planted_larger_radius_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A radius 1 % too large fails the exact linear cases."""
-    monkeypatch.setattr(level, "_radius", lambda *a, _real=level._radius: 1.01 * _real(*a))
+    real = level._proved
+    monkeypatch.setattr(level, "_proved", lambda *a: (1.01 * real(*a)[0], real(*a)[1]))
     with pytest.raises(AssertionError):
         test_exact_for_linear_models("identity", 2.0, None)
 
 
 def test_planted_opposite_ends_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mistaking the way a coordinate may move certifies what brute force can flip."""
-    real = drops_file.separable_drops
+    real = separable.separable_drops
 
     def mirrored(form: Any, x: Tensor, lo: Tensor, hi: Tensor, cost: Any) -> Any:
         return real(form, x, 2 * x - hi, 2 * x - lo, cost)

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from featureconvex.certificates import drops as drops_file
-from featureconvex.certificates.drops import Drops, separable_drops
+from featureconvex.certificates import separable
+from featureconvex.certificates.drops import Drops, Rise
 from featureconvex.certificates.kinked import KinkedForm, kinked_form
+from featureconvex.certificates.separable import separable_drops
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
 
 BUDGETS = (0.0, 0.01, 0.1, 0.2, 0.35, 0.5, 0.75, 0.9, 1.3, 3.0, 20.0)
@@ -78,15 +79,19 @@ def test_curves_agree_with_a_fine_grid(kind: str, affine: bool, priced: bool) ->
 
 
 def check_pieces(curves: Drops) -> None:
-    assert len(curves.start) <= 5
-    assert torch.isfinite(curves.start).all()
-    assert torch.isfinite(curves.slope).all()
-    assert (curves.start[0] == 0).all()
-    assert (curves.start.diff(dim=0) >= 0).all()
-    assert (curves.slope >= 0).all()
+    assert len(curves.rises) <= 3
+    before = torch.zeros_like(curves.rises[0].end)
+    assert (curves.rises[0].start == 0).all()
+    for rise in curves.rises:
+        for numbers in (rise.start, rise.end, rise.slope):
+            assert torch.isfinite(numbers).all()
+        assert (rise.start >= before).all()
+        assert (rise.end >= rise.start).all()
+        assert (rise.slope >= 0).all()
+        before = rise.end
 
 
-def three_pieces(w: Tensor, b: Tensor, kink: Tensor, down: Tensor, up: Tensor) -> object:
+def one_direction(w: Tensor, b: Tensor, kink: Tensor, down: Tensor, up: Tensor) -> object:
     """The tempting shortcut: follow the direction that pays first, and forget the other one."""
     side = torch.where(kink < 0, -1.0, 1.0)
     away = side * w - b
@@ -94,12 +99,11 @@ def three_pieces(w: Tensor, b: Tensor, kink: Tensor, down: Tensor, up: Tensor) -
     first = torch.where(away > 0, room_away, torch.minimum(kink.abs(), room_toward))
     beyond = torch.where(away > 0, 0.0, (-side * w - b).clamp_min(0))
     end = torch.maximum(first, torch.where(away > 0, room_away, room_toward))
-    zero = torch.zeros_like(w)
-    return torch.stack((zero, first, end)), torch.stack((away.abs(), beyond, zero))
+    return Rise(torch.zeros_like(w), first, away.abs()), Rise(first, end, beyond)
 
 
-def test_a_curve_of_three_pieces_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drops_file, "_two_ways", three_pieces)
+def test_curves_of_one_direction_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(separable, "_two_ways", one_direction)
     with pytest.raises(AssertionError):
         test_curves_agree_with_a_fine_grid("box", affine=False, priced=False)
 
@@ -133,13 +137,15 @@ def test_any_one_coordinate(
 def test_values_slopes_and_totals_fit_together() -> None:
     form, (x, lo, hi), _ = random_case(5, "box", affine=False, priced=False)
     curves = separable_drops(form, x, lo, hi)
-    for k in range(len(curves.start)):
-        t = curves.start[k].amax(1) + 0.01
+    for ends in (torch.zeros(len(x)).double(), *(rise.end.amax(1) for rise in curves.rises)):
+        t = ends + 0.01
         ahead = (curves.at(t + 1e-7) - curves.at(t)) / 1e-7
         assert torch.allclose(ahead, curves.slope_at(t), atol=1e-5)
     assert torch.allclose(curves.total(), curves.at(torch.full((len(x),), 9.0).double()))
     free = separable_drops(form, x, lo - math.inf, hi + math.inf)
-    assert (torch.isinf(free.total()) | (free.slope[-1] == 0)).all()
+    unlimited = torch.stack([rise.endless for rise in free.rises]).any(0)
+    assert (torch.isinf(free.total()) == unlimited).all()
+    assert (free.tail > 0).any()
 
 
 def test_a_limit_cuts_the_curves_off() -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from featureconvex import L0, Box, Lp, Patch, UserError
 from featureconvex.certificates import Threat, parse_threat
-from featureconvex.certificates.drops import Drops, separable_drops
+from featureconvex.certificates.drops import Drops, Rise
 from featureconvex.certificates.kinked import KinkedForm
+from featureconvex.certificates.separable import separable_drops
 from featureconvex.certificates.threats import dual
 from featureconvex.testing import ThreatCase, check_threat
 
@@ -121,7 +122,7 @@ def test_l0_by_enumeration(endless: bool) -> None:
 def test_patches_by_enumeration() -> None:
     for seed in range(20):
         drops = curves(seed, d=2 * 3 * 4)
-        drops = Drops(drops.start, drops.slope, (2, 3, 4))
+        drops = Drops(drops.rises, (2, 3, 4))
         margin = torch.rand(6, dtype=torch.float64) * 6
         found = Patch(2).largest_budget(drops, margin)
         image = drops.total().reshape(6, 2, 3, 4)
@@ -191,7 +192,7 @@ def test_a_few_curves_decide_as_all_do(
 def spread(p: float, budget: float, drops: Drops) -> Tensor:
     """The largest total drop over 20,000 ways to spend the budget, per row."""
     torch.manual_seed(1)
-    d = drops.start.shape[2]
+    d = drops.count
     way = torch.rand(20000, d, dtype=torch.float64) ** torch.randint(1, 12, (20000, 1))
     way = way * budget / torch.linalg.vector_norm(way, p, dim=1, keepdim=True)
     best = []
@@ -199,11 +200,7 @@ def spread(p: float, budget: float, drops: Drops) -> Tensor:
         row = drops.rows(slice(i, i + 1))
         total = torch.zeros(len(way), dtype=torch.float64)
         for j in range(d):
-            one = Drops(
-                row.start[:, :, j : j + 1].expand(-1, len(way), -1),
-                row.slope[:, :, j : j + 1].expand(-1, len(way), -1),
-                (1,),
-            )
+            one = row.columns(torch.tensor([[j]])).rows(torch.zeros(len(way), dtype=torch.long))
             total += one.at(way[:, j])[:, 0]
         best.append(total.max())
     return torch.stack(best)
@@ -226,7 +223,8 @@ def test_no_way_to_spend_a_budget_beats_the_worst_drop(p: float, affine: bool) -
 def test_budgets_scale_with_the_curves(seed: int, p: float, c: float) -> None:
     drops = curves(seed, affine=bool(seed % 2))
     margin = torch.rand(6, dtype=torch.float64) * 2
-    far = Drops(drops.start * c, drops.slope / c, drops.shape, drops.concave)
+    wider = (Rise(rise.start * c, rise.end * c, rise.slope / c) for rise in drops.rises)
+    far = Drops(tuple(wider), drops.shape)
     near, wide = Lp(p).largest_budget(drops, margin), Lp(p).largest_budget(far, margin)
     assert torch.allclose(wide, c * near, rtol=1e-4)
 

@@ -13,26 +13,27 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Drops, separable_drops
+from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.kinked import kinked_form
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
 from featureconvex.certificates.levels.closed_form import slope as closed_form_slope
 from featureconvex.certificates.levels.lipschitz import lipschitz_radius
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.separable import separable_drops
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 
-# Numbers per chunk of rows: few enough for a core's cache, enough to hide the cost of a call.
-CHUNK = 2**17
+# Numbers per chunk of rows: enough to hide what a search costs per step, however few the rows.
+CHUNK = 2**18
 
 
 def domain_aware(problem: Problem) -> Bound:
     """Level ``domain``: the tangent at x, in the domain. Never below level ``closed-form``."""
-    return Bound.of(radius_of(problem, problem.tangent), problem.tangent)
+    found, multiplier = _proved(problem, problem.tangent)
+    return Bound.of(found, problem.tangent, multiplier=multiplier)
 
 
-@torch.no_grad()
 def radius_of(problem: Problem, minorant: Minorant) -> Tensor:
     """The radius that ``minorant`` proves for the problem's threat and domain: (n,) float64.
 
@@ -40,28 +41,39 @@ def radius_of(problem: Problem, minorant: Minorant) -> Tensor:
     form of the same minorant. Not differentiable: ascend :func:`worst_case` instead, whose derivative
     at ``budget = radius`` points the same way (``dr = d worst_case / D'(r)``).
     """
+    return _proved(problem, minorant)[0]
+
+
+@torch.no_grad()
+def _proved(problem: Problem, minorant: Minorant) -> tuple[Tensor, Tensor]:
+    """The radius, and the multiplier of the dual behind it, nan where none was searched for: (n,) each."""
     problem.threat.check(tuple(problem.x.shape[1:]))
     # Rows that are not sensitive have no radius, and cost nothing.
     sensitive = (minorant.value > 0).nonzero().squeeze(1)
     radius = torch.zeros_like(minorant.value)
+    multiplier = torch.full_like(radius, torch.nan)
     size = max(1, CHUNK // max(1, problem.x[:1].numel()))
     for at in range(0, len(sensitive), size):
         rows = sensitive[at : at + size]
         line = Minorant(minorant.value[rows], minorant.slope[rows])
-        radius[rows] = _radius(replace(problem, x=problem.x[rows], tangent=line), line)
-    return radius
+        part = replace(problem, x=problem.x[rows], tangent=line)
+        radius[rows], multiplier[rows] = _few_rows(part, line)
+    return radius, multiplier
 
 
-def _radius(problem: Problem, minorant: Minorant) -> Tensor:
+def _few_rows(problem: Problem, minorant: Minorant) -> tuple[Tensor, Tensor]:
     drops = drops_of(problem, minorant)
+    multiplier = torch.full_like(minorant.value, torch.nan)
     if drops is None:
         found = lipschitz_radius(problem, minorant)
+    elif isinstance(problem.threat, Lp):
+        found, multiplier = problem.threat.certified(drops, minorant.value)
     else:
         found = problem.threat.largest_budget(drops, minorant.value)
     if isinstance(problem.threat, Lp):
         steepest = closed_form_slope(minorant, problem.model.feature_map, problem.threat)
         found = torch.maximum(found, closed_form_radius(minorant.value, steepest))
-    return found
+    return found, multiplier
 
 
 def drops_of(problem: Problem, minorant: Minorant) -> Drops | None:

@@ -12,9 +12,10 @@ import math
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import ROUND_DOWN, Drops, movement_room
+from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops, Rise
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Lp
 from featureconvex.certificates.threats.worst_case import largest_lp_budget
 
@@ -66,8 +67,5 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
 def _movement(room: Tensor, price: Tensor, s: float, shape: tuple[int, ...]) -> Drops:
     """``h_i(t) = min(t / price_i^s, room_i^s)``."""
     rate = (price**-s).expand_as(room)
-    endless = torch.isinf(room)
-    end = torch.where(endless, 0.0, (price * room.masked_fill(endless, 0.0)) ** s)
-    tail = torch.where(endless, rate, 0.0)
-    zero = torch.zeros_like(end)
-    return Drops(torch.stack((zero, end)), torch.stack((rate, tail)), shape, concave=True)
+    end = ((price * room) ** s).clamp_max(FAR)
+    return Drops((Rise(torch.zeros_like(end), end, rate),), shape)

@@ -54,16 +54,22 @@ class Bound:
         minorant: the affine minorant the radius rests on.
         upper: (n,) float64, budget of a successful attack, nan where none.
         slope: (n,) float64, closed form only.
+        multiplier: (n,) float64, of the dual that proves the radius: nan where none was searched for.
     """
 
     radius: Tensor
     minorant: Minorant
     upper: Tensor
     slope: Tensor
+    multiplier: Tensor
 
     @staticmethod
     def of(
-        radius: Tensor, minorant: Minorant, upper: Tensor | None = None, slope: Tensor | None = None
+        radius: Tensor,
+        minorant: Minorant,
+        upper: Tensor | None = None,
+        slope: Tensor | None = None,
+        multiplier: Tensor | None = None,
     ) -> "Bound":
         """A bound whose missing parts are nan."""
         missing = torch.full_like(radius, torch.nan)
@@ -72,6 +78,7 @@ class Bound:
             minorant,
             missing if upper is None else upper,
             missing if slope is None else slope,
+            missing if multiplier is None else multiplier,
         )
 
 

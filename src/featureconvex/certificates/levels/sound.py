@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.closed_form import closed_form
-from featureconvex.certificates.levels.domain_aware import CHUNK, domain_aware, drops_of
+from featureconvex.certificates.levels.domain_aware import domain_aware, drops_of
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.sound_movement import radius_of_movement
 from featureconvex.certificates.levels.tight import tight, tight_proof
@@ -86,22 +86,28 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
     for rows in chunks(problem.x):
         x, ends = problem.x[rows].double(), (lo[rows], hi[rows])
         fall = fall_of(form.rows(rows), x, *ends, threat.cost)
-        price = _price(replace(problem, x=problem.x[rows]), line.slope[rows])
+        price = _price(replace(problem, x=problem.x[rows]), line.slope[rows], base.multiplier[rows])
         limits = (value[rows], base.radius[rows], line.reach)
         found.append(radius_of_fall(threat, fall, *limits, price))
     return torch.cat(found)
 
 
-def _price(problem: Problem, slope: Tensor) -> Callable[[Tensor], Tensor]:
-    """The multiplier of level ``domain`` for a budget: any will do, this one is nearly the best."""
+def _price(problem: Problem, slope: Tensor, known: Tensor) -> Callable[[Tensor], Tensor]:
+    """A multiplier for a budget: any will do, that of the level rested on is nearly the best."""
 
     def price(budget: Tensor) -> Tensor:
         assert isinstance(problem.threat, Lp)
+        if not bool((known.isnan() & (budget > 0)).any()):
+            return known.nan_to_num(1.0)
         drops = drops_of(problem, Minorant(torch.zeros_like(budget), slope))
         assert drops is not None
         return best_multiplier(drops.within(budget), budget, problem.threat.p)
 
     return price
+
+
+# Numbers per chunk: no search, so few enough that what is computed on the way stays in a core's cache.
+CHUNK = 2**15
 
 
 def chunks(x: Tensor) -> list[slice]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Drops
+from featureconvex.certificates.drops import FAR, Drops, Rise
 from featureconvex.certificates.rounding.directed import FLOAT64, TINY, upper
 from featureconvex.certificates.rounding.kinks import Kinked
 
@@ -76,13 +76,8 @@ class Fall:
         most = self.most()
         most = upper(most, 2 * most.shape[1], most > 0)
         endless = ~torch.isfinite(most) | (self.farthest > reach)
-        zero = torch.zeros_like(most)
-        return Drops(
-            torch.stack((zero, most.masked_fill(endless, 0.0))),
-            torch.stack((torch.ones_like(most), endless.double())),
-            self.shape,
-            concave=True,
-        )
+        rise = Rise(torch.zeros_like(most), most.masked_fill(endless, FAR), torch.ones_like(most))
+        return Drops((rise,), self.shape)
 
     def penalised(self, budget: Tensor, lam: Tensor, p: float) -> Tensor:
         """(n,): at least ``sum_i max over t in [0, budget] of h_i(t) - lam t^p``."""

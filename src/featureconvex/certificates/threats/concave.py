@@ -19,7 +19,7 @@ def largest_concave_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
     the left never overshoots and ends after finitely many steps; any ``s`` on the way is a valid answer.
     Meaningless for rows whose total is below the margin.
     """
-    slope, end = drops.slope[0], drops.start[1].where(drops.slope[1] == 0, torch.inf)
+    slope, end = drops.rises[0].slope, drops.rises[0].end
     s = concave_pace(slope, end, margin, p)
     if math.isinf(p):
         return s
@@ -36,7 +36,7 @@ def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
     A fractional knapsack: exact. Only the steepest few curves are sorted, and more of them for the rows
     where they do not reach the margin.
     """
-    slope, end = drops.slope[0], drops.start[1].where(drops.slope[1] == 0, torch.inf)
+    slope, end = drops.rises[0].slope, drops.rises[0].end
     budget = torch.zeros_like(margin)
     rows = torch.arange(len(margin), device=margin.device)
     count = FEW

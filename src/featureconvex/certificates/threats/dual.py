@@ -5,18 +5,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Drops
+from featureconvex.certificates.drops import FAR, Drops, Rise
 from featureconvex.certificates.threats.concave import FEW, concave_pace
 from featureconvex.norms import dual_exponent, vector_norm
 
 STEPS = 40
 # Relative distance from the best value of the dual at which a search ends.
 GAP = 1e-6
-# Excess (a logarithm) taken for 0: the score is flat at its top, so its relative loss is about the square.
-LEVEL = 1e-3
+# For p > 1 also as an estimate: the score is flat at its top, so a multiplier need not be exact.
+LOSS, LEVEL, NARROW = 2e-6, 1e-4, 0.05
 ROUNDS = 16
 LIMIT_GAP = 1e-6
-LEAST = 1e-100
+LEAST, MOST = 1e-100, 1e300
 
 
 class Penalised(NamedTuple):
@@ -29,49 +29,62 @@ class Penalised(NamedTuple):
 
 
 def penalised(drops: Drops, lam: Tensor, p: float) -> Penalised:
-    """``Phi(lam)`` for one ``lam > 0`` per row; for p = 1 at least the largest last slope.
+    """``Phi(lam)`` for one ``lam > 0`` per row; for p = 1 at least ``drops.tail``.
 
-    On a piece of slope a the maximum is at ``t^(p - 1) = a / (p lam)``, clipped to the piece; for p = 1 at
-    one of its ends.
+    On a stretch of slope a the maximum is at ``t^(p - 1) = a / (p lam)``, clipped to the stretch; for p = 1
+    at its end.
     """
+    price = lam[:, None]
     if p == 1:
-        return _at_the_ends(drops, lam[:, None])
-    price, last = lam[:, None], len(drops.start) - 1
-    best = spent = torch.zeros_like(drops.start[0])
-    # Where a power overflows, charging less for it keeps Phi an upper bound.
-    most = lam.new_tensor(1e300)
-    for k in drops.live:
-        at = _stationary(drops.slope[k], price, p).detach()
-        at = torch.maximum(at, drops.start[k])
-        at = at if k == last else torch.minimum(at, drops.start[k + 1])
-        power = at * at if p == 2 else at**p
-        power = torch.minimum(power, most) if drops.far else power
-        gain = torch.addcmul(drops.intercept[k], drops.slope[k], at).sub_(price * power)
-        if k == drops.live[0] and k < last:
-            best, spent = gain, power
-        elif k == last:
-            best, spent = torch.maximum(best, gain), torch.where(gain > best, power, spent)
-        else:
-            # A blend by 0 or 1 is several times faster here than torch.where.
-            better = (gain > best).to(gain.dtype)
-            best, spent = torch.maximum(best, gain), torch.lerp(spent, power, better)
-    return Penalised(best.sum(1), spent.sum(1))
+        return _at_the_ends(drops, price)
+    best = moved = torch.zeros_like(price)
+    for k, rise in enumerate(drops.rises):
+        at = _stationary(rise, price, p, k > 0)
+        gain = torch.addcmul(rise.slope, price, at if p == 2 else at ** (p - 1), value=-1).mul_(at)
+        if k == 0:
+            best, moved = gain, at
+            continue
+        best = torch.maximum(best, gain.add_(drops.intercepts[k - 1]))
+        # A blend by 0 or 1 is several times faster here than torch.where.
+        moved = torch.lerp(moved, at, (best == gain).to(at.dtype))
+    if p == 2:
+        return Penalised(best.sum(1), torch.linalg.vecdot(moved, moved))
+    return Penalised(best.sum(1), _power(moved, p).sum(1))
 
 
-def _stationary(slope: Tensor, price: Tensor, p: float) -> Tensor:
-    return slope * (0.5 / price) if p == 2 else (slope / (p * price)) ** (1 / (p - 1))
+def _stationary(rise: Rise, price: Tensor, p: float, later: bool) -> Tensor:
+    """The point of the stretch where ``slope t - lam t^p`` is largest; no gradient goes through it."""
+    slope = rise.slope.detach()
+    at = slope * (0.5 / price) if p == 2 else (slope / (p * price)) ** (1 / (p - 1))
+    at = at.clamp_(min=rise.start.detach()) if later else at
+    return at.clamp_(max=rise.end.detach())
+
+
+def _power(t: Tensor, p: float) -> Tensor:
+    """``t^p``, finite: only how fast a search ends depends on it."""
+    return (t**p).clamp_max(MOST)
 
 
 def _at_the_ends(drops: Drops, price: Tensor) -> Penalised:
-    best = spent = torch.zeros_like(drops.start[0])
-    for k in (piece + 1 for piece in drops.live if piece + 1 < len(drops.start)):
-        gain = drops.value[k] - price * drops.start[k]
+    """p = 1: the maximum is at the end of a stretch."""
+    best = spent = torch.zeros_like(price)
+    for top, rise in zip(drops.tops, drops.rises, strict=True):
+        gain = torch.addcmul(top, price, rise.end, value=-1)
+        if drops.endless:  # the price is at least the slope of what never ends
+            gain = gain.masked_fill(rise.end >= FAR / 2, 0.0)
         better = (gain > best).to(gain.dtype)
-        best, spent = torch.maximum(best, gain), torch.lerp(spent, drops.start[k], better)
+        best, spent = torch.maximum(best, gain), torch.lerp(spent, rise.end, better)
     return Penalised(best.sum(1), spent.sum(1))
 
 
-def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Tensor:
+class Certified(NamedTuple):
+    """A budget and the multiplier that proves it; both (n,) float64."""
+
+    budget: Tensor
+    multiplier: Tensor
+
+
+def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Certified:
     """The largest r found with ``lam r^p + Phi_r(lam) <= margin`` for some ``lam``: (n,) float64.
 
     ``F(R) = max over lam of ((margin - Phi_R(lam)) / lam)^(1/p)`` does not grow with R, ``min(R, F(R))`` is
@@ -84,11 +97,11 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor)
         p: finite exponent.
         payable: (n,) bool, rows whose total drop reaches the margin; the others mean nothing.
     """
-    lam, score = _search(drops, p, _first_guess(drops, margin, p), Ratio(margin))
+    guess, score = _search(drops, p, _first_guess(drops, margin, p), Ratio(margin))
+    lam = guess.clone()
     low = score.clamp_min(0) ** (1 / p)
     # A limit behind the last bend changes nothing.
-    last = torch.where(drops.slope[-1] > 0, torch.inf, drops.start[-1]).amax(1)
-    high = torch.full_like(low, torch.inf).where(low < last, low)
+    high = torch.full_like(low, torch.inf).where(low < drops.reach, low)
     growth = 0.0
     for _ in range(ROUNDS):
         rows = (payable & (low > 0) & ~(high <= low * (1 + LIMIT_GAP))).nonzero().squeeze(1)
@@ -98,17 +111,20 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor)
         # The first limit is the lower end itself: it mostly shows that no limit helps.
         limit = torch.minimum(below * (1 + growth), 0.5 * (below + above))
         cut = drops.rows(rows).within(limit)
-        found = _search(cut, p, lam[rows], Ratio(margin[rows]))[1].clamp_min(0) ** (1 / p)
-        low[rows] = torch.maximum(below, torch.minimum(limit, found))
+        price, score = _search(cut, p, guess[rows], Ratio(margin[rows]))
+        found = score.clamp_min(0) ** (1 / p)
+        lower = torch.minimum(limit, found)
+        lam[rows] = torch.where(lower > below, price, lam[rows])
+        low[rows] = torch.maximum(below, lower)
         high[rows] = torch.minimum(above, torch.maximum(limit, found))
         growth = max(0.02, 2 * growth)
-    return low
+    return Certified(low, lam)
 
 
 @torch.no_grad()
 def best_multiplier(drops: Drops, budget: Tensor, p: float) -> Tensor:
     """The ``lam`` that minimises ``lam budget^p + Phi(lam)``: (n,) float64, >= 0."""
-    steepest = vector_norm(drops.slope.amax(0), dual_exponent(p))
+    steepest = vector_norm(_steepest(drops), dual_exponent(p))
     guess = steepest / (p * budget.clamp_min(1e-30) ** (p - 1))
     return _search(drops, p, guess, Spending(budget**p))[0]
 
@@ -119,11 +135,16 @@ def _first_guess(drops: Drops, margin: Tensor, p: float) -> Tensor:
     For p > 1, of concave curves above these: their steepest chords up to their totals.
     """
     if p > 1 and not drops.endless:
-        end = drops.value[-1] / drops.chord.clamp_min(LEAST)
+        end = drops.tops[-1] / drops.chord.clamp_min(LEAST)
         pace = concave_pace(drops.chord, end, margin, p, tolerance=0.01)
         return 1 / (p * pace.clamp_min(1e-30) ** (p - 1))
-    steepest = vector_norm(drops.slope.amax(0), dual_exponent(p)).clamp_min(LEAST)
+    steepest = vector_norm(_steepest(drops), dual_exponent(p)).clamp_min(LEAST)
     return steepest / (p * (margin.clamp_min(1e-30) / steepest) ** (p - 1))
+
+
+def _steepest(drops: Drops) -> Tensor:
+    """(n, d): the largest slope of each curve."""
+    return torch.stack([rise.slope for rise in drops.rises]).amax(0)
 
 
 class Goal(NamedTuple):
@@ -139,6 +160,14 @@ class Goal(NamedTuple):
         """Positive where the score still rises with ``lam``; nonincreasing in it."""
         raise NotImplementedError
 
+    def mismatch(self, at: "_End") -> Tensor:
+        """About the logarithm of the maximisers' spending over the p-th power of the budget.
+
+        It is the derivative of the score's logarithm in that of ``lam``, so half of it times the way to its
+        root is what the score can still gain.
+        """
+        raise NotImplementedError
+
 
 class Ratio(Goal):
     """``(margin - Phi) / lam``: rises as long as what the maximisers gain is above the margin."""
@@ -151,6 +180,11 @@ class Ratio(Goal):
         """Logarithm of gain over margin."""
         return torch.log((at.best + lam * at.spent) / self.target)
 
+    def mismatch(self, at: "_End") -> Tensor:
+        """``lam (spent - score)`` is the margin times the excess, and ``lam score`` what is left of it."""
+        left = self.target - at.best
+        return (at.excess * self.target / left).where(left > 0, torch.inf)
+
 
 class Spending(Goal):
     """``-(lam budget^p + Phi)``, target ``budget^p``: rises as long as the maximisers overspend."""
@@ -162,6 +196,10 @@ class Spending(Goal):
     def excess(self, lam: Tensor, at: Penalised) -> Tensor:
         """Logarithm of spending over budget."""
         return torch.log(at.spent / self.target)
+
+    def mismatch(self, at: "_End") -> Tensor:
+        """The excess."""
+        return at.excess
 
 
 class _End(NamedTuple):
@@ -192,12 +230,12 @@ def _search(drops: Drops, p: float, guess: Tensor, goal: Goal) -> tuple[Tensor, 
     """
     if p > 1:
         return _bracketed(drops, p, guess, goal, torch.full_like(guess, LEAST))[:2]
-    floor = drops.slope[-1].amax(1).clamp_min(LEAST)
+    floor = drops.tail.clamp_min(LEAST)
     lam, best = torch.empty_like(guess), torch.empty_like(guess)
     rows, count = torch.arange(len(guess), device=guess.device), FEW
     while len(rows):
         some, least = drops if len(rows) == len(guess) else drops.rows(rows), floor[rows]
-        if count < drops.start.shape[2]:
+        if count < drops.count:
             chord, order = drops.chord[rows].topk(count + 1, dim=1)
             some, least = some.columns(order[:, :count]), torch.maximum(least, chord[:, count])
         found = _bracketed(some, p, guess[rows], type(goal)(goal.target[rows]), least)
@@ -243,7 +281,8 @@ def _bracketed(
         bound = goal.score(meet, low.best - low.spent * (meet - low.lam))
         open_ &= ~(torch.isfinite(high.lam) & (bound - best[rows] <= GAP * best[rows].abs()))
         if p > 1:
-            open_ &= ~(new.excess.abs() <= LEVEL)
+            lost = goal.mismatch(new) * _way(low, high, new) / (2 * p)
+            open_ &= ~((new.excess.abs() <= LEVEL) | (lost.abs() <= LOSS))
         nxt = _next(low, high, meet, new, p, step)
     return lam, best, lowest
 
@@ -251,8 +290,8 @@ def _bracketed(
 def _without_price(drops: Drops, p: float) -> Penalised:
     """``Phi(0)``: everything is taken."""
     if drops.endless:
-        return Penalised(*(torch.full_like(drops.start[0, :, 0], torch.inf) for _ in range(2)))
-    return Penalised(drops.value[-1].sum(1), (drops.start[-1] ** p).sum(1))
+        return Penalised(*(torch.full_like(drops.reach, torch.inf) for _ in range(2)))
+    return Penalised(drops.tops[-1].sum(1), _power(drops.last, p).sum(1))
 
 
 def _meeting(low: _End, high: _End) -> Tensor:
@@ -261,6 +300,14 @@ def _meeting(low: _End, high: _End) -> Tensor:
     drop = (low.best + low.lam * low.spent) - (high.best + far * high.spent)
     meet = drop / (low.spent - high.spent)
     return torch.nan_to_num(meet, nan=0.0).clamp(low.lam, high.lam)
+
+
+def _way(low: _End, high: _End, new: _End) -> Tensor:
+    """About how far the root of the excess is from ``new``, in logarithms; inf in a wide bracket."""
+    width = (high.lam / low.lam).log()
+    slope = (low.excess - high.excess) / width
+    known = (slope > 0) & (width < NARROW)
+    return new.excess.where(known, torch.inf) / slope.where(known, 1.0)
 
 
 def _next(low: _End, high: _End, meet: Tensor, new: _End, p: float, step: int) -> Tensor:

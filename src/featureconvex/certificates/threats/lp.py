@@ -7,8 +7,9 @@ from torch import Tensor
 
 from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.threats.base import Threat
+from featureconvex.certificates.threats.dual import Certified
 from featureconvex.certificates.threats.projection import project_lp
-from featureconvex.certificates.threats.worst_case import largest_lp_budget, worst_lp_drop
+from featureconvex.certificates.threats.worst_case import certified_lp_budget, worst_lp_drop
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
 from featureconvex.norms import check_exponent, norm_name, vector_norm
@@ -68,7 +69,11 @@ class Lp(Threat):
 
     def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
         """linf: exact. Finite p: a lower bound by duality, exact for concave curves."""
-        return largest_lp_budget(drops, margin, self.p)
+        return self.certified(drops, margin).budget
+
+    def certified(self, drops: Drops, margin: Tensor) -> Certified:
+        """The largest budget, and the multiplier of the dual that proves it, nan where none is needed."""
+        return certified_lp_budget(drops, margin, self.p)
 
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
         """The nearest point for p in {1, 2, inf}; for other p a point scaled towards 0."""

@@ -16,19 +16,30 @@ import math
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import ROUND_DOWN, Drops
+from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops
 from featureconvex.certificates.threats.concave import largest_concave_budget, largest_greedy_budget
-from featureconvex.certificates.threats.dual import best_multiplier, largest_dual_budget, penalised
+from featureconvex.certificates.threats.dual import (
+    Certified,
+    best_multiplier,
+    largest_dual_budget,
+    penalised,
+)
+
+
+def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
+    """The largest r found with ``D(r) <= margin``: (n,) float64."""
+    return certified_lp_budget(drops, margin, p).budget
 
 
 @torch.no_grad()
-def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
-    """The largest r found with ``D(r) <= margin``: (n,) float64.
+def certified_lp_budget(drops: Drops, margin: Tensor, p: float) -> Certified:
+    """The largest r found with ``D(r) <= margin``, and its multiplier, nan where none was searched for.
 
     0 where ``margin <= 0``, inf where the whole domain cannot pay. Exact (up to
     rounding, downwards) for p = inf and for concave curves; otherwise a lower bound.
     """
     payable = drops.total().sum(1) >= margin * ROUND_DOWN
+    multiplier = torch.full_like(margin, torch.nan)
     if math.isinf(p):
         found = _uniform(drops, margin, payable)
     elif drops.concave and p == 1:
@@ -36,10 +47,10 @@ def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
     elif drops.concave:
         found = largest_concave_budget(drops, margin, p)
     else:
-        found = largest_dual_budget(drops, margin, p, payable)
-    found = (found * ROUND_DOWN).clamp(0.0, torch.finfo(torch.float64).max)
+        found, multiplier = largest_dual_budget(drops, margin, p, payable)
+    found = (found * ROUND_DOWN).clamp(0.0, FAR / 2)
     found = torch.where(payable, found, torch.inf)
-    return torch.where(margin > 0, found, 0.0)
+    return Certified(torch.where(margin > 0, found, 0.0), multiplier)
 
 
 def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
@@ -48,7 +59,7 @@ def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
     Differentiable in the curves: multipliers are held fixed, which is the derivative of the minimum
     over them. An infinite budget gives the sum of the totals.
     """
-    finite = torch.isfinite(budget)
+    finite = budget < FAR / 2
     held = budget.where(finite, 0.0)
     fall = drops.at(held).sum(1) if math.isinf(p) else _mixed(drops.within(held), held, p)
     return torch.where(finite, fall, drops.total().sum(1))
@@ -64,7 +75,7 @@ def _mixed(drops: Drops, budget: Tensor, p: float) -> Tensor:
     lam = best_multiplier(drops.rows(slice(None)), budget, p)
     low, high = lam * (1 - SIDE), lam * (1 + SIDE)
     if p == 1:
-        low = torch.maximum(low, drops.slope[-1].detach().amax(1))
+        low = torch.maximum(low, drops.tail.detach())
     more, less = penalised(drops, low, p), penalised(drops, high, p)
     power = budget**p
     share = ((power - less.spent) / (more.spent - less.spent)).nan_to_num(0.5).clamp(0, 1).detach()
@@ -80,7 +91,7 @@ def _uniform(drops: Drops, margin: Tensor, payable: Tensor) -> Tensor:
     if drops.concave:
         return largest_concave_budget(drops, margin, math.inf)
     low, high = torch.zeros_like(margin), torch.full_like(margin, torch.inf)
-    guess = margin / drops.slope[0].sum(1).clamp_min(torch.finfo(torch.float64).tiny)
+    guess = margin / drops.rises[0].slope.sum(1).clamp_min(torch.finfo(torch.float64).tiny)
     active = payable & (margin > 0)
     for step in range(80):
         guess = torch.where(active, guess, low)

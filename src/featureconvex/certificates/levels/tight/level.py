@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import movement_room
 from featureconvex.certificates.levels.domain_aware import radius_of
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
@@ -18,6 +17,7 @@ from featureconvex.certificates.levels.tight.solve import bracket, sensitive_chu
 from featureconvex.certificates.levels.tight.upper import attacked, not_above
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation import Relaxation
+from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 

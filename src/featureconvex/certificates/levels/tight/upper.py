@@ -48,7 +48,7 @@ def attacked(problem: Problem, bound: Bound) -> Bound:
     *_, distance = search_all(problem.model, x, problem.domain, None, search, safe)
     upper = bound.upper.clone()
     upper[rows] = torch.fmin(upper[rows], distance)
-    return Bound(not_above(problem, bound.radius, upper), bound.minorant, upper, bound.slope)
+    return replace(bound, radius=not_above(problem, bound.radius, upper), upper=upper)
 
 
 def not_above(problem: Problem, radius: Tensor, upper: Tensor) -> Tensor:

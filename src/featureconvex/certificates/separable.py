@@ -1,0 +1,151 @@
+"""The drop curves of minorants that are sums over coordinates, in budget units: at most three stretches.
+
+A coordinate of cost c that may fall by ``down`` and rise by ``up`` inside the domain has a room of
+``c down`` and ``c up`` in budget units, and slopes divided by c.
+"""
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import FAR, Drops, Rise
+from featureconvex.certificates.kinked import KinkedForm
+
+# Numbers built at a time: temporary tensors of this size stay in a core's cache and are reused.
+BLOCK = 2**15
+# Slopes below this count as 0, far below anything a float32 network computes.
+LEAST = 1e-60
+
+
+def movement_room(x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None) -> tuple[Tensor, Tensor]:
+    """How far each coordinate can fall and rise inside ``[lo, hi]``: two (n, ...) float64, >= 0.
+
+    In input units, not budget units. 0 for coordinates of infinite cost; an input outside its domain
+    counts as on the border (its status says that nothing is claimed).
+    """
+    x = x.double()
+    down, up = (x - lo.double()).clamp_min(0), (hi.double() - x).clamp_min(0)
+    if cost is not None:
+        fixed = torch.isinf(cost).to(x.device)
+        down, up = (room.masked_fill(fixed, 0.0) for room in (down, up))
+    return down, up
+
+
+def separable_drops(
+    form: KinkedForm, x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None = None
+) -> Drops:
+    """The curves of a minorant with the given form, for an attacker at ``x`` inside ``[lo, hi]``.
+
+    Args:
+        form: coefficients, (n, ...).
+        x: (n, ...), any float dtype.
+        lo: lower ends, (n, ...), ``-inf`` for none.
+        hi: upper ends.
+        cost: positive, broadcastable to one input, ``inf`` for coordinates that cannot change.
+    """
+    size, shape = max(1, BLOCK // max(1, x[:1].numel())), tuple(x.shape[1:])
+    parts = []
+    for at in range(0, max(1, len(x)), size):
+        rows = slice(at, at + size)
+        b = None if form.b is None else form.b[rows]
+        part = KinkedForm(form.w[rows], b, form.z)
+        parts.append(_rises(part, x[rows], lo[rows], hi[rows], cost))
+    return Drops(parts[0] if len(parts) == 1 else _stacked(parts), shape)
+
+
+def _rises(
+    form: KinkedForm, x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None
+) -> tuple[Rise, ...]:
+    down, up = (room.flatten(1) for room in movement_room(x, lo, hi, cost))
+    w = form.w.flatten(1)
+    price = None
+    if cost is not None:
+        price = torch.where(torch.isinf(cost), 1.0, cost).to(x.device)
+        price = price.expand(x.shape).flatten(1)
+        w, down, up = w / price, down * price, up * price
+    down, up = down.clamp_max(FAR), up.clamp_max(FAR)
+    if form.b is None or form.z is None:
+        return _one_way(w, down, up)
+    b, kink = form.b.flatten(1), (form.z.to(x.device) - x.double()).flatten(1)
+    if price is not None:
+        b, kink = b / price, kink * price
+    return _two_ways(w, b, kink, down, up)
+
+
+def _stacked(parts: list[tuple[Rise, ...]]) -> tuple[Rise, ...]:
+    """The blocks of rows below each other; those with fewer stretches end in empty ones."""
+    longest = max(map(len, parts))
+    parts = [(*part, *[_empty(part[-1])] * (longest - len(part))) for part in parts]
+    first, *later = (
+        [torch.cat([getattr(rise, name) for rise in rises]) for name in ("start", "end", "slope")]
+        for rises in zip(*parts, strict=True)
+    )
+    return Rise(_nothing(first[1]), *first[1:]), *(Rise(*rise) for rise in later)
+
+
+def _empty(before: Rise) -> Rise:
+    return Rise(before.end, before.end, torch.zeros_like(before.end))
+
+
+def _one_way(w: Tensor, down: Tensor, up: Tensor) -> tuple[Rise, ...]:
+    """``m(delta) = -w delta``: only the direction against the sign of ``w`` pays."""
+    return (Rise(_nothing(w), _pick(w > 0, down, up), w.abs()),)
+
+
+def _two_ways(w: Tensor, b: Tensor, kink: Tensor, down: Tensor, up: Tensor) -> tuple[Rise, ...]:
+    """``m(delta) = -w delta - b (|delta - kink| - |kink|)``: the larger of two running maxima.
+
+    Away from the kink ``m`` has slope ``away``; towards it ``-away``, and ``beyond`` behind it.
+    """
+    left = (kink < 0).to(w.dtype)
+    room_away, room_toward = torch.lerp(down, up, left), torch.lerp(up, down, left)
+    tilt = w * (1 - 2 * left)
+    away, beyond = tilt - b, -tilt - b
+    distance, rise = kink.abs(), beyond.clamp_min(0)
+    # away <= 0: towards the kink it pays first, and the other direction never does.
+    outward = away > 0
+    end = _pick(outward, room_away, torch.minimum(distance, room_toward))
+    # away > 0: the line behind the kink pays from `root` on, and may overtake the first one.
+    steep, lift = away.clamp_min(LEAST), rise.clamp_min(LEAST)
+    root = distance * (1 + steep / lift)
+    top = rise * (room_toward - root)
+    overtakes = outward & (top > away * torch.minimum(room_toward, room_away))
+    second = rise * (overtakes | ~outward).to(rise.dtype)
+    first = Rise(_nothing(w), end, away.abs())
+    if not bool(overtakes.any()):
+        return first, Rise(end, torch.maximum(room_toward, end), second)
+    # Late: the first line has ended when the one behind the kink reaches its height.
+    waits = _pick(overtakes, root + away * room_away / lift, end)
+    sloped = rise * root / (rise - away).clamp_min(LEAST)
+    early = overtakes & (rise > away) & (sloped <= room_away)
+    if not bool(early.any()):
+        return first, _after(first, waits, room_toward, second)
+    # Early: it crosses the first line, which comes back when it goes further than the other side does.
+    first = Rise(_nothing(w), _pick(early, sloped.clamp_max(FAR), end), away.abs())
+    then = _after(first, _pick(early, first.end, waits), room_toward, second)
+    again = torch.minimum(top / steep, room_away)
+    back = early & (again < room_away)
+    if not bool(back.any()):
+        return first, then
+    return first, then, _after(then, again, room_away, away * back.to(away.dtype))
+
+
+def _after(before: Rise, start: Tensor, end: Tensor, slope: Tensor) -> Rise:
+    """The stretch that follows, never before the other one's end; what would begin far out never does."""
+    start = torch.maximum(start, before.end)
+    if bool((start >= FAR / 2).any()):
+        slope = slope.masked_fill(start >= FAR / 2, 0.0)
+    start = start.clamp_max(FAR)
+    return Rise(start, torch.maximum(start, end), slope)
+
+
+def _nothing(like: Tensor) -> Tensor:
+    """Zeros that take no memory."""
+    return like.new_zeros(()).expand(like.shape)
+
+
+def _pick(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """``torch.where`` on finite numbers, several times faster on masks that look random.
+
+    A blend by exactly 0 or 1 returns exactly one of the two.
+    """
+    return torch.lerp(no, yes, mask.to(no.dtype))
