@@ -4,6 +4,7 @@ Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -185,8 +186,8 @@ def compare(
         str | None,
         typer.Option(
             help="Methods separated by commas (default: all): feature-convex, smoothing-gaussian, "
-            "smoothing-laplacian, smoothing-uniform, splitting, cayley, linf-distance, "
-            "alpha-beta-crown, and more (a wrong name lists them)."
+            "smoothing-laplacian, smoothing-uniform, splitting, cayley, sll, linf-distance, "
+            "alpha-beta-crown, interval, monotone, linear."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(help="Use the first so many test points.")] = 1000,
@@ -206,7 +207,8 @@ def compare(
 
     Writes comparison.json, rows.parquet (one row per method, setting and test point), figures/ and
     report.html into --out. A comparison that was killed continues when the same command is given
-    again; a method that fails is reported with its reason, and the others stand.
+    again, and methods that are there already stay; a method that fails is reported with its reason, and
+    the others stand.
     """
     from featureconvex.baselines import CompareSettings
     from featureconvex.baselines import compare as run_comparison
@@ -296,7 +298,13 @@ def exit_codes() -> Iterator[None]:
         raise SystemExit(130) from error
 
 
+def one_line(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as a user reads it, without the line of code it comes from."""
+    sys.stderr.write(f"featureconvex: {' '.join(str(message).split())}\n")
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """The entry point of the ``featureconvex`` command."""
+    warnings.showwarning = one_line
     with exit_codes():
         return app(arguments)

@@ -17,6 +17,7 @@ from featureconvex.baselines import (
     METHODS,
     CompareSettings,
     Method,
+    MethodFailedWarning,
     Options,
     Radii,
     Setting,
@@ -146,7 +147,8 @@ def test_a_level_that_refuses_is_named(tmp_path: Path) -> None:
 
 
 def test_one_failure_loses_nothing_else(tmp_path: Path) -> None:
-    found = run(tmp_path, "broken,ink")["methods"]
+    with pytest.warns(MethodFailedWarning, match="broken did not run: ZeroDivisionError: no luck"):
+        found = run(tmp_path, "broken,ink")["methods"]
     assert found["broken"]["reason"] == "ZeroDivisionError: no luck"
     assert "clean_accuracy" in found["ink"]
     assert "Traceback" in (tmp_path / "methods" / "broken" / "error.txt").read_text()
@@ -175,6 +177,95 @@ def test_results_of_other_options_are_not_mixed(tmp_path: Path) -> None:
     run(tmp_path, "linear")
     with pytest.raises(UserError, match="another n_test"):
         run(tmp_path, "linear", limit=60)
+
+
+def test_other_data_of_the_same_size_are_not_mixed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(120, 3)), columns=list("abc"))
+    table["kind"] = np.where(table["a"] > 0, "spam", "ham")
+
+    def again(sensitive: str, seed: int = 0) -> None:
+        task = find_task(str(tmp_path / "mails.csv"), "kind", sensitive)
+        settings = CompareSettings("linear", limit=20, epochs=2, seed=seed)
+        compare(task, tmp_path / "out", settings, progress=False)
+
+    table.to_csv(tmp_path / "mails.csv", index=False)
+    again("spam")
+    with pytest.raises(UserError, match=r"another .*data"):
+        again("ham")
+    table["kind"] = np.where(table["b"] > 0, "spam", "ham")
+    table.to_csv(tmp_path / "mails.csv", index=False)
+    with pytest.raises(UserError, match=r"another .*data"):
+        again("spam")
+    # Without the comparison's own file, each method's record still knows.
+    (tmp_path / "out" / "comparison.json").unlink()
+    with pytest.raises(UserError, match=r"holds results with another .*data"):
+        again("spam")
+
+
+def test_a_folder_holds_one_comparison(tmp_path: Path) -> None:
+    run(tmp_path, "linear")
+    settings = CompareSettings("ink", limit=20, epochs=3)
+    with pytest.raises(UserError, match="holds a comparison with another task"):
+        compare(find_task("breast-cancer"), tmp_path, settings, progress=False)
+    assert json.loads((tmp_path / "comparison.json").read_text())["task"] == "digits-3-8"
+
+
+def test_methods_that_are_there_stay(tmp_path: Path) -> None:
+    before = run(tmp_path, "linear")["methods"]["linear"]
+    found = run(tmp_path, "ink")["methods"]
+    assert list(found) == ["linear", "ink"]  # in the order of METHODS
+    assert found["linear"]["median_radius"] == before["median_radius"]
+    assert set(pd.read_parquet(tmp_path / "rows.parquet")["method"]) == {"linear", "ink"}
+
+
+@pytest.mark.filterwarnings("default::featureconvex.baselines.MethodFailedWarning")
+def test_nothing_that_ran_is_an_error_that_says_where_to_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["compare", "digits-3-8", "--out", str(tmp_path), "--methods", "broken"])
+    said = capsys.readouterr().err
+    assert "broken did not run: ZeroDivisionError: no luck" in said
+    assert "no method ran" in said
+    assert "report.html has the reasons" in said
+    assert (tmp_path / "report.html").exists()
+
+
+class NotANumber(Ink):
+    """Forgets a point."""
+
+    name = "nan"
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        return {math.inf: np.full(len(x), np.nan)}
+
+
+class OneTooFew(Ink):
+    """Leaves out a point."""
+
+    name = "short"
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        return {math.inf: np.ones(len(x) - 1)}
+
+
+@pytest.mark.parametrize("kind", [NotANumber, OneTooFew])
+def test_radii_that_cannot_be_are_refused(kind: type[Method], tmp_path: Path) -> None:
+    register_method(kind)
+    with pytest.warns(MethodFailedWarning):
+        found = run(tmp_path, f"{kind.name},linear")["methods"]
+    assert "radii >= 0, one per point and none of them NaN" in found[kind.name]["reason"]
+
+
+def test_damaged_rows_say_what_to_do(tmp_path: Path) -> None:
+    run(tmp_path, "linear")
+    (damaged,) = tmp_path.glob("methods/linear/*/rows/*.parquet")
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    with pytest.warns(MethodFailedWarning, match=r"damaged .*delete it"):
+        run(tmp_path, "linear,ink")
+    damaged.unlink()
+    assert "reason" not in run(tmp_path, "linear")["methods"]["linear"]
 
 
 def test_all_methods_get_the_same_points_and_costs_have_a_reference(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Every other way to certify, beside the model, on the same points."""
 
-from featureconvex.baselines.compare import CompareSettings, compare
+from featureconvex.baselines.compare import CompareSettings, MethodFailedWarning, compare
 from featureconvex.baselines.method import Method, Options, Radii, Setting
 from featureconvex.baselines.registry import METHODS, find_methods, register_method
 
@@ -8,6 +8,7 @@ __all__ = [
     "METHODS",
     "CompareSettings",
     "Method",
+    "MethodFailedWarning",
     "Options",
     "Radii",
     "Setting",

@@ -1,23 +1,32 @@
 """Run the comparison: every method on the same points; one method's failure loses nothing else."""
 
 import traceback
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from featureconvex.baselines.comparison import Outcome, Ran
-from featureconvex.baselines.comparison_folder import Comparison, write_comparison
+from featureconvex.baselines.comparison_folder import (
+    Comparison,
+    kept_results,
+    write_comparison,
+)
 from featureconvex.baselines.data import ComparisonData, comparison_data
 from featureconvex.baselines.description import Description, setting_words
 from featureconvex.baselines.method import Method, Options
 from featureconvex.baselines.one_fit import AnotherComparisonError, run_one_fit
-from featureconvex.baselines.registry import find_methods
+from featureconvex.baselines.registry import METHODS, find_methods
 from featureconvex.data import Task
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.files import writable_folder, write_text
 from featureconvex.provenance import provenance
+
+
+class MethodFailedWarning(UserWarning):
+    """A method of a comparison did not run; the others did."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +69,14 @@ def compare(
 
     A killed comparison goes on, step by step, when it is called again with the same settings.
     ``comparison.json`` and ``rows.parquet`` are written anew behind every method, figures and
-    ``report.html`` at the end.
+    ``report.html`` at the end. Methods that ``out`` holds from earlier calls stay in the comparison. A
+    method that fails is reported with its reason, and as a :class:`MethodFailedWarning`.
 
     Returns:
         The files written, ``report.html`` last.
 
     Raises:
-        UserError: a bad setting, missing data, or results of other settings in ``out``.
+        UserError: a bad setting, missing data, results of other settings in ``out``, or no method that ran.
     """
     started = datetime.now(UTC)
     kinds = find_methods(settings.methods)
@@ -94,18 +104,26 @@ def compare(
         "unit": "pixels in [0, 1]" if options.image else "training standard deviations",
         "note": dataset.note,
         "samples": settings.samples,
+        "epochs": settings.epochs,
         "seed": settings.seed,
+        "data": data.digest,
     }
-    results: list[Ran] = []
+    results = kept_results(folder, head)
     for kind in kinds:
         outcome = _run(kind, options, data, folder / "methods" / kind.name, progress)
-        results.append(Ran(Description.of(kind), outcome))
+        results[kind.name] = Ran(Description.of(kind), outcome)
+        if isinstance(outcome, str):
+            warnings.warn(f"{kind.name} did not run: {outcome}", MethodFailedWarning, stacklevel=2)
         head["provenance"] = provenance(started)
-        write_comparison(Comparison(results, head), folder)
+        ordered = sorted(results.values(), key=lambda ran: _place(ran.method.name))
+        write_comparison(Comparison(ordered, head), folder)
     # Loads matplotlib and plotly, which nothing before this line needs.
     from featureconvex.baselines.presentation.report import write_comparison_report
 
-    return write_comparison_report(folder)
+    written = write_comparison_report(folder)
+    if not any(ran.fits for ran in results.values()):
+        raise UserError(f"no method ran, so nothing is compared; {written[-1]} has the reasons")
+    return written
 
 
 def _run(
@@ -122,8 +140,13 @@ def _run(
     except Exception as error:
         # Whatever one method does, the others' results stand; the report shows the reason.
         write_text(folder / "error.txt", traceback.format_exc())
-        kind_of = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        return f"{kind_of}{error}"
+        kind_of = "" if isinstance(error, UserError) else type(error).__name__
+        return ": ".join(filter(None, (kind_of, str(error))))
+
+
+def _place(name: str) -> int:
+    """In tables and figures; methods that are not registered here come last."""
+    return list(METHODS).index(name) if name in METHODS else len(METHODS)
 
 
 def _folder_name(setting: Any) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from featureconvex.baselines.comparison import Outcome, Ran, derive_comparison
 from featureconvex.baselines.description import Description, setting_words
-from featureconvex.baselines.one_fit import OneFit
+from featureconvex.baselines.one_fit import AnotherComparisonError, OneFit
 from featureconvex.errors import UserError
 from featureconvex.evaluation.strict_json import dump_json, load_json
 from featureconvex.files import replacing, write_text
@@ -84,6 +84,30 @@ def read_comparison(folder: Path) -> Comparison:
             f"the `featureconvex compare` command that made it writes it anew from what it kept"
         ) from error
     return comparison
+
+
+def kept_results(folder: Path, head: dict[str, Any]) -> dict[str, Ran]:
+    """What an earlier comparison left in ``folder``, by method; nothing in a new folder.
+
+    Args:
+        folder: of the comparison.
+        head: of the comparison to come: task, sizes, samples, epochs, seed, data.
+
+    Raises:
+        AnotherComparisonError: the folder holds a comparison with another head.
+        UserError: it cannot be read.
+    """
+    path = folder / COMPARISON_FILE
+    if not path.is_file():
+        return {}
+    table = load_json(path)
+    different = [key for key in head if table.get(key) != head[key]]
+    if different:
+        raise AnotherComparisonError(
+            f"{folder} holds a comparison with another {', '.join(different)}; "
+            "delete it or choose another --out"
+        )
+    return {ran.method.name: ran for ran in read_comparison(folder).results}
 
 
 def _read_rows(path: Path) -> pd.DataFrame:

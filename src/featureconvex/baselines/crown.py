@@ -34,7 +34,7 @@ class AlphaBetaCrown(ReluNetworkMethod):
     name = "alpha-beta-crown"
     title = "alpha,beta-CROWN"
     levels: ClassVar[Mapping[str, Guarantee]] = {"branch-and-bound": Guarantee.deterministic}
-    points_per_step = 50
+    points_per_step = 10
     passes = (
         f"{EFFORT.rounds + EFFORT.trials} bounds of every neuron, "
         f"up to {EFFORT.budget.nodes} nodes of {EFFORT.budget.steps} steps"

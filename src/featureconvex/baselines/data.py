@@ -1,6 +1,8 @@
 """A task's points as every method gets them: the same split, the same test points, the same units."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -30,6 +32,16 @@ class ComparisonData:
     def shape(self) -> tuple[int, ...]:
         """Of one input."""
         return tuple(self.test.x.shape[1:])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all inputs and labels, which also say which class is the sensitive one."""
+        found = hashlib.sha256()
+        for points in (self.fitting, self.validation, self.test):
+            for part in (points.x, points.y):
+                found.update(str((tuple(part.shape), part.dtype)).encode())
+                found.update(part.contiguous().numpy().tobytes())
+        return found.hexdigest()
 
 
 def comparison_data(dataset: Dataset, limit: int, seed: int) -> ComparisonData:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from featureconvex.baselines.data import ComparisonData
@@ -73,7 +74,13 @@ def _fingerprint(method: Method, data: ComparisonData) -> dict[str, Any]:
     """What decides the rows: a folder with another one holds another comparison."""
     options = {**asdict(method.options), "shape": list(method.options.shape)}
     sizes = {"n_fitting": len(data.fitting), "n_test": len(data.test)}
-    return {"method": method.name, "setting": method.setting, **options, **sizes}
+    return {
+        "method": method.name,
+        "setting": method.setting,
+        **options,
+        **sizes,
+        "data": data.digest,
+    }
 
 
 def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) -> dict[str, Any]:
@@ -128,7 +135,12 @@ def _step(
             frame.to_parquet(scratch, index=False)
         _write(record, folder.parent)
     tick(step.stop - step.start, "")
-    return pd.read_parquet(path)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}); delete it, and the same command certifies its points again"
+        ) from error
 
 
 def _flagged_sensitive(method: Method, x: Tensor, y: Tensor) -> Tensor:
@@ -161,6 +173,19 @@ def _certified(
         columns[f"seconds_{level}"] = seconds
         for p, radius in radii.items():
             column = np.where(y > 0, 0.0, np.nan)
-            column[asked] = radius
+            column[asked] = _checked(radius, len(asked), f"{method.name}, level {level}, p = {p:g}")
             columns[f"radius_{norm_name(p)}_{level}"] = column
     return pd.DataFrame(columns)
+
+
+def _checked(radius: NDArray[np.float64], count: int, source: str) -> NDArray[np.float64]:
+    """The radii, if they can be any.
+
+    Raises:
+        ValueError: another number of them than points asked for, a negative one, or a NaN.
+    """
+    if radius.shape != (count,) or not bool((radius >= 0).all()):
+        raise ValueError(
+            f"{source}: certify must return {count} radii >= 0, one per point and none of them NaN"
+        )
+    return radius

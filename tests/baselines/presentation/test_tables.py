@@ -73,6 +73,18 @@ def test_numbers_are_those_of_the_rows(results: Results) -> None:
     assert column(table, "clean accuracy")["cayley"] == percent(float(clean))
 
 
+def test_every_median_stands_with_the_accuracy_of_its_own_setting(results: Results) -> None:
+    table = overview_table(results.tables)
+    for norm in ("l1", "linf"):
+        method = results.tables["methods"]["feature-convex"]
+        setting = next(
+            s for s in method["settings"] if s["setting"] == method["best_setting"][norm]
+        )
+        median = setting["levels"]["closed-form"]["median_radius"][norm]
+        shown = column(table, f"median {norm}, clean accuracy")["feature-convex"]
+        assert shown == f"{significant(median)} at {percent(setting['clean_accuracy'])}"
+
+
 def test_converted_radii_are_marked_everywhere(results: Results) -> None:
     table = overview_table(results.tables)
     for name, (native, *_) in MADE_UP.items():
@@ -80,7 +92,8 @@ def test_converted_radii_are_marked_everywhere(results: Results) -> None:
             continue
         title = results.tables["methods"][name]["title"]
         for norm, p in (("l1", 1.0), ("l2", 2.0), ("linf", np.inf)):
-            assert column(table, f"median {norm}")[title].endswith("†") == (p not in native)
+            cell = column(table, f"median {norm}, clean accuracy")[title]
+            assert ("† at " in cell) == (p not in native)
     worth = column(norm_table(results, "l2"), "radii are")
     assert worth["smoothing gaussian"] == "probabilistic"
     assert worth["smoothing uniform"] == "probabilistic, converted from l1"
@@ -119,7 +132,10 @@ def test_costs_are_ratios_to_the_reference(results: Results) -> None:
     assert column(table, "forward passes")["smoothing uniform"] == "100,100"
     assert len(every_runtime_table(results.tables)["body"]) == 3 * 4 + 3 + 4 * 4 + 6
     (said,) = cost_sentences(results.tables)
-    assert "smoothing laplacian 26,000 (420,000 with fresh noise)" in said
+    assert (
+        "smoothing laplacian 26,000 (26,000 between the settings of the table, "
+        "420,000 with fresh noise)" in said
+    )
 
 
 def test_without_the_reference_no_ratio_and_no_contest() -> None:

@@ -73,13 +73,15 @@ def literature(tables: Table) -> list[dict[str, str]]:
         lines = [
             (norm, best[norm][name]) for norm in norms(tables) if norm in method["native_norm"]
         ]
-        medians = ", ".join(
-            f"{significant(line.median)} ({norm}{_at(line.setting)})" for norm, line in lines
+        medians = "; ".join(
+            f"{significant(line.median)} at {percent(line.clean_accuracy)} clean "
+            f"({norm}{_at(line.setting)})"
+            for norm, line in lines
         )
         epochs = setting["facts"].get("epochs", "–")
+        each = " each" if len({line.setting for _, line in lines}) > 1 else ""
         here = (
-            f"{percent(setting['clean_accuracy'])} clean, median radius {medians}; {epochs} epochs in "
-            f"{duration(setting['train_seconds'])}"
+            f"median radius {medians}; {epochs} epochs{each}, {duration(setting['train_seconds'])}"
         )
         cards.append(card | {"here": here})
     return cards
