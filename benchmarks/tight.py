@@ -4,11 +4,11 @@
 
 One thread. Networks: ``trained``, a 784-200-50-1 network without batch norm trained here on MNIST 3 vs 8
 (normalised margin in l2, 8 epochs), and models that ``benchmarks/compare.py`` left in ``runs/compare``
-where there are any: MNIST default and paper, and the ConvNet of the paper's recipe for Fashion. For each the
-first correctly flagged sensitive test images, p = 1, 2, inf, with and without the box [0, 1], at the default
-iterations and tolerance. Gap: ``(upper - radius) / upper``, 1 where no attack was found, over rows of finite radius.
-Ratio: processor time over that of level ``closed-form`` in l2 on the same batch beside it. L0 and patches,
-which have no bracket, follow.
+where there are any: MNIST default and paper, and the ConvNet of the paper's recipe for Fashion. For each
+the first correctly flagged sensitive test images, p = 1, 2, inf, with and without the box [0, 1], at the
+default iterations and tolerance. Gap: ``(upper - radius) / upper``, 1 where no attack was found, over rows
+of finite radius. Ratio: processor time over that of level ``closed-form`` in l2 on the same batch beside
+it. L0 and patches, which have no bracket, follow.
 """
 
 import argparse
