@@ -12,6 +12,7 @@ from featureconvex.certificates import separable
 from featureconvex.certificates.drops import Drops, Rise
 from featureconvex.certificates.kinked import KinkedForm, kinked_form
 from featureconvex.certificates.separable import separable_drops
+from featureconvex.certificates.threats.dual import penalised
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
 
 BUDGETS = (0.0, 0.01, 0.1, 0.2, 0.35, 0.5, 0.75, 0.9, 1.3, 3.0, 20.0)
@@ -79,6 +80,7 @@ def test_curves_agree_with_a_fine_grid(kind: str, affine: bool, priced: bool) ->
 
 
 def check_pieces(curves: Drops) -> None:
+    curves = curves.dense
     assert len(curves.rises) <= 3
     before = torch.zeros_like(curves.rises[0].end)
     assert (curves.rises[0].start == 0).all()
@@ -143,7 +145,7 @@ def test_values_slopes_and_totals_fit_together() -> None:
         assert torch.allclose(ahead, curves.slope_at(t), atol=1e-5)
     assert torch.allclose(curves.total(), curves.at(torch.full((len(x),), 9.0).double()))
     free = separable_drops(form, x, lo - math.inf, hi + math.inf)
-    unlimited = torch.stack([rise.endless for rise in free.rises]).any(0)
+    unlimited = torch.stack([rise.endless for rise in free.dense.rises]).any(0)
     assert (torch.isinf(free.total()) == unlimited).all()
     assert (free.tail > 0).any()
 
@@ -213,3 +215,57 @@ def test_unknown_maps_are_not_guessed() -> None:
     twice = Compose(AbsConcat(), Center(0.5), AbsConcat())
     assert kinked_form(twice, torch.ones(1, 12)) is None
     assert kinked_form(Compose(Doubled(1.0), AbsConcat()), torch.ones(1, 6)) is None
+
+
+def rare_third_stretch(seed: int) -> Drops:
+    """40 curves a row; a third stretch in few of them, and not in the same ones."""
+    generator = torch.Generator().manual_seed(seed)
+    first, second, third = torch.rand(3, 5, 40, dtype=torch.float64, generator=generator)
+    slopes = torch.rand(3, 5, 40, dtype=torch.float64, generator=generator)
+    columns = torch.tensor([3, 17, 39])
+    start, end = (first + second)[:, columns], (first + second + third)[:, columns]
+    narrow = slopes[2][:, columns] * torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64)
+    rises = (
+        Rise(torch.zeros_like(first), first, slopes[0]),
+        Rise(first, first + second, slopes[1]),
+        Rise(start, end, narrow, columns),
+    )
+    return Drops(rises, (40,))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stretch_of_some_columns_is_the_same_as_a_dense_one(seed: int) -> None:
+    curves = rare_third_stretch(seed)
+    dense = curves.dense
+    assert all(rise.columns is None for rise in dense.rises)
+    t = torch.tensor([0.0, 0.5, 1.2, 2.0, 9.0], dtype=torch.float64)
+    for name in ("top", "chord", "steepest", "last", "reach", "tail"):
+        assert torch.equal(getattr(curves, name), getattr(dense, name)), name
+    for one, other in ((curves, dense), (curves.within(t), dense.within(t))):
+        assert torch.allclose(one.at(t), other.at(t), rtol=1e-15)
+        assert torch.allclose(one.slope_at(t), other.slope_at(t), rtol=1e-15)
+        assert torch.equal(one.total(), other.total())
+    assert torch.equal(curves.rows(t > 1).top, dense.rows(t > 1).top)
+    order = curves.chord.topk(7, dim=1).indices
+    assert torch.equal(curves.columns(order).top, dense.columns(order).top)
+    for p in (1, 1.5, 2):
+        some, all_ = penalised(curves, t + 0.1, p), penalised(dense, t + 0.1, p)
+        assert torch.allclose(some.best, all_.best, rtol=1e-14)
+        assert torch.allclose(some.spent, all_.spent, rtol=1e-14)
+
+
+def test_a_stretch_that_few_columns_have_is_kept_in_these_only() -> None:
+    form, (x, lo, hi), _ = random_case(3, "box", affine=False, priced=False)
+    assert form.b is not None
+    assert form.z is not None
+    count = x.shape[1]
+
+    def padded(part: Tensor, factor: float) -> Tensor:
+        return torch.cat([part, *[factor * part] * 4], -1)
+
+    wide = KinkedForm(padded(form.w, 0), padded(form.b, 0), padded(form.z, 1))
+    curves = separable_drops(wide, *(padded(part, 1) for part in (x, lo, hi)))
+    columns = curves.rises[-1].columns
+    assert columns is not None
+    assert (columns < count).all()
+    assert torch.equal(curves.total()[:, :count], separable_drops(form, x, lo, hi).total())

@@ -223,7 +223,7 @@ def test_no_way_to_spend_a_budget_beats_the_worst_drop(p: float, affine: bool) -
 def test_budgets_scale_with_the_curves(seed: int, p: float, c: float) -> None:
     drops = curves(seed, affine=bool(seed % 2))
     margin = torch.rand(6, dtype=torch.float64) * 2
-    wider = (Rise(rise.start * c, rise.end * c, rise.slope / c) for rise in drops.rises)
+    wider = (Rise(rise.start * c, rise.end * c, rise.slope / c) for rise in drops.dense.rises)
     far = Drops(tuple(wider), drops.shape)
     near, wide = Lp(p).largest_budget(drops, margin), Lp(p).largest_budget(far, margin)
     assert torch.allclose(wide, c * near, rtol=1e-4)

@@ -6,7 +6,7 @@ For a minorant ``l(u) = value + <v, u - phi(x)>`` and a coordinatewise ``phi``, 
 ``h_i(0) = 0``, piecewise linear. :mod:`featureconvex.certificates.separable` builds them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -27,12 +27,27 @@ class Rise:
     """One stretch on which each curve rises: ``slope`` per unit of budget from ``start`` to ``end``.
 
     All (n, d) float64, finite; ``0 <= start <= end``, an end beyond ``FAR / 2`` means that it never ends;
-    ``slope >= 0``.
+    ``slope >= 0``. With ``columns`` (k,), all (n, k): only these of the d curves have the stretch.
     """
 
     start: Tensor
     end: Tensor
     slope: Tensor
+    columns: Tensor | None = None
+
+    def of(self, whole: Tensor) -> Tensor:
+        """The part of an (n, d) tensor that belongs to the curves of this stretch."""
+        return whole if self.columns is None else whole.index_select(1, self.columns)
+
+    def into(self, whole: Tensor, part: Tensor) -> Tensor:
+        """An (n, d) tensor with ``part`` in the place of the curves of this stretch."""
+        return part if self.columns is None else whole.index_copy(1, self.columns, part)
+
+    def add(self, whole: Tensor, factor: Tensor) -> Tensor:
+        """``whole + factor * slope``; the (n, d) tensor may be overwritten."""
+        if self.columns is None:
+            return torch.addcmul(whole, factor, self.slope)
+        return whole.index_add_(1, self.columns, factor * self.slope)
 
     @property
     def height(self) -> Tensor:
@@ -51,7 +66,7 @@ class Drops:
 
     Attributes:
         rises: one after the other, the first from 0 on. One alone, as affine feature maps have, makes
-            concave curves ``slope min(t, end)``.
+            concave curves ``slope min(t, end)``. Only the last of several may be one of some columns.
         shape: shape of one input, with d numbers.
     """
 
@@ -60,6 +75,7 @@ class Drops:
 
     def __post_init__(self) -> None:
         assert self.rises
+        assert all(rise.columns is None for rise in self.rises[:-1])
 
     @property
     def concave(self) -> bool:
@@ -75,33 +91,63 @@ class Drops:
         return len(self.rises[0].slope)
 
     @cached_property
+    def dense(self) -> "Drops":
+        """The same curves, every stretch in all columns."""
+        *others, last = self.rises
+        if last.columns is None:
+            return self
+        before = others[-1].end
+        whole = Rise(
+            last.into(before, last.start),
+            last.into(before, last.end),
+            last.into(torch.zeros_like(before), last.slope),
+        )
+        return Drops((*others, whole), self.shape)
+
+    @cached_property
     def tops(self) -> tuple[Tensor, ...]:
-        """The curves at the end of each stretch, (n, d) each."""
+        """The curves of each stretch at its end, shaped like the stretch."""
         tops = [self.rises[0].height]
         for rise in self.rises[1:]:
-            tops.append(tops[-1] + rise.height)
+            tops.append(rise.of(tops[-1]) + rise.height)
         return tuple(tops)
 
     @cached_property
+    def top(self) -> Tensor:
+        """The curves at the end of their last stretch, (n, d)."""
+        last = self.rises[-1]
+        return self.tops[-1] if last.columns is None else last.into(self.tops[-2], self.tops[-1])
+
+    @cached_property
     def intercepts(self) -> tuple[Tensor, ...]:
-        """The line of each stretch but the first, at 0: (n, d) each."""
+        """The line of each stretch but the first, at 0, shaped like the stretch."""
         later = zip(self.tops[:-1], self.rises[1:], strict=True)
-        return tuple(below - rise.slope * rise.start for below, rise in later)
+        return tuple(rise.of(below) - rise.slope * rise.start for below, rise in later)
 
     @cached_property
     def chord(self) -> Tensor:
         """``sup over t of h_i(t) / t``, (n, d): the first slope of each curve's concave envelope."""
         chord = self.tops[0] / self.rises[0].end.clamp_min(TINY)
         for top, rise in zip(self.tops[1:], self.rises[1:], strict=True):
-            chord = torch.maximum(chord, top / rise.end.clamp_min(TINY))
+            larger = torch.maximum(rise.of(chord), top / rise.end.clamp_min(TINY))
+            chord = rise.into(chord, larger)
         return chord
+
+    @cached_property
+    def steepest(self) -> Tensor:
+        """The largest slope of each curve, (n, d)."""
+        steepest = self.rises[0].slope
+        for rise in self.rises[1:]:
+            steepest = rise.into(steepest, torch.maximum(rise.of(steepest), rise.slope))
+        return steepest
 
     @cached_property
     def last(self) -> Tensor:
         """(n, d): where each curve ends to rise; more than ``FAR / 2`` where it never does."""
         last = torch.zeros_like(self.rises[0].end)
         for rise in self.rises:
-            last = torch.maximum(last, rise.end * (rise.slope > 0).to(last.dtype))
+            end = rise.end * (rise.slope > 0).to(last.dtype)
+            last = rise.into(last, torch.maximum(rise.of(last), end))
         return last
 
     @cached_property
@@ -126,8 +172,7 @@ class Drops:
         step = t[:, None]
         total = self.rises[0].slope * torch.minimum(self.rises[0].end, step)
         for rise in self.rises[1:]:
-            way = torch.minimum(rise.end, step) - torch.minimum(rise.start, step)
-            total = torch.addcmul(total, rise.slope, way)
+            total = rise.add(total, torch.minimum(rise.end, step) - torch.minimum(rise.start, step))
         return total
 
     def slope_at(self, t: Tensor) -> Tensor:
@@ -135,26 +180,26 @@ class Drops:
         step, total = t[:, None], torch.zeros_like(self.rises[0].slope)
         for rise in self.rises:
             within = (rise.start <= step) & (step < rise.end)
-            total = torch.addcmul(total, rise.slope, within.to(total.dtype))
+            total = rise.add(total, within.to(total.dtype))
         return total
 
     def total(self) -> Tensor:
         """``h_i(inf)``, (n, d); inf where the curve never ends."""
-        total = self.tops[-1]
         if not self.endless:
-            return total
+            return self.top
+        total = self.top
         for rise in self.rises:
-            total = total.masked_fill(rise.endless, torch.inf)
+            total = rise.into(total, rise.of(total).masked_fill(rise.endless, torch.inf))
         return total
 
     def within(self, limit: Tensor) -> "Drops":
         """The curves cut off, flat, behind ``limit`` (n,) >= 0."""
         end = limit[:, None]
         cut = [
-            Rise(
-                torch.minimum(rise.start, end) if k else rise.start,
-                torch.minimum(rise.end, end),
-                rise.slope,
+            replace(
+                rise,
+                start=torch.minimum(rise.start, end) if k else rise.start,
+                end=torch.minimum(rise.end, end),
             )
             for k, rise in enumerate(self.rises)
         ]
@@ -162,12 +207,13 @@ class Drops:
 
     def rows(self, index: Tensor | slice) -> "Drops":
         """Some of the rows."""
-        rises = (Rise(r.start[index], r.end[index], r.slope[index]) for r in self.rises)
+        rises = (Rise(r.start[index], r.end[index], r.slope[index], r.columns) for r in self.rises)
         return Drops(tuple(rises), self.shape)
 
     def columns(self, index: Tensor) -> "Drops":
         """Some of the curves of each row, (n, k) of indices; the shape is that of k loose numbers."""
         rises = (
-            Rise(*(part.gather(1, index) for part in (r.start, r.end, r.slope))) for r in self.rises
+            Rise(*(part.gather(1, index) for part in (r.start, r.end, r.slope)))
+            for r in self.dense.rises
         )
         return Drops(tuple(rises), (index.shape[1],))

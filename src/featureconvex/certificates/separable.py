@@ -49,7 +49,7 @@ def separable_drops(
         b = None if form.b is None else form.b[rows]
         part = KinkedForm(form.w[rows], b, form.z)
         parts.append(_rises(part, x[rows], lo[rows], hi[rows], cost))
-    return Drops(parts[0] if len(parts) == 1 else _stacked(parts), shape)
+    return Drops(_stacked(parts), shape)
 
 
 def _rises(
@@ -75,11 +75,31 @@ def _stacked(parts: list[tuple[Rise, ...]]) -> tuple[Rise, ...]:
     """The blocks of rows below each other; those with fewer stretches end in empty ones."""
     longest = max(map(len, parts))
     parts = [(*part, *[_empty(part[-1])] * (longest - len(part))) for part in parts]
-    first, *later = (
-        [torch.cat([getattr(rise, name) for rise in rises]) for name in ("start", "end", "slope")]
-        for rises in zip(*parts, strict=True)
-    )
-    return Rise(_nothing(first[1]), *first[1:]), *(Rise(*rise) for rise in later)
+    columns = _few_columns([part[-1] for part in parts]) if longest > 1 else None
+    first, *later = zip(*parts, strict=True)
+    end, slope = _below(first, "end"), _below(first, "slope")
+    rises = [Rise(_nothing(end), end, slope)]
+    for k, pieces in enumerate(later, 2):
+        own = columns if k == longest else None
+        start, end, slope = (_below(pieces, name, own) for name in ("start", "end", "slope"))
+        rises.append(Rise(start, end, slope, own))
+    return tuple(rises)
+
+
+def _below(pieces: tuple[Rise, ...], name: str, columns: Tensor | None = None) -> Tensor:
+    """One part of a stretch, of all blocks, in some of the columns."""
+    blocks: list[Tensor] = [getattr(piece, name) for piece in pieces]
+    if columns is not None:
+        blocks = [block.index_select(1, columns) for block in blocks]
+    return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+
+
+def _few_columns(pieces: list[Rise]) -> Tensor | None:
+    """The columns in which a stretch rises in any row, where they are few, and at least one."""
+    rising = torch.stack([(piece.slope > 0).any(0) for piece in pieces]).any(0)
+    rising[0] |= ~rising.any()
+    columns = rising.nonzero().squeeze(1)
+    return columns if 2 * len(columns) <= len(rising) else None
 
 
 def _empty(before: Rise) -> Rise:

@@ -29,27 +29,53 @@ class Penalised(NamedTuple):
 
 
 def penalised(drops: Drops, lam: Tensor, p: float) -> Penalised:
-    """``Phi(lam)`` for one ``lam > 0`` per row; for p = 1 at least ``drops.tail``.
-
-    On a stretch of slope a the maximum is at ``t^(p - 1) = a / (p lam)``, clipped to the stretch; for p = 1
-    at its end.
-    """
+    """``Phi(lam)`` for one ``lam > 0`` per row; for p = 1 at least ``drops.tail``."""
     price = lam[:, None]
+    held = _best_on(drops, 0, price, p)
+    for k, rise in enumerate(drops.rises[1:], 1):
+        found = _best_on(drops, k, price, p)
+        if rise.columns is not None:
+            return _with_columns(rise, held, found, p)
+        held = _larger(held, found)
+    return Penalised(held.gain.sum(1), _power(held.at, p))
+
+
+class _Moves(NamedTuple):
+    """Where each curve is best, and what it gains there over its price."""
+
+    at: Tensor
+    gain: Tensor
+
+
+def _best_on(drops: Drops, k: int, price: Tensor, p: float) -> _Moves:
+    """The best point of each curve on its stretch k.
+
+    With a slope a it is at ``t^(p - 1) = a / (p lam)``, clipped to the stretch; for p = 1 at its end.
+    """
+    rise = drops.rises[k]
     if p == 1:
-        return _at_the_ends(drops, price)
-    best = moved = torch.zeros_like(price)
-    for k, rise in enumerate(drops.rises):
-        at = _stationary(rise, price, p, k > 0)
-        gain = torch.addcmul(rise.slope, price, at if p == 2 else at ** (p - 1), value=-1).mul_(at)
-        if k == 0:
-            best, moved = gain, at
-            continue
-        best = torch.maximum(best, gain.add_(drops.intercepts[k - 1]))
-        # A blend by 0 or 1 is several times faster here than torch.where.
-        moved = torch.lerp(moved, at, (best == gain).to(at.dtype))
-    if p == 2:
-        return Penalised(best.sum(1), torch.linalg.vecdot(moved, moved))
-    return Penalised(best.sum(1), _power(moved, p).sum(1))
+        gain = torch.addcmul(drops.tops[k], price, rise.end, value=-1)
+        if drops.endless:  # the price is at least the slope of what never ends
+            gain = gain.masked_fill(rise.end >= FAR / 2, 0.0)
+        return _Moves(rise.end * (gain > 0).to(gain.dtype), gain.clamp_min(0))
+    at = _stationary(rise, price, p, k > 0)
+    gain = torch.addcmul(rise.slope, price, at if p == 2 else at ** (p - 1), value=-1).mul_(at)
+    return _Moves(at, gain.add_(drops.intercepts[k - 1]) if k else gain)
+
+
+def _larger(held: _Moves, found: _Moves) -> _Moves:
+    best = torch.maximum(held.gain, found.gain)
+    # A blend by 0 or 1 is several times faster here than torch.where.
+    return _Moves(torch.lerp(held.at, found.at, (best == found.gain).to(best.dtype)), best)
+
+
+def _with_columns(rise: Rise, held: _Moves, found: _Moves, p: float) -> Penalised:
+    """The sums where only some of the curves have the last stretch: nothing dense is made for it."""
+    before = _Moves(rise.of(held.at), rise.of(held.gain))
+    after = _larger(before, found)
+    more = (after.gain - before.gain).sum(1)
+    further = _power(after.at, p) - _power(before.at, p)
+    return Penalised(held.gain.sum(1) + more, _power(held.at, p) + further)
 
 
 def _stationary(rise: Rise, price: Tensor, p: float, later: bool) -> Tensor:
@@ -61,20 +87,10 @@ def _stationary(rise: Rise, price: Tensor, p: float, later: bool) -> Tensor:
 
 
 def _power(t: Tensor, p: float) -> Tensor:
-    """``t^p``, finite: only how fast a search ends depends on it."""
-    return (t**p).clamp_max(MOST)
-
-
-def _at_the_ends(drops: Drops, price: Tensor) -> Penalised:
-    """p = 1: the maximum is at the end of a stretch."""
-    best = spent = torch.zeros_like(price)
-    for top, rise in zip(drops.tops, drops.rises, strict=True):
-        gain = torch.addcmul(top, price, rise.end, value=-1)
-        if drops.endless:  # the price is at least the slope of what never ends
-            gain = gain.masked_fill(rise.end >= FAR / 2, 0.0)
-        better = (gain > best).to(gain.dtype)
-        best, spent = torch.maximum(best, gain), torch.lerp(spent, rise.end, better)
-    return Penalised(best.sum(1), spent.sum(1))
+    """``sum_i t_i^p``, finite: only how fast a search ends depends on it."""
+    if p == 1:
+        return t.sum(1)
+    return torch.linalg.vecdot(t, t) if p == 2 else (t**p).clamp_max(MOST).sum(1)
 
 
 class Certified(NamedTuple):
@@ -124,7 +140,7 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor)
 @torch.no_grad()
 def best_multiplier(drops: Drops, budget: Tensor, p: float) -> Tensor:
     """The ``lam`` that minimises ``lam budget^p + Phi(lam)``: (n,) float64, >= 0."""
-    steepest = vector_norm(_steepest(drops), dual_exponent(p))
+    steepest = vector_norm(drops.steepest, dual_exponent(p))
     guess = steepest / (p * budget.clamp_min(1e-30) ** (p - 1))
     return _search(drops, p, guess, Spending(budget**p))[0]
 
@@ -135,16 +151,11 @@ def _first_guess(drops: Drops, margin: Tensor, p: float) -> Tensor:
     For p > 1, of concave curves above these: their steepest chords up to their totals.
     """
     if p > 1 and not drops.endless:
-        end = drops.tops[-1] / drops.chord.clamp_min(LEAST)
+        end = drops.top / drops.chord.clamp_min(LEAST)
         pace = concave_pace(drops.chord, end, margin, p, tolerance=0.01)
         return 1 / (p * pace.clamp_min(1e-30) ** (p - 1))
-    steepest = vector_norm(_steepest(drops), dual_exponent(p)).clamp_min(LEAST)
+    steepest = vector_norm(drops.steepest, dual_exponent(p)).clamp_min(LEAST)
     return steepest / (p * (margin.clamp_min(1e-30) / steepest) ** (p - 1))
-
-
-def _steepest(drops: Drops) -> Tensor:
-    """(n, d): the largest slope of each curve."""
-    return torch.stack([rise.slope for rise in drops.rises]).amax(0)
 
 
 class Goal(NamedTuple):
@@ -291,7 +302,7 @@ def _without_price(drops: Drops, p: float) -> Penalised:
     """``Phi(0)``: everything is taken."""
     if drops.endless:
         return Penalised(*(torch.full_like(drops.reach, torch.inf) for _ in range(2)))
-    return Penalised(drops.tops[-1].sum(1), _power(drops.last, p).sum(1))
+    return Penalised(drops.top.sum(1), _power(drops.last, p))
 
 
 def _meeting(low: _End, high: _End) -> Tensor:
