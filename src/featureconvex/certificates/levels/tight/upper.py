@@ -14,8 +14,8 @@ from featureconvex.certificates.threats import Lp, Patch
 ROUNDS_PER_STEP = 4
 # Evaluations spent on pulling a flip back towards its input.
 BISECTIONS = 8
-# Width, relative to the radius, from which a bracket is searched again.
-WIDE = 0.1
+# Width, relative to the radius, from which a bracket is searched again: the search seldom comes nearer.
+WIDE = 0.3
 
 
 def attacked(problem: Problem, bound: Bound) -> Bound:
