@@ -255,8 +255,9 @@ def certify(
         ),
     ] = "closed-form",
     iterations: Annotated[
-        int | None, typer.Option(help="Steps of level tight (default: 100).", min=1)
-    ] = None,
+        int,
+        typer.Option(help="Rounds of level tight; more where columns differ much in scale.", min=1),
+    ] = 20,
 ) -> None:
     """Certify your own inputs with a trained model, one row each."""
     from featureconvex.certificates import Box, parse_threat
@@ -264,9 +265,10 @@ def certify(
 
     names = [*(norm or []), *(threat or [])] or ["2"]
     threats = [parse_threat(text) for text in names]
-    options = {"progress": True, **({} if iterations is None else {"iterations": iterations})}
     domain = None if box is None else Box(*box)
-    rows = certify_file(model, inputs, out, threats, domain, level, **options)
+    rows = certify_file(
+        model, inputs, out, threats, domain, level, progress=True, iterations=iterations
+    )
     counts = [f"{int((rows[f'radius_{t.name}'] > 0).sum())} for {t.name}" for t in threats]
     typer.echo(f"{out}: of {len(rows)} rows, certified {', '.join(counts)}")
 

@@ -22,7 +22,9 @@ def check_exponent(p: float) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not value >= 1:
-        raise UserError(f"a norm's exponent p must be in [1, inf], got {p!r}; use 1, 2 or inf")
+        raise UserError(
+            f"a norm's exponent p must be in [1, inf], got {p!r}; use 1, 2, inf or one between"
+        )
     return value
 
 

@@ -350,3 +350,14 @@ def test_foolbox_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("featureconvex.certificates.attacks.independent.import_module", missing)
     with pytest.raises(UserError, match="pip install"):
         run(Lp(2), Box(0, 1))
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+@pytest.mark.parametrize("steepness", [30.0, 100.0, 1000.0])
+def test_a_steep_coordinate_does_not_hide_a_flip(p: float, steepness: float) -> None:
+    net = MaxAffine(2, pieces=2).double()
+    with torch.no_grad():
+        net.affine.weight.copy_(torch.tensor([[1.0, steepness], [1.0, -steepness]]))
+        net.affine.bias.fill_(1.0)
+    found = attack(FeatureConvexModel(Identity(), net), torch.tensor([[0.0, 1e-4]]).double(), Lp(p))
+    assert 1 <= found.distance[0] <= 1.5

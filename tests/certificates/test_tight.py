@@ -251,6 +251,28 @@ def test_the_stalling_network_is_solved(p: float) -> None:
     assert certify(m, x, Lp(p), level="tight").radius[0] == math.inf
 
 
+def valley(steepness: float) -> FeatureConvexModel:
+    """``g(u) = u_1 + 1 + a |u_2|``: two tangents decide the radius, 1 in every norm near ``u = 0``."""
+    net = MaxAffine(2, pieces=2).double()
+    with torch.no_grad():
+        net.affine.weight.copy_(torch.tensor([[1.0, steepness], [1.0, -steepness]]))
+        net.affine.bias.fill_(1.0)
+    return FeatureConvexModel(Identity(), net)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+@pytest.mark.parametrize("steepness", [1.0, 30.0, 1000.0])
+def test_a_steep_coordinate_does_not_hold_the_bracket_back(p: float, steepness: float) -> None:
+    x = torch.tensor([[0.0, 1e-4]]).double()
+    assert certify(valley(steepness), x, Lp(p), level="tight").radius[0] > 0.99
+
+
+def test_costs_of_different_scales_do_not_hold_the_bracket_back() -> None:
+    x = torch.tensor([[0.0, 1e-4]]).double()
+    found = certify(valley(1.0), x, Lp(math.inf, cost=[100.0, 0.01]), level="tight")
+    assert found.radius[0] == pytest.approx(100, rel=0.01)
+
+
 @pytest.mark.parametrize("threat", [L0(), Patch(1), Lp(2)])
 def test_the_stalling_network_is_solved_by_ascent(threat: Threat) -> None:
     m = stalling()

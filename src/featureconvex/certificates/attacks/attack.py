@@ -37,8 +37,8 @@ def attack(
     """Look for points that leave the sensitive class: an upper bound on every radius.
 
     For an affine feature map and an Lp threat the search is convex, and converges to the exact robust
-    radius as ``steps`` grows (within about 1 % at the default on networks for MNIST). For other maps
-    and threats it is an honest try.
+    radius as ``steps`` grows (within about 1 % at the default on networks for MNIST; slowly where
+    coordinates differ in scale by orders of magnitude). For other maps and threats it is an honest try.
 
     Args:
         clf_or_model: a :class:`~featureconvex.FeatureConvexModel`, or an estimator that holds one.

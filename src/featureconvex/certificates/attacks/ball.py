@@ -25,6 +25,10 @@ from featureconvex.certificates.threats import Lp, Threat
 # and halves with each failure, between these limits.
 SHRINK, LEAST_SHRINK, MOST_SHRINK = 1e-2, 1e-4, 0.3
 
+# Of the subgradients that :meth:`Descent.scaled` follows, by turns: with an average that remembers them it
+# finds flips where nothing else does, but far away.
+MEMORIES = (0.0, 0.9)
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -34,7 +38,8 @@ class Pace:
         moves: per ball.
         growth: the share that a ball goes beyond the chord after its first failure, doubling with each
             further one.
-        rescue: steps without a budget, in multiples of the steps asked for, for rows that found nothing.
+        rescue: gradient evaluations without a budget, in multiples of the steps asked for, for rows that
+            found nothing.
     """
 
     moves: int = 10
@@ -69,13 +74,16 @@ def smallest(
     """
     search = _Shrinking(target, threat, start, pace)
     search.run(steps)
-    lost = torch.isinf(search.cheapest).nonzero().squeeze(1)
-    if len(lost):
+    for memory in MEMORIES:
+        lost = torch.isinf(search.cheapest).nonzero().squeeze(1)
+        if not len(lost):
+            break
         # Steps from tangent to tangent without any budget, then inwards from what they find.
-        rest = target.rows(lost)
-        again = _Shrinking(rest, threat, search.flip[lost], pace)
-        for _ in range(pace.rescue * steps):
-            again.state.cross(torch.full_like(again.first, torch.inf))
+        again = _Shrinking(target.rows(lost), threat, search.flip[lost], pace)
+        anything = torch.full_like(again.first, torch.inf)
+        for _ in range(-(-pace.rescue * steps // 4)):
+            again.state.cross(anything)
+            again.state.scaled(anything, memory)
         again.run(steps if again.begin() else 0)
         search.flip[lost], search.cheapest[lost] = again.flip, again.cheapest
     return search.flip, search.cheapest
@@ -151,6 +159,7 @@ class Descent:
         self.budget = torch.full_like(self.margin, torch.inf)
         self.best, self.least = self.delta, self.margin
         self.crossing = self.delta
+        self.drift, self.energy = torch.zeros_like(self.delta), torch.zeros_like(self.delta)
 
     def average(self, budget: Tensor) -> None:
         """One move of averaged conditional gradients."""
@@ -177,6 +186,20 @@ class Descent:
     def _step(self, budget: Tensor, length: Tensor) -> None:
         size = self.gradient.flatten(1).norm(dim=1).clamp_min(1e-300)
         step = self.delta - column(length / size, self.delta) * self.gradient
+        self._look(self.threat.project(step, budget, self.target.lo, self.target.hi))
+
+    def scaled(self, budget: Tensor, memory: float) -> None:
+        """A step like :meth:`cross`, along averaged subgradients and with each coordinate at its own scale.
+
+        Where one coordinate's slopes dwarf the others', subgradients zigzag along it and leave the rest
+        behind (Duchi, Hazan and Singer 2011; Kingma and Ba 2015).
+        """
+        self.drift = torch.lerp(self.gradient, self.drift, memory)
+        self.energy = self.energy + self.gradient.square()
+        direction = self.drift / self.energy.sqrt().clamp_min(1e-300)
+        fall = (self.drift * direction).flatten(1).sum(1).clamp_min(1e-300)
+        length = (1.5 * self.margin.clamp_min(0) + 1e-3 * self.first) / fall
+        step = self.delta - column(length, self.delta) * direction
         self._look(self.threat.project(step, budget, self.target.lo, self.target.hi))
 
     def restart(self) -> None:

@@ -48,7 +48,10 @@ def closed_form(problem: Problem) -> Bound:
             does not answer one number per row.
     """
     if not isinstance(problem.threat, Lp):
-        raise UserError(f"level 'closed-form' certifies Lp threats only, got {problem.threat!r}")
+        raise UserError(
+            f"level 'closed-form' certifies Lp threats only, got {problem.threat!r}; "
+            'use level "domain" or above'
+        )
     if problem.threat.cost is not None:
         check_fits(problem.x, cost=problem.threat.cost)
     check_one_number_per_row(problem.tangent.value, problem.x)

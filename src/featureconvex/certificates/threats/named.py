@@ -28,4 +28,6 @@ def parse_threat(text: str) -> Threat:
     try:
         return Lp(parse_norm(name))
     except UserError as error:
-        raise UserError(f"unknown threat {text!r}; use 1, 2, inf, l0 or patch:SIZE") from error
+        raise UserError(
+            f"unknown threat {text!r}; use an exponent from 1 to inf (1, 1.5, 2, inf), l0 or patch:SIZE"
+        ) from error

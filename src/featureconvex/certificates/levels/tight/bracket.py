@@ -11,7 +11,8 @@ minorant proves is the distance from x to ``{f <= 0}`` inside the domain (strong
    ``y + t (s - y)`` one for ``t = f(y) / (f(y) - f(s))``.
 
 The tangent at x is the first cut, so no row falls below level 0. Unlike the ascent on a network's
-slopes this cannot stall: the problem is concave in the weights of the tangents.
+slopes this has no wrong place to end, as the problem is concave in the weights of the tangents; where
+coordinates differ in scale by orders of magnitude it takes more rounds.
 """
 
 from dataclasses import replace

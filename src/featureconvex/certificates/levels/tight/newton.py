@@ -26,6 +26,8 @@ LARGEST_POWER = 6.0
 # Damping relative to each cut's own curvature.
 DAMPING = 1e-3
 SWEEPS, SUBSPACE_STEPS = 3, 2
+# Of a Newton step: rounding |w| off bends only near its kinks, beyond which a whole step can overshoot far.
+HALVINGS = 12
 
 
 def is_cube(p: float) -> bool:
@@ -177,9 +179,9 @@ def _by_coordinates(hessian: Tensor, gradient: Tensor, mu: Tensor) -> tuple[Tens
 
 
 def _line_search(dual: Dual, w: Tensor, along: Tensor, rise: Tensor, bend: Tensor) -> Tensor:
-    """(n, 1) float64 in (0, 1]: 1, 1/2 or 1/4, the longest at which the dual still rises."""
+    """(n, 1) float64 in (0, 1]: the longest halving of the step at which the dual still rises."""
     length = torch.ones_like(rise)
-    for _ in range(2):
+    for _ in range(HALVINGS):
         e, _ = dual.respond(w + length.to(w.dtype).unsqueeze(1) * along)
         falls = rise - length * bend + (e * along).sum(1, dtype=torch.float64) < 0
         length = torch.where(falls, length / 2, length)
