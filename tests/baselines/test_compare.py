@@ -250,12 +250,61 @@ class OneTooFew(Ink):
         return {math.inf: np.ones(len(x) - 1)}
 
 
+class AnotherNorm(Ink):
+    """Answers in a norm that it does not name."""
+
+    name = "another"
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        return {1.0: np.ones(len(x))}
+
+
+def test_a_norm_that_was_not_named_is_refused(tmp_path: Path) -> None:
+    register_method(AnotherNorm)
+    with pytest.warns(MethodFailedWarning, match="must return the norms"):
+        run(tmp_path, "another,linear")
+
+
 @pytest.mark.parametrize("kind", [NotANumber, OneTooFew])
 def test_radii_that_cannot_be_are_refused(kind: type[Method], tmp_path: Path) -> None:
     register_method(kind)
     with pytest.warns(MethodFailedWarning):
         found = run(tmp_path, f"{kind.name},linear")["methods"]
     assert "radii >= 0, one per point and none of them NaN" in found[kind.name]["reason"]
+
+
+def test_a_run_is_not_overwritten_nor_overwrites(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["run", "breast-cancer", "--epochs", "1", "--out", str(tmp_path / "run")])
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    with pytest.raises(UserError, match="holds the results of `featureconvex run`"):
+        run(tmp_path / "run", "linear")
+    assert {path: path.read_bytes() for path in before} == before
+    run(tmp_path / "compared", "linear")
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "digits-3-8", "--epochs", "1", "--out", str(tmp_path / "compared")])
+
+
+@pytest.mark.parametrize("name", ["comparison.json", "rows.parquet"])
+def test_damaged_results_come_back_as_the_error_says(name: str, tmp_path: Path) -> None:
+    before = run(tmp_path, "linear")["methods"]
+    (tmp_path / name).write_text("garbage")
+    with pytest.raises(UserError, match=r"delete comparison\.json and rows\.parquet, and run"):
+        run(tmp_path, "linear")
+    for path in (tmp_path / "comparison.json", tmp_path / "rows.parquet"):
+        path.unlink()
+    assert run(tmp_path, "linear")["methods"] == before
+
+
+@pytest.mark.parametrize("name", ["model", "record.json"])
+def test_a_damaged_fit_is_no_fit(name: str, tmp_path: Path) -> None:
+    run(tmp_path, "linear")
+    (path,) = tmp_path.glob(f"methods/linear/*/{name}")
+    content = bytearray(path.read_bytes())
+    content[-2:] = b"XY"
+    path.write_bytes(content)
+    with pytest.warns(MethodFailedWarning, match="delete .* to fit anew"):
+        run(tmp_path, "linear,ink")
 
 
 def test_damaged_rows_say_what_to_do(tmp_path: Path) -> None:

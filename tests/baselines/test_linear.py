@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 from tests.baselines.cases import digits, options
+from torch import Tensor
 
 from featureconvex.baselines.linear import Linear
-from featureconvex.testing import METHOD_LAWS, MethodCase
+from featureconvex.baselines.method import Radii
+from featureconvex.testing import METHOD_LAWS, MethodCase, check_method
 from featureconvex.testing.law import Law
 
 CASE = MethodCase(lambda: Linear(options(30), {}), *digits())
@@ -25,3 +27,26 @@ def test_the_radius_is_the_distance_to_the_hyperplane() -> None:
     x[..., 0, 0] = 2
     radii = method.certify(x, "certified")
     assert np.allclose([radii[1][0], radii[2][0], radii[float("inf")][0]], [7 / 4, 7 / 5, 1])
+
+
+class Endless(Linear):
+    """Claims that nothing at all takes a flag away."""
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        found = super().certify(x, level)
+        return {p: np.where(radius > 0, np.inf, radius) for p, radius in found.items()}
+
+
+class Forgetful(Linear):
+    """Leaves out a norm that it names."""
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        return {p: radius for p, radius in super().certify(x, level).items() if p != 2}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [(Endless, "the flag went away"), (Forgetful, "learns.*: norms")]
+)
+def test_the_laws_see_planted_faults(fault: type[Linear], words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        check_method(MethodCase(lambda: fault(options(30), {}), *digits()))

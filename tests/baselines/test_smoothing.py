@@ -76,7 +76,7 @@ def linear(kind: type[Smoothing], w: Tensor, b: float, samples: int, seed: int =
 def test_the_linear_network_is_linear() -> None:
     w = torch.tensor([1.0, -2.0, 0.5])
     x = torch.randn(20, 3)
-    assert torch.allclose(linear(SmoothingGaussian, w, 0.3, 1).network(x), x @ w + 0.3, atol=1e-5)
+    assert torch.allclose(linear(SmoothingGaussian, w, 0.3, 10).network(x), x @ w + 0.3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -209,9 +209,12 @@ def test_no_points_give_no_radii() -> None:
     assert all(len(r) == 0 for r in method.certify(torch.zeros(0, 1, 8, 8), "certified").values())
 
 
-def test_no_samples_are_refused() -> None:
-    with pytest.raises(UserError, match="at least one sample"):
-        made(SmoothingGaussian, samples=0)
+def test_samples_that_cannot_certify_are_refused() -> None:
+    assert probability_bound(10, 10, 0.001) > 0.5
+    assert probability_bound(9, 9, 0.001) < 0.5
+    made(SmoothingGaussian, samples=10)
+    with pytest.raises(UserError, match="at least 10"):
+        made(SmoothingGaussian, samples=9)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,6 +12,7 @@ from featureconvex.baselines.comparison import Outcome, Ran, derive_comparison
 from featureconvex.baselines.description import Description, setting_words
 from featureconvex.baselines.one_fit import AnotherComparisonError, OneFit
 from featureconvex.errors import UserError
+from featureconvex.evaluation.record import RECORD_FILE
 from featureconvex.evaluation.strict_json import dump_json, load_json
 from featureconvex.files import replacing, write_text
 
@@ -19,6 +20,10 @@ COMPARISON_FILE = "comparison.json"
 ROWS_FILE = "rows.parquet"
 RECORDED = ("setting", "train_seconds", "facts", "measurements", "unavailable")
 DERIVED = ("reference", "methods", "ordering")
+REMEDY = (
+    f"delete {COMPARISON_FILE} and {ROWS_FILE}, and run the `featureconvex compare` command again: "
+    "it makes both anew from what methods/ keeps"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def read_comparison(folder: Path) -> Comparison:
         UserError: a file is missing, damaged, of an earlier version, or they do not belong together.
     """
     path = folder / COMPARISON_FILE
-    table = load_json(path)
+    table = _load_table(path)
     try:
         head = {key: value for key, value in table.items() if key not in DERIVED}
         ran = any("reason" not in method for method in table["methods"].values())
@@ -81,7 +86,7 @@ def read_comparison(folder: Path) -> Comparison:
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is no comparison that this version can read ({type(error).__name__}: {error}); "
-            f"the `featureconvex compare` command that made it writes it anew from what it kept"
+            + REMEDY
         ) from error
     return comparison
 
@@ -95,12 +100,13 @@ def kept_results(folder: Path, head: dict[str, Any]) -> dict[str, Ran]:
 
     Raises:
         AnotherComparisonError: the folder holds a comparison with another head.
-        UserError: it cannot be read.
+        UserError: it cannot be read, or the folder holds a run.
     """
     path = folder / COMPARISON_FILE
     if not path.is_file():
+        _refuse_a_run(folder)
         return {}
-    table = load_json(path)
+    table = _load_table(path)
     different = [key for key in head if table.get(key) != head[key]]
     if different:
         raise AnotherComparisonError(
@@ -110,16 +116,28 @@ def kept_results(folder: Path, head: dict[str, Any]) -> dict[str, Ran]:
     return {ran.method.name: ran for ran in read_comparison(folder).results}
 
 
+def _refuse_a_run(folder: Path) -> None:
+    """Rows and report of a run have the same names as a comparison's, which would replace them."""
+    if (folder / RECORD_FILE).exists():
+        raise UserError(
+            f"{folder} holds the results of `featureconvex run`; choose another --out or delete it"
+        )
+
+
+def _load_table(path: Path) -> Any:
+    try:
+        return load_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; {REMEDY}") from error
+
+
 def _read_rows(path: Path) -> pd.DataFrame:
     if not path.is_file():
-        raise UserError(
-            f"{path} is missing; the `featureconvex compare` command that made the folder writes it "
-            "anew from what it kept"
-        )
+        raise UserError(f"{path} is missing; {REMEDY}")
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as Parquet: {error}") from error
+        raise UserError(f"{path} cannot be read as Parquet ({error}); {REMEDY}") from error
 
 
 def _outcome(name: str, table: dict[str, Any], rows: pd.DataFrame, folder: Path) -> Outcome:

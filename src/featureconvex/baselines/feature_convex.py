@@ -58,8 +58,13 @@ class FeatureConvex(Method):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """Ours, trained for each norm, and the paper's recipe for images."""
-        ours: list[Setting] = [{"recipe": "default", "norm": norm} for norm in ("l1", "l2", "linf")]
+        """Ours, trained for each norm, and the paper's recipe for images.
+
+        For colour images the model for linf is the one for l2
+        (:func:`featureconvex.training.architectures.image_architecture`), so there is one of them.
+        """
+        norms = ("l1", "l2") if options.image and options.shape[0] == 3 else ("l1", "l2", "linf")
+        ours: list[Setting] = [{"recipe": "default", "norm": norm} for norm in norms]
         return [*ours, {"recipe": "paper", "norm": "l2"}] if options.image else ours
 
     def fit(

@@ -1,5 +1,6 @@
 """One method at one setting: fit, save, certify the test points step by step; resumable."""
 
+import hashlib
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,12 +88,19 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
     """Load the fit of an earlier run, or fit; the record so far."""
     fingerprint, path = _fingerprint(method, data), folder / "record.json"
     if path.exists():
-        record: dict[str, Any] = load_json(path)
+        try:
+            record: dict[str, Any] = load_json(path)
+        except UserError as error:
+            raise UserError(f"{error}; delete {folder} to fit anew") from error
         if record["fingerprint"] != fingerprint:
             different = [k for k in fingerprint if record["fingerprint"].get(k) != fingerprint[k]]
             raise AnotherComparisonError(
                 f"{folder} holds results with another {', '.join(different)}; "
                 "delete it or choose another --out"
+            )
+        if record.get("model_sha256") != _digest(folder / "model"):
+            raise UserError(
+                f"{folder / 'model'} is not the model that was fitted; delete {folder} to fit anew"
             )
         method.load(folder / "model")
         return record
@@ -111,8 +119,19 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
         "unavailable": {},
     }
     method.save(folder / "model")
+    record["model_sha256"] = _digest(folder / "model")
     _write(record, folder)
     return record
+
+
+def _digest(path: Path) -> str:
+    """Of a model, which is one file or a folder of files."""
+    digest = hashlib.sha256()
+    for part in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if part.is_file():
+            digest.update(part.relative_to(path.parent).as_posix().encode())
+            digest.update(part.read_bytes())
+    return digest.hexdigest()
 
 
 def _write(record: dict[str, Any], folder: Path) -> None:
@@ -168,6 +187,11 @@ def _certified(
         except UserError as error:
             record["unavailable"][level] = str(error)
             continue
+        if set(radii) != set(method.native_norms):
+            raise ValueError(
+                f"{method.name}, level {level}: certify must return the norms {method.native_norms}, "
+                f"got {tuple(radii)}"
+            )
         seconds = np.full(len(y), np.nan)
         seconds[asked] = (time.perf_counter() - started) / len(asked)
         columns[f"seconds_{level}"] = seconds

@@ -6,8 +6,8 @@ from featureconvex.baselines.noise import GaussianNoise, LaplacianNoise, Uniform
 from featureconvex.baselines.smoothing_method import Smoothing
 
 _PAPER = (
-    "An MLP and 60 epochs here; the code of arXiv 2302.01961 trains a ResNet-18 for 60 to 240 epochs "
-    "on MNIST and Fashion, a WideResNet-40-2 for 600 to 2400 on CIFAR; it comes without results."
+    "An MLP, 60 epochs unless told otherwise; the code of arXiv 2302.01961 trains a ResNet-18 for 60 to "
+    "240 epochs on MNIST and Fashion, a WideResNet-40-2 for 600 to 2400 on CIFAR; it has no results."
 )
 
 

@@ -1,5 +1,6 @@
 """Randomized smoothing: train under noise, guess, count, bound, certify."""
 
+import math
 import zlib
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +27,8 @@ from featureconvex.training.points import Points
 
 ALPHA = 0.001
 """The probability with which one point's radius may be too large."""
+FEWEST_SAMPLES = math.floor(math.log(ALPHA) / math.log(0.5)) + 1
+"""That n copies agree proves a probability of ``ALPHA^(1/n)``, which must be above one half."""
 EPOCHS = 60
 LEARNING_RATE = 3e-3
 THRESHOLD_COPIES = 501
@@ -70,8 +73,11 @@ class Smoothing(Method):
 
     def __init__(self, options: Options, setting: Setting) -> None:
         super().__init__(options, setting)
-        if options.samples < 1:
-            raise UserError(f"smoothing needs at least one sample of noise, got {options.samples}")
+        if options.samples < FEWEST_SAMPLES:
+            raise UserError(
+                f"with {options.samples} samples of noise nothing can be certified at confidence "
+                f"{1 - ALPHA:g}; smoothing needs at least {FEWEST_SAMPLES}"
+            )
         self.noise = self.noise_type(float(setting["sigma"]))
         # Pixels lie in [0, 1]; tables are standardised.
         centre, spread = (0.5, 0.35) if options.image else (0.0, 1.0)

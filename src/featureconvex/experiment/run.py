@@ -188,6 +188,10 @@ def _spread(x: Tensor, cost: Tensor) -> list[float]:
 
 def _refuse_another_run(folder: Path, task: str, settings: Settings) -> None:
     """Another task or other settings would silently replace the first run's model and report."""
+    if (folder / "comparison.json").exists():
+        raise UserError(
+            f"{folder} holds the results of `featureconvex compare`; choose another --out or delete it"
+        )
     if not (folder / RECORD_FILE).exists():
         return
     before = read_record(folder / RECORD_FILE)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featureconvex.baselines.method import Method
+from featureconvex.baselines.method import Method, Radii
 from featureconvex.norms import vector_norm
 from featureconvex.testing.law import Law, check_all, require, seeded
 from featureconvex.training.points import Points
@@ -61,9 +61,8 @@ def learns(case: MethodCase) -> None:
     require(bool(flags[truth].mean() > 0.5), "at most half of the sensitive points are flagged")
     require(bool((~flags[~truth]).mean() > 0.5), "at most half of the other points are not flagged")
     for level in method.levels:
-        radii = method.certify(case.test.x, level)
-        for p in method.native_norms:
-            require(bool((radii[p] > 0).any()), f"{level} certifies nothing in norm {p}")
+        for p, radius in _radii(method, case.test.x, level).items():
+            require(bool((radius > 0).any()), f"{level} certifies nothing in norm {p}")
 
 
 def radii_are_radii(case: MethodCase) -> None:
@@ -71,9 +70,7 @@ def radii_are_radii(case: MethodCase) -> None:
     method = fitted(case)
     flags = method.predict(case.test.x)
     for level in method.levels:
-        radii = method.certify(case.test.x, level)
-        require(set(radii) == set(method.native_norms), f"{level}: norms {sorted(radii)}")
-        for p, radius in radii.items():
+        for p, radius in _radii(method, case.test.x, level).items():
             require(radius.shape == flags.shape and radius.dtype == np.float64, f"norm {p}: shape")
             require(bool((radius >= 0).all()), f"norm {p}: a negative or NaN radius")
             require(
@@ -81,16 +78,31 @@ def radii_are_radii(case: MethodCase) -> None:
             )
 
 
+def _radii(method: Method, x: Tensor, level: str) -> Radii:
+    """What ``certify`` returns, if it has the norms that the method names."""
+    radii = method.certify(x, level)
+    require(set(radii) == set(method.native_norms), f"{level}: norms {sorted(radii)}")
+    return radii
+
+
 def survives_perturbations(case: MethodCase) -> None:
-    """No random or gradient-free perturbation inside a certified radius changes the prediction."""
+    """No random or gradient-free perturbation inside a certified radius changes the prediction.
+
+    An infinite radius must survive moves as far as the other test points, and ten times as far.
+    """
     method = fitted(case)
     generator = torch.Generator().manual_seed(0)
     for level in method.levels:
-        for p, radius in method.certify(case.test.x, level).items():
-            chosen = np.flatnonzero((radius > 0) & np.isfinite(radius))[:8]
-            for row in chosen:
+        for p, radius in _radii(method, case.test.x, level).items():
+            for row in np.flatnonzero(radius > 0)[:8]:
                 x = case.test.x[row].double()
-                moves = _moves(x, p, case, generator) * float(radius[row]) * (1 - 1e-6)
+                moves = _moves(x, p, case, generator)
+                if np.isinf(radius[row]):
+                    other = case.test.x[case.test.y == 0].double() - x
+                    far = float(vector_norm(other, p).max())
+                    moves = torch.cat((other, far * moves, 10 * far * moves))
+                else:
+                    moves = moves * float(radius[row]) * (1 - 1e-6)
                 moved = (x + moves).clamp(0, 1) if level in case.boxed else x + moves
                 flags = method.predict(moved.to(case.test.x.dtype))
                 require(bool(flags.all()), f"{level}, norm {p}, point {row}: the flag went away")
