@@ -40,9 +40,10 @@ def level_table(content: Json) -> str:
 
 
 def recipe_name(row: Json) -> str:
-    """The recipe, and the norm it was trained for where that is not the row's."""
+    """The recipe, the norm it was trained for where that is not the row's, epochs that are not its own."""
     other = row["recipe"] == "default" and row["trained_for"] != row["norm"]
-    return row["recipe"] + (f", trained for {row['trained_for']}" if other else "")
+    epochs = "".join(f", {count} epochs" for count in row.get("epochs", []))
+    return row["recipe"] + (f", trained for {row['trained_for']}" if other else "") + epochs
 
 
 def _level_cell(level: str, value: Json) -> str:

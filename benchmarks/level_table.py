@@ -110,8 +110,11 @@ def line(runs: list[Finished], task: str, recipe: str, norm: str) -> dict[str, A
             "ratio_of_medians": radius / base,
             "median_ratio": float(np.median([values[level][1] for values in found])),
         }
+    # Fewer epochs than the recipe's are said in the table.
+    epochs = {one.run.record.get("asked", {}).get("epochs") for one in seeds} - {None}
     return {
         **row,
+        **({"epochs": sorted(epochs)} if epochs else {}),
         "trained_for": seeds[0].key[2],
         "seeds": [one.run.record["seed"] for one in seeds],
         "points": [len(flagged_radii(one.run.rows, f"radius_{norm}")) for one in seeds],
