@@ -23,7 +23,7 @@ from page import replaced, table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 PAGE = ROOT / "docs" / "comparison.md"
-TRADED = RESULTS / "crown_epsilons.json"
+TRADED = RESULTS / "traded.json"
 FIGURE = ROOT / "docs" / "figures" / "comparison.png"
 TASKS = {
     "mnist-3-8": "MNIST 3 vs 8",
@@ -89,10 +89,11 @@ def task_block(task: str, content: Json | None) -> str:
 def traded_table(path: Path) -> str:
     """Accuracy against radius in l1, for two methods that can trade one for the other."""
     if not path.exists():
-        return "Not run here yet: `python benchmarks/crown_epsilons.py`."
+        return "Not run here yet: `python benchmarks/traded.py`."
     content = load_json(path)
     body = [
         [
+            TASKS[task],
             row["method"],
             f"epsilon {row['epsilon']:g}"
             if row["epsilon"]
@@ -101,9 +102,10 @@ def traded_table(path: Path) -> str:
             significant(row["median_radius"]),
             significant(row["average_certified_radius"]),
         ]
-        for row in content["rows"]
+        for task, rows in content["tasks"].items()
+        for row in rows
     ]
-    return table(["method", "trained for", "clean", "median l1", "mean l1 over all"], body)
+    return table(["task", "method", "trained for", "clean", "median l1", "mean l1 over all"], body)
 
 
 def filled(text: str) -> str:
