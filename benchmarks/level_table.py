@@ -31,7 +31,7 @@ RESULT = ROOT / "results" / "level_table.json"
 FIGURE = ROOT / "docs" / "figures" / "levels.png"
 RECIPES = ("paper", "default")
 # Bars above this ratio are cut off, and say so.
-TOP = 1.8
+TOP = 2.8
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
         for place, row in enumerate(present):
             _bars(axes, place, row)
         plain(axes, "", "times closed form", f"median certified {norm} radius")
-        axes.set_xticks(range(len(present)), [_name(row) for row in present], fontsize=8)
+        axes.set_xticks(range(len(present)), [_name(row) for row in present], fontsize=7)
         axes.set_ylim(0, TOP)
         axes.grid(visible=False, axis="x")
     handles, labels = panels[0].get_legend_handles_labels()
