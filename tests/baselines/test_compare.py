@@ -285,10 +285,20 @@ def test_a_run_is_not_overwritten_nor_overwrites(tmp_path: Path) -> None:
         main(["run", "digits-3-8", "--epochs", "1", "--out", str(tmp_path / "compared")])
 
 
-@pytest.mark.parametrize("name", ["comparison.json", "rows.parquet"])
-def test_damaged_results_come_back_as_the_error_says(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("comparison.json", "garbage"),
+        ("comparison.json", "[]"),
+        ("comparison.json", "{}"),
+        ("rows.parquet", "garbage"),
+    ],
+)
+def test_damaged_results_come_back_as_the_error_says(
+    name: str, content: str, tmp_path: Path
+) -> None:
     before = run(tmp_path, "linear")["methods"]
-    (tmp_path / name).write_text("garbage")
+    (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=r"delete comparison\.json and rows\.parquet, and run"):
         run(tmp_path, "linear")
     for path in (tmp_path / "comparison.json", tmp_path / "rows.parquet"):
@@ -300,11 +310,11 @@ def test_damaged_results_come_back_as_the_error_says(name: str, tmp_path: Path) 
 def test_a_damaged_fit_is_no_fit(name: str, tmp_path: Path) -> None:
     run(tmp_path, "linear")
     (path,) = tmp_path.glob(f"methods/linear/*/{name}")
-    content = bytearray(path.read_bytes())
-    content[-2:] = b"XY"
-    path.write_bytes(content)
-    with pytest.warns(MethodFailedWarning, match="delete .* to fit anew"):
-        run(tmp_path, "linear,ink")
+    content = path.read_bytes()
+    for damaged in (content[:-2] + b"XY", b"{}"):
+        path.write_bytes(damaged)
+        with pytest.warns(MethodFailedWarning, match="delete .* to fit anew"):
+            run(tmp_path, "linear,ink")
 
 
 def test_damaged_rows_say_what_to_do(tmp_path: Path) -> None:

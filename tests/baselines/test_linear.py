@@ -44,8 +44,20 @@ class Forgetful(Linear):
         return {p: radius for p, radius in super().certify(x, level).items() if p != 2}
 
 
+class Single(Linear):
+    """Computes in float32."""
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        return {p: radius.astype(np.float32) for p, radius in super().certify(x, level).items()}
+
+
 @pytest.mark.parametrize(
-    ("fault", "words"), [(Endless, "the flag went away"), (Forgetful, "learns.*: norms")]
+    ("fault", "words"),
+    [
+        (Single, "float32 .* instead of an array float64"),
+        (Endless, "the flag went away"),
+        (Forgetful, "learns.*: norms"),
+    ],
 )
 def test_the_laws_see_planted_faults(fault: type[Linear], words: str) -> None:
     with pytest.raises(AssertionError, match=words):

@@ -361,3 +361,19 @@ def test_a_steep_coordinate_does_not_hide_a_flip(p: float, steepness: float) -> 
         net.affine.bias.fill_(1.0)
     found = attack(FeatureConvexModel(Identity(), net), torch.tensor([[0.0, 1e-4]]).double(), Lp(p))
     assert 1 <= found.distance[0] <= 1.5
+
+
+def test_a_flip_one_ulp_beyond_the_box_is_none() -> None:
+    """``x + (hi - x)`` rounds past ``hi`` here, and the margin is zero only there."""
+    x, hi = 0.9134946249050164, 3.2842227576202494
+    assert x + (hi - x) > hi
+    net = MaxAffine(1, pieces=1).double()
+    with torch.no_grad():
+        net.affine.weight.fill_(-1.0)
+        net.affine.bias.fill_(math.nextafter(hi, math.inf))
+    model, box = FeatureConvexModel(Identity(), net), Box(0, hi)
+    point = torch.tensor([[x]], dtype=torch.float64)
+    for p in (1, 2, math.inf):
+        found = attack(model, point, Lp(p), box)
+        assert not found.found[0]
+        assert np.isnan(certify(model, point, Lp(p), box, "tight").upper[0])

@@ -83,6 +83,8 @@ def read_comparison(folder: Path) -> Comparison:
         ]
         comparison = Comparison(results, head)
         _ = comparison.dimension
+    except UserError:
+        raise
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is no comparison that this version can read ({type(error).__name__}: {error}); "
@@ -124,11 +126,14 @@ def _refuse_a_run(folder: Path) -> None:
         )
 
 
-def _load_table(path: Path) -> Any:
+def _load_table(path: Path) -> dict[str, Any]:
     try:
-        return load_json(path)
+        table = load_json(path)
     except UserError as error:
         raise UserError(f"{error}; {REMEDY}") from error
+    if not isinstance(table, dict) or "methods" not in table:
+        raise UserError(f"{path} is no comparison that this version can read; {REMEDY}")
+    return table
 
 
 def _read_rows(path: Path) -> pd.DataFrame:

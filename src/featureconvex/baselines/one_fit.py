@@ -92,6 +92,8 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
             record: dict[str, Any] = load_json(path)
         except UserError as error:
             raise UserError(f"{error}; delete {folder} to fit anew") from error
+        if not isinstance(record, dict) or not isinstance(record.get("fingerprint"), dict):
+            raise UserError(f"{path} is no record of a fit; delete {folder} to fit anew")
         if record["fingerprint"] != fingerprint:
             different = [k for k in fingerprint if record["fingerprint"].get(k) != fingerprint[k]]
             raise AnotherComparisonError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from featureconvex.baselines.method import Method, Radii
@@ -56,8 +57,7 @@ def _fitted(case: MethodCase) -> Method:
 def learns(case: MethodCase) -> None:
     """Better than chance on both classes, and something is certified in every native norm."""
     method = fitted(case)
-    flags, truth = method.predict(case.test.x), case.test.y.numpy() > 0
-    require(bool(flags.shape == truth.shape and flags.dtype == bool), "predict gives (n,) bool")
+    flags, truth = _flags(method, case.test.x), case.test.y.numpy() > 0
     require(bool(flags[truth].mean() > 0.5), "at most half of the sensitive points are flagged")
     require(bool((~flags[~truth]).mean() > 0.5), "at most half of the other points are not flagged")
     for level in method.levels:
@@ -68,10 +68,9 @@ def learns(case: MethodCase) -> None:
 def radii_are_radii(case: MethodCase) -> None:
     """Every native norm has (n,) float64 radii >= 0, and 0 for what is not flagged."""
     method = fitted(case)
-    flags = method.predict(case.test.x)
+    flags = _flags(method, case.test.x)
     for level in method.levels:
         for p, radius in _radii(method, case.test.x, level).items():
-            require(radius.shape == flags.shape and radius.dtype == np.float64, f"norm {p}: shape")
             require(bool((radius >= 0).all()), f"norm {p}: a negative or NaN radius")
             require(
                 case.repeats is False or bool((radius[~flags] == 0).all()), "not flagged, yet > 0"
@@ -79,10 +78,23 @@ def radii_are_radii(case: MethodCase) -> None:
 
 
 def _radii(method: Method, x: Tensor, level: str) -> Radii:
-    """What ``certify`` returns, if it has the norms that the method names."""
+    """What ``certify`` returns, if it has the norms that the method names, and can be radii."""
     radii = method.certify(x, level)
     require(set(radii) == set(method.native_norms), f"{level}: norms {sorted(radii)}")
+    for p, radius in radii.items():
+        array = isinstance(radius, np.ndarray)
+        what = f"{radius.dtype} {radius.shape}" if array else type(radius).__name__
+        fine = array and radius.shape == (len(x),) and radius.dtype == np.float64
+        require(fine, f"norm {p}: {what} instead of an array float64 ({len(x)},)")
     return radii
+
+
+def _flags(method: Method, x: Tensor) -> NDArray[np.bool_]:
+    """What ``predict`` returns, if it can be flags."""
+    flags = method.predict(x)
+    fine = isinstance(flags, np.ndarray) and flags.shape == (len(x),) and flags.dtype == bool
+    require(fine, f"predict gives {type(flags).__name__}, not an array of bool ({len(x)},)")
+    return flags
 
 
 def survives_perturbations(case: MethodCase) -> None:
@@ -104,7 +116,7 @@ def survives_perturbations(case: MethodCase) -> None:
                 else:
                     moves = moves * float(radius[row]) * (1 - 1e-6)
                 moved = (x + moves).clamp(0, 1) if level in case.boxed else x + moves
-                flags = method.predict(moved.to(case.test.x.dtype))
+                flags = _flags(method, moved.to(case.test.x.dtype))
                 require(bool(flags.all()), f"{level}, norm {p}, point {row}: the flag went away")
 
 
@@ -125,9 +137,9 @@ def batches_do_not_matter(case: MethodCase) -> None:
         return
     method = fitted(case)
     for level in method.levels:
-        whole = method.certify(case.test.x[:6], level)
+        whole = _radii(method, case.test.x[:6], level)
         for row in range(6):
-            alone = method.certify(case.test.x[row : row + 1], level)
+            alone = _radii(method, case.test.x[row : row + 1], level)
             for p in whole:
                 require(
                     bool(np.isclose(alone[p][0], whole[p][row], rtol=1e-4, atol=1e-7)),
@@ -147,7 +159,7 @@ def survives_a_save(case: MethodCase) -> None:
     if not case.repeats:
         return
     for level in method.levels:
-        before, after = method.certify(case.test.x, level), again.certify(case.test.x, level)
+        before, after = (_radii(one, case.test.x, level) for one in (method, again))
         for p in before:
             require(bool(np.allclose(before[p], after[p], rtol=1e-6)), f"{level}, norm {p}: radii")
 

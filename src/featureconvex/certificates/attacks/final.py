@@ -36,12 +36,11 @@ def shortened(target: Target, delta: Tensor, steps: int = STEPS) -> Tensor:
 def landed(target: Target, delta: Tensor) -> Tensor:
     """The points ``x + delta`` in the model's dtype, moved back into the domain if rounding left it."""
     dtype = target.model.dtype
-    low, high = target.x + target.lo, target.x + target.hi
-    point = (target.x + delta).clamp(low, high).to(dtype)
+    point = (target.x + delta).clamp(target.floor, target.ceiling).to(dtype)
     wide = point.double()
     down = torch.nextafter(point, torch.full_like(point, -torch.inf))
     up = torch.nextafter(point, torch.full_like(point, torch.inf))
-    point = torch.where(wide > high, down, torch.where(wide < low, up, point))
+    point = torch.where(wide > target.ceiling, down, torch.where(wide < target.floor, up, point))
     # An untouched coordinate stays bit for bit.
     return torch.where(delta == 0, target.x.to(dtype), point)
 
@@ -63,7 +62,8 @@ def settled(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tenso
         trial = landed(target, (delta * (1 + nudge)).clamp(target.lo, target.hi))
         moved = trial.double() - target.x
         value, price = target.margin(moved), target.threat.measure(moved)
-        inside = ((moved >= target.lo) & (moved <= target.hi)).flatten(1).all(1)
+        wide = trial.double()
+        inside = ((wide >= target.floor) & (wide <= target.ceiling)).flatten(1).all(1)
         won = open_ & (value <= needed) & inside & torch.isfinite(price)
         if budget is not None:
             won &= price <= budget

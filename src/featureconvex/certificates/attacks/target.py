@@ -1,6 +1,6 @@
 """What an attack sees of a model: margins, gradients and the room around each input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -20,6 +20,8 @@ class Target:
         x: (n, ...) float64, the inputs.
         lo: (n, ...) float64, lowest perturbation, <= 0, ``-inf`` for none; 0 where immutable.
         hi: likewise, >= 0.
+        floor: (n, ...) float64, the domain's lower ends; ``x + lo`` may round past them.
+        ceiling: likewise, its upper ends.
         threat: the budget.
     """
 
@@ -27,22 +29,26 @@ class Target:
     x: Tensor
     lo: Tensor
     hi: Tensor
+    floor: Tensor
+    ceiling: Tensor
     threat: Threat
 
     @staticmethod
     def of(model: FeatureConvexModel, x: Tensor, threat: Threat, domain: Domain) -> "Target":
         """The inputs ``x`` in the model's dtype, each inside its domain."""
-        lo, hi = domain.bounds(x)
+        floor, ceiling = domain.bounds(x)
         x = x.double()
-        lo, hi = (lo - x).clamp_max(0), (hi - x).clamp_min(0)
+        # An input outside its domain stays where it is.
+        floor, ceiling = torch.minimum(floor, x), torch.maximum(ceiling, x)
         if threat.cost is not None:
             fixed = torch.isinf(threat.cost).to(x.device)
-            lo, hi = lo.masked_fill(fixed, 0.0), hi.masked_fill(fixed, 0.0)
-        return Target(model, x, lo, hi, threat)
+            floor, ceiling = torch.where(fixed, x, floor), torch.where(fixed, x, ceiling)
+        return Target(model, x, floor - x, ceiling - x, floor, ceiling, threat)
 
     def rows(self, index: Tensor | slice) -> "Target":
         """Some of the inputs."""
-        return Target(self.model, self.x[index], self.lo[index], self.hi[index], self.threat)
+        names = ("x", "lo", "hi", "floor", "ceiling")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
 
     @cached_property
     def first(self) -> Tensor:
