@@ -20,7 +20,7 @@ import torch
 import comparison_page
 from featureconvex.baselines import Method, Options
 from featureconvex.baselines.crown import AlphaBetaCrown
-from featureconvex.baselines.data import comparison_data
+from featureconvex.baselines.data import ComparisonData, comparison_data
 from featureconvex.baselines.feature_convex import FeatureConvex
 from featureconvex.baselines.one_fit import run_one_fit
 from featureconvex.data import find_task
@@ -59,20 +59,15 @@ def ours_at(temperature: float) -> type[FeatureConvex]:
     return Other
 
 
-def measured(
-    kind: type[Method], setting: dict[str, Any], name: str, table: dict[str, Any]
-) -> dict[str, Any]:
+def measured(method: Method, data: ComparisonData, folder: Path) -> dict[str, Any]:
     """One network: clean accuracy and l1 radii over the sensitive test points."""
-    task = table["task"]
-    data = comparison_data(find_task(task).load(None), table["n_test"], table["seed"])
-    options = Options(shape=data.shape, task=task, seed=table["seed"])
-    fit = run_one_fit(kind(options, setting), data, RUNS / task / name, progress=True)
+    fit = run_one_fit(method, data, folder, progress=True)
     sensitive = fit.rows["label"] > 0
-    level = next(iter(kind.levels))
+    level = next(iter(method.levels))
     radius = fit.rows.loc[sensitive, f"radius_l1_{level}"].fillna(0.0).to_numpy()
     flagged = fit.rows.loc[sensitive, "predicted"].to_numpy() > 0
     return {
-        "method": kind.name,
+        "method": method.name,
         **{key: fit.record["facts"].get(key) for key in KNOBS},
         "clean_accuracy": float((fit.rows["predicted"] == fit.rows["label"]).mean()),
         "median_radius": float(np.median(radius[flagged])),
@@ -98,17 +93,17 @@ def rows_of(task: str) -> list[dict[str, Any]]:
     """All networks of a task: the comparison's own of each method first."""
     path = ROOT / "results" / f"compare_{task}.json"
     table = json.loads(path.read_text(encoding="utf-8"))
+    data = comparison_data(find_task(task).load(None), table["n_test"], table["seed"])
+    options = Options(shape=data.shape, task=task, seed=table["seed"])
     ours = compared(FeatureConvex.name, table)
     rows = [ours]
     for factor in FACTORS:
-        kind = ours_at(factor * ours["temperature"])
-        setting = {"recipe": "default", "norm": "l1"}
-        rows.append(measured(kind, setting, f"ours-{factor:g}", table))
+        method = ours_at(factor * ours["temperature"])(options, {"recipe": "default", "norm": "l1"})
+        rows.append(measured(method, data, RUNS / task / f"ours-{factor:g}"))
     rows.append(compared(AlphaBetaCrown.name, table))
-    rows += [
-        measured(trained_for(task, epsilon), {"norm": "l1"}, f"{epsilon:g}", table)
-        for epsilon in EPSILONS[task]
-    ]
+    for epsilon in EPSILONS[task]:
+        crown = trained_for(task, epsilon)(options, {"norm": "l1"})
+        rows.append(measured(crown, data, RUNS / task / f"{epsilon:g}"))
     return rows
 
 

@@ -1,5 +1,6 @@
 """The command line as a process sees it."""
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import featureconvex as fc
+from featureconvex import cli
 
 COMMANDS = ("tasks", "run", "report", "tradeoff", "certify")
 
@@ -87,3 +89,8 @@ def test_run_report_certify(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert {"radius_l1", "radius_linf"} <= set(pd.read_parquet(rows).columns)
+
+
+def test_the_rounds_of_level_tight_are_those_of_the_library() -> None:
+    command, library = (inspect.signature(one).parameters for one in (cli.certify, fc.certify))
+    assert command["iterations"].default == library["iterations"].default

@@ -142,8 +142,10 @@ def report(
     ],
 ) -> None:
     """Rebuild numbers, tables, figures and report.html from the rows of DIR, in seconds."""
+    from featureconvex.evaluation.record import COMPARISON_FILE
+
     # One of the two only: a comparison loads every method, a run none.
-    if (directory / "comparison.json").is_file():
+    if (directory / COMPARISON_FILE).is_file():
         from featureconvex.baselines.presentation.report import write_comparison_report as rebuild
     else:
         from featureconvex.evaluation.report import write_report as rebuild

@@ -12,11 +12,10 @@ from featureconvex.baselines.comparison import Outcome, Ran, derive_comparison
 from featureconvex.baselines.description import Description, setting_words
 from featureconvex.baselines.one_fit import AnotherComparisonError, OneFit
 from featureconvex.errors import UserError
-from featureconvex.evaluation.record import RECORD_FILE
+from featureconvex.evaluation.record import COMPARISON_FILE, RECORD_FILE
 from featureconvex.evaluation.strict_json import dump_json, load_json
 from featureconvex.files import replacing, write_text
 
-COMPARISON_FILE = "comparison.json"
 ROWS_FILE = "rows.parquet"
 RECORDED = ("setting", "train_seconds", "facts", "measurements", "unavailable")
 DERIVED = ("reference", "methods", "ordering")

@@ -14,7 +14,7 @@ from featureconvex.certificates import Box, Domain, Guarantee, Lp, Unbounded, ce
 from featureconvex.device import device
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import load_model, save_model
-from featureconvex.norms import parse_norm
+from featureconvex.norms import norm_name, parse_norm
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.architectures import (
     Architecture,
@@ -58,14 +58,18 @@ class FeatureConvex(Method):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """Ours, trained for each norm, and the paper's recipe for images.
-
-        For colour images the model for linf is the one for l2
-        (:func:`featureconvex.training.architectures.image_architecture`), so there is one of them.
-        """
-        norms = ("l1", "l2") if options.image and options.shape[0] == 3 else ("l1", "l2", "linf")
-        ours: list[Setting] = [{"recipe": "default", "norm": norm} for norm in norms]
-        return [*ours, {"recipe": "paper", "norm": "l2"}] if options.image else ours
+        """Ours, one for each norm that it trains in, and the paper's recipe for images."""
+        if not options.image:
+            return [{"recipe": "default", "norm": norm_name(p)} for p in cls.native_norms]
+        trained_in = [
+            image_architecture(options.shape, options.task, "default", p, torch.device("cpu")).norm
+            or p
+            for p in cls.native_norms
+        ]
+        ours: list[Setting] = [
+            {"recipe": "default", "norm": norm_name(p)} for p in dict.fromkeys(trained_in)
+        ]
+        return [*ours, {"recipe": "paper", "norm": "l2"}]
 
     def fit(
         self,

@@ -9,6 +9,8 @@ from featureconvex.evaluation.strict_json import dump_json, load_json
 from featureconvex.files import replacing
 
 RECORD_FILE = "record.json"
+# What tells the folder of a comparison from that of a run, whose other files have the same names.
+COMPARISON_FILE = "comparison.json"
 Record = dict[str, Any]
 
 _TEXT, _NUMBER, _WHOLE = (str,), (int, float), (int,)

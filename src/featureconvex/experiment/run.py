@@ -15,7 +15,7 @@ from featureconvex.data import Dataset, Task, to_tensor
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.evaluation.examples import Examples, choose_examples, write_examples
-from featureconvex.evaluation.record import RECORD_FILE, read_record, write_record
+from featureconvex.evaluation.record import COMPARISON_FILE, RECORD_FILE, read_record, write_record
 from featureconvex.evaluation.report import write_report
 from featureconvex.evaluation.rows import write_rows
 from featureconvex.experiment.rows import certified_rows
@@ -188,7 +188,7 @@ def _spread(x: Tensor, cost: Tensor) -> list[float]:
 
 def _refuse_another_run(folder: Path, task: str, settings: Settings) -> None:
     """Another task or other settings would silently replace the first run's model and report."""
-    if (folder / "comparison.json").exists():
+    if (folder / COMPARISON_FILE).exists():
         raise UserError(
             f"{folder} holds the results of `featureconvex compare`; choose another --out or delete it"
         )
