@@ -327,6 +327,19 @@ def test_damaged_rows_say_what_to_do(tmp_path: Path) -> None:
     assert "reason" not in run(tmp_path, "linear")["methods"]["linear"]
 
 
+def test_rows_of_another_setting_or_step_are_refused(tmp_path: Path) -> None:
+    before = run(tmp_path, "ink,linear")["methods"]["ink"]
+    folder, another = sorted(tmp_path.glob("methods/ink/*/rows"))
+    first = folder / "000000.parquet"
+    own = first.read_bytes()
+    for other in (another / first.name, folder / "000020.parquet"):
+        first.write_bytes(other.read_bytes())
+        with pytest.warns(MethodFailedWarning, match=r"does not hold the rows .*delete it"):
+            run(tmp_path, "ink,linear")
+    first.write_bytes(own)
+    assert run(tmp_path, "ink,linear")["methods"]["ink"] == before
+
+
 def test_all_methods_get_the_same_points_and_costs_have_a_reference(tmp_path: Path) -> None:
     found = run(tmp_path, "feature-convex,linear")
     ours, linear = (found["methods"][name] for name in ("feature-convex", "linear"))

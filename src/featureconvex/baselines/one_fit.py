@@ -150,18 +150,24 @@ def _step(
 ) -> pd.DataFrame:
     """Certify the points of one step, or read what an earlier run wrote."""
     path = folder / f"{step.start:06d}.parquet"
+    # In the file's metadata: rows copied from another fit or step must not pass for these.
+    origin = {name: record[name] for name in ("fingerprint", "model_sha256")} | {"start": step.start}
     if not path.exists():
         frame = _certified(method, data, step, record)
+        frame.attrs = origin
         with replacing(path) as scratch:
             frame.to_parquet(scratch, index=False)
         _write(record, folder.parent)
     tick(step.stop - step.start, "")
+    again = "delete it, and the same command certifies its points again"
     try:
-        return pd.read_parquet(path)
+        rows = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}); delete it, and the same command certifies its points again"
-        ) from error
+        raise UserError(f"{path} is damaged ({error}); {again}") from error
+    if rows.attrs != origin:
+        raise UserError(f"{path} does not hold the rows of this model and these points; {again}")
+    rows.attrs = {}
+    return rows
 
 
 def _flagged_sensitive(method: Method, x: Tensor, y: Tensor) -> Tensor:
