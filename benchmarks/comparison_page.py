@@ -12,6 +12,7 @@ from typing import Any
 from featureconvex.baselines.presentation.costs import cost_sentences, runtime_table
 from featureconvex.baselines.presentation.figures import gallery_figure
 from featureconvex.baselines.presentation.lines import Line, method_lines, norms
+from featureconvex.baselines.presentation.origins import origins
 from featureconvex.baselines.presentation.tables import CONVERTED, overview_table
 from featureconvex.baselines.presentation.wording import failures, literature
 from featureconvex.evaluation.figures import png_bytes
@@ -64,11 +65,10 @@ def task_block(task: str, content: Json | None) -> str:
     if content is None:
         return f"Not run here yet: `python benchmarks/compare.py --only {task}`."
     overview, runtime = overview_table(content), runtime_table(content)
-    made = content["provenance"]
     parts = [
         f"{content['n_test']} test points, {content['n_sensitive']} of them sensitive "
-        f"({content['sensitive_name']}); {content['samples']:,} samples of noise; {made['machine']}, "
-        f"{made['threads']} thread(s), revision {made['git']}.",
+        f"({content['sensitive_name']}); {content['samples']:,} samples of noise; "
+        f"{'; '.join(origins(content))}.",
         table(overview["head"], overview["body"]),
         f"{CONVERTED}: converted from another norm.",
         *(

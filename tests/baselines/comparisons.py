@@ -132,10 +132,22 @@ def _fit(name: str, k: int, place: int, n: int, infinite: bool) -> OneFit:
             else {}
         ),
         "unavailable": unavailable,
+        "provenance": _PROVENANCE,
     }
     return OneFit(pd.DataFrame(columns), record)
 
 
+_PROVENANCE: dict[str, Any] = {
+    "version": "0.1.0",
+    "git": "4a215a7",
+    "command": "featureconvex compare mnist-3-8 --out out",
+    "torch": "2.13.0",
+    "numpy": "2.4.6",
+    "python": "3.11.7",
+    "machine": "made up, 2 cores, Linux x86_64",
+    "threads": 1,
+    "started": "2026-01-02T03:04:05+00:00",
+}
 _HEAD: dict[str, Any] = {
     "task": "mnist-3-8",
     "shape": [1, 28, 28],
@@ -147,15 +159,5 @@ _HEAD: dict[str, Any] = {
     "note": "a made-up data set",
     "samples": 100_000,
     "seed": 0,
-    "provenance": {
-        "version": "0.1.0",
-        "git": "4a215a7",
-        "command": "featureconvex compare mnist-3-8 --out out",
-        "torch": "2.13.0",
-        "numpy": "2.4.6",
-        "python": "3.11.7",
-        "machine": "made up, 2 cores, Linux x86_64",
-        "threads": 1,
-        "started": "2026-01-02T03:04:05+00:00",
-    },
+    "provenance": _PROVENANCE,
 }

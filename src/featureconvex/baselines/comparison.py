@@ -130,7 +130,7 @@ def _measured(
             "other": float((~flags[~truth]).mean()) if (~truth).any() else None,
         },
         "train_seconds": record["train_seconds"],
-        **{name: record[name] for name in ("facts", "measurements", "unavailable")},
+        **{name: record[name] for name in ("facts", "measurements", "unavailable", "provenance")},
         "levels": levels,
     }
 

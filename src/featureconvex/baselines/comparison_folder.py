@@ -17,7 +17,7 @@ from featureconvex.evaluation.strict_json import dump_json, load_json
 from featureconvex.files import replacing, write_text
 
 ROWS_FILE = "rows.parquet"
-RECORDED = ("setting", "train_seconds", "facts", "measurements", "unavailable")
+RECORDED = ("setting", "train_seconds", "facts", "measurements", "unavailable", "provenance")
 DERIVED = ("reference", "methods", "ordering")
 REMEDY = (
     f"delete {COMPARISON_FILE} and {ROWS_FILE}, and run the `featureconvex compare` command again: "

@@ -23,7 +23,7 @@ from featureconvex.training.temperature import class_distance
 # Many times what a float64 forward pass can be off, relative to the size of the score.
 ROUNDING = 1e-9
 SMALL = 5000
-SHARES = (1 / 64, 1 / 16, 1 / 4)
+SHARES = (1 / 64, 1 / 16, 1 / 4, 1.0)
 
 
 class LipschitzMethod(Method):
@@ -57,7 +57,7 @@ class LipschitzMethod(Method):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """Three temperatures, as shares of the distance between the classes."""
+        """Four temperatures, as shares of the distance between the classes."""
         return [{"share": share} for share in SHARES]
 
     @abstractmethod

@@ -26,7 +26,7 @@ from featureconvex.training.temperature import class_distance
 EPOCHS = 20
 HIDDEN = (128, 32)
 # Of the linf distance between the classes; 0 is the classic training, without an attacker.
-SHARES = (0.0, 0.05, 0.1, 0.2)
+SHARES = (0.0, 0.05, 0.1, 0.2, 0.4)
 # Radii without a domain are looked for up to here; a score that is bounded below may have none.
 LARGEST = 1024.0
 # Many times what a float64 forward pass can be off, relative to the size of the score.

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from featureconvex.evaluation.strict_json import dump_json, load_json
 from featureconvex.files import replacing, write_text
 from featureconvex.norms import norm_name
 from featureconvex.progress import Ticker, progress_bar
+from featureconvex.provenance import provenance
 
 Steps = list[slice]
 
@@ -35,8 +37,9 @@ class OneFit:
         rows: one row per test point: ``index``, ``label`` (1 sensitive), ``predicted``; per level and
             native norm ``radius_<norm>_<level>`` (0 where not flagged, NaN for the other class, which
             is not certified); per level ``seconds_<level>``, of all native norms together.
-        record: ``setting``, ``facts`` from the fit, ``train_seconds``, ``measurements`` and
-            ``unavailable``: levels that refused the model, with the reason.
+        record: ``setting``, ``facts`` from the fit, ``train_seconds``, ``measurements``,
+            ``unavailable``: levels that refused the model, with the reason; and ``provenance`` of the
+            fit, as settings of one comparison may come from several commands.
     """
 
     rows: pd.DataFrame
@@ -108,7 +111,7 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
         return record
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(method.options.seed)
-    started = time.perf_counter()
+    origin, started = provenance(), time.perf_counter()
     with progress_bar(
         f"{method.name} {_words(method)}fit", method.options.epochs, progress
     ) as tick:
@@ -119,6 +122,7 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
         "facts": facts,
         "train_seconds": time.perf_counter() - started,
         "unavailable": {},
+        "provenance": origin,
     }
     method.save(folder / "model")
     record["model_sha256"] = _digest(folder / "model")
@@ -151,7 +155,11 @@ def _step(
     """Certify the points of one step, or read what an earlier run wrote."""
     path = folder / f"{step.start:06d}.parquet"
     # In the file's metadata: rows copied from another fit or step must not pass for these.
-    origin = {name: record[name] for name in ("fingerprint", "model_sha256")} | {"start": step.start}
+    origin: Mapping[Hashable | None, Any] = {
+        "fingerprint": record["fingerprint"],
+        "model_sha256": record["model_sha256"],
+        "start": step.start,
+    }
     if not path.exists():
         frame = _certified(method, data, step, record)
         frame.attrs = origin

@@ -98,7 +98,7 @@ def test_says_what_a_reader_needs(page: str) -> None:
         "featureconvex compare mnist-3-8 --out out",
         "converted from l1",
         "200 test points",
-        "made up, 2 cores, Linux x86_64, 1 thread.",
+        "made up, 2 cores, Linux x86_64, 1 thread, revision 4a215a7.",
     ):
         assert part in text, part
 

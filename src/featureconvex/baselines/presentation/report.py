@@ -14,6 +14,7 @@ from featureconvex.baselines.presentation.costs import every_runtime_table, runt
 from featureconvex.baselines.presentation.figures import draw_comparison
 from featureconvex.baselines.presentation.lines import norms
 from featureconvex.baselines.presentation.look import COLOURS
+from featureconvex.baselines.presentation.origins import origins
 from featureconvex.baselines.presentation.readout import readout_data
 from featureconvex.baselines.presentation.results import Results
 from featureconvex.baselines.presentation.tables import every_table, norm_table, overview_table
@@ -76,6 +77,7 @@ def _context(results: Results) -> dict[str, Any]:
     return {
         "about": tables,
         "opening": opening(tables),
+        "origins": origins(tables),
         "meaning": MEANING,
         "guarantees": guarantees(tables),
         "overview": overview_table(tables),

@@ -1,0 +1,41 @@
+"""Where the settings of a comparison were run: they may come from several commands."""
+
+from typing import Any
+
+from featureconvex.baselines.presentation.lines import ran
+
+Table = dict[str, Any]
+
+
+def origins(tables: Table) -> list[str]:
+    """Machine, threads and revision, one line each; with the methods' names where there are several.
+
+    The origin of the reference comes first: costs are ratios to its seconds.
+
+    >>> def method(title, *revisions):
+    ...     made = [{"machine": "AMD", "threads": 1, "git": revision} for revision in revisions]
+    ...     settings = [{"setting": {}, "provenance": one} for one in made]
+    ...     return {"title": title, "settings": settings, "best_setting": {"l1": {}}}
+    >>> ours, linear = method("ours", "a1", "a1"), method("linear", "b2")
+    >>> origins({"reference": {"method": "ours"}, "methods": {"ours": ours}})
+    ['AMD, 1 thread, revision a1']
+    >>> origins({"reference": {"method": "ours"}, "methods": {"linear": linear, "ours": ours}})
+    ['AMD, 1 thread, revision a1 (ours)', 'AMD, 1 thread, revision b2 (linear)']
+    """
+    found: dict[str, list[str]] = {}
+    reference = tables["reference"]["method"]
+    methods = sorted(ran(tables).items(), key=lambda item: item[0] != reference)
+    for _, method in methods:
+        for setting in method["settings"]:
+            titles = found.setdefault(_place(setting["provenance"]), [])
+            if method["title"] not in titles:
+                titles.append(method["title"])
+    if len(found) == 1:
+        return list(found)
+    return [f"{place} ({', '.join(titles)})" for place, titles in found.items()]
+
+
+def _place(made: Table) -> str:
+    threads = f"{made['threads']} thread{'s' if made['threads'] != 1 else ''}"
+    revision = f", revision {made['git']}" if made["git"] else ""
+    return f"{made['machine']}, {threads}{revision}"
