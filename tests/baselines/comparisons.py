@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featureconvex.baselines.comparison import Ran
+from featureconvex.baselines.comparison import Failure, Ran
 from featureconvex.baselines.comparison_folder import Comparison
 from featureconvex.baselines.description import Description
 from featureconvex.baselines.one_fit import OneFit
@@ -88,10 +88,12 @@ def synthetic_comparison(
             passes=f"1 forward <{name}>",
             literature=f"What the paper of {name} reports & where: 91.4 % at 0.3.",
         )
-        outcome: str | list[OneFit] = "ZeroDivisionError: no luck <at> all"
-        if name not in failed:
-            outcome = [_fit(name, k, place, n, infinite) for k in range(len(settings))]
-        results.append(Ran(described, outcome))
+        if name in failed:
+            failures = [Failure(settings[0], "ZeroDivisionError: no luck <at> all")]
+            results.append(Ran(described, failures=failures))
+        else:
+            fits = [_fit(name, k, place, n, infinite) for k in range(len(settings))]
+            results.append(Ran(described, fits))
     return Comparison(results, {**_HEAD, "n_test": n, "n_sensitive": n // 2, **head})
 
 

@@ -24,7 +24,9 @@ from featureconvex.baselines import (
     compare,
     register_method,
 )
+from featureconvex.baselines.description import setting_words
 from featureconvex.baselines.linear import Linear
+from featureconvex.baselines.presentation.report import write_comparison_report
 from featureconvex.certificates import Guarantee
 from featureconvex.cli import main
 from featureconvex.data import find_task
@@ -147,11 +149,33 @@ def test_a_level_that_refuses_is_named(tmp_path: Path) -> None:
 
 
 def test_one_failure_loses_nothing_else(tmp_path: Path) -> None:
-    with pytest.warns(MethodFailedWarning, match="broken did not run: ZeroDivisionError: no luck"):
+    with pytest.warns(MethodFailedWarning, match=r"broken factor .* did not run: ZeroDivision"):
         found = run(tmp_path, "broken,ink")["methods"]
     assert found["broken"]["reason"] == "ZeroDivisionError: no luck"
     assert "clean_accuracy" in found["ink"]
-    assert "Traceback" in (tmp_path / "methods" / "broken" / "error.txt").read_text()
+    assert "Traceback" in (tmp_path / "methods" / "broken" / "factor-1.0" / "error.txt").read_text()
+
+
+def test_a_setting_that_fails_leaves_the_others_of_its_method(tmp_path: Path) -> None:
+    before = run(tmp_path, "ink,linear")["methods"]["ink"]
+    kept, lost = before["settings"]
+    words = {key: setting_words(s["setting"]) for key, s in (("kept", kept), ("lost", lost))}
+    folder = tmp_path / "methods" / "ink" / words["lost"].replace(" ", "-")
+    record = (folder / "record.json").read_text()
+    (folder / "record.json").write_text("garbage")
+    with pytest.warns(MethodFailedWarning, match=rf"ink {words['lost']} did not run: .*fit anew"):
+        found = run(tmp_path, "ink")["methods"]["ink"]
+    assert [s["setting"] for s in found["settings"]] == [kept["setting"]]
+    (failed,) = found["failed"]
+    assert failed["setting"] == lost["setting"]
+    page = (tmp_path / "report.html").read_text()
+    assert f"ink, {words['lost']}</dt>" in page
+    assert (folder / "error.txt").exists()
+    write_comparison_report(tmp_path)
+    assert json.loads((tmp_path / "comparison.json").read_text())["methods"]["ink"] == found
+    (folder / "record.json").write_text(record)
+    assert run(tmp_path, "ink")["methods"]["ink"] == before
+    assert not (folder / "error.txt").exists()
 
 
 def test_a_killed_comparison_goes_on_and_gives_the_same(tmp_path: Path) -> None:
@@ -226,7 +250,7 @@ def test_nothing_that_ran_is_an_error_that_says_where_to_look(
     with pytest.raises(SystemExit, match="2"):
         main(["compare", "digits-3-8", "--out", str(tmp_path), "--methods", "broken"])
     said = capsys.readouterr().err
-    assert "broken did not run: ZeroDivisionError: no luck" in said
+    assert "broken factor 1.0 did not run: ZeroDivisionError: no luck" in said
     assert "no method ran" in said
     assert "report.html has the reasons" in said
     assert (tmp_path / "report.html").exists()

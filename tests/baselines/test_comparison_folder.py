@@ -51,7 +51,7 @@ def test_where_nothing_ran_there_are_no_rows(tmp_path: Path) -> None:
     written = write_comparison(synthetic_comparison(["cayley"], ["cayley"]), tmp_path)
     assert [p.name for p in written] == ["comparison.json"]
     (ran,) = read_comparison(tmp_path).results
-    assert ran.outcome == "ZeroDivisionError: no luck <at> all"
+    assert ran.reason == "ZeroDivisionError: no luck <at> all"
 
 
 def _without(key: str) -> Any:

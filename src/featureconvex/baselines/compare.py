@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from featureconvex.baselines.comparison import Outcome, Ran
+from featureconvex.baselines.comparison import Failure, Ran
 from featureconvex.baselines.comparison_folder import (
     Comparison,
     kept_results,
@@ -15,7 +15,7 @@ from featureconvex.baselines.comparison_folder import (
 )
 from featureconvex.baselines.data import ComparisonData, comparison_data
 from featureconvex.baselines.description import Description, setting_words
-from featureconvex.baselines.method import Method, Options
+from featureconvex.baselines.method import Method, Options, Setting
 from featureconvex.baselines.one_fit import AnotherComparisonError, run_one_fit
 from featureconvex.baselines.registry import METHODS, find_methods
 from featureconvex.data import Task
@@ -24,9 +24,11 @@ from featureconvex.errors import UserError
 from featureconvex.files import writable_folder, write_text
 from featureconvex.provenance import provenance
 
+ERROR_FILE = "error.txt"
+
 
 class MethodFailedWarning(UserWarning):
-    """A method of a comparison did not run; the others did."""
+    """A setting of a method did not run; whatever else did is in the comparison."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def compare(
     A killed comparison goes on, step by step, when it is called again with the same settings.
     ``comparison.json`` and ``rows.parquet`` are written anew behind every method, figures and
     ``report.html`` at the end. Methods that ``out`` holds from earlier calls stay in the comparison. A
-    method that fails is reported with its reason, and as a :class:`MethodFailedWarning`.
+    setting that fails is reported with its reason, and as a :class:`MethodFailedWarning`; the others of
+    its method stay.
 
     Returns:
         The files written, ``report.html`` last.
@@ -110,10 +113,11 @@ def compare(
     }
     results = kept_results(folder, head)
     for kind in kinds:
-        outcome = _run(kind, options, data, folder / "methods" / kind.name, progress)
-        results[kind.name] = Ran(Description.of(kind), outcome)
-        if isinstance(outcome, str):
-            warnings.warn(f"{kind.name} did not run: {outcome}", MethodFailedWarning, stacklevel=2)
+        ran = _run(kind, options, data, folder / "methods" / kind.name, progress)
+        results[kind.name] = ran
+        for setting, reason in ran.failures:
+            what = f"{kind.name} {setting_words(setting)}".rstrip()
+            warnings.warn(f"{what} did not run: {reason}", MethodFailedWarning, stacklevel=2)
         head["provenance"] = provenance(started)
         ordered = sorted(results.values(), key=lambda ran: _place(ran.method.name))
         write_comparison(Comparison(ordered, head), folder)
@@ -128,20 +132,32 @@ def compare(
 
 def _run(
     kind: type[Method], options: Options, data: ComparisonData, folder: Path, progress: bool
-) -> Outcome:
-    """All settings of one method, or the reason why it did not run."""
+) -> Ran:
+    """All settings of one method, and the reasons why some did not run."""
+    described, fits, failures = Description.of(kind), [], []
     try:
-        return [
-            run_one_fit(kind(options, setting), data, folder / _folder_name(setting), progress)
-            for setting in kind.settings(options)
-        ]
-    except AnotherComparisonError:
-        raise
+        settings = kind.settings(options)
     except Exception as error:
-        # Whatever one method does, the others' results stand; the report shows the reason.
-        write_text(folder / "error.txt", traceback.format_exc())
-        kind_of = "" if isinstance(error, UserError) else type(error).__name__
-        return ": ".join(filter(None, (kind_of, str(error))))
+        return Ran(described, failures=[_failure({}, error, folder)])
+    for setting in settings:
+        own = folder / _folder_name(setting)
+        try:
+            fits.append(run_one_fit(kind(options, setting), data, own, progress))
+        except AnotherComparisonError:
+            raise
+        except Exception as error:
+            # Whatever one setting does, the others' results stand; the report shows the reason.
+            failures.append(_failure(setting, error, own))
+        else:
+            (own / ERROR_FILE).unlink(missing_ok=True)
+    return Ran(described, fits, failures)
+
+
+def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:
+    """The reason in one line; the whole traceback beside the results."""
+    write_text(folder / ERROR_FILE, "".join(traceback.format_exception(error)))
+    kind = "" if isinstance(error, UserError) else type(error).__name__
+    return Failure(setting, ": ".join(filter(None, (kind, str(error)))))
 
 
 def _place(name: str) -> int:

@@ -1,8 +1,8 @@
 """``comparison.json``: every number of a comparison, derived from the rows of its methods."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +22,34 @@ NORMS = ("l1", "l2", "linf")
 REFERENCE = ("feature-convex", "closed-form")
 """The method and level that costs are reported as a ratio to."""
 
-Outcome = list[OneFit] | str
-"""What a method gave: one fit per setting, or the reason why it did not run."""
 Table = dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """A setting of a method that did not run, and why."""
+
+    setting: Mapping[str, Any]
+    reason: str
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A method and what became of it."""
+    """A method and what became of it.
+
+    Attributes:
+        method: what tables and figures say of it.
+        fits: one per setting that ran.
+        failures: one per setting that did not.
+    """
 
     method: Description
-    outcome: Outcome
+    fits: Sequence[OneFit] = ()
+    failures: Sequence[Failure] = ()
 
     @property
-    def fits(self) -> list[OneFit]:
-        """One per setting; none where it did not run."""
-        return [] if isinstance(self.outcome, str) else self.outcome
+    def reason(self) -> str:
+        """Why no setting ran, each reason once."""
+        return "; ".join(dict.fromkeys(failure.reason for failure in self.failures))
 
 
 def derive_comparison(results: Sequence[Ran], dimension: int, head: Table) -> Table:
@@ -58,15 +70,20 @@ def derive_comparison(results: Sequence[Ran], dimension: int, head: Table) -> Ta
     methods = {}
     for ran in results:
         described = ran.method.to_table()
-        if isinstance(ran.outcome, str):
-            methods[ran.method.name] = {**described, "reason": ran.outcome}
+        if not ran.fits:
+            methods[ran.method.name] = {**described, "reason": ran.reason}
             continue
         settings = [
             _measured(ran.method, fit, native, grids, dimension)
-            for fit, native in zip(ran.outcome, radii[ran.method.name], strict=True)
+            for fit, native in zip(ran.fits, radii[ran.method.name], strict=True)
         ]
         headline = _headline(ran.method, settings)
-        methods[ran.method.name] = {**described, **headline, "settings": settings}
+        methods[ran.method.name] = {
+            **described,
+            **headline,
+            "settings": settings,
+            "failed": [failure._asdict() for failure in ran.failures],
+        }
     reference = _add_cost_ratios(methods)
     ordering = derive_ordering(methods, REFERENCE[0])
     titles = {name: method["title"] for name, method in methods.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featureconvex.baselines.comparison import Outcome, Ran, derive_comparison
+from featureconvex.baselines.comparison import Failure, Ran, derive_comparison
 from featureconvex.baselines.description import Description, setting_words
 from featureconvex.baselines.one_fit import AnotherComparisonError, OneFit
 from featureconvex.errors import UserError
@@ -77,7 +77,7 @@ def read_comparison(folder: Path) -> Comparison:
         ran = any("reason" not in method for method in table["methods"].values())
         rows = _read_rows(folder / ROWS_FILE) if ran else pd.DataFrame()
         results = [
-            Ran(Description.from_table(name, method), _outcome(name, method, rows, folder))
+            _ran(Description.from_table(name, method), method, rows, folder)
             for name, method in table["methods"].items()
         ]
         comparison = Comparison(results, head)
@@ -144,10 +144,10 @@ def _read_rows(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} cannot be read as Parquet ({error}); {REMEDY}") from error
 
 
-def _outcome(name: str, table: dict[str, Any], rows: pd.DataFrame, folder: Path) -> Outcome:
+def _ran(method: Description, table: dict[str, Any], rows: pd.DataFrame, folder: Path) -> Ran:
     if "reason" in table:
-        return str(table["reason"])
-    fits = []
+        return Ran(method, failures=[Failure({}, str(table["reason"]))])
+    fits, name = [], method.name
     for setting in table["settings"]:
         words = setting_words(setting["setting"])
         own = rows[(rows["method"] == name) & (rows["setting"] == words)]
@@ -160,4 +160,4 @@ def _outcome(name: str, table: dict[str, Any], rows: pd.DataFrame, folder: Path)
         own = own.drop(columns=["method", "setting"]).dropna(axis=1, how="all")
         record = {key: setting[key] for key in RECORDED}
         fits.append(OneFit(own.reset_index(drop=True), record))
-    return fits
+    return Ran(method, fits, [Failure(**failed) for failed in table["failed"]])

@@ -44,8 +44,14 @@ def opening(tables: Table) -> list[str]:
 
 
 def failures(tables: Table) -> list[tuple[str, str]]:
-    """The methods that did not run, each with its reason."""
-    return [(m["title"], m["reason"]) for m in tables["methods"].values() if "reason" in m]
+    """The methods and settings that did not run, each with its reason."""
+    methods = tables["methods"].values()
+    whole = [(m["title"], m["reason"]) for m in methods if "reason" in m]
+    return whole + [
+        (f"{m['title']}, {setting_words(failed['setting'])}", failed["reason"])
+        for m in methods
+        for failed in m.get("failed", [])
+    ]
 
 
 def unavailable(tables: Table) -> list[tuple[str, str]]:
