@@ -9,6 +9,7 @@ A task whose result is missing is named with the command that makes it.
 from pathlib import Path
 from typing import Any
 
+from featureconvex.baselines.certified_curves import restored
 from featureconvex.baselines.presentation.costs import cost_sentences, runtime_table
 from featureconvex.baselines.presentation.figures import gallery_figure
 from featureconvex.baselines.presentation.lines import Line, method_lines, norms
@@ -38,7 +39,7 @@ Json = dict[str, Any]
 def results() -> dict[str, Json]:
     """The committed comparisons, by task."""
     paths = {task: RESULTS / f"compare_{task}.json" for task in TASKS}
-    return {task: load_json(path) for task, path in paths.items() if path.exists()}
+    return {task: restored(load_json(path)) for task, path in paths.items() if path.exists()}
 
 
 def best_table(found: dict[str, Json]) -> str:

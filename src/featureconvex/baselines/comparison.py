@@ -1,4 +1,4 @@
-"""``comparison.json``: every number of a comparison, derived from the rows of its methods."""
+"""Every number of a comparison, derived from the rows of its methods."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.baselines.certified_curves import curve
 from featureconvex.baselines.conversion import in_norm
 from featureconvex.baselines.description import Description
 from featureconvex.baselines.duels import curve_area
@@ -15,7 +16,6 @@ from featureconvex.baselines.one_fit import OneFit
 from featureconvex.baselines.ordering import derive_ordering
 from featureconvex.baselines.ordering_words import ordering_sentences
 from featureconvex.evaluation.curves import GRID_POINTS, certified_counts, round_up
-from featureconvex.evaluation.intervals import clopper_pearson
 from featureconvex.norms import norm_name, parse_norm
 
 NORMS = ("l1", "l2", "linf")
@@ -117,7 +117,8 @@ def _grids(all_radii: list[Radii], dimension: int) -> dict[str, NDArray[np.float
         values = [in_norm(radii, parse_norm(norm), dimension)[0] for radii in all_radii]
         tops = [float(np.quantile(v[np.isfinite(v)], 0.95)) for v in values if np.isfinite(v).any()]
         top = max(tops, default=0.0)
-        grids[norm] = np.linspace(0.0, round_up(top) if top > 0 else 1.0, GRID_POINTS)
+        # 0.45 and not 0.44999999999999996: radii of some methods are round numbers, too.
+        grids[norm] = np.linspace(0.0, round_up(top) if top > 0 else 1.0, GRID_POINTS).round(12)
     return grids
 
 
@@ -160,9 +161,7 @@ def _curves(radii: Radii, flags: NDArray[np.bool_], grids: Table, dimension: int
         counts = certified_counts(np.sort(values), grid)
         # An abstention or a radius of 0 certifies nothing, not even the input itself.
         counts = np.minimum(counts, int((values > 0).sum()))
-        low, high = clopper_pearson(counts, len(values))
-        accuracy = counts / len(values)
-        curves[norm] = {"radius": grid, "accuracy": accuracy, "low": low, "high": high}
+        curves[norm] = curve(grid, counts, len(values))
         medians[norm] = float(np.median(values[flags])) if flags.any() else None
         means[norm] = float(values.mean())
     return {

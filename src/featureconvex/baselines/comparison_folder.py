@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from featureconvex.baselines.certified_curves import GRIDS, stored
 from featureconvex.baselines.comparison import Failure, Ran, derive_comparison
 from featureconvex.baselines.description import Description, setting_words
 from featureconvex.baselines.one_fit import AnotherComparisonError, OneFit
@@ -18,7 +19,7 @@ from featureconvex.files import replacing, write_text
 
 ROWS_FILE = "rows.parquet"
 RECORDED = ("setting", "train_seconds", "facts", "measurements", "unavailable", "provenance")
-DERIVED = ("reference", "methods", "ordering")
+DERIVED = ("reference", "methods", "ordering", GRIDS)
 REMEDY = (
     f"delete {COMPARISON_FILE} and {ROWS_FILE}, and run the `featureconvex compare` command again: "
     "it makes both anew from what methods/ keeps"
@@ -43,7 +44,7 @@ class Comparison:
         return int(np.prod(self.head["shape"]))
 
     def derive(self) -> dict[str, Any]:
-        """All numbers, as ``comparison.json`` holds them."""
+        """All numbers, of which ``comparison.json`` holds some shortened (:func:`stored`)."""
         return derive_comparison(self.results, self.dimension, self.head)
 
 
@@ -60,7 +61,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
         with replacing(folder / ROWS_FILE) as scratch:
             rows.to_parquet(scratch, index=False)
         written.append(folder / ROWS_FILE)
-    write_text(folder / COMPARISON_FILE, dump_json(comparison.derive()))
+    write_text(folder / COMPARISON_FILE, dump_json(stored(comparison.derive())))
     return written
 
 
