@@ -6,14 +6,13 @@ from typing import ClassVar
 from torch import nn
 
 from featureconvex.baselines.cayley_layers import CayleyConv, CayleyDense
-from featureconvex.baselines.lipschitz_layers import Flatten, Fold, MaxMin, Pool, blocks
-from featureconvex.baselines.lipschitz_method import LipschitzMethod
-from featureconvex.baselines.method import Options
+from featureconvex.baselines.lipschitz_architecture import DenseOrConvolutional
+from featureconvex.baselines.lipschitz_layers import Flatten, Fold, MaxMin, blocks
 
 WIDTH = 256
 
 
-class Cayley(LipschitzMethod):
+class Cayley(DenseOrConvolutional):
     """Orthogonal layers and MaxMin (Trockman and Kolter 2021): gradients keep their length.
 
     Colour images pass the convolutions of the paper's KWLarge at half its widths on images folded two
@@ -30,21 +29,9 @@ class Cayley(LipschitzMethod):
     )
     learning_rate: ClassVar[float] = 0.01
 
-    def default_epochs(self) -> int:
-        """20; 12 where convolutions are trained."""
-        return 12 if self.options.image and self.options.shape[0] > 1 else 20
-
-    def layers(self, options: Options) -> Sequence[nn.Module]:
+    def dense(self, inputs: int) -> Sequence[nn.Module]:
         """MaxMin between orthogonal layers."""
-        if options.image and options.shape[0] > 1:
-            return _convolutions(*options.shape)
-        front: list[nn.Module] = [Flatten()]
-        inputs = options.dimension
-        if options.image:
-            pool = Pool(blocks(max(options.shape[1:]), 64))
-            front, inputs = [pool, Flatten()], pool.size(options.shape)
         return [
-            *front,
             CayleyDense(inputs, WIDTH),
             MaxMin(),
             CayleyDense(WIDTH, WIDTH),
@@ -54,22 +41,22 @@ class Cayley(LipschitzMethod):
             CayleyDense(WIDTH, 1),
         ]
 
-
-def _convolutions(channels: int, height: int, width: int) -> Sequence[nn.Module]:
-    fold = blocks(max(height, width), 16)
-    h, w = blocks(height, fold), blocks(width, fold)
-    half_h, half_w = blocks(h, 2), blocks(w, 2)
-    return [
-        Fold(fold),
-        CayleyConv(channels * fold * fold, 32, h, w),
-        MaxMin(),
-        CayleyConv(32, 32, h, w),
-        MaxMin(),
-        Fold(2),
-        CayleyConv(128, 64, half_h, half_w),
-        MaxMin(),
-        Flatten(),
-        CayleyDense(64 * half_h * half_w, WIDTH),
-        MaxMin(),
-        CayleyDense(WIDTH, 1),
-    ]
+    def convolutions(self, channels: int, height: int, width: int) -> Sequence[nn.Module]:
+        """The same, with two dense layers at the end."""
+        fold = blocks(max(height, width), 16)
+        h, w = blocks(height, fold), blocks(width, fold)
+        half_h, half_w = blocks(h, 2), blocks(w, 2)
+        return [
+            Fold(fold),
+            CayleyConv(channels * fold * fold, 32, h, w),
+            MaxMin(),
+            CayleyConv(32, 32, h, w),
+            MaxMin(),
+            Fold(2),
+            CayleyConv(128, 64, half_h, half_w),
+            MaxMin(),
+            Flatten(),
+            CayleyDense(64 * half_h * half_w, WIDTH),
+            MaxMin(),
+            CayleyDense(WIDTH, 1),
+        ]

@@ -73,7 +73,7 @@ class Monotone(Method):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """The classic training, and three strengths of the attacker in training."""
+        """The classic training, and four strengths of the attacker in training."""
         return [{"epsilon_share": share} for share in SHARES]
 
     def fit(

@@ -5,15 +5,14 @@ from typing import ClassVar
 
 from torch import nn
 
+from featureconvex.baselines.lipschitz_architecture import DenseOrConvolutional
 from featureconvex.baselines.lipschitz_layers import Flatten, Fold, Pool, ZeroChannels, blocks
-from featureconvex.baselines.lipschitz_method import LipschitzMethod
-from featureconvex.baselines.method import Options
 from featureconvex.baselines.sll_layers import SLLConv, SLLDense, UnitRow
 
 HIDDEN = 256
 
 
-class SLL(LipschitzMethod):
+class SLL(DenseOrConvolutional):
     """Residual layers that are 1-Lipschitz by a semidefinite condition (Araujo et al. 2023)."""
 
     name = "sll"
@@ -26,34 +25,23 @@ class SLL(LipschitzMethod):
     )
     learning_rate: ClassVar[float] = 0.01
 
-    def default_epochs(self) -> int:
-        """20; 12 where convolutions are trained."""
-        return 12 if self.options.image and self.options.shape[0] > 1 else 20
-
-    def layers(self, options: Options) -> Sequence[nn.Module]:
+    def dense(self, inputs: int) -> Sequence[nn.Module]:
         """Residual layers, then one row of length 1."""
-        if options.image and options.shape[0] > 1:
-            return _convolutions(*options.shape)
-        front: list[nn.Module] = [Flatten()]
-        inputs = options.dimension
-        if options.image:
-            pool = Pool(blocks(max(options.shape[1:]), 64))
-            front, inputs = [pool, Flatten()], pool.size(options.shape)
-        return [*front, *(SLLDense(inputs, HIDDEN) for _ in range(4)), UnitRow(inputs)]
+        return [*(SLLDense(inputs, HIDDEN) for _ in range(4)), UnitRow(inputs)]
 
-
-def _convolutions(channels: int, height: int, width: int) -> Sequence[nn.Module]:
-    fold = blocks(max(height, width), 16)
-    h, w = blocks(height, fold), blocks(width, fold)
-    wide = max(32, channels * fold * fold)
-    pool = Pool(2 if min(h, w) > 1 else 1)
-    flat = pool.size((wide, h, w))
-    return [
-        Fold(fold),
-        ZeroChannels(wide),
-        *(SLLConv(wide, 64, h, w) for _ in range(4)),
-        pool,
-        Flatten(),
-        *(SLLDense(flat, HIDDEN) for _ in range(2)),
-        UnitRow(flat),
-    ]
+    def convolutions(self, channels: int, height: int, width: int) -> Sequence[nn.Module]:
+        """The same, with two dense layers at the end."""
+        fold = blocks(max(height, width), 16)
+        h, w = blocks(height, fold), blocks(width, fold)
+        wide = max(32, channels * fold * fold)
+        pool = Pool(2 if min(h, w) > 1 else 1)
+        flat = pool.size((wide, h, w))
+        return [
+            Fold(fold),
+            ZeroChannels(wide),
+            *(SLLConv(wide, 64, h, w) for _ in range(4)),
+            pool,
+            Flatten(),
+            *(SLLDense(flat, HIDDEN) for _ in range(2)),
+            UnitRow(flat),
+        ]
