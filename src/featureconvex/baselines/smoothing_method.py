@@ -12,7 +12,7 @@ from torch import Tensor
 
 from featureconvex.baselines.method import Method, Options, Radii, Setting
 from featureconvex.baselines.network_training import train_network
-from featureconvex.baselines.noise import Noise
+from featureconvex.baselines.noise import Noise, paper_sigmas
 from featureconvex.baselines.smoothing_bound import probability_bound
 from featureconvex.baselines.smoothing_cost import seconds_with_fresh_noise
 from featureconvex.baselines.smoothing_network import NoisyMLP
@@ -93,9 +93,8 @@ class Smoothing(Method):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """The paper's standard deviations: 0.75 x {1, 2, 3, 4}, and 3.5 x for Malimg."""
-        unit = 3.5 if options.task.startswith("malimg") else 0.75
-        return [{"sigma": unit * factor} for factor in (1, 2, 3, 4)]
+        """The paper's standard deviations."""
+        return [{"sigma": sigma} for sigma in paper_sigmas(options.task)]
 
     def fit(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from featureconvex.baselines.method import Method, Options, Radii, Setting
 from featureconvex.baselines.network_training import train_network
+from featureconvex.baselines.noise import paper_sigmas
 from featureconvex.baselines.splitting_network import SplitNetwork
 from featureconvex.baselines.splitting_noise import SNAP, SplitNoise, cell_starts
 from featureconvex.baselines.splitting_votes import Decisions, SplitVotes
@@ -71,9 +72,8 @@ class Splitting(Method):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """The paper's standard deviations: 0.75 x {1, 2, 3, 4}, and 3.5 x for Malimg."""
-        unit = 3.5 if options.task.startswith("malimg") else 0.75
-        return [{"sigma": unit * factor} for factor in (1, 2, 3, 4)]
+        """The paper's standard deviations."""
+        return [{"sigma": sigma} for sigma in paper_sigmas(options.task)]
 
     def fit(
         self,
