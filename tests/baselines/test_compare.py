@@ -96,6 +96,26 @@ class Broken(Ink):
         raise ZeroDivisionError("no luck")
 
 
+class Unsettled(Ink):
+    """Names the same setting twice."""
+
+    name = "unsettled"
+
+    @classmethod
+    def settings(cls, options: Options) -> list[Setting]:
+        return [{"factor": 1.0}, {"factor": 1.0}]
+
+
+class Settingless(Unsettled):
+    """Names no setting at all."""
+
+    name = "settingless"
+
+    @classmethod
+    def settings(cls, options: Options) -> list[Setting]:
+        return []
+
+
 @pytest.fixture(autouse=True)
 def _methods() -> Iterator[None]:
     before = dict(METHODS)
@@ -154,6 +174,17 @@ def test_one_failure_loses_nothing_else(tmp_path: Path) -> None:
     assert found["broken"]["reason"] == "ZeroDivisionError: no luck"
     assert "clean_accuracy" in found["ink"]
     assert "Traceback" in (tmp_path / "methods" / "broken" / "factor-1.0" / "error.txt").read_text()
+
+
+@pytest.mark.parametrize("kind", [Unsettled, Settingless])
+def test_settings_that_are_none_or_alike_are_a_failure(kind: type[Method], tmp_path: Path) -> None:
+    register_method(kind)
+    with pytest.warns(
+        MethodFailedWarning, match=f"{kind.name} did not run: .*at least one, no two"
+    ):
+        found = run(tmp_path, f"{kind.name},linear")["methods"]
+    assert "no two alike" in found[kind.name]["reason"]
+    assert "clean_accuracy" in found["linear"]
 
 
 def test_a_setting_that_fails_leaves_the_others_of_its_method(tmp_path: Path) -> None:

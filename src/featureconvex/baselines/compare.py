@@ -136,7 +136,7 @@ def _run(
     """All settings of one method, and the reasons why some did not run."""
     described, fits, failures = Description.of(kind), [], []
     try:
-        settings = kind.settings(options)
+        settings = _settings(kind, options)
     except Exception as error:
         return Ran(described, failures=[_failure({}, error, folder)])
     for setting in settings:
@@ -151,6 +151,15 @@ def _run(
         else:
             (own / ERROR_FILE).unlink(missing_ok=True)
     return Ran(described, fits, failures)
+
+
+def _settings(kind: type[Method], options: Options) -> list[Setting]:
+    """The method's settings; a bad list is the method's failure, not the comparison's."""
+    settings = kind.settings(options)
+    names = [_folder_name(setting) for setting in settings]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"settings must return at least one, no two alike; got {settings}")
+    return settings
 
 
 def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:

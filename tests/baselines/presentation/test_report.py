@@ -57,6 +57,19 @@ def test_the_command_rebuilds_from_the_rows(make_comparison: MakeFolder) -> None
     }
 
 
+def test_methods_of_another_command_are_named(make_comparison: MakeFolder) -> None:
+    folder = make_comparison(["feature-convex", "linear", "cayley"], n=60)
+    table = json.loads((folder / "comparison.json").read_text())
+    for setting in table["methods"]["linear"]["settings"]:
+        setting["provenance"] |= {"command": "featureconvex compare --methods linear"}
+    (folder / "comparison.json").write_text(json.dumps(table))
+    write_comparison_report(folder)
+    text = own_markup((folder / "report.html").read_text())
+    assert "Not all measured in the same run" in text
+    assert "--out out&#34; (feature-convex, cayley)" in text
+    assert "--methods linear&#34; (linear)" in text
+
+
 def main_quietly(*arguments: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(list(arguments))

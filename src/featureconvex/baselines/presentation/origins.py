@@ -8,31 +8,34 @@ Table = dict[str, Any]
 
 
 def origins(tables: Table) -> list[str]:
-    """Machine, threads and revision, one line each; with the methods' names where there are several.
+    """Machine, threads and revision, one line per command; with command and methods if there are several.
 
     The origin of the reference comes first: costs are ratios to its seconds.
 
     >>> def method(title, *revisions):
-    ...     made = [{"machine": "AMD", "threads": 1, "git": revision} for revision in revisions]
+    ...     made = [{"machine": "AMD", "threads": 1, "git": r, "command": "go"} for r in revisions]
     ...     settings = [{"setting": {}, "provenance": one} for one in made]
     ...     return {"title": title, "settings": settings, "best_setting": {"l1": {}}}
     >>> ours, linear = method("ours", "a1", "a1"), method("linear", "b2")
     >>> origins({"reference": {"method": "ours"}, "methods": {"ours": ours}})
     ['AMD, 1 thread, revision a1']
     >>> origins({"reference": {"method": "ours"}, "methods": {"linear": linear, "ours": ours}})
-    ['AMD, 1 thread, revision a1 (ours)', 'AMD, 1 thread, revision b2 (linear)']
+    ['AMD, 1 thread, revision a1, "go" (ours)', 'AMD, 1 thread, revision b2, "go" (linear)']
     """
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     reference = tables["reference"]["method"]
     methods = sorted(ran(tables).items(), key=lambda item: item[0] != reference)
     for _, method in methods:
         for setting in method["settings"]:
-            titles = found.setdefault(_place(setting["provenance"]), [])
+            made = setting["provenance"]
+            titles = found.setdefault((_place(made), made["command"]), [])
             if method["title"] not in titles:
                 titles.append(method["title"])
     if len(found) == 1:
-        return list(found)
-    return [f"{place} ({', '.join(titles)})" for place, titles in found.items()]
+        return [place for place, _ in found]
+    return [
+        f'{place}, "{command}" ({", ".join(titles)})' for (place, command), titles in found.items()
+    ]
 
 
 def _place(made: Table) -> str:
