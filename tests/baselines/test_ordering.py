@@ -10,7 +10,7 @@ from tests.baselines.comparisons import synthetic_comparison
 from featureconvex.baselines.comparison import derive_comparison
 from featureconvex.baselines.comparison_folder import Comparison
 from featureconvex.baselines.conversion import conversion_factor
-from featureconvex.baselines.duels import curve_area, duel, stretches
+from featureconvex.baselines.duels import duel, stretches
 from featureconvex.baselines.ordering import best_index, derive_ordering
 from featureconvex.baselines.ordering_words import ordering_sentences, radii_words
 from featureconvex.norms import norm_name, parse_norm
@@ -33,6 +33,7 @@ def method(title: str, *curves: dict[str, Any], converted: bool = False, best: i
                     "guarantee": "deterministic",
                     "converted": {"l2": converted},
                     "certified_accuracy": {"l2": c},
+                    "area": {"l2": float(np.trapezoid(c["accuracy"], c["radius"]))},
                 }
             },
         }
@@ -179,7 +180,7 @@ def test_the_ordering_is_that_of_the_rows() -> None:
             )
             for ran in comparison.results
         }
-        radius = np.linspace(0, found["up_to"], 201)[1:]
+        radius = np.linspace(0, found["up_to"], 201)[1:].round(12)
         shares = {
             name: np.array([(radii >= r).sum() / n for r in radius])
             for name, radii in curves.items()
@@ -187,9 +188,13 @@ def test_the_ordering_is_that_of_the_rows() -> None:
         for name, entry in found["against"].items():
             behind = radius[shares["feature-convex"] < shares[name]]
             assert _members(entry["best"]["behind"], radius) == behind.tolist()
-        areas = {name: share.sum() for name, share in shares.items()}
-        best = found["areas"][0]["method"]
-        assert areas[best] >= max(areas.values()) * 0.999
+        areas = {
+            name: np.nan_to_num(radii).clip(max=found["up_to"]).mean()
+            for name, radii in curves.items()
+        }
+        for entry in found["areas"]:
+            assert entry["area"] == pytest.approx(areas[entry["method"]])
+        assert found["areas"][0]["method"] == max(areas, key=lambda name: areas[name])
 
 
 def _members(runs: list[list[float]], radius: Any) -> list[float]:
@@ -208,10 +213,20 @@ def _certified(comparison: Comparison, ran: Any, k: int, norm: str) -> Any:
     return np.max([radii * factors[p] for p, radii in native.items()], axis=0)
 
 
+def test_an_area_does_not_depend_on_the_grid() -> None:
+    # The l2 radii of splitting, converted, all lie between the first two points of a common grid.
+    comparison = synthetic_comparison(["splitting", "linear"], n=120)
+    tables = derive_comparison(comparison.results, 10**8, comparison.head)
+    for setting in tables["methods"]["splitting"]["settings"]:
+        measured = setting["levels"]["certified"]
+        assert max(measured["certified_accuracy"]["l2"]["accuracy"][1:]) == 0
+        assert measured["area"]["l2"] == pytest.approx(measured["average_certified_radius"]["l2"])
+
+
 def test_the_best_setting_has_the_largest_area() -> None:
     comparison = synthetic_comparison(["splitting", "linear"], n=120)
     tables = derive_comparison(comparison.results, 784, comparison.head)
     for norm in ("l1", "l2", "linf"):
         settings = tables["methods"]["splitting"]["settings"]
-        areas = [curve_area(s["levels"]["certified"]["certified_accuracy"][norm]) for s in settings]
+        areas = [s["levels"]["certified"]["area"][norm] for s in settings]
         assert best_index(tables["methods"]["splitting"], norm) == int(np.argmax(areas))

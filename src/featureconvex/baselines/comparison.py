@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from featureconvex.baselines.certified_curves import curve
 from featureconvex.baselines.conversion import in_norm
 from featureconvex.baselines.description import Description
-from featureconvex.baselines.duels import curve_area
 from featureconvex.baselines.method import Radii
 from featureconvex.baselines.one_fit import OneFit
 from featureconvex.baselines.ordering import derive_ordering
@@ -154,8 +153,12 @@ def _measured(
 
 
 def _curves(radii: Radii, flags: NDArray[np.bool_], grids: Table, dimension: int) -> Table:
-    """Per norm: the certified curve with exact intervals, medians and means; ``converted`` norms."""
-    curves, medians, means, converted = {}, {}, {}, {}
+    """Per norm: the certified curve with exact intervals, medians, means, areas; ``converted`` norms.
+
+    The area under the curve up to the end of its grid is a mean radius, with radii cut off there. It is
+    taken from the radii, as a converted norm's may all lie between the first two points of the grid.
+    """
+    curves, medians, means, areas, converted = {}, {}, {}, {}, {}
     for norm, grid in grids.items():
         values, converted[norm] = in_norm(radii, parse_norm(norm), dimension)
         counts = certified_counts(np.sort(values), grid)
@@ -164,10 +167,12 @@ def _curves(radii: Radii, flags: NDArray[np.bool_], grids: Table, dimension: int
         curves[norm] = curve(grid, counts, len(values))
         medians[norm] = float(np.median(values[flags])) if flags.any() else None
         means[norm] = float(values.mean())
+        areas[norm] = float(values.clip(max=grid[-1]).mean())
     return {
         "certified_accuracy": curves,
         "median_radius": medians,
         "average_certified_radius": means,
+        "area": areas,
         "converted": converted,
     }
 
@@ -180,7 +185,7 @@ def _headline(method: Description, settings: list[Table]) -> Table:
         return {"clean_accuracy": settings[0]["clean_accuracy"], "best_setting": {}}
 
     def area(k: int, norm: str) -> float:
-        return curve_area(settings[k]["levels"][level]["certified_accuracy"][norm])
+        return float(settings[k]["levels"][level]["area"][norm])
 
     best = {norm: max(usable, key=lambda k, norm=norm: area(k, norm)) for norm in NORMS}  # type: ignore[misc]
     native = 2.0 if 2.0 in method.native_norms else method.native_norms[0]

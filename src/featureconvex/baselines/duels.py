@@ -9,16 +9,6 @@ Table = dict[str, Any]
 Mask = NDArray[np.bool_]
 
 
-def curve_area(curve: Table) -> float:
-    """The area under a certified curve up to the end of its grid: a mean radius, cut off there.
-
-    >>> round(curve_area({"radius": [0.0, 1.0, 2.0], "accuracy": [1.0, 0.5, 0.0]}), 9)
-    1.0
-    """
-    radius, accuracy = np.asarray(curve["radius"]), np.asarray(curve["accuracy"])
-    return float(((accuracy[1:] + accuracy[:-1]) / 2 * np.diff(radius)).sum())
-
-
 def duel(ours: Table, theirs: Table) -> Table:
     """One certified curve against another on the same grid.
 
