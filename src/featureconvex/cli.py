@@ -142,10 +142,10 @@ def report(
     ],
 ) -> None:
     """Rebuild numbers, tables, figures and report.html from the rows of DIR, in seconds."""
-    from featureconvex.evaluation.record import COMPARISON_FILE
+    from featureconvex.evaluation.record import is_comparison
 
     # One of the two only: a comparison loads every method, a run none.
-    if (directory / COMPARISON_FILE).is_file():
+    if is_comparison(directory):
         from featureconvex.baselines.presentation.report import write_comparison_report as rebuild
     else:
         from featureconvex.evaluation.report import write_report as rebuild
@@ -210,7 +210,8 @@ def compare(
     Writes comparison.json, rows.parquet (one row per method, setting and test point), figures/ and
     report.html into --out. A comparison that was killed continues when the same command is given
     again, and methods that are there already stay; a method that fails is reported with its reason, and
-    the others stand.
+    the others stand. The exit status is 0 if any ran: comparison.json has the `reason` of a method that did
+    not, and the settings that `failed`.
     """
     from featureconvex.baselines import CompareSettings
     from featureconvex.baselines import compare as run_comparison
@@ -289,11 +290,15 @@ def numbers(text: str, option: str) -> list[float]:
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """2 with one clear line for a user's error, 130 for Ctrl-C; anything else is a fault of ours (1)."""
+    """2 with one clear line for an error of user or disk, 130 for Ctrl-C; the rest is our fault (1)."""
     try:
         yield
     except UserError as error:
         sys.stderr.write(f"featureconvex: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from error
+    except OSError as error:
+        # A full disk, a missing permission, a file where a folder should be: nothing to mend in here.
+        sys.stderr.write(f"featureconvex: {error}\n")
         raise SystemExit(2) from error
     except KeyboardInterrupt as error:
         sys.stderr.write(

@@ -1,7 +1,9 @@
 """The harness: same points for all, resumable row by row, one failure loses nothing else."""
 
+import io
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -96,26 +98,6 @@ class Broken(Ink):
         raise ZeroDivisionError("no luck")
 
 
-class Unsettled(Ink):
-    """Names the same setting twice."""
-
-    name = "unsettled"
-
-    @classmethod
-    def settings(cls, options: Options) -> list[Setting]:
-        return [{"factor": 1.0}, {"factor": 1.0}]
-
-
-class Settingless(Unsettled):
-    """Names no setting at all."""
-
-    name = "settingless"
-
-    @classmethod
-    def settings(cls, options: Options) -> list[Setting]:
-        return []
-
-
 @pytest.fixture(autouse=True)
 def _methods() -> Iterator[None]:
     before = dict(METHODS)
@@ -174,17 +156,6 @@ def test_one_failure_loses_nothing_else(tmp_path: Path) -> None:
     assert found["broken"]["reason"] == "ZeroDivisionError: no luck"
     assert "clean_accuracy" in found["ink"]
     assert "Traceback" in (tmp_path / "methods" / "broken" / "factor-1.0" / "error.txt").read_text()
-
-
-@pytest.mark.parametrize("kind", [Unsettled, Settingless])
-def test_settings_that_are_none_or_alike_are_a_failure(kind: type[Method], tmp_path: Path) -> None:
-    register_method(kind)
-    with pytest.warns(
-        MethodFailedWarning, match=f"{kind.name} did not run: .*at least one, no two"
-    ):
-        found = run(tmp_path, f"{kind.name},linear")["methods"]
-    assert "no two alike" in found[kind.name]["reason"]
-    assert "clean_accuracy" in found["linear"]
 
 
 def test_a_setting_that_fails_leaves_the_others_of_its_method(tmp_path: Path) -> None:
@@ -316,7 +287,7 @@ class AnotherNorm(Ink):
 
 def test_a_norm_that_was_not_named_is_refused(tmp_path: Path) -> None:
     register_method(AnotherNorm)
-    with pytest.warns(MethodFailedWarning, match="must return the norms"):
+    with pytest.warns(MethodFailedWarning, match="must return a dict of the norms"):
         run(tmp_path, "another,linear")
 
 
@@ -374,12 +345,61 @@ def test_a_damaged_fit_is_no_fit(name: str, tmp_path: Path) -> None:
 
 def test_damaged_rows_say_what_to_do(tmp_path: Path) -> None:
     run(tmp_path, "linear")
+    before = (tmp_path / "rows.parquet").read_bytes()
     (damaged,) = tmp_path.glob("methods/linear/*/rows/*.parquet")
-    damaged.write_bytes(damaged.read_bytes()[:40])
-    with pytest.warns(MethodFailedWarning, match=r"damaged .*delete it"):
-        run(tmp_path, "linear,ink")
+    rows = pd.read_parquet(damaged)
+    contents = [damaged.read_bytes()[:40]]
+    for other in (rows.iloc[1:], rows.assign(label=1 - rows["label"])):
+        other.to_parquet(damaged, index=False)
+        contents.append(damaged.read_bytes())
+    for content in contents:
+        damaged.write_bytes(content)
+        with pytest.warns(MethodFailedWarning, match=r"not what was certified; delete it"):
+            run(tmp_path, "linear,ink")
     damaged.unlink()
-    assert "reason" not in run(tmp_path, "linear")["methods"]["linear"]
+    run(tmp_path, "linear")
+    after = pd.read_parquet(tmp_path / "rows.parquet").query("method == 'linear'")
+    left, right = (
+        frame.filter(regex=r"^(?!seconds)").dropna(axis=1, how="all").reset_index(drop=True)
+        for frame in (pd.read_parquet(io.BytesIO(before)), after)
+    )
+    pd.testing.assert_frame_equal(left, right)
+
+
+def test_swapped_settings_lose_only_themselves(tmp_path: Path) -> None:
+    before = run(tmp_path, "ink,linear")["methods"]
+    one, other = sorted(tmp_path.glob("methods/ink/*"))
+    for source, target in ((one, "aside"), (other, one.name), (one.with_name("aside"), other.name)):
+        source.rename(source.with_name(target))
+    with pytest.warns(MethodFailedWarning, match="results with another setting; delete it to fit"):
+        found = run(tmp_path, "ink,linear")["methods"]
+    assert "another setting" in found["ink"]["reason"]
+    assert found["linear"] == before["linear"]
+
+
+def test_a_file_where_a_folder_should_be_loses_only_its_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "methods" / "ink").mkdir(parents=True)
+    (tmp_path / "methods" / "ink" / "factor-1.0").write_text("a file")
+    with pytest.warns(MethodFailedWarning, match=r"ink factor 1\.0 did not run: .*factor-1\.0"):
+        found = run(tmp_path, "ink")["methods"]["ink"]
+    assert [s["setting"] for s in found["settings"]] == [{"factor": 0.5}]
+    shutil.rmtree(tmp_path / "figures")
+    (tmp_path / "figures").write_text("a file")
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", str(tmp_path)])
+    assert "figures" in capsys.readouterr().err
+
+
+def test_a_lost_comparison_is_not_taken_for_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "linear")
+    (tmp_path / "comparison.json").unlink()
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", str(tmp_path)])
+    assert "run the `featureconvex compare` command again" in capsys.readouterr().err
 
 
 def test_rows_of_another_setting_or_step_are_refused(tmp_path: Path) -> None:
@@ -389,7 +409,7 @@ def test_rows_of_another_setting_or_step_are_refused(tmp_path: Path) -> None:
     own = first.read_bytes()
     for other in (another / first.name, folder / "000020.parquet"):
         first.write_bytes(other.read_bytes())
-        with pytest.warns(MethodFailedWarning, match=r"does not hold the rows .*delete it"):
+        with pytest.warns(MethodFailedWarning, match=r"is not what was certified; delete it"):
             run(tmp_path, "ink,linear")
     first.write_bytes(own)
     assert run(tmp_path, "ink,linear")["methods"]["ink"] == before

@@ -29,6 +29,14 @@ def test_the_radius_is_the_distance_to_the_hyperplane() -> None:
     assert np.allclose([radii[1][0], radii[2][0], radii[float("inf")][0]], [7 / 4, 7 / 5, 1])
 
 
+def test_without_weights_nothing_moves_the_score() -> None:
+    method = Linear(options(1), {})
+    for tau, radius in ((1.0, np.inf), (-1.0, 0.0), (0.0, 0.0)):
+        method.tau.fill_(tau)
+        for found in method.certify(torch.zeros(2, 1, 8, 8), "certified").values():
+            assert found.tolist() == [radius, radius]
+
+
 class Endless(Linear):
     """Claims that nothing at all takes a flag away."""
 

@@ -1,6 +1,7 @@
 """Every other way to certify, beside the model, on the same points."""
 
 from featureconvex.baselines.compare import CompareSettings, MethodFailedWarning, compare
+from featureconvex.baselines.data import comparison_data
 from featureconvex.baselines.method import Method, Options, Radii, Setting
 from featureconvex.baselines.registry import METHODS, find_methods, register_method
 
@@ -13,6 +14,7 @@ __all__ = [
     "Radii",
     "Setting",
     "compare",
+    "comparison_data",
     "find_methods",
     "register_method",
 ]

@@ -2,6 +2,7 @@
 
 import traceback
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,14 @@ from featureconvex.baselines.comparison_folder import (
     write_comparison,
 )
 from featureconvex.baselines.data import ComparisonData, comparison_data
-from featureconvex.baselines.description import Description, setting_words
+from featureconvex.baselines.description import Description, setting_words, settings_of
 from featureconvex.baselines.method import Method, Options, Setting
 from featureconvex.baselines.one_fit import AnotherComparisonError, run_one_fit
 from featureconvex.baselines.registry import METHODS, find_methods
 from featureconvex.data import Task
 from featureconvex.device import device
 from featureconvex.errors import UserError
+from featureconvex.evaluation.record import METHODS_FOLDER
 from featureconvex.files import writable_folder, write_text
 from featureconvex.provenance import provenance
 
@@ -113,7 +115,7 @@ def compare(
     }
     results = kept_results(folder, head)
     for kind in kinds:
-        ran = _run(kind, options, data, folder / "methods" / kind.name, progress)
+        ran = _run(kind, options, data, folder / METHODS_FOLDER / kind.name, progress)
         results[kind.name] = ran
         for setting, reason in ran.failures:
             what = f"{kind.name} {setting_words(setting)}".rstrip()
@@ -136,7 +138,7 @@ def _run(
     """All settings of one method, and the reasons why some did not run."""
     described, fits, failures = Description.of(kind), [], []
     try:
-        settings = _settings(kind, options)
+        settings = settings_of(kind, options)
     except Exception as error:
         return Ran(described, failures=[_failure({}, error, folder)])
     for setting in settings:
@@ -153,18 +155,11 @@ def _run(
     return Ran(described, fits, failures)
 
 
-def _settings(kind: type[Method], options: Options) -> list[Setting]:
-    """The method's settings; a bad list is the method's failure, not the comparison's."""
-    settings = kind.settings(options)
-    names = [_folder_name(setting) for setting in settings]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"settings must return at least one, no two alike; got {settings}")
-    return settings
-
-
 def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:
     """The reason in one line; the whole traceback beside the results."""
-    write_text(folder / ERROR_FILE, "".join(traceback.format_exception(error)))
+    # Where the error is that nothing can be written there, its reason still goes into the report.
+    with suppress(OSError):
+        write_text(folder / ERROR_FILE, "".join(traceback.format_exception(error)))
     kind = "" if isinstance(error, UserError) else type(error).__name__
     return Failure(setting, ": ".join(filter(None, (kind, str(error)))))
 

@@ -1,13 +1,49 @@
 """What tables and figures say of a method, read off its class or off ``comparison.json``."""
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from featureconvex.baselines.method import Method
+from featureconvex.baselines.method import Method, Options, Setting
 from featureconvex.certificates import Guarantee
+from featureconvex.errors import UserError
 from featureconvex.norms import norm_name, parse_norm
+
+NORMS = (1.0, 2.0, math.inf)
+"""The norms that tables and figures show."""
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_name(value: Any) -> bool:
+    return _is_text(value) and re.fullmatch(r"[A-Za-z0-9][\w.-]*", value) is not None
+
+
+def _are_norms(value: Any) -> bool:
+    return isinstance(value, tuple) and 0 < len(value) == len({*value} & {*NORMS})
+
+
+def _are_levels(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(_is_text(k) and isinstance(v, Guarantee) for k, v in value.items())
+    )
+
+
+_ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_is_name, "letters, digits, dots, dashes and underscores, as it names a folder"),
+    "title": (_is_text, "a string"),
+    "native_norms": (_are_norms, f"a tuple of some of {NORMS}, each once"),
+    "levels": (_are_levels, "a dict of at least one level's name and its Guarantee"),
+    "passes": (_is_text, "a string"),
+    "literature": (_is_text, "a string"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +63,16 @@ class Description:
 
     @classmethod
     def of(cls, kind: type[Method]) -> "Description":
-        """The description of a method's class."""
+        """The description of a method's class.
+
+        Raises:
+            UserError: an attribute is missing, or not what :class:`Method` says.
+        """
+        for name, (right, what) in _ATTRIBUTES.items():
+            if not right(getattr(kind, name, None)):
+                raise UserError(
+                    f"{kind.__name__}.{name} must be {what}, got {getattr(kind, name, 'none')!r}"
+                )
         return cls(
             kind.name, kind.title, kind.native_norms, kind.levels, kind.passes, kind.literature
         )
@@ -66,6 +111,22 @@ class Description:
             "passes": self.passes,
             "literature": self.literature,
         }
+
+
+def settings_of(kind: type[Method], options: Options) -> list[Setting]:
+    """The settings of a method's class, at least one and no two alike.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    settings = kind.settings(options)
+    right = isinstance(settings, list) and all(isinstance(s, Mapping) for s in settings)
+    if not right or not settings or len({*map(setting_words, settings)}) < len(settings):
+        raise ValueError(
+            f"{kind.__name__}.settings must return a list of dicts, at least one and no two alike; "
+            f"got {settings!r}"
+        )
+    return settings
 
 
 def setting_words(setting: Mapping[str, Any]) -> str:

@@ -75,4 +75,7 @@ class Linear(Method):
         """``(<w, x> + tau) / ||w||_q``."""
         margins = (self.scores(x) + self.tau).clamp(min=0).cpu().numpy()
         w = self.layer.weight.detach().cpu()
-        return {p: margins / float(vector_norm(w, dual_exponent(p))) for p in self.native_norms}
+        lengths = {p: float(vector_norm(w, dual_exponent(p))) for p in self.native_norms}
+        # Without weights, as for columns that never vary, nothing moves the score.
+        everywhere = np.where(margins > 0, np.inf, 0.0)
+        return {p: margins / size if size > 0 else everywhere for p, size in lengths.items()}

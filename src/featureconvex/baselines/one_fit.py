@@ -1,8 +1,8 @@
 """One method at one setting: fit, save, certify the test points step by step; resumable."""
 
 import hashlib
+import reprlib
 import time
-from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from featureconvex.norms import norm_name
 from featureconvex.progress import Ticker, progress_bar
 from featureconvex.provenance import provenance
 
-Steps = list[slice]
+FACTS = {"epochs", "train_accuracy"}
+"""What ``fit`` must tell."""
 
 
 class AnotherComparisonError(UserError):
@@ -99,10 +100,10 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
             raise UserError(f"{path} is no record of a fit; delete {folder} to fit anew")
         if record["fingerprint"] != fingerprint:
             different = [k for k in fingerprint if record["fingerprint"].get(k) != fingerprint[k]]
-            raise AnotherComparisonError(
-                f"{folder} holds results with another {', '.join(different)}; "
-                "delete it or choose another --out"
-            )
+            said = f"{folder} holds results with another {', '.join(different)}"
+            if set(different) <= {"method", "setting"}:
+                raise UserError(f"{said}; delete it to fit anew")
+            raise AnotherComparisonError(f"{said}; delete it or choose another --out")
         if record.get("model_sha256") != _digest(folder / "model"):
             raise UserError(
                 f"{folder / 'model'} is not the model that was fitted; delete {folder} to fit anew"
@@ -116,6 +117,11 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
         f"{method.name} {_words(method)}fit", method.options.epochs, progress
     ) as tick:
         facts = method.fit(data.fitting, data.validation, folder=folder / "training", tick=tick)
+    if not isinstance(facts, dict) or not facts.keys() >= FACTS:
+        raise ValueError(
+            f"{method.name}: fit must return a dict with at least {', '.join(sorted(FACTS))}, got "
+            f"{reprlib.repr(facts)}"
+        )
     record = {
         "fingerprint": fingerprint,
         "setting": method.setting,
@@ -131,7 +137,7 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
 
 
 def _digest(path: Path) -> str:
-    """Of a model, which is one file or a folder of files."""
+    """Of a file or a folder of files, names included."""
     digest = hashlib.sha256()
     for part in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if part.is_file():
@@ -154,39 +160,46 @@ def _step(
 ) -> pd.DataFrame:
     """Certify the points of one step, or read what an earlier run wrote."""
     path = folder / f"{step.start:06d}.parquet"
-    # In the file's metadata: rows copied from another fit or step must not pass for these.
-    origin: Mapping[Hashable | None, Any] = {
-        "fingerprint": record["fingerprint"],
-        "model_sha256": record["model_sha256"],
-        "start": step.start,
-    }
-    if not path.exists():
+    digests = record.setdefault("rows_sha256", {})
+    if path.name not in digests or not path.exists():
         frame = _certified(method, data, step, record)
-        frame.attrs = origin
         with replacing(path) as scratch:
             frame.to_parquet(scratch, index=False)
+        digests[path.name] = _digest(path)
         _write(record, folder.parent)
     tick(step.stop - step.start, "")
-    again = "delete it, and the same command certifies its points again"
-    try:
-        rows = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}); {again}") from error
-    if rows.attrs != origin:
-        raise UserError(f"{path} does not hold the rows of this model and these points; {again}")
-    rows.attrs = {}
-    return rows
+    # Damaged, or copied from another setting, step or folder.
+    if _digest(path) != digests[path.name]:
+        raise UserError(
+            f"{path} is not what was certified; delete it, and the same command certifies its points "
+            "again"
+        )
+    return pd.read_parquet(path)
 
 
 def _flagged_sensitive(method: Method, x: Tensor, y: Tensor) -> Tensor:
-    return torch.from_numpy(np.flatnonzero(method.predict(x) & (y.numpy() > 0)))
+    return torch.from_numpy(np.flatnonzero(_flags(method, x) & (y.numpy() > 0)))
+
+
+def _flags(method: Method, x: Tensor) -> NDArray[np.bool_]:
+    """What ``predict`` says, if it can be flags.
+
+    Raises:
+        ValueError: not an array of bool, one per point.
+    """
+    flags = method.predict(x)
+    if not isinstance(flags, np.ndarray) or flags.shape != (len(x),) or flags.dtype != bool:
+        raise ValueError(
+            f"{method.name}: predict must return an array of {len(x)} bool, got {reprlib.repr(flags)}"
+        )
+    return flags
 
 
 def _certified(
     method: Method, data: ComparisonData, step: slice, record: dict[str, Any]
 ) -> pd.DataFrame:
     x, y = data.test.x[step], data.test.y[step].numpy()
-    predicted = method.predict(x)
+    predicted = _flags(method, x)
     # Nobody gains from faking the other class, so only sensitive points are certified and counted.
     asked = np.flatnonzero(predicted & (y > 0))
     columns: dict[str, Any] = {
@@ -203,10 +216,10 @@ def _certified(
         except UserError as error:
             record["unavailable"][level] = str(error)
             continue
-        if set(radii) != set(method.native_norms):
+        if not isinstance(radii, dict) or set(radii) != set(method.native_norms):
             raise ValueError(
-                f"{method.name}, level {level}: certify must return the norms {method.native_norms}, "
-                f"got {tuple(radii)}"
+                f"{method.name}, level {level}: certify must return a dict of the norms "
+                f"{method.native_norms}, got {reprlib.repr(radii)}"
             )
         seconds = np.full(len(y), np.nan)
         seconds[asked] = (time.perf_counter() - started) / len(asked)
@@ -222,9 +235,10 @@ def _checked(radius: NDArray[np.float64], count: int, source: str) -> NDArray[np
     """The radii, if they can be any.
 
     Raises:
-        ValueError: another number of them than points asked for, a negative one, or a NaN.
+        ValueError: no array, another number of them than points asked for, a negative one, or a NaN.
     """
-    if radius.shape != (count,) or not bool((radius >= 0).all()):
+    fine = isinstance(radius, np.ndarray) and radius.shape == (count,) and radius.dtype.kind == "f"
+    if not fine or not bool((radius >= 0).all()):
         raise ValueError(
             f"{source}: certify must return {count} radii >= 0, one per point and none of them NaN"
         )

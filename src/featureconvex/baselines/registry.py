@@ -2,6 +2,7 @@
 
 from featureconvex.baselines.cayley import Cayley
 from featureconvex.baselines.crown import AlphaBetaCrown
+from featureconvex.baselines.description import Description
 from featureconvex.baselines.feature_convex import FeatureConvex
 from featureconvex.baselines.interval import Interval
 from featureconvex.baselines.linear import Linear
@@ -39,8 +40,9 @@ def register_method(kind: type[Method]) -> type[Method]:
     """Add a method of your own to the comparison. Usable as a decorator.
 
     Raises:
-        UserError: the name is taken.
+        UserError: the name is taken, or an attribute is missing or not what :class:`Method` says.
     """
+    Description.of(kind)
     if METHODS.setdefault(kind.name, kind) is not kind:
         raise UserError(f"a method named {kind.name!r} exists already; choose another name")
     return kind

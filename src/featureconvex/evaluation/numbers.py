@@ -34,13 +34,14 @@ def significant(value: float | None, digits: int = 3) -> str:
 def duration(seconds: float | None) -> str:
     """A time span in the unit that fits.
 
-    >>> duration(0.000013), duration(0.663), duration(4.2), duration(372.0)
-    ('13.0 µs', '663 ms', '4.20 s', '6 min 12 s')
+    >>> duration(0.000013), duration(0.663), duration(4.2), duration(372.0), duration(0.0009999)
+    ('13.0 µs', '663 ms', '4.20 s', '6 min 12 s', '1.00 ms')
     """
     if seconds is None:
         return "–"
     for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (60.0, 1.0, "s")):
-        if seconds < limit:
+        # What three digits round up to the limit is said in the next unit.
+        if float(f"{seconds:.3g}") < limit:
             # The alternate form keeps trailing zeros, and a bare point that nobody wants to read.
             return f"{seconds * factor:#.3g}".removesuffix(".") + f" {unit}"
     whole = round(seconds)

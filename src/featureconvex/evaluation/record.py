@@ -11,6 +11,7 @@ from featureconvex.files import replacing
 RECORD_FILE = "record.json"
 # What tells the folder of a comparison from that of a run, whose other files have the same names.
 COMPARISON_FILE = "comparison.json"
+METHODS_FOLDER = "methods"
 Record = dict[str, Any]
 
 _TEXT, _NUMBER, _WHOLE = (str,), (int, float), (int,)
@@ -51,6 +52,12 @@ HISTORY_FIELDS = (
     "validation_median_radius",
 )
 TRADEOFF_FIELDS = ("temperature", "validation_accuracy", "validation_median_radius", "chosen")
+
+
+def is_comparison(folder: Path) -> bool:
+    """Whether a folder holds, or held before a file was lost, a comparison rather than a run."""
+    kept = (folder / METHODS_FOLDER).is_dir() and not (folder / RECORD_FILE).exists()
+    return kept or (folder / COMPARISON_FILE).is_file()
 
 
 def validate_record(record: object, where: str = "the record") -> Record:

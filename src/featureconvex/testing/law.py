@@ -21,15 +21,19 @@ def check_all(laws: Iterable[Law[C]], case: C) -> None:
     """Run every law, and report all that are broken.
 
     Raises:
-        AssertionError: one line for each broken law.
+        AssertionError: one line for each broken law; a law that crashes is broken, too.
     """
-    broken = []
+    broken, cause = [], None
     for law in laws:
         try:
             law(case)
         except AssertionError as error:
             broken.append(f"{law.__name__}: {error}")
-    require(not broken, "\n".join(broken))
+        except Exception as error:
+            broken.append(f"{law.__name__}: {type(error).__name__}: {error}")
+            cause = cause or error
+    if broken:
+        raise AssertionError("\n".join(broken)) from cause
 
 
 M = TypeVar("M", bound=nn.Module)

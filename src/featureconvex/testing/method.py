@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from featureconvex.baselines.description import Description, settings_of
 from featureconvex.baselines.method import Method, Radii
+from featureconvex.baselines.one_fit import FACTS
 from featureconvex.norms import vector_norm
 from featureconvex.testing.law import Law, check_all, require, seeded
 from featureconvex.training.points import Points
@@ -50,8 +52,20 @@ def fitted(case: MethodCase) -> Method:
 def _fitted(case: MethodCase) -> Method:
     with seeded(0):
         method = case.make()
-        method.fit(case.fitting, case.validation)
+        facts = method.fit(case.fitting, case.validation)
+    fine = isinstance(facts, dict) and facts.keys() >= FACTS
+    require(fine, f"fit must return a dict with at least {sorted(FACTS)}, got {facts!r}")
     return method
+
+
+def describes_itself(case: MethodCase) -> None:
+    """Name, norms, levels and settings are what :class:`featureconvex.baselines.Method` says."""
+    method = case.make()
+    try:
+        Description.of(type(method))
+        settings_of(type(method), method.options)
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__}: {error}") from error
 
 
 def learns(case: MethodCase) -> None:
@@ -165,6 +179,7 @@ def survives_a_save(case: MethodCase) -> None:
 
 
 METHOD_LAWS: tuple[Law[MethodCase], ...] = (
+    describes_itself,
     learns,
     radii_are_radii,
     survives_perturbations,
