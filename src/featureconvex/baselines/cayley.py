@@ -24,8 +24,8 @@ class Cayley(DenseOrConvolutional):
     title = "Cayley"
     literature = (
         "KWLarge, trained for 200 epochs on CIFAR-10 (ten classes): 75.3 % clean, 59.1 % certified at "
-        "l2 36/255 (as listed by Prach et al., arXiv 2311.16833, Table 4). Here half its widths and "
-        "12 epochs for colour images, three dense layers and 20 epochs for grey ones."
+        "l2 36/255 (as listed by Prach et al., arXiv 2311.16833, Table 4). Here, by default, half its "
+        "widths and 12 epochs for colour images, three dense layers and 20 epochs for grey ones."
     )
     learning_rate: ClassVar[float] = 0.01
 

@@ -20,8 +20,8 @@ class SLL(DenseOrConvolutional):
     literature = (
         "SLL X-Large, 236 million parameters, CIFAR-10 (ten classes): 73.3 % clean, certified 65.8 % at "
         "l2 36/255, 58.4 % at 72/255, 51.3 % at 108/255, 27.3 % at 1 (as listed by Prach et al., arXiv "
-        "2311.16833, Table 4). Here four convolutional and two dense layers and 12 epochs for colour "
-        "images, four dense layers and 20 epochs for grey ones."
+        "2311.16833, Table 4). Here, by default, four convolutional and two dense layers and 12 epochs "
+        "for colour images, four dense layers and 20 epochs for grey ones."
     )
     learning_rate: ClassVar[float] = 0.01
 

@@ -54,7 +54,7 @@ class Splitting(Method):
     literature = (
         "The certificates its authors published (CIFAR-10, ten classes, WideResNet-40-2): sigma 0.75, "
         "81.5 % clean, median l1 radius of correct points 1.24; 1.5, 75.9 %, 2.20; 2.25, 71.2 %, 3.00; "
-        "3, 68.0 %, 3.61 (arXiv 2103.10834). Here an MLP, 40 epochs."
+        "3, 68.0 %, 3.61 (arXiv 2103.10834). Here an MLP, 40 epochs by default."
     )
     tau: Tensor
     starts: Tensor
