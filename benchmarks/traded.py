@@ -69,6 +69,7 @@ def measured(method: Method, data: ComparisonData, folder: Path) -> dict[str, An
     return {
         "method": method.name,
         **{key: fit.record["facts"].get(key) for key in KNOBS},
+        "git": fit.record["provenance"]["git"],
         "clean_accuracy": float((fit.rows["predicted"] == fit.rows["label"]).mean()),
         "median_radius": float(np.median(radius[flagged])),
         "average_certified_radius": float(radius.mean()),
@@ -83,6 +84,7 @@ def compared(method: str, table: dict[str, Any]) -> dict[str, Any]:
     return {
         "method": method,
         **{key: setting["facts"].get(key) for key in KNOBS},
+        "git": setting["provenance"]["git"],
         "clean_accuracy": setting["clean_accuracy"],
         "median_radius": level["median_radius"]["l1"],
         "average_certified_radius": level["average_certified_radius"]["l1"],
