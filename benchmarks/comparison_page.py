@@ -43,12 +43,17 @@ def results() -> dict[str, Json]:
 
 
 def best_table(found: dict[str, Json]) -> str:
-    """Per task and norm: our median radius, and the best of the others that certify the norm itself."""
+    """Per task and norm: our median radius, and the best of the others that certify the norm itself.
+
+    A comparison without ours, as of some of the methods alone, has no row.
+    """
     body = []
     for task, content in found.items():
         for norm in norms(content):
             lines = [line for line in method_lines(content, norm) if not line.converted]
-            ours = next(line for line in lines if line.method == OURS)
+            ours = next((line for line in lines if line.method == OURS), None)
+            if ours is None:
+                continue
             others = sorted(
                 (line for line in lines if line.method != OURS), key=lambda line: -line.area
             )
