@@ -77,6 +77,19 @@ class CertifiesNaN(Own):
         return {p: np.full(len(x), math.nan) for p in self.native_norms}
 
 
+class FlagsEverything(Own):
+    def predict(self, x: Tensor) -> Any:
+        return np.ones(len(x), dtype=bool)
+
+    def certify(self, x: Tensor, level: str) -> Any:
+        return {p: np.full(len(x), np.inf) for p in self.native_norms}
+
+
+class FlagsNothing(Own):
+    def predict(self, x: Tensor) -> Any:
+        return np.zeros(len(x), dtype=bool)
+
+
 class Unsettled(Own):
     found: ClassVar[Any] = [{"a": 1}, {"a": 1}]
 
@@ -113,6 +126,8 @@ WRONG: dict[type[Method], str] = {
     CertifiesAnotherNorm: "certify must return a dict of the norms",
     CertifiesLists: "certify must return",
     CertifiesNaN: "none of them NaN",
+    FlagsEverything: "no detector, as it flags every test point",
+    FlagsNothing: "no detector, as it flags no test point",
     Unsettled: "no two alike",
     NoSettings: "at least one",
     SettingsAreNone: "must return a list of dicts",

@@ -74,8 +74,8 @@ def compare(
     A killed comparison goes on, step by step, when it is called again with the same settings.
     ``comparison.json`` and ``rows.parquet`` are written anew behind every method, figures and
     ``report.html`` at the end. Methods that ``out`` holds from earlier calls stay in the comparison. A
-    setting that fails is reported with its reason, and as a :class:`MethodFailedWarning`; the others of
-    its method stay.
+    setting that fails, or flags every point or none, is reported with its reason, and as a
+    :class:`MethodFailedWarning`; the others of its method stay.
 
     Returns:
         The files written, ``report.html`` last.
@@ -144,14 +144,21 @@ def _run(
     for setting in settings:
         own = folder / _folder_name(setting)
         try:
-            fits.append(run_one_fit(kind(options, setting), data, own, progress))
+            fit = run_one_fit(kind(options, setting), data, own, progress)
         except AnotherComparisonError:
             raise
         except Exception as error:
             # Whatever one setting does, the others' results stand; the report shows the reason.
             failures.append(_failure(setting, error, own))
+            continue
+        (own / ERROR_FILE).unlink(missing_ok=True)
+        flags = fit.rows["predicted"]
+        if flags.nunique() > 1:
+            fits.append(fit)
         else:
-            (own / ERROR_FILE).unlink(missing_ok=True)
+            # Who flags everything certifies everything, by any radius, and would lead every table.
+            every = "every" if flags.iloc[0] else "no"
+            failures.append(Failure(setting, f"no detector, as it flags {every} test point"))
     return Ran(described, fits, failures)
 
 
