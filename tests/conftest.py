@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 
 # Before scipy is imported: lets scikit-learn's array API check run instead of skipping itself.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -32,6 +33,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in out]
         names = ", ".join(sorted(missing))
         print(f"\ndeselected {len(out)} tests that need: {names} (see the README)")
+
+
+@pytest.fixture
+def own_methods() -> Iterator[None]:
+    """What a test registers for the comparison is gone with it."""
+    from featureconvex.baselines import METHODS
+
+    before = dict(METHODS)
+    yield
+    METHODS.clear()
+    METHODS.update(before)
 
 
 @pytest.fixture(autouse=True)

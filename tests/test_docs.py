@@ -1,27 +1,16 @@
 """The pages below docs/ tell the truth: their code runs, their tables are the committed results."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.pages import ROOT, local_links, run_python, script
 
-from featureconvex.baselines import METHODS
-
 CERTIFICATES = ROOT / "docs" / "certificates.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
-@pytest.fixture(autouse=True)
-def _methods() -> Iterator[None]:
-    """What a page registers is gone with its test."""
-    before = dict(METHODS)
-    yield
-    METHODS.clear()
-    METHODS.update(before)
-
-
+@pytest.mark.usefixtures("own_methods")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_python_runs_as_printed(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,6 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featureconvex.baselines import (
-    METHODS,
     CompareSettings,
     Method,
     MethodFailedWarning,
@@ -99,15 +97,12 @@ class Broken(Ink):
 
 
 @pytest.fixture(autouse=True)
-def _methods() -> Iterator[None]:
-    before = dict(METHODS)
+def _methods(own_methods: None) -> None:
+    del own_methods
     Ink.calls.clear()
     Ink.dies_at = None
     register_method(Ink)
     register_method(Broken)
-    yield
-    METHODS.clear()
-    METHODS.update(before)
 
 
 def run(out: Path, methods: str, limit: int = 72) -> Any:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +11,6 @@ from tests.baselines.cases import digits, options
 from torch import Tensor
 
 from featureconvex.baselines import (
-    METHODS,
     CompareSettings,
     Method,
     MethodFailedWarning,
@@ -136,12 +134,7 @@ WRONG: dict[type[Method], str] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _methods() -> Iterator[None]:
-    before = dict(METHODS)
-    yield
-    METHODS.clear()
-    METHODS.update(before)
+pytestmark = pytest.mark.usefixtures("own_methods")
 
 
 @pytest.mark.parametrize("kind", WRONG)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from featureconvex.evaluation.intervals import clopper_pearson
+from featureconvex.evaluation.curves import counted_curve
 
 Table = dict[str, Any]
 CURVES, COUNTS, GRIDS = "certified_accuracy", "certified", "grids"
@@ -25,14 +25,7 @@ def curve(radius: ArrayLike, certified: ArrayLike, n: int) -> Table:
     ([0.8, 0.2], [0.284, 0.005])
     """
     counts = np.asarray(certified, dtype=np.int64)
-    low, high = clopper_pearson(counts, n)
-    return {
-        "radius": np.asarray(radius, dtype=np.float64),
-        "certified": counts,
-        "accuracy": counts / n,
-        "low": low,
-        "high": high,
-    }
+    return {COUNTS: counts, **vars(counted_curve(radius, counts, n))}
 
 
 def stored(tables: Table) -> Table:
@@ -44,7 +37,7 @@ def stored(tables: Table) -> Table:
 
     def counted(level: Table) -> Table:
         grids.update({norm: found["radius"] for norm, found in level[CURVES].items()})
-        return {COUNTS: {norm: found["certified"] for norm, found in level[CURVES].items()}}
+        return {COUNTS: {norm: found[COUNTS] for norm, found in level[CURVES].items()}}
 
     methods = _replaced(tables["methods"], CURVES, counted)
     for method in methods.values():

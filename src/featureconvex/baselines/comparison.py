@@ -14,10 +14,10 @@ from featureconvex.baselines.method import Radii
 from featureconvex.baselines.one_fit import OneFit
 from featureconvex.baselines.ordering import derive_ordering
 from featureconvex.baselines.ordering_words import ordering_sentences
-from featureconvex.evaluation.curves import GRID_POINTS, certified_counts, round_up
+from featureconvex.evaluation.columns import NORMS
+from featureconvex.evaluation.curves import certified_counts, round_grid
 from featureconvex.norms import norm_name, parse_norm
 
-NORMS = ("l1", "l2", "linf")
 REFERENCE = ("feature-convex", "closed-form")
 """The method and level that costs are reported as a ratio to."""
 
@@ -116,8 +116,7 @@ def _grids(all_radii: list[Radii], dimension: int) -> dict[str, NDArray[np.float
         values = [in_norm(radii, parse_norm(norm), dimension)[0] for radii in all_radii]
         tops = [float(np.quantile(v[np.isfinite(v)], 0.95)) for v in values if np.isfinite(v).any()]
         top = max(tops, default=0.0)
-        # 0.45 and not 0.44999999999999996: radii of some methods are round numbers, too.
-        grids[norm] = np.linspace(0.0, round_up(top) if top > 0 else 1.0, GRID_POINTS).round(12)
+        grids[norm] = round_grid(top)
     return grids
 
 

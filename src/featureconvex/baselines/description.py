@@ -1,7 +1,6 @@
 """What tables and figures say of a method, read off its class or off ``comparison.json``."""
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from typing import Any
 from featureconvex.baselines.method import Method, Options, Setting
 from featureconvex.certificates import Guarantee
 from featureconvex.errors import UserError
+from featureconvex.evaluation.columns import NORMS
 from featureconvex.norms import norm_name, parse_norm
 
-NORMS = (1.0, 2.0, math.inf)
-"""The norms that tables and figures show."""
+SHOWN = tuple(map(parse_norm, NORMS))
+"""The exponents of the norms that tables and figures show."""
 
 
 def _is_text(value: Any) -> bool:
@@ -25,7 +25,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _are_norms(value: Any) -> bool:
-    return isinstance(value, tuple) and 0 < len(value) == len({*value} & {*NORMS})
+    return isinstance(value, tuple) and 0 < len(value) == len({*value} & {*SHOWN})
 
 
 def _are_levels(value: Any) -> bool:
@@ -39,7 +39,7 @@ def _are_levels(value: Any) -> bool:
 _ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_name, "letters, digits, dots, dashes and underscores, as it names a folder"),
     "title": (_is_text, "a string"),
-    "native_norms": (_are_norms, f"a tuple of some of {NORMS}, each once"),
+    "native_norms": (_are_norms, f"a tuple of some of {SHOWN}, each once"),
     "levels": (_are_levels, "a dict of at least one level's name and its Guarantee"),
     "passes": (_is_text, "a string"),
     "literature": (_is_text, "a string"),

@@ -167,13 +167,13 @@ def _step(
             frame.to_parquet(scratch, index=False)
         digests[path.name] = _digest(path)
         _write(record, folder.parent)
-    tick(step.stop - step.start, "")
-    # Damaged, or copied from another setting, step or folder.
-    if _digest(path) != digests[path.name]:
+    elif _digest(path) != digests[path.name]:
+        # Damaged, or copied from another setting, step or folder.
         raise UserError(
             f"{path} is not what was certified; delete it, and the same command certifies its points "
             "again"
         )
+    tick(step.stop - step.start, "")
     return pd.read_parquet(path)
 
 

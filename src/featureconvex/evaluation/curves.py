@@ -55,11 +55,18 @@ def certified_curve(
     rows: pd.DataFrame, column: str, radius: ArrayLike, confidence: float = CONFIDENCE
 ) -> CertifiedCurve:
     """The curve of one radius column at the given radii (k,)."""
-    grid = np.asarray(radius, dtype=np.float64)
-    n = int(sensitive(rows).sum())
-    counts = certified_counts(flagged_radii(rows, column), grid)
-    low, high = clopper_pearson(counts, n, confidence)
-    return CertifiedCurve(grid, counts / n, low, high)
+    counts = certified_counts(flagged_radii(rows, column), radius)
+    return counted_curve(radius, counts, int(sensitive(rows).sum()), confidence)
+
+
+def counted_curve(
+    radius: ArrayLike, certified: ArrayLike, n: int, confidence: float = CONFIDENCE
+) -> CertifiedCurve:
+    """The curve on which ``certified`` (k,) of ``n`` points are certified at each ``radius`` (k,)."""
+    low, high = clopper_pearson(certified, n, confidence)
+    return CertifiedCurve(
+        np.asarray(radius, dtype=np.float64), np.asarray(certified) / n, low, high
+    )
 
 
 def median_radius(rows: pd.DataFrame, column: str) -> float | None:
@@ -87,6 +94,15 @@ def radius_grid(rows: pd.DataFrame, columns: list[RadiusColumn]) -> Floats:
         return np.array([0.0, float(threat.removeprefix("patch-"))])
     if is_count(threat):
         return np.arange(0, math.floor(top) + 2, dtype=np.float64)
+    return round_grid(top)
+
+
+def round_grid(top: float) -> Floats:
+    """201 equal steps from 0 to a round number above ``top``: 0.45 and not 0.44999999999999996.
+
+    >>> round_grid(27.0)[3], round_grid(27.0)[-1], round_grid(0.0)[-1]
+    (np.float64(0.45), np.float64(30.0), np.float64(1.0))
+    """
     steps = np.linspace(0.0, round_up(top) if top > 0 else 1.0, GRID_POINTS)
     return np.array([float(f"{step:.9g}") for step in steps])
 

@@ -45,8 +45,8 @@ def foolbox_flips(target: Target, steps: int, budget: Tensor | None) -> Tensor:
         raise UserError(
             "method='foolbox' needs foolbox: pip install 'featureconvex[attacks]'"
         ) from error
-    lo = (target.x + target.lo).amin(0, keepdim=True)
-    hi = (target.x + target.hi).amax(0, keepdim=True)
+    lo = target.floor.amin(0, keepdim=True)
+    hi = target.ceiling.amax(0, keepdim=True)
     if not bool(torch.isfinite(hi - lo).all()):
         raise UserError("foolbox attacks inside a box; give the attack a domain such as Box(0, 1)")
     low, high = float(lo.min()), float(hi.max())

@@ -18,17 +18,13 @@ class Target:
     Attributes:
         model: in eval mode.
         x: (n, ...) float64, the inputs.
-        lo: (n, ...) float64, lowest perturbation, <= 0, ``-inf`` for none; 0 where immutable.
-        hi: likewise, >= 0.
-        floor: (n, ...) float64, the domain's lower ends; ``x + lo`` may round past them.
-        ceiling: likewise, its upper ends.
+        floor: (n, ...) float64, the lower ends of the room, ``-inf`` for none; x where immutable.
+        ceiling: likewise, the upper ends.
         threat: the budget.
     """
 
     model: FeatureConvexModel
     x: Tensor
-    lo: Tensor
-    hi: Tensor
     floor: Tensor
     ceiling: Tensor
     threat: Threat
@@ -43,12 +39,22 @@ class Target:
         if threat.cost is not None:
             fixed = torch.isinf(threat.cost).to(x.device)
             floor, ceiling = torch.where(fixed, x, floor), torch.where(fixed, x, ceiling)
-        return Target(model, x, floor - x, ceiling - x, floor, ceiling, threat)
+        return Target(model, x, floor, ceiling, threat)
 
     def rows(self, index: Tensor | slice) -> "Target":
         """Some of the inputs."""
-        names = ("x", "lo", "hi", "floor", "ceiling")
+        names = ("x", "floor", "ceiling")
         return replace(self, **{name: getattr(self, name)[index] for name in names})
+
+    @cached_property
+    def lo(self) -> Tensor:
+        """(n, ...) float64, lowest perturbation, <= 0; ``x + lo`` may round past the floor."""
+        return self.floor - self.x
+
+    @cached_property
+    def hi(self) -> Tensor:
+        """(n, ...) float64, highest perturbation, >= 0."""
+        return self.ceiling - self.x
 
     @cached_property
     def first(self) -> Tensor:
