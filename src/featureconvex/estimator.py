@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from featureconvex.ambient import undisturbed
 from featureconvex.certificates import Certificate, Domain, Threat, certify
 from featureconvex.device import device
 from featureconvex.errors import UserError
@@ -87,6 +88,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.verbose = verbose
 
+    @undisturbed()
     def fit(self, X: Any, y: Any) -> Self:
         """Train on (n, d) finite numbers and n labels of two classes.
 

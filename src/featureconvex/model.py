@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featureconvex.errors import ConvexityError, UserError
+from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
+from featureconvex.nn.as_written import check_runs_as_written
 from featureconvex.nn.convexity import prove_convex
-from featureconvex.nn.nonnegative import runs_as_written
 
 
 class FeatureConvexModel(nn.Module):
@@ -78,7 +78,7 @@ class FeatureConvexModel(nn.Module):
             ConvexityError: no proof, or a forward hook or replaced method somewhere in the map.
         """
         prove_convex(self.convex_net)
-        check_feature_map_runs_as_written(self.feature_map)
+        check_runs_as_written(self.feature_map)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -89,20 +89,6 @@ class FeatureConvexModel(nn.Module):
     def device(self) -> torch.device:
         """Where the network lives."""
         return self.tau.device
-
-
-def check_feature_map_runs_as_written(feature_map: FeatureMap) -> None:
-    """Refuse a map whose forward pass was changed from outside: its constant may be another's.
-
-    Raises:
-        ConvexityError: a forward hook or a replaced forward method.
-    """
-    for part in feature_map.modules():
-        if not runs_as_written(part):
-            raise ConvexityError(
-                f"{type(part).__qualname__} has a forward hook or a replaced forward method, so its "
-                "Lipschitz constant may not be the map's; write a FeatureMap of its own"
-            )
 
 
 def check_one_number_per_row(out: Tensor, x: Tensor) -> Tensor:

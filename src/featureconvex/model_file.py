@@ -26,6 +26,7 @@ from featureconvex.features import (
     Scattering,
 )
 from featureconvex.files import write_bytes, write_text
+from featureconvex.frozen_model import check_precision
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine
 
@@ -64,7 +65,8 @@ def save_model(
         extra: JSON values that travel along.
 
     Raises:
-        UserError: a part of the model is of an unknown kind, or the folder cannot be written.
+        UserError: a part of the model is of an unknown kind or in half precision, or the folder cannot be
+            written.
     """
     path = Path(path)
     text, weights = pack(model, extra)
@@ -79,6 +81,7 @@ def save_model(
 
 def pack(model: FeatureConvexModel, extra: dict[str, Any] | None = None) -> tuple[str, bytes]:
     """The two files' contents, structure and weights; raises as :func:`save_model`."""
+    check_precision(model)
     structure = {
         "format": FORMAT,
         "version": VERSION,

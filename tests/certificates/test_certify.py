@@ -48,7 +48,8 @@ def test_memory_is_bounded_for_any_number_of_rows() -> None:
 
     m = FeatureConvexModel(Watched(), MaxAffine(1000, 2))
     cert = certify(m, np.broadcast_to(np.float32(0.5), (3000, 1000)).copy())
-    assert len(cert) == sum(seen) == 3000
+    # A handful of rows more: the model is tried out before.
+    assert len(cert) == 3000 <= sum(seen) <= 3020
     assert max(seen) * 1000 <= 2**20
 
 
@@ -62,8 +63,10 @@ def test_a_list_of_threats_gives_a_list_from_one_pass() -> None:
 
     m = FeatureConvexModel(Counted(), ConvexMLP(6, (4,)), tau=1.0)
     threats = [Lp(1), Lp(2), Lp(math.inf), Lp(1.5, [1.0, 2.0, 3.0])]
+    certify(m, X)  # tries the model out
+    calls.clear()
     together = certify(m, X, threats)
-    assert len(calls) == 1
+    assert calls == [len(X)]
     assert isinstance(together, list)
     for threat, cert in zip(threats, together, strict=True):
         assert cert.threat is threat

@@ -13,18 +13,16 @@ from featureconvex.model import FeatureConvexModel
 
 
 def check_model(model: object) -> FeatureConvexModel:
-    """The model, proved convex again: it may have been changed since it was built.
+    """The model, if it is one.
 
     Raises:
         UserError: not a model.
-        ConvexityError: no longer provably convex.
     """
     if not isinstance(model, FeatureConvexModel):
         raise UserError(
             f"expected a FeatureConvexModel, got {type(model).__name__}; wrap a convex network as "
             "FeatureConvexModel(feature_map, convex_net), or call an estimator's own certify"
         )
-    model.prove()
     return model
 
 

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from featureconvex.ambient import check_float32_products, check_no_autocast, undisturbed
 from featureconvex.certificates.arguments import (
     check_domain,
     check_inputs,
@@ -17,7 +19,6 @@ from featureconvex.certificates.arguments import (
 )
 from featureconvex.certificates.certificate import Certificate, Guarantee, Status
 from featureconvex.certificates.domain import Domain
-from featureconvex.certificates.eval_mode import evaluating
 from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import domain_aware
 from featureconvex.certificates.levels.problem import Bound, Level, Problem
@@ -26,6 +27,7 @@ from featureconvex.certificates.levels.tight import tight
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
+from featureconvex.frozen_model import frozen_model
 from featureconvex.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 
@@ -94,7 +96,8 @@ def certify(
     """For every input predicted sensitive, prove a budget below which it stays so.
 
     Args:
-        model: a feature-convex model; certified in eval mode, its mode is restored.
+        model: a feature-convex model. The certificate is about what it computes in eval mode; it is only
+            read, so other threads may use it meanwhile.
         x: (n, ...) tensor or array, in the units of the raw input. It is converted to the model's
             dtype, and the certificate is about the converted input.
         threat: what the budget measures, default ``Lp(2)``; several share one pass.
@@ -117,7 +120,8 @@ def certify(
 
     Raises:
         UserError: unknown level, a threat the level cannot handle, or an input of the wrong shape.
-        ConvexityError: the network is no longer provably convex.
+        ConvexityError: the network is no longer provably convex, or a call of the model runs other code
+            than its class's (a hook, a replaced method).
 
     >>> import featureconvex as fc
     >>> net = fc.nn.MaxAffine(2, pieces=1)
@@ -142,8 +146,15 @@ def certify(
         "rests_on": rests_on,
         "attacks": attacks,
     }
-    with evaluating(model), progress_bar(f"certify ({level})", len(x), progress) as tick:
-        for batch in _batches(model, x, size):
+    if level == "sound" and arithmetic == "float32":
+        check_no_autocast()
+    if model.dtype == torch.float32:
+        check_float32_products(model.device)
+    with undisturbed(), progress_bar(f"certify ({level})", len(x), progress) as tick:
+        batches = _batches(model, x, size)
+        first = next(batches)
+        model = frozen_model(model, first)
+        for batch in chain((first,), batches):
             line = tangent(model, batch)
             usable = _Rows(
                 _finite(batch) & _finite(line.slope) & torch.isfinite(line.value),
@@ -217,4 +228,6 @@ def statuses(margin: Tensor, radius: Tensor, finite: Tensor, inside: Tensor) -> 
 def _batches(model: FeatureConvexModel, x: Any, size: int) -> Iterator[Tensor]:
     """Slices of ``x`` on the model's device and in its dtype; one empty batch for no rows."""
     for start in range(0, max(1, len(x)), size):
-        yield torch.as_tensor(x[start : start + size]).to(model.device, model.dtype)
+        batch = torch.as_tensor(x[start : start + size]).to(model.device, model.dtype)
+        # Gradients can be taken at a copy only.
+        yield batch.clone() if batch.is_inference() else batch

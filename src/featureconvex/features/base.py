@@ -25,6 +25,13 @@ class FeatureMap(nn.Module, ABC):
     coordinatewise: bool = False
     affine: bool = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # What the constant is about: a method that is replaced later is another map.
+        cls._written_forward = cls.forward
+
+    _written_forward: Any = None
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """(n, ...) -> (n, ...)."""

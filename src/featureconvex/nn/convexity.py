@@ -19,6 +19,7 @@ from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
 from featureconvex.nn.activations import Softplus, check_activation
+from featureconvex.nn.as_written import foreign_code
 from featureconvex.nn.convnet import ConvexBlock, ConvexConvNet
 from featureconvex.nn.max_affine import MaxAffine
 from featureconvex.nn.mlp import ConvexMLP
@@ -28,7 +29,6 @@ from featureconvex.nn.nonnegative import (
     NonNegativeConv2d,
     NonNegativeLinear,
     is_nonnegative,
-    runs_as_written,
 )
 
 
@@ -59,7 +59,8 @@ MONOTONE_AFFINE = Curvature(affine=True, nondecreasing=True)
 CONVEX = Curvature(affine=False, nondecreasing=False)
 MONOTONE_CONVEX = Curvature(affine=False, nondecreasing=True)
 
-_RULES: dict[type[nn.Module], Callable[[Any], Curvature]] = {}
+# The proof, and the forward method it is about.
+_RULES: dict[type[nn.Module], tuple[Callable[[Any], Curvature], Any]] = {}
 _M = TypeVar("_M", bound=nn.Module)
 
 
@@ -67,7 +68,7 @@ def rule(*kinds: type[_M]) -> Callable[[Callable[[_M], Curvature]], Callable[[_M
     """Register what is proved about modules of exactly these classes (in eval mode)."""
 
     def register(function: Callable[[_M], Curvature]) -> Callable[[_M], Curvature]:
-        _RULES.update(dict.fromkeys(kinds, function))
+        _RULES.update({kind: (function, kind.forward) for kind in kinds})
         return function
 
     return register
@@ -85,12 +86,16 @@ def curvature(module: nn.Module) -> Curvature:
             f"no convexity rule for {kind.__module__}.{kind.__qualname__}; if it is convex in its "
             "input, register the proof with featureconvex.nn.convexity.rule"
         )
-    if not runs_as_written(module):
+    other = foreign_code(module)
+    if other is not None:
+        raise ConvexityError(f"{kind.__qualname__} has {other}; it may compute anything")
+    proof, written = _RULES[kind]
+    if kind.forward is not written:
         raise ConvexityError(
-            f"{kind.__qualname__} has a forward hook or a replaced forward method, which may compute "
-            "anything; remove it, or put the change into a class with its own rule"
+            f"the forward method of {kind.__qualname__} was replaced since its rule was registered; "
+            "restore it, or put the change into a class with its own rule"
         )
-    return _RULES[kind](module)
+    return proof(module)
 
 
 def prove_convex(module: nn.Module) -> Curvature:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
+from featureconvex.nn.as_written import runs_as_written
+from featureconvex.nn.frozen import is_frozen
 
 
 class NonNegative(nn.Module):
@@ -65,18 +67,14 @@ def constrain_(module: nn.Module, name: str = "weight", minimum: float = 0.0) ->
     parametrize.register_parametrization(module, name, NonNegative(minimum))
 
 
-def runs_as_written(module: nn.Module) -> bool:
-    """Whether a call runs its class's ``forward`` and nothing else: no hook, no replaced method."""
-    return "forward" not in vars(module) and not (
-        module._forward_pre_hooks or module._forward_hooks
-    )
-
-
 def is_nonnegative(module: nn.Module, name: str = "weight") -> bool:
     """Whether ``module.<name>`` is held to the nonnegative numbers by its last parametrisation.
 
-    The weight in use is looked at as well: a constraint that was tampered with does not count.
+    The weight in use is looked at as well: a constraint that was tampered with does not count. A frozen
+    module needs no constraint: its weight stays as it is.
     """
+    if is_frozen(module):
+        return not bool((getattr(module, name) < 0).any())
     if not parametrize.is_parametrized(module, name):
         return False
     chain: Any = module.parametrizations[name]  # type: ignore[index]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featureconvex.ambient import undisturbed
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
 from featureconvex.model import FeatureConvexModel
@@ -54,6 +55,8 @@ class Fitted:
     seconds: float
 
 
+@undisturbed()
+@torch.enable_grad()
 def fit(
     architecture: Architecture,
     recipe: Recipe,

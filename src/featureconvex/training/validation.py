@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.certificates.eval_mode import evaluating
+from featureconvex.ambient import undisturbed
 from featureconvex.certificates.minorant import tangent
+from featureconvex.frozen_model import frozen_model
 from featureconvex.model import FeatureConvexModel
 from featureconvex.training.calibration import Calibration, balanced
 
@@ -63,7 +64,8 @@ def outputs(
 ) -> Outputs:
     """Logits and slopes of all rows of ``x`` in eval mode."""
     logits, slopes = [], []
-    with evaluating(model):
+    with undisturbed():
+        model = frozen_model(model)
         for batch in torch.split(x, batch_size):
             line = tangent(model, inputs(batch, model))
             logits.append((line.value - model.tau).cpu())

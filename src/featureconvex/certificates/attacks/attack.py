@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featureconvex.ambient import undisturbed
 from featureconvex.certificates.arguments import (
     check_domain,
     check_inputs,
@@ -15,9 +16,9 @@ from featureconvex.certificates.arguments import (
 from featureconvex.certificates.attacks.result import AttackResult
 from featureconvex.certificates.attacks.search import Search, search_all
 from featureconvex.certificates.domain import Domain
-from featureconvex.certificates.eval_mode import evaluating
 from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
+from featureconvex.frozen_model import frozen_model
 
 METHODS = ("descent", "foolbox")
 
@@ -70,10 +71,13 @@ def attack(
     if steps < 1 or restarts < 1:
         raise UserError(f"steps and restarts must be >= 1, got {steps} and {restarts}")
     x = torch.as_tensor(check_inputs(X)).to(model.device, model.dtype)
+    if x.is_inference():
+        x = x.clone()  # gradients can be taken at a copy only
     threat.check(tuple(x.shape[1:]))
     limit = _limit(budget, len(x), x.device)
     search = Search(threat, steps, restarts, method, seed)
-    with evaluating(model):
+    with undisturbed():
+        model = frozen_model(model, x)
         points, margin, distance = search_all(model, x, domain, limit, search)
     return AttackResult(
         adversarial=points.cpu().numpy(),

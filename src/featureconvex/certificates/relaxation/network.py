@@ -2,23 +2,27 @@
 
 In ``z_(l+1) = s(A_l z_l + C_l u + b_l)`` with ``A_l >= 0``, replacing every ``s`` by one of its affine
 minorants of nonnegative slope gives an affine function of ``u`` below ``g``: each layer's error can only
-push the output down. The network's own ``forward`` does the evaluation; forward hooks put the lines in
-place of the nonlinear modules, call by call, so any wiring of the modules will do. (Should a container
-compute something convex of its own besides, the result is still a convex function below ``g``, and its
-tangent at ``u`` is what is returned.)
+push the output down. The network's own ``forward`` does the evaluation, and lines answer in place of the
+nonlinear modules of the frozen network, call by call, so any wiring of the modules will do. (Should a
+container compute something convex of its own besides, the result is still a convex function below
+``g``, and its tangent at ``u`` is what is returned.)
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation.pieces import Piece, piece_of, refuse
+from featureconvex.frozen_model import frozen_model
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn.convexity import curvature
+from featureconvex.nn.frozen import intercepting
 
 Replace = Callable[[int, nn.Module, Piece, Tensor], Tensor]
 
@@ -31,15 +35,15 @@ class Relaxation:
     (n, c, h, w, k k) and for :class:`~featureconvex.nn.MaxAffine` (n, pieces) weights that sum to 1.
 
     Args:
-        model: in eval mode, proved convex.
+        model: a model; it is frozen first if it is not.
 
     Raises:
         UserError: a nonlinear module has no rule in :mod:`.pieces`.
     """
 
     def __init__(self, model: FeatureConvexModel) -> None:
-        self.model = model
-        self.parts = dict(_nonlinear(model.convex_net))
+        self.model = frozen_model(model)
+        self.parts = dict(_nonlinear(self.model.convex_net))
 
     @torch.no_grad()
     def tangent_choices(self, u: Tensor) -> list[Tensor]:
@@ -135,17 +139,14 @@ class Relaxation:
     @contextmanager
     def _replacing(self, replace: Replace) -> Iterator[None]:
         """Every call of a nonlinear module answers with ``replace(call, module, rule, z)``."""
-        calls = iter(range(2**31))
+        calls = count()
 
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> Tensor:
-            return replace(next(calls), module, self.parts[module], inputs[0])
+        def answer(module: nn.Module, inputs: tuple[Any, ...]) -> Tensor | None:
+            rule = self.parts.get(module)
+            return None if rule is None else replace(next(calls), module, rule, inputs[0])
 
-        handles = [part.register_forward_hook(hook) for part in self.parts]
-        try:
+        with intercepting(answer):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 @dataclass(frozen=True)

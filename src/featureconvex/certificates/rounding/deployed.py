@@ -5,8 +5,8 @@ DEPLOYED: what is assumed of ``model(x)`` in float32 or float64.
 * The input is rounded to the model's dtype, to nearest.
 * Linear layers and convolutions are sums of products in any order, with or without fused
   multiply-add: torch's matrix products, and its direct and unfolding convolutions. Not covered, and
-  refused where it can be seen: TF32 or bfloat16 products, and the Winograd and Fourier convolutions of
-  cuDNN and NNPACK.
+  refused where it can be seen: autocast, TF32 or bfloat16 products, and the Winograd and Fourier
+  convolutions of cuDNN and NNPACK.
 * Eval-mode batch norm is ``s x + (bias - mean s)`` or ``s (x - mean) + bias`` with at most 16 roundings
   on any path.
 * exp, expm1, log, log1p, logaddexp and the modulus of a complex number are right to 8 units of roundoff.
@@ -19,6 +19,7 @@ DEPLOYED: what is assumed of ``model(x)`` in float32 or float64.
 import torch
 from torch import Tensor
 
+from featureconvex.ambient import check_float32_products
 from featureconvex.certificates.rounding.ball import Ball
 from featureconvex.certificates.rounding.directed import Rounding, upper
 from featureconvex.certificates.rounding.graph import Graph
@@ -36,11 +37,7 @@ def check_deployment(network: Graph, device: torch.device, arithmetic: Rounding)
     """
     if arithmetic.name != "float32":
         return
-    if torch.get_float32_matmul_precision() != "highest":
-        raise UserError(
-            "float32 products may be computed in lower precision; call "
-            "torch.set_float32_matmul_precision('highest') here and where the model runs"
-        )
+    check_float32_products(device)
     steps = (step for step, _ in network.nodes)
     if any(isinstance(s, Affine) and isinstance(s.operator, Convolution) for s in steps):
         if device.type != "cpu":

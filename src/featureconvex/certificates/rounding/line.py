@@ -1,6 +1,5 @@
 """Affine minorants that hold in exact real arithmetic, or for the decision a machine computes."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from featureconvex.certificates.rounding.graph import Graph, Trace
 from featureconvex.certificates.rounding.rules import trace
 from featureconvex.certificates.rounding.steps import Mode
 from featureconvex.errors import UserError
+from featureconvex.frozen_model import frozen_model, in_precision
 from featureconvex.model import FeatureConvexModel
 
 ARITHMETICS = ("real", "float32", "float64")
@@ -103,7 +103,7 @@ def sound_line(
     """The affine minorant of a model at ``x`` with all rounding errors accounted for.
 
     Args:
-        model: in eval mode, proved convex.
+        model: a model; it is frozen first if it is not.
         x: (n, ...), n >= 1, in any dtype: these floats are the exact input.
         arithmetic: ``"real"``: the margin in exact arithmetic. ``"float32"``, ``"float64"``: the
             decision of ``model.to(dtype)(x'.to(dtype))`` for every real x'.
@@ -114,6 +114,7 @@ def sound_line(
             which the deployed pass rounds in a way not covered.
     """
     check_gradual_underflow()
+    model = frozen_model(model)
     if arithmetic not in ARITHMETICS:
         raise UserError(f"unknown arithmetic {arithmetic!r}; use one of {', '.join(ARITHMETICS)}")
     with torch.no_grad(), _plain_convolutions():
@@ -183,13 +184,13 @@ def graphs(model: FeatureConvexModel) -> tuple[Graph, Graph]:
 
 
 def in_arithmetic(model: FeatureConvexModel, arithmetic: str) -> FeatureConvexModel:
-    """The model as deployed: itself, or a copy with its weights in the dtype asked for."""
+    """The frozen model as deployed: itself, or one with its weights in the dtype asked for."""
     if arithmetic == "real":
         if model.dtype not in DTYPES:
             raise UserError(f"level 'sound' knows float32 and float64 models, got {model.dtype}")
         return model
     dtype = torch.float32 if arithmetic == "float32" else torch.float64
-    return model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
+    return in_precision(model, dtype)
 
 
 @contextmanager

@@ -1,0 +1,157 @@
+"""A model taken as a function: what certificates, attacks and validation evaluate and prove things about.
+
+:func:`frozen_model` checks that a call of the model runs the code that is known, copies its weights, proves
+the copy convex and its rows independent, and compares the copy's answers with the model's own. The
+copy is kept, and used again as long as the model is bit for bit what it was; that is looked at every
+time, since ``w.data.mul_(2)`` leaves no trace.
+"""
+
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from featureconvex.errors import ConvexityError, UserError
+from featureconvex.features.base import FeatureMap
+from featureconvex.model import FeatureConvexModel
+from featureconvex.nn.as_written import check_no_global_hook, check_runs_as_written
+from featureconvex.nn.convexity import prove_convex
+from featureconvex.nn.frozen import freeze, is_frozen, unchanged
+from featureconvex.nn.rows import prove_rows_independent
+
+PRECISIONS = (torch.float32, torch.float64)
+# A model whose answers differ by more than this from its parts' is not the composition of its parts:
+# far more than rounding, relative to the numbers of the precision.
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-7}
+# Rows on which the two are compared.
+COMPARED = 4
+
+
+@dataclass
+class _Kept:
+    """A frozen model and the row shapes it was proved for."""
+
+    frozen: FeatureConvexModel
+    shapes: set[tuple[int, ...]] = field(default_factory=set)
+
+
+_KEPT: "WeakKeyDictionary[FeatureConvexModel, _Kept]" = WeakKeyDictionary()
+# The methods that make a call of a model what it is.
+_METHODS = ("__call__", "__getattr__", "__getattribute__", "_call_impl", "forward", "logits")
+_WRITTEN = {name: getattr(FeatureConvexModel, name) for name in _METHODS}
+
+
+def frozen_model(model: FeatureConvexModel, x: Tensor | None = None) -> FeatureConvexModel:
+    """The function that ``model`` computes in eval mode, proved convex; a frozen one is returned as it is.
+
+    Nothing about ``model`` changes, its mode included; it may be in use in other threads.
+
+    Args:
+        model: the model.
+        x: rows (m, ...) that it will be used on, in its dtype: their shape must be fit for it, rows must
+            not see each other, and where the model is in eval mode it must answer as the copy does.
+
+    Raises:
+        ConvexityError: no proof, code that is not the model's class's own (a hook, a replaced method, an
+            overriding subclass), or rows that see each other.
+        UserError: a half-precision model, or rows of a shape that the model does not take.
+    """
+    if is_frozen(model):
+        return model
+    check_no_global_hook()
+    kept = _KEPT.get(model)
+    if kept is None or not unchanged(kept.frozen, model):
+        _check_model_runs_as_written(model)
+        check_precision(model)
+        # Also where it lives: a constraint that was removed may be broken by the next step of training.
+        prove_convex(model.convex_net)
+        frozen = freeze(model, FeatureConvexModel)
+        prove_convex(frozen.convex_net)
+        kept = _KEPT[model] = _Kept(frozen)
+    if x is not None and len(x) and tuple(x.shape[1:]) not in kept.shapes:
+        _check_rows(model, kept.frozen, x[:COMPARED])
+        kept.shapes.add(tuple(x.shape[1:]))
+    return kept.frozen
+
+
+def in_precision(model: FeatureConvexModel, dtype: torch.dtype) -> FeatureConvexModel:
+    """The function of ``model.to(dtype)``: a frozen model with its weights rounded to ``dtype``."""
+    frozen = frozen_model(model)
+    if frozen.dtype == dtype:
+        return frozen
+    rounded = freeze(frozen, dtype=dtype)
+    # As in FeatureConvexModel: the threshold keeps its precision.
+    rounded.tau = frozen.tau.clone()
+    prove_convex(rounded.convex_net)
+    return rounded
+
+
+def check_precision(model: nn.Module) -> None:
+    """Refuse numbers in half precision, or networks of mixed precision: neither is certified or stored.
+
+    Raises:
+        UserError: naming the tensor and the remedy.
+    """
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    for name, value in tensors:
+        if (value.is_floating_point() or value.is_complex()) and value.element_size() < 4:
+            raise UserError(
+                f"{name} is {str(value.dtype).removeprefix('torch.')}: a half-precision model is neither "
+                "certified nor stored; convert it with model.float() and evaluate that one, too"
+            )
+    kinds = {
+        value.dtype
+        for name, value in tensors
+        if name.startswith("convex_net.") and value.is_floating_point()
+    }
+    if len(kinds) > 1:
+        raise UserError(
+            f"the convex network mixes {' and '.join(sorted(map(str, kinds)))}; convert it with "
+            "model.float() or model.double()"
+        )
+
+
+def _check_model_runs_as_written(model: FeatureConvexModel) -> None:
+    check_runs_as_written(model)
+    for part in model.feature_map.modules():
+        if isinstance(part, FeatureMap) and type(part).forward is not type(part)._written_forward:
+            raise ConvexityError(
+                f"the forward method of {type(part).__qualname__} was replaced since the class was made, "
+                "so its Lipschitz constant may not be the map's; write a FeatureMap of its own"
+            )
+    kind = type(model)
+    for name, written in _WRITTEN.items():
+        if getattr(kind, name) is not written or name in vars(model):
+            raise ConvexityError(
+                f"{kind.__qualname__} has a {name} of its own, so what it computes is not g(phi(x)) + tau; "
+                "put the change into a feature map or a convex network with its own rule"
+            )
+
+
+@torch.no_grad()
+def _check_rows(model: FeatureConvexModel, frozen: FeatureConvexModel, x: Tensor) -> None:
+    """The rows' shape fits, rows are independent, and ``model`` answers as ``frozen`` does."""
+    shape = tuple(x.shape[1:])
+    try:
+        answer = frozen(x)
+        prove_rows_independent(frozen, shape, x)
+    except (RuntimeError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"the model does not take rows of shape {shape}: {reason}; give it inputs of the shape that it "
+            "was built or trained for"
+        ) from error
+    if any(part.training for part in model.modules()):
+        return  # batch statistics: another function, and evaluating it would change them
+    own = model(x.clone())
+    size = 1 + answer.abs() + own.abs()
+    # Not "apart > tolerance": where one is not a number, both have to be.
+    close = (answer - own).abs() <= TOLERANCE[frozen.dtype] * size
+    same = close | (answer == own) | (answer.isnan() & own.isnan())
+    if not bool(same.all()):
+        row = int((~same).nonzero()[0])
+        raise ConvexityError(
+            f"the model answers {float(own[row]):g} for an input where g(phi(x)) + tau, taken from its "
+            f"parts, is {float(answer[row]):g}; something changes its forward pass, remove it"
+        )

@@ -1,0 +1,87 @@
+"""Whether the rows of a batch see each other.
+
+A certificate is about one row, and certificates of a batch come from the gradient of a sum, so every row
+has to be computed from that row alone. Most of torch's modules guess from the number of dimensions what
+the first one means: ``Conv1d`` takes the rows of a (n, d) batch for the channels of one signal.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from featureconvex.errors import ConvexityError
+from featureconvex.nn.frozen import intercepting
+from featureconvex.nn.nonnegative import (
+    MonotoneBatchNorm1d,
+    MonotoneBatchNorm2d,
+    NonNegativeConv2d,
+    NonNegativeLinear,
+)
+
+# Dimensions of an input whose first one is the batch; with others the module means something else.
+_DIMENSIONS: dict[type[nn.Module], tuple[int, ...]] = {
+    nn.Conv1d: (3,),
+    **dict.fromkeys((nn.Conv2d, NonNegativeConv2d, nn.MaxPool2d, nn.AvgPool2d), (4,)),
+    **dict.fromkeys((nn.BatchNorm2d, MonotoneBatchNorm2d), (4,)),
+    **dict.fromkeys((nn.BatchNorm1d, MonotoneBatchNorm1d), (2, 3)),
+    **dict.fromkeys((nn.Linear, NonNegativeLinear), (2, 3, 4, 5)),
+}
+# Batches in which the first row has different company.
+_COMPANY = 3
+# Rounding may depend on the batch, by far less than what a row that is seen would change.
+_ROUNDING = 2.0**-10
+
+
+def prove_rows_independent(function: nn.Module, row_shape: tuple[int, ...], like: Tensor) -> None:
+    """Prove that a frozen module computes every row of an (n, *row_shape) batch from that row alone.
+
+    Each call of a known module inside is held to the number of dimensions at which its first one is the
+    batch. What a class of the user's own does besides is tried out: the answer for one row, in company of
+    different others.
+
+    Args:
+        function: a frozen module, (n, *row_shape) -> (n, ...).
+        row_shape: the shape of one row.
+        like: gives dtype and device.
+
+    Raises:
+        ConvexityError: a module that takes the batch for something else, or rows that see each other.
+    """
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.randn(1 + _COMPANY, *row_shape, generator=generator, dtype=torch.float64)
+    rows = draws.to(like.device, like.dtype)
+    with torch.no_grad(), intercepting(_check_dimensions):
+        answers = [function(torch.stack((rows[0], other)))[:1] for other in rows[1:]]
+    first = answers[0].double()
+    for answer in answers[1:]:
+        apart = (answer.double() - first).abs()
+        if bool((apart > _ROUNDING * (1 + first.abs())).any()):
+            raise ConvexityError(
+                f"{type(function).__qualname__} answers differently for a row when the other rows of its "
+                "batch change; a certificate needs a function of one row (batch statistics, attention over "
+                "the batch and sums over dimension 0 are none)"
+            )
+
+
+def _check_dimensions(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """A handler of calls that lets every module run."""
+    kind = parametrize.type_before_parametrizations(module)
+    z = inputs[0] if inputs else None
+    if not isinstance(z, Tensor):
+        return
+    allowed = _DIMENSIONS.get(kind)
+    if allowed is not None and z.ndim not in allowed:
+        raise ConvexityError(
+            f"{module!r} got a batch of shape (n, {', '.join(map(str, z.shape[1:]))}) and would take its "
+            f"rows for something else than rows; it needs {' or '.join(map(str, allowed))} dimensions, the "
+            "batch first: give the inputs that shape"
+        )
+    if kind is nn.Flatten and isinstance(module, nn.Flatten):
+        start = module.start_dim % z.ndim if z.ndim else 0
+        if start == 0 and z[0].numel() != 1:
+            raise ConvexityError(
+                f"{module!r} joins the rows of a batch of shape (n, {', '.join(map(str, z.shape[1:]))}) "
+                "into one; start it at dimension 1"
+            )
