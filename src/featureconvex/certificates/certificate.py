@@ -28,6 +28,9 @@ class Status(StrEnum):
     """The input, the margin or the gradient has a NaN or an infinity."""
     outside_domain = "outside_domain"
     """The input is not a point of the attacker's domain, so a claim about the domain says nothing."""
+    not_computed = "not_computed"
+    """Predicted sensitive, but a number on the way to the radius overflowed: nothing is proved. Costs,
+    weights or inputs are of extreme size; rescale them."""
     unbounded = "unbounded"
     """Predicted sensitive, and no point of the domain changes that: the radius is infinite."""
 

@@ -2,11 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
 from typing import Any, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,11 +14,12 @@ from featureconvex.certificates.arguments import (
     check_model,
     check_threats,
 )
-from featureconvex.certificates.certificate import Certificate, Guarantee, Status
+from featureconvex.certificates.certificate import Certificate, Guarantee
+from featureconvex.certificates.columns import Columns, Usable
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import domain_aware
-from featureconvex.certificates.levels.problem import Bound, Level, Problem
+from featureconvex.certificates.levels.problem import Level, Problem
 from featureconvex.certificates.levels.sound import sound
 from featureconvex.certificates.levels.tight import tight
 from featureconvex.certificates.minorant import tangent
@@ -138,7 +136,6 @@ def certify(
     threats, domain = check_threats(threat), check_domain(domain)
     size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
     run, guarantee = _LEVELS[level]
-    parts: list[list[_Columns]] = []
     options: dict[str, Any] = {
         "iterations": iterations,
         "tolerance": tolerance,
@@ -151,78 +148,46 @@ def certify(
     if model.dtype == torch.float32:
         check_float32_products(model.device)
     with undisturbed(), progress_bar(f"certify ({level})", len(x), progress) as tick:
-        batches = _batches(model, x, size)
-        first = next(batches)
-        model = frozen_model(model, first)
-        for batch in chain((first,), batches):
+        columns = [Columns(len(x)) for _ in threats]
+        start = 0
+        for batch in _batches(model, x, size):
+            model = frozen_model(model, batch)
             line = tangent(model, batch)
-            usable = _Rows(
-                _finite(batch) & _finite(line.slope) & torch.isfinite(line.value),
-                domain.contains(batch),
-            )
+            finite = _finite(batch) & _finite(line.slope) & torch.isfinite(line.value)
+            usable = Usable(finite.cpu().numpy(), domain.contains(batch).cpu().numpy())
             shared: dict[Any, Any] = {}
-            problems = (
-                Problem(model, batch, item, domain, line, **options, shared=shared)
-                for item in threats
-            )
-            parts.append([_columns(run, problem, usable) for problem in problems])
+            for item, filled in zip(threats, columns, strict=True):
+                problem = Problem(model, batch, item, domain, line, **options, shared=shared)
+                filled.write(start, run(problem), line.value, usable)
+            start += len(batch)
             tick(len(batch), "")
     certificates = [
         Certificate(
-            **{name: np.concatenate([part[k][name] for part in parts]) for name in parts[0][k]},
+            radius=filled.radius,
+            upper=filled.upper,
+            status=filled.status,
+            margin=filled.margin,
+            slope=filled.slope,
             threat=item,
             domain=domain,
             level=level,
             guarantee=guarantee,
         )
-        for k, item in enumerate(threats)
+        for item, filled in zip(threats, columns, strict=True)
     ]
     return certificates if isinstance(threat, Sequence) else certificates[0]
 
 
-_Columns = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Which rows of a batch a level's answer counts for: (n,) bool each."""
-
-    finite: Tensor
-    inside: Tensor
-
-
 def _finite(values: Tensor) -> Tensor:
-    """(n, ...) -> (n,): whether all numbers of a row are finite. The two ends tell."""
+    """(n, ...) -> (n,): whether all numbers of a row are finite."""
     rows = values.flatten(1)
     if not rows.shape[1]:
         return torch.ones(len(rows), dtype=torch.bool, device=rows.device)
-    return torch.isfinite(rows.amax(dim=1)) & torch.isfinite(rows.amin(dim=1))
-
-
-def _columns(level: Level, problem: Problem, rows: _Rows) -> _Columns:
-    bound: Bound = level(problem)
-    margin = problem.tangent.value
-    radius = bound.radius.where(rows.finite & rows.inside & (margin > 0), 0.0)
-    return {
-        "radius": radius.cpu().numpy(),
-        "upper": bound.upper.cpu().numpy(),
-        "status": statuses(margin, radius, rows.finite, rows.inside),
-        "margin": margin.cpu().numpy(),
-        "slope": bound.slope.cpu().numpy(),
-    }
-
-
-def statuses(margin: Tensor, radius: Tensor, finite: Tensor, inside: Tensor) -> np.ndarray:
-    """(n,) object array of :class:`Status`, the most serious obstacle first."""
-    status = np.empty(len(margin), dtype=object)
-    status.fill(Status.certified)  # np.full would make it a plain string
-    status[torch.isinf(radius).cpu().numpy()] = Status.unbounded
-    status[(margin < 0).cpu().numpy()] = Status.not_sensitive
-    # A positive margin whose radius underflows to 0 is as good as a tie.
-    status[((margin == 0) | ((margin > 0) & (radius == 0))).cpu().numpy()] = Status.boundary
-    status[~inside.cpu().numpy()] = Status.outside_domain
-    status[~finite.cpu().numpy()] = Status.non_finite
-    return status
+    # A sum is the cheapest look at a row; it may overflow, and then the two ends tell.
+    finite = torch.isfinite(rows.sum(dim=1))
+    if not bool(finite.all()):
+        finite = torch.isfinite(rows.amax(dim=1)) & torch.isfinite(rows.amin(dim=1))
+    return finite
 
 
 def _batches(model: FeatureConvexModel, x: Any, size: int) -> Iterator[Tensor]:

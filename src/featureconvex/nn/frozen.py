@@ -194,31 +194,43 @@ def _constraints(module: nn.Module) -> list[nn.Module]:
 
 
 def _unchanged(frozen: nn.Module, module: nn.Module) -> bool:
-    record: _Record = vars(frozen)[_RECORD]
-    own, kept = vars(module), vars(frozen)
-    kind = type(module)
+    kept = vars(frozen)
+    record: _Record = kept[_RECORD]
+    own, kind = vars(module), type(module)
     if kind is not record.kind or kind.forward is not record.forward or len(own) != record.size:
         return False
     parts = own["_modules"]
     if tuple(parts) != record.children:
         return False
     for name, value in record.plain.items():
-        if not _same(own.get(name, _MISSING), value):
+        live = own.get(name, _MISSING)
+        # Nearly always numbers, words and empty hooks.
+        if live is not value and not (
+            live == value if type(live) is type(value) in _SIMPLE else _same(live, value)
+        ):
             return False
     for group in _TENSORS:
-        if any(name not in kept[group] for name in own[group]):
+        mine, tensors = own[group], kept[group]
+        if any(name not in tensors for name in mine):
             return False
-        for name, value in kept[group].items():
-            if not _same(getattr(module, name, _MISSING), value):
+        for name, value in tensors.items():
+            # A parametrised tensor is no entry, but computed.
+            live = mine[name] if name in mine else getattr(module, name, _MISSING)
+            if live is not value and not _same(live, value):
                 return False
-    if not _same(_constraints(module), list(record.constraints)):
+    if record.constraints and not _same(_constraints(module), list(record.constraints)):
         return False
-    return all(
-        (part is None) == (kept["_modules"][name] is None)
-        and (part is None or _unchanged(kept["_modules"][name], part))
-        for name, part in parts.items()
-        if name in kept["_modules"]
-    )
+    for name, part in parts.items():
+        if name not in kept["_modules"]:
+            continue  # the parametrisations, see above
+        other = kept["_modules"][name]
+        if (part is None) != (other is None) or not (part is None or _unchanged(other, part)):
+            return False
+    return True
+
+
+# Types whose == answers with a bool.
+_SIMPLE = frozenset((int, float, str, bool, bytes))
 
 
 def _same(live: Any, kept: Any) -> bool:
