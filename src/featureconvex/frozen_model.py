@@ -17,8 +17,9 @@ from featureconvex.features.base import FeatureMap
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn.as_written import check_no_global_hook, check_runs_as_written
 from featureconvex.nn.convexity import prove_convex
-from featureconvex.nn.frozen import freeze, is_frozen, unchanged
+from featureconvex.nn.frozen import freeze, is_frozen
 from featureconvex.nn.rows import prove_rows_independent
+from featureconvex.nn.snapshot import Snapshot
 
 PRECISIONS = (torch.float32, torch.float64)
 # A model whose answers differ by more than this from its parts' is not the composition of its parts:
@@ -30,9 +31,10 @@ COMPARED = 4
 
 @dataclass
 class _Kept:
-    """A frozen model and the row shapes it was proved for."""
+    """A frozen model, what it was taken from, and the row shapes it was proved for."""
 
     frozen: FeatureConvexModel
+    taken_from: Snapshot
     shapes: set[tuple[int, ...]] = field(default_factory=set)
 
 
@@ -61,14 +63,17 @@ def frozen_model(model: FeatureConvexModel, x: Tensor | None = None) -> FeatureC
         return model
     check_no_global_hook()
     kept = _KEPT.get(model)
-    if kept is None or not unchanged(kept.frozen, model):
+    written = all(getattr(type(model), name) is method for name, method in _WRITTEN.items())
+    if kept is None or not written or not kept.taken_from.matches(model):
         _check_model_runs_as_written(model)
         check_precision(model)
         # Also where it lives: a constraint that was removed may be broken by the next step of training.
         prove_convex(model.convex_net)
+        # First, so that a change meanwhile is seen at the next call.
+        now = Snapshot(model)
         frozen = freeze(model, FeatureConvexModel)
         prove_convex(frozen.convex_net)
-        kept = _KEPT[model] = _Kept(frozen)
+        kept = _KEPT[model] = _Kept(frozen, now)
     if x is not None and len(x) and tuple(x.shape[1:]) not in kept.shapes:
         _check_rows(model, kept.frozen, x[:COMPARED])
         kept.shapes.add(tuple(x.shape[1:]))
@@ -134,8 +139,8 @@ def _check_rows(model: FeatureConvexModel, frozen: FeatureConvexModel, x: Tensor
     """The rows' shape fits, rows are independent, and ``model`` answers as ``frozen`` does."""
     shape = tuple(x.shape[1:])
     try:
-        answer = frozen(x)
         prove_rows_independent(frozen, shape, x)
+        answer = frozen(x)
     except (RuntimeError, IndexError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

@@ -1,6 +1,7 @@
 """A fixed wavelet scattering transform for images whose Lipschitz constants are proved."""
 
 import math
+from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -10,6 +11,10 @@ from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.features.wavelets import ROUNDING, WaveletStage, float32_exact, interpolate
 from featureconvex.norms import check_exponent
+
+# Constants known: a second of work each for larger images.
+_CONSTANTS: dict[tuple[Any, ...], float] = {}
+MOST_CONSTANTS = 64
 
 
 class Scattering(FeatureMap):
@@ -66,7 +71,6 @@ class Scattering(FeatureMap):
         self.cascade = _Cascade(
             (height + self._pad[3], width + self._pad[1]), scales, orientations, order
         )
-        self._constants: dict[float, float] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c * paths, ceil(h / 2^J), ceil(w / 2^J)), in the dtype of ``x``.
@@ -87,13 +91,27 @@ class Scattering(FeatureMap):
     def lipschitz(self, p: float) -> float:
         """See the class; 1 up to the aliasing of the filters for p = 2."""
         p = check_exponent(p)
-        if p not in self._constants:
+        # By the filters themselves: a constant must not outlive the numbers it was computed from.
+        key = (p, self.image_shape, self.scales, self.orientations, self.order, self._digest())
+        bound = _CONSTANTS.get(key)
+        if bound is None:
             bound = self.cascade.lipschitz(p) * self._colour_norm(p)
             if p > 2:
                 dimension = math.prod(self.image_shape)
                 bound = min(bound, self.lipschitz(2) * dimension ** (0.5 - 1 / p))
-            self._constants[p] = bound * (1 + ROUNDING)
-        return self._constants[p]
+            bound *= 1 + ROUNDING
+            if len(_CONSTANTS) >= MOST_CONSTANTS:
+                _CONSTANTS.clear()
+            _CONSTANTS[key] = bound
+        return bound
+
+    def _digest(self) -> bytes:
+        """Of all filters in use, bit for bit."""
+        digest = blake2b(digest_size=32)
+        for value in self.buffers():
+            digest.update(str(value.dtype).encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.digest()
 
     def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
         """The smaller of ``Lip_p ||v||_q`` and ``d^max(0, 1/2 - 1/p) Lip_2 ||v||_2``, for unit costs.
