@@ -344,7 +344,7 @@ def test_half_precision_is_neither_certified_nor_stored(
     parts: dict[str, nn.Module] = {
         "all": model,
         "net": model.convex_net,
-        "layer": model.convex_net.input_layers[0],  # type: ignore[indexdict-item]
+        "layer": model.convex_net.input_layers[0],  # type: ignore[index,dict-item]
         "map": model.feature_map,
     }
     parts[part].to(dtype)
@@ -414,8 +414,8 @@ def changeable() -> FeatureConvexModel:
     model = FeatureConvexModel(phi, net, tau=2.0)
     with torch.no_grad():
         for part in net.norms:
-            part.running_mean.fill_(0.2)  # type: ignore[,operator]
-            part.running_var.fill_(0.7)  # type: ignore[,operator]
+            part.running_mean.fill_(0.2)  # type: ignore[operator]
+            part.running_var.fill_(0.7)  # type: ignore[operator]
     return model.eval()
 
 
