@@ -110,6 +110,10 @@ class Center(Scale):
         return {"mean": torch.zeros(self.shift.shape).tolist()}
 
 
+# Columns converted to float64 at once.
+COLUMNS = 16
+
+
 def standardise(x: Tensor) -> Scale:
     """The :class:`Scale` that gives every coordinate of ``x`` (n, ...) mean 0 and variance 1.
 
@@ -121,9 +125,12 @@ def standardise(x: Tensor) -> Scale:
     >>> standardise(torch.tensor([[0.0, 1.0], [4.0, 1.0]]))(torch.tensor([[4.0, 2.0]]))
     tensor([[1., 1.]])
     """
-    x = x.double()
-    std = x.std(dim=0, correction=0)
-    mean = x.mean(dim=0)
+    # A few columns at a time: all of it in float64 may be twice the data.
+    parts = []
+    for block in x.flatten(1).split(COLUMNS, dim=1):
+        wide = block.double()
+        parts.append(torch.stack((wide.std(dim=0, correction=0), wide.mean(dim=0))))
+    std, mean = torch.cat(parts, dim=1).reshape(2, *x.shape[1:])
     if not torch.isfinite(std).all():
         raise UserError(
             f"coordinate {int((~torch.isfinite(std)).flatten().nonzero()[0])} has numbers too large to "
