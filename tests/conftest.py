@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 
 # Before scipy is imported: lets scikit-learn's array API check run instead of skipping itself.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -10,12 +11,14 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import pytest
 import torch
 from hypothesis import settings
+from tests.sum_order import OtherOrder
 
 settings.register_profile("featureconvex", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("featureconvex")
 
 # Two xdist workers on two cores: one thread each is faster than two fighting.
-torch.set_num_threads(1)
+if "OMP_NUM_THREADS" not in os.environ:
+    torch.set_num_threads(1)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -33,6 +36,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in out]
         names = ", ".join(sorted(missing))
         print(f"\ndeselected {len(out)} tests that need: {names} (see the README)")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """``SUM_ORDER=seed``: on a processor that adds up in another order (see ``sum_order.py``)."""
+    seed = os.environ.get("SUM_ORDER")
+    with nullcontext() if seed is None else OtherOrder(int(seed)):
+        yield
 
 
 @pytest.fixture

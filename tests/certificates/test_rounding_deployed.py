@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.sum_order import OneByOne
 from torch import Tensor, nn
 
 import featureconvex as fc
@@ -137,6 +138,45 @@ def test_hard_sums_are_covered() -> None:
     check_hard_sums()
 
 
+def check_known_errors() -> None:
+    """Forty neurons in a row, each adding 0.49 units in the last place of 1 to the 1 it gets.
+
+    All products are exact and every sum has two terms, so there is one order, and every processor that
+    rounds to nearest loses every one of these terms: it is off by 0.98 units of roundoff for each.
+    """
+    net = fc.nn.ConvexMLP(1, (1,) * 40, passthrough=False)
+    first, *others = [*net.input_layers, *net.hidden_layers]
+    with torch.no_grad():
+        first.weight.fill_(1.0)  # type: ignore[operator,union-attr]
+        first.bias.fill_(1.0)  # type: ignore[operator,union-attr]
+        for layer in others:
+            layer.weight = torch.ones(1, 1)  # type: ignore[assignment]
+            layer.bias.fill_(0.98 * FLOAT32.unit)  # type: ignore[operator,union-attr]
+    model = fc.FeatureConvexModel(fc.features.Identity(), net).eval()
+    origin = torch.zeros(1, 1, dtype=torch.float64)
+    with torch.no_grad():
+        assert model(origin.float()).item() == 1.0
+    check_error(model, origin, FLOAT32, (0.0,))
+
+
+def check_longest_sums() -> None:
+    """A 1 and then 4095 terms that are lost one by one, summed in that order: the worst order there is."""
+    net = fc.nn.MaxAffine(4096, 1)
+    with torch.no_grad():
+        net.affine.weight.fill_(0.98 * FLOAT32.unit)
+        net.affine.weight[0, 0] = 1.0
+        net.affine.bias.zero_()
+    model = fc.FeatureConvexModel(fc.features.Identity(), net).eval()
+    with OneByOne():
+        assert model(torch.ones(1, 4096)).item() == 1.0
+        check_error(model, torch.ones(1, 4096, dtype=torch.float64), FLOAT32, (0.0,))
+
+
+def test_known_errors_are_covered() -> None:
+    check_known_errors()
+    check_longest_sums()
+
+
 def _without_bias(method: Any) -> Any:
     def forward(self: Any, x: Ball, mode: Any, choice: Tensor | None) -> Any:
         bare = steps.Affine(self.operator, self.bias, None if self.bias is None else self.bias * 0)
@@ -145,15 +185,26 @@ def _without_bias(method: Any) -> Any:
     return forward
 
 
-FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "gamma of one operation": lambda patch: patch.setattr(
-        Rounding, "gamma", lambda self, _: 0.25 * self.unit
+# Each with sums that show it on every processor.
+FAULTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[], None]]] = {
+    "gamma of a quarter of one operation": (
+        lambda patch: patch.setattr(Rounding, "gamma", lambda self, _: 0.25 * self.unit),
+        check_known_errors,
     ),
-    "error does not grow": lambda patch: patch.setattr(
-        deployed, "error_growth", lambda *args: torch.zeros_like(args[2][:1])
+    "gamma of one operation": (
+        lambda patch: patch.setattr(Rounding, "gamma", lambda self, _: self.unit),
+        check_longest_sums,
     ),
-    "error of the input only": lambda patch: patch.setattr(
-        steps.Affine, "forward", _unrounded(steps.Affine.forward)
+    # What float32 loses of the inputs alone is 1e3 times larger than here.
+    "error does not grow": (
+        lambda patch: patch.setattr(
+            deployed, "error_growth", lambda *args: torch.zeros_like(args[2][:1])
+        ),
+        check_hard_sums,
+    ),
+    "error of the input only": (
+        lambda patch: patch.setattr(steps.Affine, "forward", _unrounded(steps.Affine.forward)),
+        check_known_errors,
     ),
 }
 
@@ -167,9 +218,11 @@ def _unrounded(method: Any) -> Any:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    FAULTS[fault](monkeypatch)
+    plant, check = FAULTS[fault]
+    check()
+    plant(monkeypatch)
     with pytest.raises(AssertionError):
-        check_hard_sums()
+        check()
 
 
 def test_a_forgotten_bias_error_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
