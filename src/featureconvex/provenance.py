@@ -1,5 +1,6 @@
 """Where a result came from: version, revision, command, machine, threads, time."""
 
+import os
 import platform
 import shlex
 import subprocess
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+# Settings that hold a library's kernels below what the processor can do, and change the order of sums.
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
 
 
 def provenance(started: datetime | None = None) -> dict[str, Any]:
@@ -26,7 +30,8 @@ def provenance(started: datetime | None = None) -> dict[str, Any]:
         "numpy": version("numpy"),
         "python": platform.python_version(),
         "machine": machine(),
-        # The order of a sum depends on it, so the same seed gives the same result only with as many.
+        # The order of a sum depends on both, so the same seed gives the same bits only with the same.
+        "instruction_set": instruction_set(),
         "threads": torch.get_num_threads(),
         "started": (started or datetime.now(UTC)).isoformat(timespec="seconds"),
     }
@@ -37,10 +42,18 @@ def command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
+def instruction_set() -> str:
+    """The vector instructions torch computes with, and what holds other libraries below them.
+
+    ``AVX512``, ``AVX2 (ONEDNN_MAX_CPU_ISA=AVX2)``.
+    """
+    limits = ", ".join(f"{name}={os.environ[name]}" for name in LIMITS if os.environ.get(name))
+    found = torch.backends.cpu.get_cpu_capability()
+    return f"{found} ({limits})" if limits else found
+
+
 def machine() -> str:
     """Processor, logical cores and system in one line."""
-    import os
-
     return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 

@@ -39,6 +39,8 @@ def test_everything_promised_is_there(digits: Path) -> None:
     metrics = json.loads((digits / "metrics.json").read_text())
     assert metrics["clean_accuracy"] > 0.9
     assert metrics["provenance"]["version"] == "0.1.0"
+    used, threads = (metrics["provenance"][name] for name in ("instruction_set", "threads"))
+    assert f"{used} instructions, {threads} thread" in (digits / "report.html").read_text()
 
 
 def test_rows_are_the_stored_model_s_certificates(digits: Path) -> None:

@@ -8,7 +8,7 @@ Table = dict[str, Any]
 
 
 def origins(tables: Table) -> list[str]:
-    """Machine, threads and revision, one line per command; with command and methods if there are several.
+    """Machine, instruction set, threads and revision, one line per command; with command and methods if there are several.
 
     The origin of the reference comes first: costs are ratios to its seconds.
 
@@ -41,4 +41,6 @@ def origins(tables: Table) -> list[str]:
 def _place(made: Table) -> str:
     threads = f"{made['threads']} thread{'s' if made['threads'] != 1 else ''}"
     revision = f", revision {made['git']}" if made["git"] else ""
-    return f"{made['machine']}, {threads}{revision}"
+    # Comparisons made before it was recorded have none.
+    kernels = f", {made['instruction_set']}" if made.get("instruction_set") else ""
+    return f"{made['machine']}{kernels}, {threads}{revision}"

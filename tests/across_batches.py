@@ -1,0 +1,30 @@
+"""How far a row's own margin and radius may differ between two batches that hold it.
+
+A batch of another size is summed in another order (see ``sum_order.py``). Two sums of the same n numbers
+in any order differ by at most ``2 gamma_n`` times the sum of their magnitudes (Higham, section 3.1): a
+few units in the last place of the largest intermediate number, and not of the result. So, with ``slack``
+that size (:func:`featureconvex.testing.weights.answers` measures it), a margin moves by at most
+``2 slack``; the slope's relative error is of the same kind, and the radius is their quotient.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featureconvex import FeatureConvexModel
+from featureconvex.testing.weights import answers
+
+
+@torch.no_grad()
+def apart(model: FeatureConvexModel, x: Tensor) -> NDArray[np.float64]:
+    """(n,): relative differences of radii between two batches that rounding can explain.
+
+    Args:
+        model: in float64 and eval mode.
+        x: (n, ...) float64.
+    """
+    wide, _ = answers(model, x)
+    margin = wide.values.abs().clamp_min(torch.finfo(torch.float64).tiny)
+    share: NDArray[np.float64] = (4 * wide.slack / margin).clamp(max=1.0).numpy()
+    return share

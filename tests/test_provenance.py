@@ -1,0 +1,32 @@
+"""What is stored beside every result: enough to compute the same bits again."""
+
+import pytest
+import torch
+
+from featureconvex.baselines.presentation.origins import origins
+from featureconvex.provenance import LIMITS, instruction_set, provenance
+
+
+def test_processor_instructions_and_threads_are_named() -> None:
+    found = provenance()
+    assert found["instruction_set"].startswith(torch.backends.cpu.get_cpu_capability())
+    assert found["threads"] == torch.get_num_threads()
+
+
+def test_kernels_held_below_the_processor_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    own = torch.backends.cpu.get_cpu_capability()
+    assert instruction_set() == own
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert instruction_set() == f"{own} (ONEDNN_MAX_CPU_ISA=AVX2)"
+
+
+def test_a_comparison_names_them_where_they_were_recorded() -> None:
+    made = {"machine": "AMD", "instruction_set": "AVX2", "threads": 2, "git": "", "command": "go"}
+    setting = {"setting": {}, "provenance": made}
+    method = {"title": "ours", "settings": [setting], "best_setting": {"l1": {}}}
+    tables = {"reference": {"method": "ours"}, "methods": {"ours": method}}
+    assert origins(tables) == ["AMD, AVX2, 2 threads"]
+    made.pop("instruction_set")
+    assert origins(tables) == ["AMD, 2 threads"]
