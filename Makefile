@@ -4,11 +4,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint types check clean
+# Another processor: older kernels, and the tests whose numbers depend on them.
+OTHER_KERNELS := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2
+ROUNDING_TESTS := $(addprefix tests/certificates/test_,attack.py certify.py closed_form.py domain_aware.py \
+	rounding_deployed.py rounding_directed.py rounding_fall.py rounding_line.py rounding_scattering.py \
+	sound.py sound_scattering.py tight.py tight_upper.py)
+ORDER_TESTS := $(addprefix tests/certificates/test_,certify.py domain_aware.py rounding_deployed.py \
+	rounding_line.py sound.py)
+
+.PHONY: help setup demo test test-processors lint types check clean
 
 help:
 	@echo "make demo   train and certify on bundled data, ending in two reports"
 	@echo "make test   run the tests"
+	@echo "make test-processors   the certificate tests with older kernels, and sums in another order"
 	@echo "make check  lint, types and import rules"
 
 setup: $(STAMP)
@@ -29,6 +38,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# A verdict must not depend on the processor: older kernels, then sums permuted (tests/sum_order.py).
+test-processors: setup
+	$(OTHER_KERNELS) $(BIN)/python -m pytest -n 2 --dist worksteal $(ROUNDING_TESTS) tests/testing
+	SUM_ORDER=1 $(BIN)/python -m pytest -n 2 --dist worksteal -k "not test_law" $(ORDER_TESTS)
 
 lint: setup
 	$(BIN)/ruff check .

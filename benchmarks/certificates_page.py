@@ -101,6 +101,19 @@ def campaign_table(content: Json) -> str:
         f"{content['certificates_sound']:,} of them at level `sound`: "
         f"{content['violations_sound']} violations of `sound`."
     )
+    if "checks" in content:
+        checks = [
+            (kind, counts)
+            for kind, promises in content["checks"].items()
+            for levels in promises.values()
+            for counts in levels.values()
+        ]
+        tried = {kind: sum(c["tried"] for k, c in checks if k == kind) for kind, _ in checks}
+        names = ", ".join(f"{count:,} of kind `{kind}`" for kind, count in tried.items())
+        said += (
+            f" Violations of any level by more than rounding: {content['violations_gross']}. "
+            f"Promises besides radii: {names}; {content['violations_of_checks']} broken."
+        )
     refused = [f"{one['level']} in {one['threat']}: {one['reason']}" for one in content["refused"]]
     if refused:
         said += f" Settings that a level refused: {len(refused)} ({'; '.join(refused)})."

@@ -7,6 +7,8 @@ that size (:func:`featureconvex.testing.weights.answers` measures it), a margin 
 ``2 slack``; the slope's relative error is of the same kind, and the radius is their quotient.
 """
 
+import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,14 +19,16 @@ from featureconvex.testing.weights import answers
 
 
 @torch.no_grad()
-def apart(model: FeatureConvexModel, x: Tensor) -> NDArray[np.float64]:
-    """(n,): relative differences of radii between two batches that rounding can explain.
+def margins_apart(model: FeatureConvexModel, x: Tensor) -> float:
+    """How far margins of the same row in two batches may differ, for the worst of (n, ...) inputs."""
+    wide = copy.deepcopy(model).double().eval()
+    return 2 * next(a.slack for a in answers(wide, x.double()) if a.dtype == model.dtype)
 
-    Args:
-        model: in float64 and eval mode.
-        x: (n, ...) float64.
-    """
-    wide, _ = answers(model, x)
-    margin = wide.values.abs().clamp_min(torch.finfo(torch.float64).tiny)
-    share: NDArray[np.float64] = (4 * wide.slack / margin).clamp(max=1.0).numpy()
+
+@torch.no_grad()
+def radii_apart(model: FeatureConvexModel, x: Tensor) -> NDArray[np.float64]:
+    """(n,): relative differences of radii between two batches that rounding can explain; at most 1."""
+    wide = copy.deepcopy(model).double().eval()
+    margin = wide(x.double()).abs().clamp_min(torch.finfo(torch.float64).tiny)
+    share: NDArray[np.float64] = (2 * margins_apart(model, x) / margin).clamp(max=1.0).numpy()
     return share

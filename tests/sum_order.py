@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 aten = torch.ops.aten
 
 
-class OtherOrder(TorchDispatchMode):
+class OtherOrder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Matrix products, convolutions and sums with their terms in another order.
 
     Args:
@@ -28,7 +28,7 @@ class OtherOrder(TorchDispatchMode):
     """
 
     def __init__(self, seed: int = 0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seed = seed
 
     def __torch_dispatch__(
@@ -51,11 +51,14 @@ class OtherOrder(TorchDispatchMode):
         return torch.randperm(terms, generator=generator)
 
 
-class OneByOne(TorchDispatchMode):
+class OneByOne(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Matrix products with one term added after the other, each sum rounded to the tensor's dtype.
 
     The longest chain of roundings that any processor may take, for products of matrices.
     """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self,

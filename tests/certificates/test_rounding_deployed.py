@@ -147,11 +147,11 @@ def check_known_errors() -> None:
     net = fc.nn.ConvexMLP(1, (1,) * 40, passthrough=False)
     first, *others = [*net.input_layers, *net.hidden_layers]
     with torch.no_grad():
-        first.weight.fill_(1.0)  # type: ignore[operator,union-attr]
-        first.bias.fill_(1.0)  # type: ignore[operator,union-attr]
+        first.weight.fill_(1.0)  # type: ignore[operator]
+        first.bias.fill_(1.0)  # type: ignore[operator]
         for layer in others:
-            layer.weight = torch.ones(1, 1)  # type: ignore[assignment]
-            layer.bias.fill_(0.98 * FLOAT32.unit)  # type: ignore[operator,union-attr]
+            layer.weight = torch.ones(1, 1)
+            layer.bias.fill_(0.98 * FLOAT32.unit)  # type: ignore[operator]
     model = fc.FeatureConvexModel(fc.features.Identity(), net).eval()
     origin = torch.zeros(1, 1, dtype=torch.float64)
     with torch.no_grad():

@@ -104,13 +104,15 @@ def _farthest(steep: Tensor, room: Tensor, cost: Tensor, budget: Tensor, p: floa
         price = torch.minimum(cost * room, budget).gather(1, order)
         spent = torch.minimum(price, (budget - price.cumsum(1) + price).clamp_min(0))
         return torch.zeros_like(room).scatter(1, order, spent) / cost
-    # Stationarity: cost^p t^(p-1) is proportional to steep where t is not stopped by the room.
-    way = (steep / cost**p).masked_fill(fixed, 0.0) ** (1 / (p - 1))
-    way = way / way.amax(1, keepdim=True).clamp_min(1e-300)
-    length = torch.linalg.vector_norm(cost * way, p, dim=1, keepdim=True)
+    # Stationarity: cost^p t^(p-1) is proportional to steep where t is not stopped by the room. In
+    # logarithms of cost t, the largest 0: costs to the power p leave the range of floats.
+    way = (steep.log() - cost.log()) / (p - 1)
+    way = (way - way.amax(1, keepdim=True)).exp().nan_to_num(0.0).masked_fill(fixed, 0.0)
+    length = torch.linalg.vector_norm(way, p, dim=1, keepdim=True)
     low = (budget / length).nan_to_num(posinf=0.0)
-    high = low * 2.0**40
-    for _ in range(36 if torch.isfinite(room).any() else 0):
+    way = way / cost
+    high = (low * 2.0**120).clamp(max=1e300)
+    for _ in range(40 if torch.isfinite(room).any() else 0):
         middle = (low * high).sqrt()
         fits = torch.linalg.vector_norm(
             cost * torch.minimum(room, middle * way), p, dim=1, keepdim=True

@@ -8,7 +8,7 @@ Table = dict[str, Any]
 
 
 def origins(tables: Table) -> list[str]:
-    """Machine, instruction set, threads and revision, one line per command; with command and methods if there are several.
+    """Machine, instructions, threads, revision: one line per command, with command and methods if several.
 
     The origin of the reference comes first: costs are ratios to its seconds.
 

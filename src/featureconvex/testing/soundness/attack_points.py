@@ -84,9 +84,20 @@ class Attacker:
     def _budget(self, radius: Tensor) -> Tensor:
         """What an attack may spend."""
         if isinstance(self.threat, Lp):
-            return radius.clamp(max=FAR) * (1 - UNSPENT)
+            return radius.clamp(max=FAR * self._dearest()) * (1 - UNSPENT)
         most = self.x[0].numel() if isinstance(self.threat, L0) else FAR
         return radius.clamp(max=most)
+
+    def _dearest(self) -> float:
+        """What one unit of the dearest coordinate costs, a fixed one apart."""
+        if self.threat.cost is None:
+            return 1.0
+        cost = self.threat.cost.double()
+        return (
+            float(cost[torch.isfinite(cost)].amax().clamp_min(1.0))
+            if cost.isfinite().any()
+            else 1.0
+        )
 
     def _steepest(self, x: Tensor, slope: Tensor, budget: Tensor) -> Tensor:
         low, high = self.domain.bounds(x)

@@ -1,10 +1,15 @@
 """The campaign: shard after shard until enough certificates were attacked, resumable at every one."""
 
 import json
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from featureconvex.errors import UserError
 from featureconvex.files import writable_folder, write_text
@@ -13,11 +18,23 @@ from featureconvex.testing.soundness.case import Case
 from featureconvex.testing.soundness.random_cases import random_case
 from featureconvex.testing.soundness.shard import Shard
 from featureconvex.testing.soundness.tally import Tally
-from featureconvex.testing.soundness.trained_cases import Trained, trained, trained_case, trainings
+from featureconvex.testing.soundness.trained_cases import (
+    Trained,
+    Training,
+    trained,
+    trained_case,
+    trainings,
+)
+from featureconvex.testing.soundness.wild_cases import wild_case
 
-# Every so many shards a trained model.
+# Of so many shards the last is a trained model, and WILD_AT the place of a wild one.
 TRAINED_EVERY = 6
+WILD_AT = 2
+# Raised where the cases change: shards of other cases are not continued.
+CASES = 2
 SETTINGS_FILE = "settings.json"
+# Origins of models whose float margins are rounding.
+BUILT_TO_BREAK = ("cancelling", "rounding trap")
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,12 @@ class Plan:
 
     def values(self) -> dict[str, Any]:
         """What two runs have to share to continue one another."""
-        return {"seed": self.seed, "points": self.points, "trained_points": self.trained_points}
+        return {
+            "cases": CASES,
+            "seed": self.seed,
+            "points": self.points,
+            "trained_points": self.trained_points,
+        }
 
 
 class Campaign:
@@ -69,17 +91,21 @@ class Campaign:
 
     def case(self, number: int) -> Case:
         """The case of a shard."""
-        if not self.trainings or number % TRAINED_EVERY != TRAINED_EVERY - 1:
-            return random_case(number - number // TRAINED_EVERY, self.plan.seed, self.plan.points)
-        turn = number // TRAINED_EVERY
-        training = self.trainings[turn % len(self.trainings)]
+        turn, place = divmod(number, TRAINED_EVERY)
+        if place == WILD_AT:
+            return wild_case(turn, self.plan.seed, self.plan.points)
+        if not self.trainings or place != TRAINED_EVERY - 1:
+            before = turn * (TRAINED_EVERY - 2) + place - (place > WILD_AT)
+            return random_case(before, self.plan.seed, self.plan.points)
+        item = self._trained(self.trainings[turn % len(self.trainings)])
+        return trained_case(item, turn, self.plan.seed, self.plan.trained_points)
+
+    def _trained(self, training: Training) -> Trained:
         if training.name not in self._models:
             self._models[training.name] = trained(
                 training, self.plan.seed, self.folder / "models", self.plan.data_dir
             )
-        return trained_case(
-            self._models[training.name], turn, self.plan.seed, self.plan.trained_points
-        )
+        return self._models[training.name]
 
     def shard(self, number: int) -> Tally:
         """A finished shard from its file, or the work itself."""
@@ -90,28 +116,61 @@ class Campaign:
         write_text(path, json.dumps(tally.values()) + "\n")
         return tally
 
-    def shards(self, certificates: int) -> Iterator[Tally]:
-        """One after the other, until so many certificates were attacked."""
+    def shards(self, certificates: int, jobs: int = 1) -> Iterator[Tally]:
+        """In their order, until so many certificates were attacked; ``jobs`` processes work ahead."""
         done = number = 0
-        while done < certificates:
-            tally = self.shard(number)
-            done, number = done + tally.certificates, number + 1
-            yield tally
+        if jobs == 1:
+            while done < certificates:
+                tally = self.shard(number)
+                done, number = done + tally.certificates, number + 1
+                yield tally
+            return
+        for item in self.trainings:
+            # Once, and not by every process.
+            self._trained(item)
+        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_one_thread) as pool:
+            ahead: deque[Future[None]] = deque()
+            while done < certificates:
+                while len(ahead) < 2 * jobs:
+                    ahead.append(pool.submit(_work, self.folder, self.plan, number + len(ahead)))
+                ahead.popleft().result()
+                tally = self.shard(number)
+                done, number = done + tally.certificates, number + 1
+                yield tally
+            for waiting in ahead:
+                waiting.cancel()
 
-    def run(self, certificates: int, progress: bool = False) -> "Outcome":
+    def run(self, certificates: int, progress: bool = False, jobs: int = 1) -> "Outcome":
         """All shards, added up.
 
         Args:
             certificates: at least so many.
             progress: show a bar on standard error.
+            jobs: processes; the same shards for any number.
         """
         total, count = Tally(), 0
         with progress_bar("certificates attacked", certificates, progress) as tick:
-            for tally in self.shards(certificates):
+            for tally in self.shards(certificates, jobs):
                 total.add(tally)
                 count += 1
                 tick(tally.certificates, f"{total.violations('sound')} sound violations")
         return Outcome(total, count, self)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _work(folder: Path, plan: Plan, number: int) -> None:
+    """In a process of its own: one shard, left in its file."""
+    global _CAMPAIGN
+    if _CAMPAIGN is None:
+        _CAMPAIGN = Campaign(folder, plan)
+    _CAMPAIGN.shard(number)
+
+
+# Of a working process: its trained models are loaded once.
+_CAMPAIGN: Campaign | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +200,9 @@ class Outcome:
                 line.attacked for line in tally.lines if line.level.startswith("sound")
             ),
             "violations_sound": tally.violations("sound"),
+            "violations_gross": tally.gross("", without=BUILT_TO_BREAK),
+            "violations_of_checks": sum(check.violations for check in tally.checks),
+            "checks": tally.checked(),
             "levels": tally.by("level"),
             "sound_rests_on": tally.by("level", "rests_on"),
             **{f"levels_by_{name}": tally.by(name, "level") for name in groups},

@@ -1,6 +1,7 @@
 """What a shard of the campaign certifies and attacks."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -9,6 +10,14 @@ from featureconvex.certificates import L0, Domain, Lp, Threat
 from featureconvex.model import FeatureConvexModel
 
 Setting = tuple[Threat, Domain]
+# Exponents with a name of their own, and ranges of the others.
+NAMED = (1.0, 1.5, 2.0, 3.0, 4.0, math.inf)
+RANGES = (
+    (1.02, "lp, p < 1.02"),
+    (2.0, "lp, p < 2"),
+    (10.0, "lp, p < 10"),
+    (math.inf, "lp, p >= 10"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,8 @@ class Case:
         slope: (n, ...) float64, the exact gradient where a computed one would be rounding; None elsewhere.
         foolbox: indices of the settings to attack with foolbox, too.
         seed: of attacks.
+        tight_every: one setting of so many is certified at level ``tight``, too.
+        remake: a fresh copy of the model, where laws, threads and intruders are tried as well.
     """
 
     architecture: str
@@ -36,6 +47,8 @@ class Case:
     slope: Tensor | None = None
     foolbox: Sequence[int] = field(default_factory=tuple)
     seed: int = 0
+    tight_every: int = 2
+    remake: Callable[[], FeatureConvexModel] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,9 +91,10 @@ def claims_for(threat: Threat, bounded: bool, tight: bool) -> list[Claim]:
 
 
 def threat_name(threat: Threat) -> str:
-    """``l2``, ``l2 with costs``, ``l0 of groups``, ``patch-2``."""
-    if threat.cost is not None:
-        return f"{threat.name} with costs"
+    """``l2``, ``l2 with costs``, ``l0 of groups``, ``patch-2``; rare exponents by their range."""
+    if isinstance(threat, Lp):
+        name = threat.name if threat.p in NAMED else next(n for top, n in RANGES if threat.p < top)
+        return name if threat.cost is None else f"{name} with costs"
     grouped = isinstance(threat, L0) and threat.groups is not None
     return f"{threat.name} of groups" if grouped else threat.name
 

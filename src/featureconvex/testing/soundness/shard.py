@@ -18,10 +18,15 @@ from featureconvex.testing.soundness.attack_points import Attacker, check_domain
 from featureconvex.testing.soundness.bounded_margin import BoundedMargin
 from featureconvex.testing.soundness.budget import covered
 from featureconvex.testing.soundness.case import Case, Claim, claims_for, threat_name, whole
+from featureconvex.testing.soundness.concurrent import thread_checks
+from featureconvex.testing.soundness.intruders import INTRUDERS, intruder_checks
 from featureconvex.testing.soundness.judge import Judge, Verdict
-from featureconvex.testing.soundness.tally import Line, Near, Tally
+from featureconvex.testing.soundness.radius_laws import law_checks
+from featureconvex.testing.soundness.tally import Check, Line, Near, Tally
 
 Mask = NDArray[np.bool_]
+# Points that threads and intruders are tried at.
+ROWS = 24
 # Iterations of level ``tight``: enough to leave the tangent behind, and cheap.
 ITERATIONS = 3
 # Besides the points that no bound decides, so many nearest to zero and at random are judged per claim:
@@ -50,7 +55,7 @@ class Shard:
     Args:
         case: what to certify and attack.
         number: of the shard, for the record.
-        tight: settings with an even index are certified at level ``tight``, too.
+        tight: some settings are certified at level ``tight``, too.
     """
 
     def __init__(self, case: Case, number: int = 0, tight: bool = True) -> None:
@@ -74,14 +79,30 @@ class Shard:
         tally = Tally()
         for index in range(len(self.case.settings)):
             tally.add(self.setting(index))
+        tally.checks += self.checks()
         return tally
+
+    def checks(self) -> list[Check]:
+        """Laws, threads and intruders: one law setting and one intruder per shard, in turn."""
+        case, turn = self.case, self.case.seed
+        if case.remake is None:
+            return []
+        x = case.x[:ROWS]
+        name = INTRUDERS[turn % len(INTRUDERS)]
+        return [
+            *law_checks(case, turn % len(case.settings), levels=("domain", "sound")),
+            *law_checks(case, 0, rows=6, levels=("tight",)),
+            *thread_checks(case.remake(), x),
+            *intruder_checks(case.remake, x[:4], (name,)),
+        ]
 
     def setting(self, index: int) -> Tally:
         """Every way to certify against one threat in one domain."""
         threat, domain = self.case.settings[index]
         bounded = isinstance(domain, fc.Box)
         tally, found = Tally(), {}
-        for claim in claims_for(threat, bounded, tight=self.tight and index % 2 == 0):
+        tight = self.tight and index % self.case.tight_every == 0
+        for claim in claims_for(threat, bounded, tight):
             try:
                 found[claim] = self.certified(claim, index)
             except UserError as error:
@@ -114,6 +135,7 @@ class Shard:
         inside = self.inside(index, radius, tries)
         found = self.measured(claim, tries, inside)
         wrong = inside & (found.margin <= 0)
+        rounding = self.rounding(tries, wrong)
         for row, k in zip(*np.nonzero(wrong), strict=True):
             wrong[row, k] = self.speaks_about(index, radius[row], int(row), tries[row, k])
         moved = (tries != tries[:, -1:]).reshape(*tries.shape[:2], -1).any(-1)
@@ -125,10 +147,22 @@ class Shard:
             points=int(inside.sum()),
             judged=int((inside & found.exact).sum()),
             violations=int(wrong.any(1).sum()),
+            gross=int((wrong & (found.margin < -rounding)).any(1).sum()),
         )
         # What is outside after all must not be shown as nearest.
         shown = inside & ((found.margin > 0) & found.exact | wrong)
         return Tally([line], self.nearest(claim, index, radius, found.margin, shown))
+
+    def rounding(self, tries: NDArray[np.float64], where: Mask) -> NDArray[np.float64]:
+        """What four forward passes in the model's dtype may lose, at points and inputs; inf elsewhere."""
+        lost = np.full(where.shape, np.inf)
+        if where.any():
+            unit = torch.finfo(self.case.model.dtype).eps / np.finfo(np.float64).eps
+            points = np.concatenate((tries[where], tries[:, -1][np.nonzero(where)[0]]))
+            _, bound = self.bounded[0](points)
+            there, here = np.split(bound, 2)
+            lost[where] = 4 * unit * (there + here)
+        return lost
 
     def words(self, claim: Claim, index: int) -> dict[str, str]:
         """What all lines say about themselves."""

@@ -6,7 +6,8 @@ from typing import Any
 
 # The smallest margins kept for each way to certify.
 KEPT = 5
-_COUNTS = ("certificates", "attacked", "points", "judged", "violations")
+_COUNTS = ("certificates", "attacked", "points", "judged", "violations", "gross")
+_CHECKED = ("tried", "refused", "violations")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Line:
         points: all points inside a radius.
         judged: of these, points judged in exact arithmetic, or by the deployed forward pass.
         violations: certificates that a judged point inside the radius contradicts.
+        gross: of these, by more than rounding in the model's dtype explains.
     """
 
     level: str
@@ -42,6 +44,7 @@ class Line:
     points: int = 0
     judged: int = 0
     violations: int = 0
+    gross: int = 0
 
     def counts(self) -> dict[str, int]:
         """The numbers alone."""
@@ -75,6 +78,27 @@ class Near:
     radius: float
 
 
+@dataclass(frozen=True)
+class Check:
+    """What is promised besides radii, and how often it was kept.
+
+    Attributes:
+        kind: ``must be refused``, ``threads`` or ``law``.
+        what: the intruder, what the threads did, or the law.
+        level: certified at; empty where that says nothing.
+        tried: times.
+        refused: of these, times the library refused to certify.
+        violations: times the promise was broken.
+    """
+
+    kind: str
+    what: str
+    level: str
+    tried: int
+    refused: int
+    violations: int
+
+
 @dataclass
 class Tally:
     """All lines, the nearest points of every level, and what a level refused to certify, with its words."""
@@ -82,6 +106,7 @@ class Tally:
     lines: list[Line] = field(default_factory=list)
     nearest: list[Near] = field(default_factory=list)
     refused: list[dict[str, str]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
 
     @property
     def certificates(self) -> int:
@@ -92,6 +117,7 @@ class Tally:
         """Everything of another tally; of the nearest points, the :data:`KEPT` nearest of each level."""
         self.lines += other.lines
         self.refused += other.refused
+        self.checks += other.checks
         every = sorted([*self.nearest, *other.nearest], key=lambda near: near.share)
         seen: dict[str, int] = {}
         self.nearest = []
@@ -108,12 +134,31 @@ class Tally:
         """Of all levels whose name starts so."""
         return sum(line.violations for line in self.lines if line.level.startswith(level))
 
+    def gross(self, level: str, without: Iterable[str] = ()) -> int:
+        """Of all levels whose name starts so, but for models of some origins."""
+        return sum(
+            line.gross
+            for line in self.lines
+            if line.level.startswith(level) and line.origin not in without
+        )
+
+    def checked(self) -> dict[str, Any]:
+        """Counts of the checks by kind, what and level; no level where there is none."""
+        found: dict[str, Any] = {}
+        for check in self.checks:
+            group = found.setdefault(check.kind, {}).setdefault(check.what, {})
+            counts = group.setdefault(check.level or "all", dict.fromkeys(_CHECKED, 0))
+            for name in _CHECKED:
+                counts[name] += getattr(check, name)
+        return found
+
     def values(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "lines": [asdict(line) for line in self.lines],
             "nearest": [asdict(near) for near in self.nearest],
             "refused": self.refused,
+            "checks": [asdict(check) for check in self.checks],
         }
 
     @staticmethod
@@ -123,6 +168,7 @@ class Tally:
             [Line(**line) for line in values["lines"]],
             [Near(**near) for near in values["nearest"]],
             values["refused"],
+            [Check(**check) for check in values["checks"]],
         )
 
 
