@@ -107,7 +107,10 @@ def wild_cost(width: int) -> Tensor | None:
     if draw > 0.9:
         cost = cost * 10 ** float(FAR_OFF * (2 * torch.rand(()) - 1))
     if draw > 0.6:
-        cost = torch.where(torch.rand(width) < 0.2, math.inf, cost)
+        fixed = torch.rand(width) < 0.2
+        # One has to be left that can change.
+        fixed[int(torch.randint(0, width, ()))] = False
+        cost = cost.masked_fill(fixed, math.inf)
     return cost
 
 
