@@ -25,6 +25,8 @@ from featureconvex.testing.soundness.radius_laws import law_checks
 from featureconvex.testing.soundness.tally import Check, Line, Near, Tally
 
 Mask = NDArray[np.bool_]
+# How much of a radius levels below ``sound`` may be off by, whatever the model's dtype.
+OFF = 1e-6
 # Points that threads and intruders are tried at.
 ROWS = 24
 # Iterations of level ``tight``: enough to leave the tangent behind, and cheap.
@@ -154,14 +156,17 @@ class Shard:
         return Tally([line], self.nearest(claim, index, radius, found.margin, shown))
 
     def rounding(self, tries: NDArray[np.float64], where: Mask) -> NDArray[np.float64]:
-        """What four forward passes in the model's dtype may lose, at points and inputs; inf elsewhere."""
+        """Margins below minus this are gross: the share that a radius may be off by, and what four forward
+        passes in the model's dtype may lose at points and inputs. (n, tries), inf where nothing is wrong.
+        """
         lost = np.full(where.shape, np.inf)
         if where.any():
             unit = torch.finfo(self.case.model.dtype).eps / np.finfo(np.float64).eps
             points = np.concatenate((tries[where], tries[:, -1][np.nonzero(where)[0]]))
             _, bound = self.bounded[0](points)
             there, here = np.split(bound, 2)
-            lost[where] = 4 * unit * (there + here)
+            share = OFF * np.abs(self.here[np.nonzero(where)[0]])
+            lost[where] = np.maximum(share, 4 * unit * (there + here))
         return lost
 
     def words(self, claim: Claim, index: int) -> dict[str, str]:

@@ -28,7 +28,7 @@ class Line:
         points: all points inside a radius.
         judged: of these, points judged in exact arithmetic, or by the deployed forward pass.
         violations: certificates that a judged point inside the radius contradicts.
-        gross: of these, by more than rounding in the model's dtype explains.
+        gross: of these, by more than rounding in the model's dtype explains, and a millionth of the margin.
     """
 
     level: str
