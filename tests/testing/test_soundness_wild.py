@@ -296,3 +296,22 @@ def test_checks_are_added_up() -> None:
         "threads": {"model(x)": {"all": {"tried": 10, "refused": 0, "violations": 2}}}
     }
     assert Tally.of(tally.values()) == tally
+
+
+def test_a_legal_call_that_is_not_answered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = plain([(Lp(2), fc.Box(-5, 5))])
+    true, certified = fc.attack, Shard.certified
+
+    def failing(self: Shard, claim: Claim, index: int) -> NDArray[np.float64]:
+        if claim.level == "domain":
+            raise ValueError("not a number")
+        return certified(self, claim, index)
+
+    monkeypatch.setattr(Shard, "certified", failing)
+    monkeypatch.setattr(fc, "attack", lambda *_, **__: 1 / 0)
+    tally = shard(case)
+    assert {check.level for check in tally.checks if check.violations} == {"domain", "attack"}
+    assert [entry["reason"] for entry in tally.refused] == ["ValueError: not a number"]
+    monkeypatch.setattr(Shard, "certified", certified)
+    monkeypatch.setattr(fc, "attack", true)
+    assert not any(check.violations for check in shard(case).checks)

@@ -1,7 +1,7 @@
 """Points just inside a radius: the steepest directions, descent, known flips, and their neighbours."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ class Attacker:
         slope: (n, ...) float64, where the first move goes against.
         flips: points that leave the class, each (n, ...), with their budgets (n,), nan where none.
         seed: of random neighbours.
+        failed: what our own attack said instead of an answer, in wild cases.
     """
 
     model: fc.FeatureConvexModel
@@ -42,6 +43,7 @@ class Attacker:
     slope: Tensor
     flips: list[tuple[Tensor, Tensor]]
     seed: int
+    failed: list[str] = field(default_factory=list)
 
     @staticmethod
     def of(case: Case, index: int) -> "Attacker":
@@ -51,12 +53,20 @@ class Attacker:
         z = x.clone().requires_grad_()
         (slope,) = torch.autograd.grad(model(z).sum(), z)
         methods = ["descent", "foolbox"] if index in case.foolbox else ["descent"]
-        flips = []
+        flips, failed = [], []
         for method in methods:
-            found = fc.attack(model, x, threat, domain, steps=SEARCH, method=method, seed=case.seed)
+            try:
+                found = fc.attack(
+                    model, x, threat, domain, steps=SEARCH, method=method, seed=case.seed
+                )
+            except Exception as error:
+                if case.remake is None:
+                    raise
+                failed.append(f"{type(error).__name__}: {error}")
+                continue
             flips.append((torch.from_numpy(found.adversarial), torch.from_numpy(found.distance)))
         slope = slope if case.slope is None else case.slope.expand_as(x)
-        return Attacker(model, x, threat, domain, slope, flips, case.seed)
+        return Attacker(model, x, threat, domain, slope, flips, case.seed, failed)
 
     def points(self, radius: Tensor) -> Tensor:
         """(claims, n) radii -> (claims, n, tries, ...) float64, about as far as each radius reaches.

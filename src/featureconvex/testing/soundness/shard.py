@@ -109,9 +109,21 @@ class Shard:
                 found[claim] = self.certified(claim, index)
             except UserError as error:
                 tally.refused.append({**self.words(claim, index), "reason": str(error)})
+            except Exception as error:
+                if self.case.remake is None:
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                tally.refused.append({**self.words(claim, index), "reason": reason})
+            if self.case.remake is not None:
+                tally.checks.append(_answered(claim.name, claim in found))
+        if not found:
+            return tally
         radii = torch.from_numpy(np.stack(list(found.values())))
         with torch.enable_grad():
-            points = Attacker.of(self.case, index).points(radii).numpy()
+            attacker = Attacker.of(self.case, index)
+            points = attacker.points(radii).numpy()
+        if self.case.remake is not None:
+            tally.checks.append(_answered("attack", not attacker.failed))
         for (claim, radius), tries in zip(found.items(), points, strict=True):
             tally.add(self.verdicts(claim, index, radius, tries))
         return tally
@@ -286,6 +298,11 @@ class Shard:
                 radius=float(radius[row]),
             )
         ]
+
+
+def _answered(level: str, kept: bool) -> Check:
+    """All that wild cases ask is legal."""
+    return Check("law", "a legal call is answered", level, 1, int(not kept), int(not kept))
 
 
 def _precisions() -> list[type]:
