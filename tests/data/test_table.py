@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from featureconvex.data import Dataset, find_task
-from featureconvex.data.table import read_frame
+from featureconvex.data.frame import read_frame
 from featureconvex.errors import UserError
 
 

@@ -67,6 +67,9 @@ class BundledDigitsReader:
             sensitive_name=self.pair.sensitive_name,
             other_name=self.pair.other_name,
             source=_shipped_by(self.package),
+            train_rows=train[self.pair.rows(labels[train])],
+            test_rows=test[self.pair.rows(labels[test])],
+            rows_from=f"an image among the {len(labels):,} that {self.package} ships, counted from 0",
         )
 
 
@@ -95,6 +98,9 @@ class BreastCancerReader:
             other_name="benign",
             feature_names=[str(feature) for feature in bunch.feature_names],
             source=_shipped_by("scikit-learn"),
+            train_rows=train,
+            test_rows=test,
+            rows_from="a row of scikit-learn's load_breast_cancer, counted from 0",
         )
 
 

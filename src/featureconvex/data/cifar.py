@@ -98,6 +98,9 @@ class CifarReader:
             sensitive_name=self.pair.sensitive_name,
             other_name=self.pair.other_name,
             source=str(folder),
+            train_rows=self.pair.rows(np.concatenate([batch.labels for batch in train])),
+            test_rows=self.pair.rows(test.labels),
+            rows_from=f"an image of {TEST_BATCH} of CIFAR-10, counted from 0",
             note=describe_origin([*train, test]),
         )
 

@@ -1,11 +1,14 @@
-"""Turning the columns of a data frame into numbers, or saying why they are none."""
+"""The columns of a table as numbers: learnt from the training data, applied to new rows."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.cells import ColumnKind, kind_of, numbers_of, text_of, words_of
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,91 +19,174 @@ MAX_CATEGORIES = 16
 
 
 @dataclass(frozen=True)
-class Features:
-    """A frame as numbers.
+class Column:
+    """One column of a table and what its cells mean.
 
     Attributes:
-        x: float64 (n, d).
-        names: d names; a one-hot column is called ``column=value``.
-        groups: the number of the source column of every feature, or None if nothing is one-hot.
-        encoded: the columns that were one-hot encoded.
+        name: as the file has it.
+        kind: ``"number"``, ``"boolean"`` (1 and 0) or ``"category"`` (one-hot).
+        categories: of a category, sorted; each makes one feature.
+    """
+
+    name: str
+    kind: ColumnKind
+    categories: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many features the column makes."""
+        return len(self.categories) if self.kind == "category" else 1
+
+    def stored(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "categories": list(self.categories)}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows as numbers.
+
+    Attributes:
+        x: float64 (n, d); the features of a missing cell, or of a category that training never saw,
+            are NaN, so no number stands for what is not known.
+        unknown: bool (n,): rows with a category that training never saw.
+        remarks: one sentence per column with such a category.
     """
 
     x: NDArray[np.float64]
-    names: list[str]
-    groups: list[int] | None
-    encoded: list[str]
+    unknown: NDArray[np.bool_]
+    remarks: tuple[str, ...]
 
 
-def encode_features(frame: "pd.DataFrame", origin: str) -> Features:
-    """Numbers and booleans as they are, text of at most 16 distinct values one-hot.
+def learn_columns(frame: "pd.DataFrame", origin: str) -> tuple[Column, ...]:
+    """What each column of a training table is: numbers, truth values, or up to 16 categories.
 
     Raises:
-        UserError: no columns, missing or non-finite values, dates, text with too many values, or a
-            column that mixes numbers and text.
+        UserError: no columns, dates, text with too many values, or a mix of numbers and text.
     """
-    blocks, names, groups, encoded = [], [], [], []
-    for number, name in enumerate(frame.columns):
-        where = f"{origin}, column {str(name)!r}"
-        column = frame[name]
-        values = _as_numbers(column, where)
-        if values is not None:
-            blocks.append(values[:, None])
-            names.append(str(name))
-            groups.append(number)
-            continue
-        text = column.astype(str).str.strip().to_numpy(dtype=np.str_)
-        categories, codes = np.unique(text, return_inverse=True)
-        if len(categories) > MAX_CATEGORIES:
-            raise UserError(
-                f"{where}: text with {len(categories)} distinct values (such as {str(text[0])!r}) is "
-                f"neither a number nor a category of at most {MAX_CATEGORIES}; drop or encode it"
-            )
-        blocks.append(np.eye(len(categories))[codes])
-        names += [f"{name}={category}" for category in categories]
-        groups += [number] * len(categories)
-        encoded.append(str(name))
-    if not blocks:
+    if not len(frame.columns):
         raise UserError(f"{origin} has no column besides the label; add the features")
-    return Features(np.hstack(blocks), names, groups if encoded else None, encoded)
+    found = []
+    for name in frame.columns:
+        where = _where(origin, name)
+        kind = kind_of(frame[name], where)
+        categories: tuple[str, ...] = ()
+        if kind == "category":
+            text = text_of(frame[name])
+            categories = tuple(sorted(set(text) - {""}))
+            if len(categories) > MAX_CATEGORIES:
+                raise UserError(
+                    f"{where}: text with {len(categories)} distinct values (such as {str(text[0])!r}) is "
+                    f"neither a number nor a category of at most {MAX_CATEGORIES}; drop or encode it, "
+                    f"or keep it beside the features with --keep"
+                )
+        found.append(Column(str(name), kind, categories))
+    return tuple(found)
 
 
-def features_by_name(frame: "pd.DataFrame", names: list[str], origin: str) -> NDArray[np.float64]:
-    """The features a model was trained on, found by name in new rows: float64 (n, d).
-
-    Other columns are ignored. A one-hot feature ``column=value`` is made from the text column.
+def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Encoded:
+    """The rows of a table as the features of ``columns``, found by name; other columns are ignored.
 
     Raises:
-        UserError: a column is missing, is not numeric, or has a category that training never saw.
+        UserError: a column is missing, or holds text where training had numbers.
     """
-    columns = {str(name): frame[name] for name in frame.columns}
+    missing = [column.name for column in columns if column.name not in frame.columns]
+    if missing:
+        raise UserError(
+            f"{origin} lacks {len(missing)} of the {len(columns)} columns that the model was trained "
+            f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+        )
     blocks: list[NDArray[np.float64]] = []
-    categories: dict[str, tuple[NDArray[np.str_], set[str]]] = {}
-    for name in names:
-        source, _, value = name.partition("=")
-        if name in columns:
-            numbers = _as_numbers(columns[name], f"{origin}, column {name!r}", finite=False)
-            if numbers is None:
-                raise UserError(f"{origin}, column {name!r}: text where training had numbers")
-            blocks.append(numbers)
-        elif value and source in columns:
-            text = columns[source].astype(str).str.strip().to_numpy(dtype=np.str_)
-            blocks.append((text == value).astype(np.float64))
-            categories.setdefault(source, (text, set()))[1].add(value)
-        else:
-            missing = [n for n in names if n not in columns and n.partition("=")[0] not in columns]
-            raise UserError(
-                f"{origin} lacks {len(missing)} of the {len(names)} columns that the model was trained "
-                f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
-            )
-    for source, (text, known) in categories.items():
-        new = ~np.isin(text, sorted(known))
+    unknown = np.zeros(len(frame), dtype=bool)
+    remarks = []
+    for column in columns:
+        cells = frame[column.name]
+        if column.kind != "category":
+            blocks.append(numbers_of(cells, column.kind, _where(origin, column.name))[:, None])
+            continue
+        text = text_of(cells)
+        block = (text[:, None] == np.array(column.categories, dtype=object)).astype(np.float64)
+        seen = block.any(axis=1)
+        block[~seen] = np.nan
+        blocks.append(block)
+        new = ~seen & (text != "").astype(bool)
+        unknown |= new
         if new.any():
-            raise UserError(
-                f"{origin}, column {source!r}: {str(text[_row(new) - 1])!r} in row {_row(new)} is not one "
-                f"of the categories seen in training: {', '.join(sorted(known))}"
+            remarks.append(
+                f"{_where(origin, column.name)}: {new.sum()} of {len(new)} rows have a category that "
+                f"training never saw (such as {str(text[new.argmax()])!r} in row {new.argmax() + 1}; known "
+                f"are {', '.join(column.categories)}); they have no certificate"
             )
-    return np.column_stack(blocks)
+    return Encoded(np.hstack(blocks), unknown, tuple(remarks))
+
+
+def feature_names(columns: Sequence[Column]) -> list[str]:
+    """A name for every feature, no two alike: the column's, or ``column=category``.
+
+    Where two would be alike, the parts of the one-hot names are quoted.
+
+    >>> feature_names([Column("a", "category", ("x",)), Column("a=x", "number")])
+    ['"a"="x"', 'a=x']
+    """
+    taken = {column.name for column in columns if column.kind != "category"}
+    one_hot = [(c.name, v) for c in columns if c.kind == "category" for v in c.categories]
+    plain = [f"{name}={value}" for name, value in one_hot]
+    names: dict[tuple[str, str], str] = {}
+    for (name, value), simple in zip(one_hot, plain, strict=True):
+        shown = simple
+        if simple in taken or plain.count(simple) > 1:
+            shown = f"{_quoted(name)}={_quoted(value)}"
+        while shown in taken or shown in names.values():
+            shown += "'"
+        names[name, value] = shown
+    return [
+        shown
+        for c in columns
+        for shown in ([names[c.name, v] for v in c.categories] if c.categories else [c.name])
+    ]
+
+
+def feature_groups(columns: Sequence[Column]) -> list[int] | None:
+    """The number of the source column of every feature, or None if nothing is one-hot."""
+    if all(column.kind != "category" for column in columns):
+        return None
+    return [number for number, column in enumerate(columns) for _ in range(column.width)]
+
+
+def columns_of_names(names: Sequence[str], present: Iterable[str]) -> tuple[Column, ...]:
+    """The columns behind feature names of a model file that holds no more than those.
+
+    A name that the table has is a column of numbers; ``column=category`` is one-hot if it has
+    ``column``. A name it has neither way is a column of numbers, which will be called missing.
+    """
+    known, found = set(present), dict[str, Column]()
+    for name in names:
+        splits = [(name[:i], name[i + 1 :]) for i, letter in enumerate(name) if letter == "="]
+        source = next((pair for pair in splits if pair[0] in known), None)
+        if name in known or source is None:
+            found[name] = Column(name, "number")
+            continue
+        before = found.get(source[0])
+        categories = (*(before.categories if before else ()), source[1])
+        found[source[0]] = Column(source[0], "category", categories)
+    return tuple(found.values())
+
+
+def check_complete(x: NDArray[np.float64], columns: Sequence[Column], origin: str) -> None:
+    """Refuse training rows with gaps, naming the first column.
+
+    Raises:
+        UserError: a value is missing or not finite.
+    """
+    ends = np.cumsum([column.width for column in columns])
+    for column, end in zip(columns, ends, strict=True):
+        gaps = ~np.isfinite(x[:, end - column.width : end]).all(axis=1)
+        if gaps.any():
+            raise UserError(
+                f"{_where(origin, column.name)}: {gaps.sum()} missing or non-finite values (first: row "
+                f"{gaps.argmax() + 1}); fill them in, drop the rows, or have them dropped with "
+                "--missing drop"
+            )
 
 
 def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
@@ -109,69 +195,29 @@ def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
     Raises:
         UserError: a label is missing.
     """
-    from pandas.api.types import is_bool_dtype, is_float_dtype
-
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise UserError(
-            f"{origin}: {missing.sum()} rows have no label (first: row {_row(missing)}); drop them"
-        )
-    if is_float_dtype(column.dtype) and not is_bool_dtype(column.dtype):
-        values = [repr(value).removesuffix(".0") for value in column.astype(float).tolist()]
-        return np.array(values, dtype=np.str_)
-    return column.astype(str).str.strip().to_numpy(dtype=np.str_)
-
-
-def _as_numbers(
-    column: "pd.Series[Any]", where: str, finite: bool = True
-) -> NDArray[np.float64] | None:
-    """A float64 column, finite if so asked, or None for text that is no number anywhere."""
-    import pandas as pd
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    missing = column.isna().to_numpy()
-    if finite and missing.any():
-        raise _not_finite(missing, where)
-    if is_bool_dtype(column.dtype) or is_numeric_dtype(column.dtype):
-        numbers = column
-        if np.dtype(numbers.to_numpy().dtype).kind == "c":
-            raise UserError(f"{where}: complex numbers have no order; split or drop it")
-    elif _is_text(column):
-        numbers = pd.to_numeric(column.astype(str), errors="coerce")
-        failed = numbers.isna().to_numpy()
-        if failed.all():
-            return None
-        if failed.any():
-            raise UserError(
-                f"{where}: {str(column.iloc[_row(failed) - 1])!r} in row {_row(failed)} is not a "
-                "number although other rows are; correct it, or use words for all categories"
-            )
+    if is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype):
+        numbers, text = column, text_of(column)
+        missing = numbers.isna().to_numpy(dtype=bool)
+        if column.dtype.kind == "f":
+            text = np.array([repr(v).removesuffix(".0") for v in column.astype(float)], dtype=object)
     else:
+        words = words_of(column)
+        text, missing = words.text, words.empty
+        if words.numbers or words.truths:
+            missing = missing | words.missing
+    if missing.any():
         raise UserError(
-            f"{where}: values of type {column.dtype} are not numbers; convert or drop the column"
+            f"{origin}: {missing.sum()} rows have no label (first: row {missing.argmax() + 1}); drop "
+            "them (among numbers, NA and its like are no label; among words they are)"
         )
-    values = numbers.to_numpy(dtype=np.float64)
-    if finite and not np.isfinite(values).all():
-        raise _not_finite(~np.isfinite(values), where)
-    return values
+    return text.astype(np.str_)
 
 
-def _is_text(column: "pd.Series[Any]") -> bool:
-    from pandas import CategoricalDtype
-    from pandas.api.types import is_string_dtype
-
-    if isinstance(column.dtype, CategoricalDtype):
-        return True
-    return is_string_dtype(column.dtype)
+def _where(origin: str, name: object) -> str:
+    return f"{origin}, column {str(name)!r}"
 
 
-def _row(flags: NDArray[np.bool_]) -> int:
-    """The first flagged row, counted from 1."""
-    return int(flags.argmax()) + 1
-
-
-def _not_finite(flags: NDArray[np.bool_], where: str) -> UserError:
-    return UserError(
-        f"{where}: {flags.sum()} missing or non-finite values (first: row {_row(flags)}); fill them "
-        "in or drop the rows"
-    )
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
+
+    from featureconvex.data.columns import Column
+    from featureconvex.data.samples import FileKind
 
 Kind = Literal["image", "table"]
 
@@ -61,6 +65,12 @@ class Dataset:
         note: what a reader of the numbers must know (a re-encoding, an incomplete release ...).
         train_family: a finer label of every training example (malware families), or None.
         test_family: the same for the test examples.
+        columns: of a table of the user's own, what each column is; None for any other data.
+        files: the kind of files that hold one example each, or None.
+        train_rows: where each training example comes from: int64 numbers from 0, or file names.
+        test_rows: the same for the test examples.
+        rows_from: what those numbers or names are, in words that follow "row".
+        test_kept: columns of the test rows that the user wants to see again, or None.
 
     Raises:
         UserError: a split lacks one of the classes.
@@ -78,6 +88,12 @@ class Dataset:
     note: str = ""
     train_family: NDArray[np.str_] | None = None
     test_family: NDArray[np.str_] | None = None
+    columns: "tuple[Column, ...] | None" = None
+    files: "FileKind | None" = None
+    train_rows: NDArray[Any] | None = None
+    test_rows: NDArray[Any] | None = None
+    rows_from: str = ""
+    test_kept: "pd.DataFrame | None" = None
 
     def __post_init__(self) -> None:
         for split_name, split in (("training", self.train), ("test", self.test)):

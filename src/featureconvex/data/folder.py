@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from featureconvex.data import samples
 from featureconvex.data.classes import choose_sensitive
 from featureconvex.data.dataset import Dataset, Split
+from featureconvex.data.listing import list_classes, visible
 from featureconvex.data.location import Location
+from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
 from featureconvex.errors import UserError
-
-LITTER = frozenset({"thumbs.db", "desktop.ini"})
-"""Files that a desktop leaves behind; they and hidden files are no examples."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,14 @@ class FolderReader:
             UserError: no two classes, an unknown sensitive class, mixed or damaged files, or
                 examples of different sizes.
         """
-        classes = _list_classes(self.path)
+        classes = list_classes(self.path)
         if len(classes) < 2:
             raise _too_few_classes(self.path, list(classes))
         sensitive, other = choose_sensitive(sorted(classes), self.sensitive, str(self.path))
-        paths = [path for files in classes.values() for path in files]
-        labels = np.array([path.parent.name for path in paths], dtype=np.str_)
-        found = samples.read_samples(paths)
+        source = read_source(self.path)
+        found = source.samples
+        assert found is not None
+        labels = np.array([Path(row).parent.name for row in source.rows], dtype=np.str_)
         train, test = stratified_split(labels)
         y = (labels == sensitive).astype(np.int8)
         several = len(classes) > 2
@@ -61,33 +60,18 @@ class FolderReader:
             feature_names=found.names,
             source=str(self.path),
             note=found.note,
+            train_rows=source.rows[train],
+            test_rows=source.rows[test],
+            rows_from=f"a file in {self.path}",
+            files=found.kind,
             train_family=labels[train] if several else None,
             test_family=labels[test] if several else None,
         )
 
 
-def _list_classes(folder: Path) -> dict[str, list[Path]]:
-    """The files of every class, both in alphabetical order."""
-    classes = {}
-    for child in _visible(folder):
-        if not child.is_dir():
-            continue
-        files = _visible(child)
-        nested = next((path for path in files if path.is_dir()), None)
-        if nested is not None:
-            raise UserError(
-                f"{nested} is a folder inside the class {child.name!r}; put the examples directly "
-                "into one folder per class (the split into train and test is made for you)"
-            )
-        if not files:
-            raise UserError(f"the class folder {child} is empty; fill it or remove it")
-        classes[child.name] = files
-    return classes
-
-
 def _too_few_classes(folder: Path, classes: list[str]) -> UserError:
     """What is there instead of two sub-folders, and what was expected."""
-    files = [path for path in _visible(folder) if path.is_file()]
+    files = [path for path in visible(folder) if path.is_file()]
     what = f"{folder} is empty"
     if classes:
         what = f"{folder} has one class folder only, {classes[0]!r}"
@@ -99,10 +83,3 @@ def _too_few_classes(folder: Path, classes: list[str]) -> UserError:
         f"{folder / 'cat' / '1.png'} and {folder / 'dog' / '1.png'}"
     )
 
-
-def _visible(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith(".") and path.name.lower() not in LITTER
-    )

@@ -60,6 +60,7 @@ class MalimgReader:
         if folder is None:
             raise UserError(f"Malimg is not here: {_how(data_dir)}")
         paths = sorted(folder.glob("*/*.png"))
+        names = np.array([f"{path.parent.name}/{path.name}" for path in paths], dtype=np.str_)
         family = np.array([path.parent.name for path in paths], dtype=np.str_)
         _check_families(set(family), folder)
         y = (family != CLEAN_FAMILY).astype(np.int8)
@@ -75,6 +76,9 @@ class MalimgReader:
             note=_note(len(set(family)), len(paths)),
             train_family=family[train],
             test_family=family[test],
+            train_rows=names[train],
+            test_rows=names[test],
+            rows_from=f"a picture in {folder}",
         )
 
     def _read(self, paths: list[Path]) -> Pixels:

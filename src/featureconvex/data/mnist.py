@@ -112,6 +112,7 @@ class IdxReader:
             stem: self._obtain(folder, stem, md5, download) for stem, md5 in self.release.checksums
         }
         halves: dict[str, Split] = {}
+        rows: dict[str, NDArray[np.int64]] = {}
         remarks = []
         for half, official in OFFICIAL_COUNTS.items():
             images, labels = _read_half(
@@ -122,6 +123,7 @@ class IdxReader:
                     f"{files[f'{half}-labels-idx1-ubyte'].name} has {len(labels):,} of {official:,} labels"
                 )
             halves[half] = self.pair.select(images, labels)
+            rows[half] = self.pair.rows(labels)
         return Dataset(
             name=name,
             train=halves["train"],
@@ -130,6 +132,9 @@ class IdxReader:
             sensitive_name=self.pair.sensitive_name,
             other_name=self.pair.other_name,
             source=str(folder),
+            train_rows=rows["train"],
+            test_rows=rows["t10k"],
+            rows_from=f"an image of the official test file of {self.release.title}, counted from 0",
             note=f"Not the whole {self.release.title}: {'; '.join(remarks)}." if remarks else "",
         )
 

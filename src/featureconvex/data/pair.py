@@ -26,6 +26,10 @@ class Pair:
         """The rows of either class, (n,)."""
         return np.isin(labels, (self.sensitive, self.other))
 
+    def rows(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """The numbers of the rows of either class, in the order of the file."""
+        return np.flatnonzero(self.mask(labels)).astype(np.int64)
+
     def select(self, x: NDArray[Any], labels: NDArray[Any]) -> Split:
         """The rows of the two classes, in the order of the file.
 

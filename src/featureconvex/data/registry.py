@@ -6,7 +6,8 @@ from pathlib import Path
 
 from featureconvex.data.catalogue import PAIRS, TASKS
 from featureconvex.data.folder import FolderReader
-from featureconvex.data.table import TableReader, is_table
+from featureconvex.data.frame import STANDARD_INPUT, is_table
+from featureconvex.data.table import Missing, TableReader
 from featureconvex.data.task import Task
 from featureconvex.errors import UserError
 
@@ -20,7 +21,13 @@ def list_tasks() -> list[Task]:
     return list(TASKS)
 
 
-def find_task(name_or_path: str, label: str | None = None, sensitive: str | None = None) -> Task:
+def find_task(
+    name_or_path: str,
+    label: str | None = None,
+    sensitive: str | None = None,
+    keep: tuple[str, ...] = (),
+    missing: Missing = "refuse",
+) -> Task:
     """The task a user means: a name, or the path of a table or folder.
 
     A name wins over a path; write ``./malimg`` for a folder of that name.
@@ -29,14 +36,21 @@ def find_task(name_or_path: str, label: str | None = None, sensitive: str | None
         name_or_path: e.g. ``mnist-3-8``, ``mails.csv``, ``pictures/``.
         label: the label column of a table.
         sensitive: the sensitive class of the user's own data.
+        keep: columns of a table that are no features, kept beside the test rows (an id, say).
+        missing: of a table, ``"refuse"`` rows with gaps or ``"drop"`` them.
 
     Raises:
         UserError: an unknown name (with the nearest ones), a path that does not exist or is of no
-            known kind, or ``label`` or ``sensitive`` where they have no meaning.
+            known kind, or an option where it has no meaning.
     """
     task = _named(name_or_path)
+    if missing not in ("refuse", "drop"):
+        raise UserError(f"--missing is refuse or drop, got {missing!r}")
+    own = task is None and (is_table(Path(name_or_path)) and not Path(name_or_path).is_dir())
+    if (keep or missing != "refuse") and not own:
+        raise UserError(f"--keep and --missing are for a table of your own, not for {name_or_path}")
     if task is None:
-        return _from_path(name_or_path, label, sensitive)
+        return _from_path(name_or_path, label, sensitive, keep, missing)
     if label is not None or sensitive not in (None, task.sensitive):
         raise UserError(
             f"{task.name} has its own labels with {task.sensitive!r} as the sensitive class; "
@@ -55,7 +69,9 @@ def _named(name: str) -> Task | None:
     return PAIRS[family[1]](first, second)
 
 
-def _from_path(text: str, label: str | None, sensitive: str | None) -> Task:
+def _from_path(
+    text: str, label: str | None, sensitive: str | None, keep: tuple[str, ...], missing: Missing
+) -> Task:
     path = Path(text).expanduser()
     chosen = sensitive or "1 or True, else named with --sensitive"
     if path.is_dir():
@@ -67,12 +83,13 @@ def _from_path(text: str, label: str | None, sensitive: str | None) -> Task:
         return Task(
             path.resolve().name, f"the folder {path}", chosen, "one file per example", reader
         )
-    if path.is_file():
+    if path.is_file() or path == STANDARD_INPUT:
         if not is_table(path):
             raise UserError(f"{path} is not a .csv or .parquet file; convert it, or give a folder")
-        table = TableReader(path, label, sensitive)
+        table = TableReader(path, label, sensitive, keep, missing)
+        name = "standard-input" if path == STANDARD_INPUT else path.name.split(".")[0]
         return Task(
-            path.name.split(".")[0], f"the table {path}", chosen, "one row per example", table
+            name, f"the table {path}", chosen, "one row per example", table
         )
     if is_table(path) or len(path.parts) > 1:
         raise UserError(f"there is no file or folder {path}; check the path")

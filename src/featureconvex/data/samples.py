@@ -3,13 +3,15 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.data.pictures import SUFFIXES, read_header, read_pixels, stack
 from featureconvex.errors import UserError
+
+FileKind = Literal["pictures", ".npy files", "other files"]
 
 
 @dataclass(frozen=True)
@@ -18,66 +20,107 @@ class Samples:
 
     Attributes:
         x: images (n, c, h, w) as uint8 or float32 in [0, 1], or a float64 table (n, d).
+        kind: of the files.
         names: the features of a table, None for images.
         note: how the files were read, where that is not plain to see.
     """
 
     x: NDArray[Any]
+    kind: FileKind
     names: list[str] | None = None
     note: str = ""
 
 
-def read_samples(paths: list[Path]) -> Samples:
+def file_kind(path: Path) -> FileKind:
+    """What kind of example a file is, by its name."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return "pictures"
+    return ".npy files" if suffix == ".npy" else "other files"
+
+
+def read_samples(
+    paths: list[Path],
+    kind: FileKind | None = None,
+    shape: tuple[int, ...] | None = None,
+    finite: bool = True,
+) -> Samples:
     """Read files of one kind: all pictures, all ``.npy``, or all something else (byte counts).
+
+    Args:
+        paths: the files, at least one.
+        kind: how to read them; None goes by their names, which must agree.
+        shape: (c, h, w) that pictures must have, where it is known.
+        finite: refuse ``.npy`` files with NaN or infinity in them.
 
     Raises:
         UserError: the kinds are mixed, the examples differ in size, or a file is damaged.
     """
-    kinds = Counter(_kind(path) for path in paths)
-    if len(kinds) > 1:
-        found = " and ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-        rare = kinds.most_common()[-1][0]
-        odd = next(path for path in paths if _kind(path) == rare)
-        raise UserError(f"the folder mixes {found} (such as {odd}); keep one kind")
-    readers = {"pictures": read_pictures, ".npy files": read_arrays}
-    return readers.get(_kind(paths[0]), read_byte_counts)(paths)
+    if kind is None:
+        kinds = Counter(file_kind(path) for path in paths)
+        if len(kinds) > 1:
+            found = " and ".join(f"{count} {name}" for name, count in kinds.most_common())
+            rare = kinds.most_common()[-1][0]
+            odd = next(path for path in paths if file_kind(path) == rare)
+            raise UserError(f"the folder mixes {found} (such as {odd}); keep one kind")
+        kind = file_kind(paths[0])
+    if kind == "pictures":
+        return read_pictures(paths, shape)
+    return read_arrays(paths, finite) if kind == ".npy files" else read_byte_counts(paths)
 
 
-def read_pictures(paths: list[Path]) -> Samples:
+def read_pictures(paths: list[Path], shape: tuple[int, ...] | None = None) -> Samples:
     """Pictures of one size: grey if all are grey, else RGB, and then the note says how many were grey.
 
+    Args:
+        paths: the files.
+        shape: (c, h, w) of the pictures a model was trained on; grey ones are then read as colour
+            if those were.
+
     Raises:
-        UserError: two sizes, or a file that cannot be decoded.
+        UserError: two sizes, another size or colour than ``shape``, or a file that cannot be decoded.
     """
     headers = [read_header(path) for path in paths]
     first = headers[0]
+    n_grey = sum(header.grey for header in headers)
+    grey = n_grey == len(headers) if shape is None else shape[0] == 1
+    size = (first.height, first.width) if shape is None else shape[1:]
     for path, header in zip(paths, headers, strict=True):
-        if (header.height, header.width) != (first.height, first.width):
+        if shape is None and (header.height, header.width) != size:
             raise UserError(
                 f"{path} is {header.width} x {header.height} pixels, {paths[0]} is {first.width} x "
                 f"{first.height}; bring all pictures to one size first"
             )
-    n_grey = sum(header.grey for header in headers)
-    grey = n_grey == len(headers)
-    shape = (1 if grey else 3, first.height, first.width)
+        if (header.height, header.width) != size:
+            raise UserError(
+                f"{path} is {header.height} x {header.width} pixels, the model was trained on "
+                f"{size[0]} x {size[1]}; resize the pictures"
+            )
+        if grey and not header.grey:
+            raise UserError(
+                f"{path} is in colour, the model was trained on grey pictures; convert it the way "
+                "the training pictures were"
+            )
     note = ""
-    if n_grey and not grey:
+    if shape is None and n_grey and not grey:
         note = (
             f"{n_grey} of the {len(headers)} pictures are grey, the others in colour: all were read as "
             "colour, so the task is one on colour images."
         )
-    return Samples(stack(paths, lambda path: read_pixels(path, grey), shape), note=note)
+    x = stack(paths, lambda path: read_pixels(path, grey), (1 if grey else 3, size[0], size[1]))
+    return Samples(x, "pictures", note=note)
 
 
-def read_arrays(paths: list[Path]) -> Samples:
+def read_arrays(paths: list[Path], finite: bool = True) -> Samples:
     """Arrays of one shape: (d,) makes a table; (h, w) or (c, h, w) an image.
 
-    Image arrays are uint8, or floats in [0, 1] (kept as float32).
+    Image arrays are uint8, or floats in [0, 1] (kept as float32). With ``finite`` a NaN or an infinity
+    is refused.
 
     Raises:
         UserError: two shapes or types, a shape or range without a meaning, or a damaged file.
     """
-    arrays = [_read_array(path) for path in paths]
+    arrays = [_read_array(path, finite) for path in paths]
     first = arrays[0]
     for path, array in zip(paths, arrays, strict=True):
         if (array.shape, array.dtype) != (first.shape, first.dtype):
@@ -87,7 +130,8 @@ def read_arrays(paths: list[Path]) -> Samples:
             )
     x = np.stack(arrays)
     if first.ndim == 1:
-        return Samples(x.astype(np.float64), [f"x{index}" for index in range(x.shape[1])])
+        names = [f"x{index}" for index in range(x.shape[1])]
+        return Samples(x.astype(np.float64), ".npy files", names)
     if first.ndim == 2:
         x = x[:, None]
     if x.ndim != 4 or x.shape[1] > 4:
@@ -96,13 +140,13 @@ def read_arrays(paths: list[Path]) -> Samples:
             "(channels, height, width) with at most 4 channels"
         )
     if x.dtype == np.uint8:
-        return Samples(x)
-    if x.dtype.kind != "f" or x.min() < 0 or x.max() > 1:
+        return Samples(x, ".npy files")
+    if x.dtype.kind != "f" or (x < 0).any() or (x > 1).any():
         raise UserError(
             f"the image arrays (such as {paths[0]}) are {x.dtype} from {x.min():g} to {x.max():g}; store "
             "them as uint8, or as floats in [0, 1]"
         )
-    return Samples(x.astype(np.float32))
+    return Samples(x.astype(np.float32), ".npy files")
 
 
 def read_byte_counts(paths: list[Path]) -> Samples:
@@ -121,17 +165,10 @@ def read_byte_counts(paths: list[Path]) -> Samples:
             raise UserError(f"{path} is empty; replace it or take it out")
         row[:] = np.bincount(content, minlength=256)
     names = [f"byte_{value:02x}" for value in range(256)]
-    return Samples(counts, names, "Every file was read as its 256 byte counts.")
+    return Samples(counts, "other files", names, "Every file was read as its 256 byte counts.")
 
 
-def _kind(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix in SUFFIXES:
-        return "pictures"
-    return ".npy files" if suffix == ".npy" else "other files"
-
-
-def _read_array(path: Path) -> NDArray[Any]:
+def _read_array(path: Path, finite: bool) -> NDArray[Any]:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -140,6 +177,6 @@ def _read_array(path: Path) -> NDArray[Any]:
         ) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif" or array.ndim == 0:
         raise UserError(f"{path} does not hold an array of real numbers; replace it or take it out")
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         raise UserError(f"{path} holds NaN or infinity; replace it or take it out")
     return array

@@ -66,7 +66,9 @@ class SpambaseReader:
             UserError: the file is missing and cannot be downloaded, or is damaged.
         """
         path = _find(data_dir) or _obtain(data_dir, download)
-        table = canonical_order(read_table(path))
+        stored = read_table(path)
+        order = canonical_order(stored)
+        table = stored[order]
         x, y = np.ascontiguousarray(table[:, :-1]), table[:, -1].astype(np.int8)
         train, test = stratified_split(y)
         return Dataset(
@@ -79,6 +81,9 @@ class SpambaseReader:
             feature_names=list(FEATURE_NAMES),
             source=str(path),
             note=_note(table, twins(x[train], x[test])),
+            train_rows=order[train],
+            test_rows=order[test],
+            rows_from=f"a line of {FILE}, counted from 0",
         )
 
 
@@ -105,11 +110,11 @@ def read_table(path: Path) -> NDArray[np.float64]:
     return table
 
 
-def canonical_order(table: NDArray[Any]) -> NDArray[Any]:
-    """The rows sorted by first column, then second, and so on: copies of the data set differ in
+def canonical_order(table: NDArray[Any]) -> NDArray[np.intp]:
+    """The numbers of the rows, sorted by first column, then second, and so on: copies of the data set differ in
     the order of their rows, and must not differ in their split.
     """
-    return table[np.lexsort(table.T[::-1])]
+    return np.lexsort(table.T[::-1])
 
 
 def fingerprint(table: NDArray[Any]) -> str:

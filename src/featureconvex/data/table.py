@@ -1,29 +1,28 @@
 """A user's own table: a CSV or Parquet file with one row per example."""
 
-import gzip
-import re
-import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
 from featureconvex.data.classes import choose_sensitive
-from featureconvex.data.columns import class_names, encode_features
+from featureconvex.data.columns import (
+    check_complete,
+    class_names,
+    encode,
+    feature_groups,
+    feature_names,
+    learn_columns,
+)
 from featureconvex.data.dataset import Dataset, Split
+from featureconvex.data.frame import STANDARD_INPUT
 from featureconvex.data.location import Location
+from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
 from featureconvex.errors import UserError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-CSV_SUFFIXES = (".csv", ".csv.gz")
-PARQUET_SUFFIXES = (".parquet", ".pq")
-SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
-"""What some programs write between columns instead of commas, and what to call it."""
+Missing = Literal["refuse", "drop"]
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,19 @@ class TableReader:
         label: the name of the label column.
         sensitive: the sensitive class; may be None when the labels are 0 and 1 or False and True.
             With more than two classes the others together are class 0.
+        keep: columns that are no features: they are kept beside the test rows as they are written.
+        missing: what to do with a row that has a gap: ``"refuse"`` the file, or ``"drop"`` the row.
     """
 
     path: Path
     label: str | None
     sensitive: str | None
+    keep: tuple[str, ...] = ()
+    missing: Missing = "refuse"
 
     def locate(self, data_dir: Path) -> Location:
         """Whether the file exists."""
-        found = self.path.is_file()
+        found = self.path == STANDARD_INPUT or self.path.is_file()
         return Location(found, str(self.path), "" if found else f"put the file at {self.path}")
 
     def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
@@ -53,7 +56,9 @@ class TableReader:
             UserError: the file cannot be read, the label column is missing or unnamed, the
                 sensitive class is unknown, or a column has no use as a feature.
         """
-        frame = read_frame(self.path)
+        source = read_source(self.path, self.keep)
+        frame, rows = source.frame, source.rows
+        assert frame is not None
         origin = str(self.path)
         listed = ", ".join(str(column) for column in frame.columns[:10])
         listed += " ..." if len(frame.columns) > 10 else ""
@@ -63,80 +68,54 @@ class TableReader:
             raise UserError(
                 f"{origin} has no column {self.label!r}; --label must be one of: {listed}"
             )
+        for name in self.keep:
+            if name not in frame.columns or name == self.label:
+                raise UserError(
+                    f"{origin}: --keep {name!r} must name a column besides the label, one of: {listed}"
+                )
+        features = frame.drop(columns=[self.label, *self.keep])
+        columns = learn_columns(features, origin)
+        x = encode(features, columns, origin).x
+        dropped = 0
+        if self.missing == "drop":
+            whole = np.isfinite(x).all(axis=1)
+            dropped = int((~whole).sum())
+            if not whole.any():
+                raise UserError(f"{origin}: every row has a gap, so none is left; fill them in")
+            frame, features, rows = frame[whole], features[whole], rows[whole]
+            # Anew: a category of dropped rows only was never seen in training.
+            columns = learn_columns(features, origin)
+            x = encode(features, columns, origin).x
+        check_complete(x, columns, origin)
         labels = class_names(frame[self.label], origin)
         classes = [str(value) for value in np.unique(labels)]
         sensitive, other = choose_sensitive(classes, self.sensitive, origin)
-        features = encode_features(frame.drop(columns=self.label), origin)
         y = (labels == sensitive).astype(np.int8)
         train, test = stratified_split(labels)
         several = len(classes) > 2
         return Dataset(
             name=name,
-            train=Split(features.x[train], y[train]),
-            test=Split(features.x[test], y[test]),
+            train=Split(x[train], y[train]),
+            test=Split(x[test], y[test]),
             kind="table",
             sensitive_name=sensitive,
             other_name=other,
-            feature_names=features.names,
-            feature_groups=features.groups,
+            feature_names=feature_names(columns),
+            feature_groups=feature_groups(columns),
             source=origin,
-            note=f"One-hot encoded: {', '.join(features.encoded)}." if features.encoded else "",
+            note=_note([c.name for c in columns if c.kind == "category"], dropped),
             train_family=labels[train] if several else None,
             test_family=labels[test] if several else None,
+            columns=columns,
+            train_rows=rows[train],
+            test_rows=rows[test],
+            rows_from=f"a row of {origin}, counted from 0 below the header",
+            test_kept=frame[list(self.keep)].iloc[test] if self.keep else None,
         )
 
 
-def is_table(path: Path) -> bool:
-    """Whether the name ends like a table's."""
-    return path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES)
-
-
-def read_frame(path: Path) -> "pd.DataFrame":
-    """The file as a data frame with distinct column names and at least one row.
-
-    Raises:
-        UserError: it is missing, damaged, empty, its rows differ in length, or its columns are not
-            separated by commas.
-    """
-    import pandas as pd
-
-    _check_separator(path)
-    try:
-        if path.name.lower().endswith(CSV_SUFFIXES):
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                frame = pd.read_csv(path, index_col=False, low_memory=False)
-            # As written: the names of the frame are made distinct by a suffix.
-            names = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
-        else:
-            frame = pd.read_parquet(path)
-            names = frame.columns.to_series()
-    except (OSError, EOFError, ValueError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"cannot read {path} as a table: {reason}; correct or replace it"
-        ) from error
-    if frame.empty:
-        raise UserError(f"{path} has no rows or no columns; a table needs both")
-    if not names.dropna().is_unique:
-        twice = names.dropna()[names.dropna().duplicated()].iloc[0]
-        raise UserError(f"{path} has two columns named {twice!r}; rename one")
-    return frame
-
-
-def _check_separator(path: Path) -> None:
-    """Refuse a CSV file whose first line is split by something else: read on, it is one odd column."""
-    if not path.name.lower().endswith(CSV_SUFFIXES) or not path.is_file():
-        return
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    try:
-        with opened(path, "rt", encoding="utf-8", errors="replace") as file:
-            header = re.sub(r'"[^"]*"', "", file.readline())  # quoted names may hold anything
-    except (OSError, EOFError, zlib.error):
-        return  # the reader behind this names what is wrong with the file
-    for separator, name in SEPARATORS.items():
-        if separator in header and "," not in header:
-            raise UserError(
-                f"{path}: the separator looks like {name}, not a comma; save the table with commas "
-                "between columns (and points in decimal numbers)"
-            )
+def _note(one_hot: list[str], dropped: int) -> str:
+    remarks = [f"One-hot encoded: {', '.join(one_hot)}."] if one_hot else []
+    if dropped:
+        remarks.append(f"{dropped} rows with missing or non-finite values were dropped.")
+    return " ".join(remarks)

@@ -1,0 +1,165 @@
+"""What the cells of one column say: numbers, truth values, words, or nothing.
+
+Only an empty cell is missing by itself. ``NA``, ``None`` and their like are missing in a column of
+numbers or of truth values, where they can mean nothing else; among words they are words.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ColumnKind = Literal["number", "boolean", "category"]
+
+MISSING_WORDS = frozenset(
+    "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null".split(
+        "|"
+    )
+)
+TRUTH = {"true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True)
+class Words:
+    """The cells of a column as text, and what each could be.
+
+    Attributes:
+        text: object (n,), each cell without blanks around it; "" where it is empty.
+        empty: bool (n,).
+        missing: bool (n,): one of ``MISSING_WORDS``.
+        number: float64 (n,), correctly rounded; NaN where the cell is no number.
+        numeric: bool (n,): the cell is a number.
+        truth: float64 (n,), 1 for true and 0 for false in any case; NaN elsewhere.
+    """
+
+    text: NDArray[np.object_]
+    empty: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
+    number: NDArray[np.float64]
+    numeric: NDArray[np.bool_]
+    truth: NDArray[np.float64]
+
+    @property
+    def numbers(self) -> bool:
+        """Some cells are numbers, and the others are empty or say that they are missing."""
+        return bool(self.numeric.any() and (self.numeric | self.empty | self.missing).all())
+
+    @property
+    def truths(self) -> bool:
+        """Some cells are truth values, and the others are empty or say that they are missing."""
+        known = ~np.isnan(self.truth)
+        return bool(known.any() and (known | self.empty | self.missing).all())
+
+
+def text_of(column: "pd.Series[Any]") -> NDArray[np.object_]:
+    """Each cell as text without blanks around it, "" where it is empty: object (n,)."""
+    words = column.astype("string").str.strip().fillna("")
+    return words.to_numpy(dtype=object)
+
+
+def words_of(column: "pd.Series[Any]") -> Words:
+    """Read a column of texts."""
+    import pandas as pd
+
+    text = text_of(column)
+    shown = pd.Series(text, dtype=object)
+    missing = shown.isin(MISSING_WORDS).to_numpy(dtype=bool)
+    numeric = pd.to_numeric(shown, errors="coerce").notna().to_numpy(dtype=bool) & ~missing
+    number = np.full(len(text), np.nan)
+    # Python's own reading is correctly rounded, that of pandas is not always.
+    number[numeric] = text[numeric].astype(np.float64)
+    truth = shown.str.lower().map(TRUTH).to_numpy(dtype=np.float64)
+    return Words(text, (text == "").astype(bool), missing, number, numeric, truth)
+
+
+def kind_of(column: "pd.Series[Any]", where: str) -> ColumnKind:
+    """What a training column holds.
+
+    Raises:
+        UserError: dates and the like, complex numbers, or numbers mixed with words.
+    """
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if is_bool_dtype(column.dtype):
+        return "boolean"
+    if is_numeric_dtype(column.dtype):
+        if np.dtype(column.to_numpy().dtype).kind == "c":
+            raise UserError(f"{where}: complex numbers have no order; split or drop it")
+        return "number"
+    if not is_text(column):
+        raise UserError(
+            f"{where}: values of type {column.dtype} are not numbers; convert or drop the column"
+        )
+    words = words_of(column)
+    if words.numbers or words.empty.all():
+        return "number"
+    if words.truths:
+        return "boolean"
+    if words.numeric.any():
+        raise not_a_number(words, where)
+    return "category"
+
+
+def numbers_of(column: "pd.Series[Any]", kind: ColumnKind, where: str) -> NDArray[np.float64]:
+    """A column of kind number or boolean as float64 (n,); NaN where a cell is missing.
+
+    True and false are 1 and 0. A column of truth values takes the numbers 1 and 0, no others.
+
+    Raises:
+        UserError: a cell is neither a number nor missing, or no truth value where training had them.
+    """
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if is_bool_dtype(column.dtype) or is_numeric_dtype(column.dtype):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    elif is_text(column):
+        words = words_of(column)
+        values = np.where(np.isnan(words.truth), words.number, words.truth)
+        odd = np.isnan(values) & ~words.empty & ~words.missing
+        if odd.any() and not (words.numeric.any() or words.truths):
+            raise UserError(
+                f"{where}: text where training had numbers (such as {words.text[odd.argmax()]!r})"
+            )
+        if odd.any():
+            raise not_a_number(words, where)
+    else:
+        raise UserError(
+            f"{where}: values of type {column.dtype} are not numbers; convert or drop the column"
+        )
+    if kind == "boolean":
+        odd = ~np.isnan(values) & (values != 0) & (values != 1)
+        if odd.any():
+            raise UserError(
+                f"{where}: {values[odd.argmax()]:g} in row {odd.argmax() + 1} where training had "
+                "true and false; write true or false, or 1 or 0"
+            )
+    return values
+
+
+def is_text(column: "pd.Series[Any]") -> bool:
+    """Whether the cells are texts, or objects that have one: truth values and numbers among gaps."""
+    from pandas import CategoricalDtype
+    from pandas.api.types import infer_dtype, is_string_dtype
+
+    if isinstance(column.dtype, CategoricalDtype) or is_string_dtype(column.dtype):
+        return True
+    plain = ("string", "boolean", "integer", "floating", "mixed-integer-float", "empty")
+    return column.dtype == object and infer_dtype(column, skipna=True) in plain
+
+
+def not_a_number(words: Words, where: str) -> UserError:
+    """The first word among numbers."""
+    odd = ~(words.numeric | words.empty | words.missing | ~np.isnan(words.truth))
+    if not odd.any():
+        odd = ~words.numeric & ~words.empty & ~words.missing
+    row = int(odd.argmax())
+    return UserError(
+        f"{where}: {str(words.text[row])!r} in row {row + 1} is not a number although other rows are; "
+        "correct it, or use words for all categories"
+    )

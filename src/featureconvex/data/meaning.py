@@ -1,0 +1,177 @@
+"""What the numbers of an input mean to a model: decided here, from what it was trained on.
+
+A model file carries its :class:`Meaning`. New inputs are brought to the same units, or refused with
+the remedy; nothing is scaled by a guess.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.data.columns import Column
+from featureconvex.data.dataset import Dataset, Kind
+from featureconvex.data.samples import FileKind
+from featureconvex.errors import UserError
+
+Pixels = Literal["uint8", "float"]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a model was trained on.
+
+    Attributes:
+        kind: ``"image"`` (pixels in [0, 1]), ``"table"`` (the file's own units), or None where the
+            model file does not say.
+        shape: of one input, where it is known.
+        columns: of a table, where they are known.
+        names: the features of a table, where no more than these is known.
+        files: the kind of files that held one example each, or None.
+        pixels: images were ``"uint8"`` (divided by 255) or ``"float"`` in [0, 1].
+    """
+
+    kind: Kind | None = None
+    shape: tuple[int, ...] | None = None
+    columns: tuple[Column, ...] | None = None
+    names: tuple[str, ...] | None = None
+    files: FileKind | None = None
+    pixels: Pixels | None = None
+
+    @staticmethod
+    def of(dataset: Dataset) -> "Meaning":
+        """Of a data set that a model is trained on."""
+        names = None if dataset.feature_names is None else tuple(dataset.feature_names)
+        pixels: Pixels = "uint8" if dataset.train.x.dtype == np.uint8 else "float"
+        return Meaning(
+            dataset.kind,
+            tuple(dataset.train.x.shape[1:]),
+            dataset.columns,
+            names,
+            dataset.files,
+            pixels if dataset.kind == "image" else None,
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """Plain JSON values for a model file; shape and feature names are stored beside them."""
+        columns = None if self.columns is None else [column.stored() for column in self.columns]
+        return {"kind": self.kind, "columns": columns, "files": self.files, "pixels": self.pixels}
+
+    @staticmethod
+    def from_extra(extra: Mapping[str, Any]) -> "Meaning":
+        """Of a model file, from its ``extra``; an older file says less.
+
+        Raises:
+            UserError: the entry is damaged.
+        """
+        estimator = extra.get("estimator") or {}
+        names = extra.get("feature_names") or estimator.get("feature_names") or None
+        shape = extra.get("input_shape")
+        if shape is None and estimator:
+            shape = [estimator["n_features"]]
+        known = Meaning(
+            shape=None if shape is None else tuple(shape),
+            names=None if names is None else tuple(names),
+        )
+        stored = extra.get("inputs")
+        if stored is None:
+            return known._of_an_older_file(bool(estimator))
+        try:
+            columns = stored["columns"]
+            return Meaning(
+                cast("Kind", stored["kind"]),
+                known.shape,
+                None
+                if columns is None
+                else tuple(Column(c["name"], c["kind"], tuple(c["categories"])) for c in columns),
+                known.names,
+                stored["files"],
+                stored["pixels"],
+            )
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"the model's description of its inputs is damaged: {error!r}"
+            ) from error
+
+    def _of_an_older_file(self, estimator: bool) -> "Meaning":
+        if estimator and self.names is not None:
+            columns = tuple(Column(name, "number") for name in self.names)
+            return Meaning("table", self.shape, columns, self.names)
+        if estimator or self.names is not None:
+            return Meaning("table", self.shape, None, self.names)
+        if self.shape is not None and len(self.shape) == 3:
+            return Meaning("image", self.shape, pixels="uint8")
+        return self
+
+    def numbers(self, x: NDArray[Any], origin: str, pictures: bool = False) -> NDArray[Any]:
+        """Inputs (n, ...) in the units of training: float32 pixels in [0, 1], or float64 columns.
+
+        Args:
+            x: as a file holds them.
+            origin: the file, for messages.
+            pictures: decoded from picture files, where 255 is white whatever the model saw.
+
+        Raises:
+            UserError: another shape, no real numbers, or numbers without a known unit.
+        """
+        self._check_shape(x, origin)
+        if x.dtype.kind not in "buif":
+            raise UserError(
+                f"{origin} holds values of type {x.dtype}; save real numbers, one row per input"
+            )
+        if self.kind == "table":
+            return x.astype(np.float64)
+        if self.kind is None:
+            if x.dtype.kind != "f":
+                raise UserError(
+                    f"{origin} holds whole numbers ({x.dtype}), and the model does not say what it was "
+                    "trained on; save the inputs as floats in the units of training, such as "
+                    "x.astype(float), or x.astype(float) / 255 if that is how pixels were scaled"
+                )
+            return x.astype(np.float32 if x.dtype.itemsize <= 4 else np.float64)
+        return self._pixels(x, origin, pictures)
+
+    def _pixels(self, x: NDArray[Any], origin: str, pictures: bool) -> NDArray[Any]:
+        """Images as float32 in [0, 1]."""
+        if x.dtype == np.uint8 and (pictures or self.pixels == "uint8"):
+            scaled: NDArray[Any] = x.astype(np.float32) / np.float32(255)
+            return scaled
+        trained = {
+            "uint8": "pixels from 0 to 255 as uint8 (divided by 255), or floats in [0, 1]",
+            "float": "floats in [0, 1]",
+        }[self.pixels or "float"]
+        if x.dtype.kind != "f":
+            remedy = "scale them as the training images were, to floats in [0, 1]"
+            if self.pixels == "uint8":
+                remedy = "if they are pixels from 0 to 255, save x.astype(numpy.uint8)"
+            raise UserError(
+                f"{origin} holds images of type {x.dtype}; the model takes {trained}: {remedy}"
+            )
+        outside = (x < 0) | (x > 1)
+        if outside.any():
+            remedy = "if 255 is white, save x.astype(numpy.uint8), or x / 255"
+            raise UserError(
+                f"{origin} holds images of type {x.dtype} from {np.nanmin(x):g} to {np.nanmax(x):g}; the "
+                f"model takes {trained}: {remedy}"
+            )
+        return x.astype(np.float32)
+
+    def _check_shape(self, x: NDArray[Any], origin: str) -> None:
+        """What a row should look like, what it looks like, and how the one becomes the other."""
+        got, one, expected = x.shape, x.shape[1:], self.shape
+        if expected is None or one == expected:
+            return
+        remedy = "give inputs of the kind the model was trained on"
+        if got == expected:
+            remedy = "for one input add a first axis, x[None]"
+        elif len(expected) == 3 and expected[0] == 1 and one == expected[1:]:
+            remedy = "add the channel axis, x[:, None]"
+        elif len(expected) == 3 and one == (*expected[1:], expected[0]):
+            remedy = "move the channels to the front, x.transpose(0, 3, 1, 2)"
+        elif one == (math.prod(expected),):
+            remedy = f"unflatten the rows, x.reshape(-1, {', '.join(map(str, expected))})"
+        wanted = ", ".join(map(str, ("n", *expected)))
+        raise UserError(f"{origin}: expected inputs of shape ({wanted}), got {got}; {remedy}")
