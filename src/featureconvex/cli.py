@@ -28,8 +28,8 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="A name from `featureconvex tasks`, a CSV or Parquet file, or a folder with one "
-        "sub-folder of images per class.",
+        help="A name from `featureconvex tasks`, a CSV or Parquet file (- for CSV on standard input), "
+        "or a folder with one sub-folder of images or files per class.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for everything that is written.")]
@@ -44,6 +44,14 @@ Label = Annotated[str | None, typer.Option(help="The label column of a table of 
 Sensitive = Annotated[
     str | None,
     typer.Option(help="The class an attacker wants to leave, in data of your own."),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="A column of the table to copy beside the rows, such as an id; repeatable."),
+]
+Missing = Annotated[
+    str,
+    typer.Option(help="Rows of your table with a gap: refuse the file, or drop the rows."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -119,11 +127,14 @@ def run(
     device: Device = "auto",
     label: Label = None,
     sensitive: Sensitive = None,
+    keep: Keep = None,
+    missing: Missing = "refuse",
 ) -> None:
     """Train, calibrate, certify, evaluate, and write a report.
 
     Writes metrics.json, rows.parquet (one row per test point), figures/, report.html and model/
-    into --out. A run that was killed continues when the same command is given again.
+    into --out. A run that was killed continues when the same command is given again. A column named
+    with --keep is no feature.
     """
     from featureconvex.data import find_task
     from featureconvex.experiment import Settings
@@ -131,7 +142,9 @@ def run(
     from featureconvex.norms import parse_norm
 
     settings = Settings(parse_norm(norm), recipe, temperature, target_fpr, epochs, seed, device)
-    written = run_task(find_task(task, label, sensitive), out, settings, data_dir)
+    kept = tuple(keep or ())
+    found = find_task(task, label, sensitive, kept, missing)  # type: ignore[arg-type]
+    written = run_task(found, out, settings, data_dir)
     typer.echo(f"report: {written[-1]}")
 
 
@@ -231,10 +244,13 @@ def certify(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="A .npy, .npz, .csv or .parquet file, an image, or a folder of images.",
+            help="A table (.csv, .csv.gz, .parquet, .pq; - for CSV on standard input), an array (.npy, "
+            ".npz), an image, or a folder of files as in training.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The rows, .csv or .parquet.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The rows, .csv or .parquet; - for standard output.")
+    ],
     norm: Annotated[
         list[str] | None,
         typer.Option(help="A norm, 1, 2, inf or any p >= 1; repeatable (default: 2)."),
@@ -261,6 +277,7 @@ def certify(
         int,
         typer.Option(help="Rounds of level tight; more where columns differ much in scale.", min=1),
     ] = 20,
+    keep: Keep = None,
 ) -> None:
     """Certify your own inputs with a trained model, one row each."""
     from featureconvex.certificates import Box, parse_threat
@@ -270,10 +287,20 @@ def certify(
     threats = [parse_threat(text) for text in names]
     domain = None if box is None else Box(*box)
     rows = certify_file(
-        model, inputs, out, threats, domain, level, progress=True, iterations=iterations
+        model,
+        inputs,
+        out,
+        threats,
+        domain,
+        level,
+        tuple(keep or ()),
+        progress=True,
+        iterations=iterations,
     )
     counts = [f"{int((rows[f'radius_{t.name}'] > 0).sum())} for {t.name}" for t in threats]
-    typer.echo(f"{out}: of {len(rows)} rows, certified {', '.join(counts)}")
+    # Standard output may hold the rows.
+    summary = f"{out}: of {len(rows)} rows, certified {', '.join(counts)}"
+    typer.echo(summary, err=str(out) == "-")
 
 
 # Characters of a line where no terminal sets a width.

@@ -292,8 +292,9 @@ def test_a_model_of_a_table_with_categories_certifies_new_rows(tmp_path: Path) -
     pd.testing.assert_frame_equal(results[0], results[1])
     assert set(results[0]["predicted_class"]) == {"spam", "ham"}
     mails.assign(country="XX").to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(UserError, match="'XX' in row 1 is not one of the categories"):
-        certify_file(tmp_path / "run", tmp_path / "new.csv", tmp_path / "r.csv", [fc.Lp(2)])
+    rows = certify_file(tmp_path / "run", tmp_path / "new.csv", tmp_path / "r.csv", [fc.Lp(2)])
+    assert set(rows["status_l2"]) == {"unknown_category"}
+    assert (rows["radius_l2"] == 0).all()
     mails.assign(links="many").to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(UserError, match="text where training had numbers"):
         certify_file(tmp_path / "run", tmp_path / "new.csv", tmp_path / "r.csv", [fc.Lp(2)])

@@ -26,6 +26,8 @@ class Status(StrEnum):
     """The margin is zero, or too small to certify any budget: a tie is not certified."""
     non_finite = "non_finite"
     """The input, the margin or the gradient has a NaN or an infinity."""
+    unknown_category = "unknown_category"
+    """A category that training never saw, so there is no input to certify."""
     outside_domain = "outside_domain"
     """The input is not a point of the attacker's domain, so a claim about the domain says nothing."""
     not_computed = "not_computed"

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 ColumnKind = Literal["number", "boolean", "category"]
 
 MISSING_WORDS = frozenset(
-    "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null".split(
-        "|"
-    )
+    {
+        *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+        *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+    }
 )
+"""What spreadsheets and programs write into a column of numbers where there is none."""
 TRUTH = {"true": 1.0, "false": 0.0}
 
 
@@ -74,7 +76,7 @@ def words_of(column: "pd.Series[Any]") -> Words:
     number = np.full(len(text), np.nan)
     # Python's own reading is correctly rounded, that of pandas is not always.
     number[numeric] = text[numeric].astype(np.float64)
-    truth = shown.str.lower().map(TRUTH).to_numpy(dtype=np.float64)
+    truth = np.asarray(shown.str.lower().map(TRUTH), dtype=np.float64)
     return Words(text, (text == "").astype(bool), missing, number, numeric, truth)
 
 

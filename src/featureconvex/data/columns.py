@@ -201,7 +201,9 @@ def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
         numbers, text = column, text_of(column)
         missing = numbers.isna().to_numpy(dtype=bool)
         if column.dtype.kind == "f":
-            text = np.array([repr(v).removesuffix(".0") for v in column.astype(float)], dtype=object)
+            text = np.array(
+                [repr(v).removesuffix(".0") for v in column.astype(float)], dtype=object
+            )
     else:
         words = words_of(column)
         text, missing = words.text, words.empty

@@ -82,4 +82,3 @@ def _too_few_classes(folder: Path, classes: list[str]) -> UserError:
         f"{what}; expected one sub-folder per class, two or more, with the examples in them, such as "
         f"{folder / 'cat' / '1.png'} and {folder / 'dog' / '1.png'}"
     )
-

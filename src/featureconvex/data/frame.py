@@ -78,7 +78,9 @@ def read_frame(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
     if frame.empty:
         raise UserError(f"{path} has no rows or no columns; a table needs both")
     if not names.is_unique:
-        raise UserError(f"{path} has two columns named {names[names.duplicated()].iloc[0]!r}; rename one")
+        raise UserError(
+            f"{path} has two columns named {names[names.duplicated()].iloc[0]!r}; rename one"
+        )
     return frame
 
 

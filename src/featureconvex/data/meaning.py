@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featureconvex.data.columns import Column
 from featureconvex.data.dataset import Dataset, Kind
-from featureconvex.data.samples import FileKind
+from featureconvex.data.samples import BYTE_NAMES, FileKind
 from featureconvex.errors import UserError
 
 Pixels = Literal["uint8", "float"]
@@ -101,8 +101,11 @@ class Meaning:
             columns = tuple(Column(name, "number") for name in self.names)
             return Meaning("table", self.shape, columns, self.names)
         if estimator or self.names is not None:
-            return Meaning("table", self.shape, None, self.names)
+            bytes_counted = self.names is not None and self.names == tuple(BYTE_NAMES)
+            files: FileKind | None = "other files" if bytes_counted else None
+            return Meaning("table", self.shape, None, self.names, files)
         if self.shape is not None and len(self.shape) == 3:
+            # The only unit that images had in training when files did not say.
             return Meaning("image", self.shape, pixels="uint8")
         return self
 

@@ -88,9 +88,7 @@ def _from_path(
             raise UserError(f"{path} is not a .csv or .parquet file; convert it, or give a folder")
         table = TableReader(path, label, sensitive, keep, missing)
         name = "standard-input" if path == STANDARD_INPUT else path.name.split(".")[0]
-        return Task(
-            name, f"the table {path}", chosen, "one row per example", table
-        )
+        return Task(name, f"the table {path}", chosen, "one row per example", table)
     if is_table(path) or len(path.parts) > 1:
         raise UserError(f"there is no file or folder {path}; check the path")
     if family := _family(text):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from featureconvex.data.pictures import SUFFIXES, read_header, read_pixels, stack
 from featureconvex.errors import UserError
 
+BYTE_NAMES = tuple(f"byte_{value:02x}" for value in range(256))
 FileKind = Literal["pictures", ".npy files", "other files"]
 
 
@@ -164,8 +165,9 @@ def read_byte_counts(paths: list[Path]) -> Samples:
         if not content.size:
             raise UserError(f"{path} is empty; replace it or take it out")
         row[:] = np.bincount(content, minlength=256)
-    names = [f"byte_{value:02x}" for value in range(256)]
-    return Samples(counts, "other files", names, "Every file was read as its 256 byte counts.")
+    return Samples(
+        counts, "other files", list(BYTE_NAMES), "Every file was read as its 256 byte counts."
+    )
 
 
 def _read_array(path: Path, finite: bool) -> NDArray[Any]:

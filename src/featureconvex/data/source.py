@@ -91,9 +91,7 @@ def _files(
     finite: bool,
 ) -> Source:
     wanted = shape if shape is not None and len(shape) == 3 else None
-    return Source(
-        np.array(rows, dtype=np.str_), samples=read_samples(paths, kind, wanted, finite)
-    )
+    return Source(np.array(rows, dtype=np.str_), samples=read_samples(paths, kind, wanted, finite))
 
 
 def _one(got: tuple[int, ...], shape: tuple[int, ...]) -> bool:

@@ -111,8 +111,9 @@ def read_table(path: Path) -> NDArray[np.float64]:
 
 
 def canonical_order(table: NDArray[Any]) -> NDArray[np.intp]:
-    """The numbers of the rows, sorted by first column, then second, and so on: copies of the data set differ in
-    the order of their rows, and must not differ in their split.
+    """The numbers of the rows, sorted by first column, then second, and so on.
+
+    Copies of the data set differ in the order of their rows, and must not differ in their split.
     """
     return np.lexsort(table.T[::-1])
 

@@ -78,11 +78,11 @@ class TableReader:
         x = encode(features, columns, origin).x
         dropped = 0
         if self.missing == "drop":
-            whole = np.isfinite(x).all(axis=1)
-            dropped = int((~whole).sum())
-            if not whole.any():
+            whole = np.flatnonzero(np.isfinite(x).all(axis=1))
+            dropped = len(x) - len(whole)
+            if not len(whole):
                 raise UserError(f"{origin}: every row has a gap, so none is left; fill them in")
-            frame, features, rows = frame[whole], features[whole], rows[whole]
+            frame, features, rows = frame.iloc[whole], features.iloc[whole], rows[whole]
             # Anew: a category of dropped rows only was never seen in training.
             columns = learn_columns(features, origin)
             x = encode(features, columns, origin).x

@@ -53,13 +53,17 @@ class Examples:
 
 @dataclass(frozen=True)
 class Specimen:
-    """One example joined with its row: ``x`` and ``gradient`` without the leading dimension."""
+    """One example joined with its row: ``x`` and ``gradient`` without the leading dimension.
+
+    ``place`` says in words where it comes from.
+    """
 
     index: int
     radius: float
     margin: float
     x: NDArray[Any]
     gradient: NDArray[np.floating[Any]]
+    place: str = ""
 
 
 def choose_examples(rows: pd.DataFrame, column: str, each: int = 8) -> NDArray[np.int64]:
@@ -91,6 +95,7 @@ def most_and_least(
     specimens = [
         Specimen(
             index=int(index),
+            place=_place(rows, place[int(index)]),
             radius=float(radius[place[int(index)]]),
             margin=float(margin[place[int(index)]]),
             x=examples.x[i],
@@ -101,6 +106,14 @@ def most_and_least(
     specimens.sort(key=lambda s: (-s.radius, s.index))
     half = (len(specimens) + 1) // 2
     return specimens[:half], specimens[half:][::-1]
+
+
+def _place(rows: pd.DataFrame, row: int) -> str:
+    """The file, or the number of the source row; an older run knows the place in its test split only."""
+    if "row" not in rows:
+        return f"no. {rows['index'].iloc[row]} of the test split"
+    source = rows["row"].iloc[row]
+    return source if isinstance(source, str) else f"row {source}"
 
 
 def write_examples(examples: Examples, path: Path) -> None:

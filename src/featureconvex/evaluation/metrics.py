@@ -33,6 +33,7 @@ from featureconvex.evaluation.detection import (
 from featureconvex.evaluation.record import Record, norm_of
 from featureconvex.evaluation.rows import sensitive
 from featureconvex.evaluation.strict_json import dump_json, jsonable
+from featureconvex.evaluation.warnings import run_warnings
 from featureconvex.files import replacing
 
 METRICS_FILE = "metrics.json"
@@ -64,6 +65,7 @@ def derive_metrics(rows: pd.DataFrame, record: Record) -> Metrics:
         "confusion": vars(counts),
         "status": {str(k): int(v) for k, v in rows["status"].value_counts().sort_index().items()},
         **{key: record[key] for key in ("calibration", "tau", "temperature", "epochs", "model")},
+        "warnings": run_warnings(rows, record),
         "seconds": record["seconds"],
         "provenance": record["provenance"],
     }

@@ -29,6 +29,7 @@ from featureconvex.evaluation.tables import (
     runtime_table,
     threat_lines,
 )
+from featureconvex.evaluation.warnings import run_warnings
 from featureconvex.evaluation.wording import (
     LEVEL_NAMES,
     LIMITS,
@@ -97,6 +98,7 @@ def _context(run: Run) -> dict[str, Any]:
         "record": run.record,
         "n_test": len(run.rows),
         "headline": headline(run),
+        "warnings": run_warnings(run.rows, run.record),
         "calibration": calibration_text(run.record),
         "meaning": MEANING,
         "limits": LIMITS,

@@ -1,6 +1,8 @@
 """One row per test point: the schema, its checks, and the file ``rows.parquet``.
 
-Columns: ``index`` (position in the test set), ``label`` (1: sensitive), ``predicted``, ``margin``
+Columns: ``index`` (position in the test split, from 0), ``row`` (where the point comes from: the source
+row's number from 0, or the file's name; the record's ``rows_from`` says of what; missing in older
+runs), columns the user kept, ``label`` (1: sensitive), ``predicted``, ``margin``
 (``g(phi(x)) + tau``, positive for sensitive), ``status`` (of the closed-form certificate), one
 ``radius_...`` column per threat, level and unit (0 where nothing is certified, ``inf`` allowed) and
 ``slope_l1``, ``slope_l2``, ``slope_linf``: the constant ``K = Lip_p(phi) ||v||_q`` of every point, by
@@ -15,12 +17,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_float_dtype, is_integer_dtype
 
+from featureconvex.certificates.certificate import Status
 from featureconvex.errors import UserError
 from featureconvex.evaluation.columns import NORMS, RadiusColumn, radius_columns
 from featureconvex.files import replacing
 
 ROWS_FILE = "rows.parquet"
-STATUSES = ("certified", "not_sensitive", "boundary", "non_finite", "outside_domain", "unbounded")
+STATUSES = tuple(str(status) for status in Status)
 REQUIRED = (
     *("index", "label", "predicted", "margin", "status"),
     *(f"radius_{norm}" for norm in NORMS),

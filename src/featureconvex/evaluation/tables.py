@@ -108,7 +108,7 @@ def example_groups(run: Run) -> list[Table]:
 
 
 def _card(run: Run, specimen: Specimen) -> Table:
-    card: Table = {"index": specimen.index, "radius": significant(specimen.radius)}
+    card: Table = {"place": specimen.place, "radius": significant(specimen.radius)}
     if run.record["kind"] == "image":
         pictures = (picture(specimen), gradient_picture(specimen))
         card["pictures"] = [_address(encode_png(rgb)) for rgb in pictures]

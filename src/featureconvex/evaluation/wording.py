@@ -6,8 +6,10 @@ from featureconvex.evaluation.columns import RAW, STD, RadiusColumn
 from featureconvex.evaluation.curves import certified_counts, flagged_radii, round_down
 from featureconvex.evaluation.detection import confusion
 from featureconvex.evaluation.folder import Run
+from featureconvex.evaluation.intervals import clopper_pearson
 from featureconvex.evaluation.numbers import percent
 from featureconvex.evaluation.record import Record
+from featureconvex.evaluation.warnings import FEW
 
 LEVEL_NAMES = {
     "closed-form": "closed form",
@@ -106,15 +108,16 @@ def headline(run: Run) -> list[str]:
     counts = confusion(rows)
     n_sensitive = counts.sensitive_flagged + counts.sensitive_missed
     n_other = counts.other_flagged + counts.other_passed
-    opening = f"Of {n_sensitive} sensitive test samples ({record['sensitive_name']}), "
+    opening = f"Of {n_sensitive} sensitive test sample{_plural(n_sensitive)} ({record['sensitive_name']}), "
     mistakes = (
-        f"Of {n_other} other samples ({record['other_name']}), {percent(1 - counts.other_accuracy)} "
-        f"are flagged by mistake."
+        f"Of {n_other} other sample{_plural(n_other)} ({record['other_name']}), "
+        f"{_rate(counts.other_flagged, n_other, 'flagged by mistake')}."
     )
     if counts.sensitive_flagged == 0:
         return [f"{opening}none is flagged, so there is nothing to certify.", mistakes]
     sentences = [
-        f"{opening}{percent(counts.sensitive_accuracy)} are flagged, and for {_promise(run, column)}.",
+        f"{opening}{_rate(counts.sensitive_flagged, n_sensitive, 'flagged')}, and for "
+        f"{_promise(run, column)}.",
         mistakes,
     ]
     others = [c for c in run.levels(column.threat, column.unit) if c != column]
@@ -145,21 +148,38 @@ def calibration_text(record: Record) -> str:
 def _promise(run: Run, column: RadiusColumn, share: float = 0.8) -> str:
     """``at least 80 % of those no change of l2 size below 0.9 can make the flag go away``."""
     radii = flagged_radii(run.rows, column.name)
-    radius = float(radii[math.floor((1 - share) * len(radii) + 1e-9)])
+    left_out = math.floor((1 - share) * len(radii) + 1e-9)
+    radius = float(radii[left_out])
+    most = f"at least {100 * share:.0f}\u00a0% of those"
+    if len(radii) < FEW:
+        most = f"{len(radii) - left_out} of those {len(radii)}"
     if radius == 0:
         certified = percent(certified_counts(radii, [5e-324])[0] / len(radii))
         return f"{certified} of those a positive {column.threat} radius is certified"
     if math.isinf(radius):
-        return (
-            f"at least {100 * share:.0f}\u00a0% of those no allowed change of any size can make "
-            f"the flag go away"
-        )
+        return f"{most} no allowed change of any size can make the flag go away"
     shown = round_down(radius, 3)
     unit = " training standard deviations" if column.unit == STD else ""
     return (
-        f"at least {100 * share:.0f}\u00a0% of those no change of {column.threat} size below "
+        f"{most} no change of {column.threat} size below "
         f"{shown:g}{unit} can make the flag go away{_grey_levels(run, column, shown)}"
     )
+
+
+def _plural(n: int) -> str:
+    return "" if n == 1 else "s"
+
+
+def _rate(count: int, n: int, what: str) -> str:
+    """``99.5 % are flagged (95 % interval 97.2 % to 99.9 %)``; a count where there are few samples.
+
+    The interval is the exact one of Clopper and Pearson for the rate.
+    """
+    low, high = (percent(float(end)) for end in clopper_pearson(count, n))
+    shown = percent(count / n) if n >= FEW else str(count or "none")
+    verb = "is" if n < FEW and count == 1 else "are"
+    of = "" if n >= FEW else " of the rate"
+    return f"{shown} {verb} {what} (95\u00a0% interval{of} {low} to {high})"
 
 
 def _grey_levels(run: Run, column: RadiusColumn, radius: float) -> str:

@@ -1,5 +1,7 @@
 """Certify a user's own inputs with a stored model."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from featureconvex.certificates import Certificate, Domain, Threat, certify
+from featureconvex.certificates.certificate import Status
+from featureconvex.data.meaning import Meaning
 from featureconvex.errors import UserError
 from featureconvex.estimator import FeatureConvexClassifier, load
-from featureconvex.experiment.inputs import read_inputs
+from featureconvex.experiment.inputs import Inputs, read_inputs
+from featureconvex.experiment.kept import beside
 from featureconvex.files import replacing, writable_folder
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import read_extra
+
+STANDARD_OUTPUT = Path("-")
 
 
 def certify_file(
@@ -24,46 +31,82 @@ def certify_file(
     threats: list[Threat],
     domain: Domain | None = None,
     level: str = "closed-form",
+    keep: tuple[str, ...] = (),
     **options: Any,
 ) -> pd.DataFrame:
     """Certify every row of a file and write one row each.
 
     Args:
         model_path: a run's folder, its ``model`` folder, or what ``save`` wrote.
-        input_path: ``.npy`` or ``.npz`` (one array, (n, ...)), ``.csv`` or ``.parquet`` (columns
-            are found by the names the model was trained on, others are ignored), or an image or
-            folder of images.
-        out: ``.csv`` or ``.parquet``.
+        input_path: whatever a model can be trained on, and ``.npy`` or ``.npz`` (one array, (n, ...)):
+            a table (columns are found by the names the model was trained on, others are ignored; ``-``
+            is CSV on standard input), an example file, or a folder of them.
+        out: ``.csv`` or ``.parquet``, or ``-`` for CSV on standard output.
         threats: what budgets measure.
         domain: where the attacker may move.
         level: of the certificates.
+        keep: columns of the table to carry along.
 
     Returns:
-        The rows: ``index`` (or ``file``), ``predicted`` (1: sensitive), ``predicted_class``,
-        ``margin``, then status and radius per threat. A row without a margin has no prediction.
+        The rows: ``row`` (source row from 0, or file name), the columns kept, ``index`` (position
+        among the inputs, of a table or array) or ``file``, ``predicted`` (1: sensitive),
+        ``predicted_class``, ``margin``, then status and radius per threat. A row without a margin has
+        no prediction. A missing cell makes its row ``non_finite``; a category that training never
+        saw, ``unknown_category``.
 
     Raises:
         UserError: a file that cannot be read or does not fit the model, or an ``out`` of another kind.
     """
-    if out.suffix not in (".csv", ".parquet"):
-        raise UserError(f"--out takes a .csv or .parquet file, got {out}")
+    if out.suffix not in (".csv", ".parquet") and out != STANDARD_OUTPUT:
+        raise UserError(f"--out takes a .csv or .parquet file, or - for CSV, got {out}")
     place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
-    if out.resolve() == input_path.resolve():
-        raise UserError(f"--out {out} is the input itself; choose another file")
-    writable_folder(out.parent)
+    if out != STANDARD_OUTPUT:
+        if out.resolve() == input_path.resolve():
+            raise UserError(f"--out {out} is the input itself; choose another file")
+        writable_folder(out.parent)
     model, extra = load(place), read_extra(place)
-    known = extra.get("feature_names") or extra.get("estimator", {}).get("feature_names") or None
-    shape = tuple(extra["input_shape"]) if "input_shape" in extra else None
-    names, x = read_inputs(input_path, known, shape)
-    certificates = _certify(model, x, threats, domain, level, options, input_path)
-    classes = (extra.get("sensitive_name", "1"), extra.get("other_name", "0"))
-    frame = pd.DataFrame({**names, **_columns(certificates, classes)})
+    inputs = read_inputs(input_path, Meaning.from_extra(extra), keep)
+    if options.get("progress"):
+        for remark in inputs.remarks:
+            sys.stderr.write(f"{remark}\n")
+    found = _certify(model, inputs.x, threats, domain, level, options, input_path)
+    certificates = [_unknown_named(certificate, inputs.unknown) for certificate in found]
+    columns = _columns(certificates, _class_names(model, extra))
+    frame = pd.DataFrame({"row": inputs.source.rows, **_names(inputs), **columns})
+    frame = beside(frame, inputs.kept, str(input_path))
+    if out == STANDARD_OUTPUT:
+        frame.to_csv(sys.stdout, index=False)
+        return frame
     with replacing(out) as scratch:
         if out.suffix == ".csv":
             frame.to_csv(scratch, index=False)
         else:
             frame.to_parquet(scratch, index=False)
     return frame
+
+
+def _names(inputs: Inputs) -> dict[str, Any]:
+    rows = inputs.source.rows
+    return {"file": rows} if inputs.source.samples is not None else {"index": np.arange(len(rows))}
+
+
+def _class_names(
+    model: FeatureConvexClassifier | FeatureConvexModel, extra: dict[str, Any]
+) -> tuple[str, str]:
+    """What the sensitive class and the other are called."""
+    if not isinstance(model, FeatureConvexClassifier):
+        return extra.get("sensitive_name", "1"), extra.get("other_name", "0")
+    labels = [str(label) for label in model.classes_]
+    given = model.sensitive_class
+    sensitive = labels[1] if given is None else labels[list(model.classes_).index(given)]
+    return sensitive, labels[0] if sensitive == labels[1] else labels[1]
+
+
+def _unknown_named(certificate: Certificate, unknown: NDArray[np.bool_]) -> Certificate:
+    """Rows with an unknown category carry NaN, and so no radius; their status says why."""
+    status = certificate.status.copy()
+    status[unknown] = Status.unknown_category
+    return replace(certificate, status=status)
 
 
 def _certify(
@@ -78,8 +121,7 @@ def _certify(
     try:
         if isinstance(model, FeatureConvexClassifier):
             return model.certify(x, threats, domain, level, **options)
-        scaled = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x
-        return certify(model, torch.from_numpy(np.array(scaled)), threats, domain, level, **options)
+        return certify(model, torch.from_numpy(x), threats, domain, level, **options)
     except (RuntimeError, ValueError) as error:
         if isinstance(error, UserError):
             raise

@@ -1,115 +1,106 @@
-"""Read a user's own inputs for a stored model: arrays, tables and pictures."""
+"""A user's own inputs, read for a stored model: as :mod:`featureconvex.data.source` reads them for
+training, in the units that :mod:`featureconvex.data.meaning` takes from it.
+"""
 
-import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.columns import encode_features, features_by_name
-from featureconvex.data.pictures import SUFFIXES, read_header, read_pixels, stack
-from featureconvex.data.table import read_frame
+from featureconvex.data.cells import numbers_of
+from featureconvex.data.columns import columns_of_names, encode
+from featureconvex.data.listing import visible
+from featureconvex.data.meaning import Meaning
+from featureconvex.data.samples import file_kind
+from featureconvex.data.source import Source, read_source
 from featureconvex.errors import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def read_inputs(
-    path: Path, columns: list[str] | None = None, shape: tuple[int, ...] | None = None
-) -> tuple[dict[str, Any], NDArray[Any]]:
-    """The rows' names and the inputs (n, ...) of a file.
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Inputs as a model takes them, and where they came from.
+
+    Attributes:
+        x: (n, ...), float32 images in [0, 1] or a float64 table; NaN where a cell is missing.
+        source: rows, and what was read.
+        unknown: bool (n,): rows with a category that training never saw.
+        kept: the columns asked for, as they are written.
+        remarks: what a reader of the certificates should know.
+    """
+
+    x: NDArray[Any]
+    source: Source
+    unknown: NDArray[np.bool_]
+    kept: "pd.DataFrame | None"
+    remarks: tuple[str, ...]
+
+
+def read_inputs(path: Path, meaning: Meaning, keep: tuple[str, ...] = ()) -> Inputs:
+    """The inputs of a file, of a folder, or of CSV on standard input (``-``).
 
     Args:
-        path: the file or folder.
-        columns: the columns of a table that a model was trained on, where it knows them.
-        shape: of one input of the model, where it knows it: pictures are read as grey or colour to suit.
+        path: what to read.
+        meaning: what the model was trained on.
+        keep: columns of a table to carry along.
 
     Raises:
-        UserError: the file is missing, damaged or of an unknown kind, or its inputs have another shape.
+        UserError: the file is missing, damaged or of an unknown kind, its inputs have another shape
+            or unit than those of training, or ``keep`` names no column of it.
     """
-    suffix = path.suffix.lower()
-    if path.is_dir() or suffix in SUFFIXES:
-        names, x = _pictures(path, shape)
-        return names, _of_shape(x, shape, path)
-    readers = {".npy": _array, ".npz": _array, ".csv": _table, ".parquet": _table}
-    if suffix not in readers:
-        raise UserError(
-            f"{path}: expected .npy, .npz, .csv, .parquet, an image or a folder of images"
-        )
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    x = readers[suffix](path, columns)
-    return {"index": np.arange(len(x))}, _of_shape(x, shape, path)
-
-
-def _pictures(path: Path, expected: tuple[int, ...] | None) -> tuple[dict[str, Any], NDArray[Any]]:
-    files = [path]
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise UserError(f"{path} holds no images")
-    headers = [read_header(file) for file in files]
-    expected = expected if expected is not None and len(expected) == 3 else None
-    # As in training: grey pictures among colour ones are read as colour.
-    grey = all(header.grey for header in headers) if expected is None else expected[0] == 1
-    shape = (1 if grey else 3, headers[0].height, headers[0].width)
-    size = shape[1:] if expected is None else expected[1:]
-    for file, header in zip(files, headers, strict=True):
-        if (header.height, header.width) != size:
-            source = f"{files[0]} is" if expected is None else "the model was trained on"
+    words = [c.name for c in meaning.columns or () if c.kind == "category"]
+    files = meaning.files
+    if files is None and meaning.kind == "image" and _has_pictures(path):
+        files = "pictures"
+    source = read_source(path, (*keep, *words), files, meaning.shape, finite=False)
+    origin = str(path)
+    known = np.zeros(len(source.rows), dtype=bool)
+    if source.frame is not None:
+        kept = _kept(source.frame, keep, origin)
+        x, unknown, remarks = _table(source.frame, meaning, origin)
+        return Inputs(meaning.numbers(x, origin), source, unknown, kept, remarks)
+    if keep:
+        raise UserError(f"{origin} is no table, so it has no column to keep")
+    if source.samples is not None:
+        if meaning.kind == "table" and meaning.files != source.samples.kind:
             raise UserError(
-                f"{file} is {header.height} x {header.width} pixels, {source} {size[0]} x {size[1]}; "
-                "resize the pictures"
+                f"{origin} holds {source.samples.kind}, the model was trained on "
+                f"{meaning.files or 'a table'}; give inputs of that kind"
             )
-        if grey and not header.grey:
-            raise UserError(
-                f"{file} is in colour, the model was trained on grey pictures; convert it the way "
-                "the training pictures were"
-            )
-    return {"file": [file.name for file in files]}, stack(
-        files, lambda file: read_pixels(file, grey), shape
-    )
+        pictures = source.samples.kind == "pictures"
+        return Inputs(meaning.numbers(source.samples.x, origin, pictures), source, known, None, ())
+    assert source.array is not None
+    return Inputs(meaning.numbers(source.array, origin), source, known, None, ())
 
 
-def _of_shape(x: NDArray[Any], expected: tuple[int, ...] | None, path: Path) -> NDArray[Any]:
-    """``x``, or what a row should look like, what it looks like, and how the one becomes the other."""
-    got, one = x.shape, x.shape[1:]
-    if expected is None or one == expected:
-        return x
-    remedy = "give inputs of the kind the model was trained on"
-    if got == expected:
-        remedy = "for one input add a first axis, x[None]"
-    elif len(expected) == 3 and expected[0] == 1 and one == expected[1:]:
-        remedy = "add the channel axis, x[:, None]"
-    elif len(expected) == 3 and one == (*expected[1:], expected[0]):
-        remedy = "move the channels to the front, x.transpose(0, 3, 1, 2)"
-    elif one == (math.prod(expected),):
-        remedy = f"unflatten the rows, x.reshape(-1, {', '.join(map(str, expected))})"
-    wanted = ", ".join(map(str, ("n", *expected)))
-    raise UserError(f"{path}: expected inputs of shape ({wanted}), got {got}; {remedy}")
+def _has_pictures(path: Path) -> bool:
+    return path.is_dir() and any(file_kind(file) == "pictures" for file in visible(path))
 
 
-def _array(path: Path, _: list[str] | None) -> NDArray[Any]:
-    try:
-        content = np.load(path, allow_pickle=False)
-        x = content if isinstance(content, np.ndarray) else _only_array(content, path)
-        if x.ndim == 0:
-            raise UserError(f"{path} holds a single number; save one row per input, (n, ...)")
-        return x
-    except UserError:
-        raise
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read as an array: {error}") from error
-
-
-def _only_array(archive: Any, path: Path) -> NDArray[Any]:
-    with archive:
-        if len(archive.files) != 1:
-            raise UserError(f"{path} holds {len(archive.files)} arrays; save exactly one")
-        return np.asarray(archive[archive.files[0]])
-
-
-def _table(path: Path, columns: list[str] | None) -> NDArray[Any]:
-    frame = read_frame(path)
+def _table(
+    frame: "pd.DataFrame", meaning: Meaning, origin: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[str, ...]]:
+    """The features of a frame, the rows with an unknown category, and what to say about them."""
+    columns = meaning.columns
+    if columns is None and meaning.names is not None:
+        columns = columns_of_names(meaning.names, map(str, frame.columns))
     if columns is not None:
-        return features_by_name(frame, columns, str(path))
-    return encode_features(frame, str(path)).x
+        encoded = encode(frame, columns, origin)
+        return encoded.x, encoded.unknown, encoded.remarks
+    if meaning.kind == "image":
+        raise UserError(f"{origin} is a table, the model was trained on images; give images")
+    # The model knows no names: numbers in the order of the file, and nothing is encoded by a guess.
+    values = [numbers_of(frame[c], "number", f"{origin}, column {str(c)!r}") for c in frame.columns]
+    return np.column_stack(values), np.zeros(len(frame), dtype=bool), ()
+
+
+def _kept(frame: "pd.DataFrame", keep: tuple[str, ...], origin: str) -> "pd.DataFrame | None":
+    lacking = [name for name in keep if name not in frame.columns]
+    if lacking:
+        listed = ", ".join(map(str, frame.columns[:10]))
+        raise UserError(f"{origin} has no column {lacking[0]!r} to keep; it has {listed}")
+    return frame[list(keep)] if keep else None

@@ -8,16 +8,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from featureconvex.data import Dataset, Task, to_tensor
+from featureconvex.data.meaning import Meaning
+from featureconvex.data.suspicion import data_warnings
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.evaluation.examples import Examples, choose_examples, write_examples
 from featureconvex.evaluation.record import COMPARISON_FILE, RECORD_FILE, read_record, write_record
 from featureconvex.evaluation.report import write_report
 from featureconvex.evaluation.rows import write_rows
+from featureconvex.evaluation.warnings import run_warnings
+from featureconvex.experiment.kept import beside
 from featureconvex.experiment.rows import certified_rows
 from featureconvex.features import Compose
 from featureconvex.files import writable_folder
@@ -159,7 +164,7 @@ def run(
         progress=progress,
     )
     certified = certified_rows(fitted.model, prepared.test, prepared.cost, progress)
-    rows = certified.frame
+    rows = _with_source(certified.frame, dataset)
     unit = "" if prepared.cost is None else "std_"
     chosen = choose_examples(rows, f"radius_{unit}{norm_name(settings.norm)}")
     names = {
@@ -167,6 +172,7 @@ def run(
         **_classes(dataset),
         "feature_names": dataset.feature_names,
         "input_shape": list(prepared.test.x.shape[1:]),
+        "inputs": Meaning.of(dataset).stored(),
     }
     save_model(fitted.model, folder / "model", names)
     write_rows(rows, folder / "rows.parquet")
@@ -175,9 +181,19 @@ def run(
     record["levels_unavailable"] = certified.unavailable
     if prepared.cost is not None:
         record["feature_std"] = _spread(prepared.train.x, prepared.cost)
+    if progress:
+        for sentence in run_warnings(rows, record):
+            sys.stderr.write(f"warning: {sentence}\n")
     write_record(record, folder / "record.json")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return write_report(folder)
+
+
+def _with_source(rows: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """The rows of the test split with the place each comes from, and the columns the user kept."""
+    if dataset.test_rows is not None:
+        rows.insert(1, "row", dataset.test_rows)
+    return beside(rows, dataset.test_kept, dataset.source)
 
 
 def _spread(x: Tensor, cost: Tensor) -> list[float]:
@@ -248,6 +264,8 @@ def _record(
         "feature_names": dataset.feature_names,
         "source": dataset.source,
         "note": dataset.note,
+        "rows_from": dataset.rows_from,
+        "data_warnings": data_warnings(dataset),
         "temperature": recipe.temperature,
         "epochs": recipe.epochs,
         "tau": fitted.calibration.tau,

@@ -66,6 +66,8 @@ def _summary(rows: pd.DataFrame, norm: float) -> dict[str, float]:
 def _draw(points: list[dict[str, float]], path: Path, task: str, norm: str) -> Path:
     from matplotlib.figure import Figure
 
+    from featureconvex.evaluation.figures.style import as_written
+
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     radius = [point["median_radius"] for point in points]
@@ -73,7 +75,8 @@ def _draw(points: list[dict[str, float]], path: Path, task: str, norm: str) -> P
     axes.plot(radius, accuracy, "o-", color="#0072B2")
     for x, y, point in zip(radius, accuracy, points, strict=True):
         axes.annotate(f"T = {point['temperature']:g}", (x, y), (6, 4), textcoords="offset points")
-    axes.set(xlabel=f"median certified {norm} radius", ylabel="clean accuracy (%)", title=task)
+    axes.set(xlabel=f"median certified {norm} radius", ylabel="clean accuracy (%)")
+    axes.set_title(as_written(task))
     axes.grid(alpha=0.3)
     with replacing(path) as scratch:
         figure.savefig(scratch, format="png", dpi=150)

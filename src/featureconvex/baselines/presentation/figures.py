@@ -23,7 +23,7 @@ from featureconvex.baselines.presentation.lines import (
     with_settings,
 )
 from featureconvex.baselines.presentation.look import STYLES, colours, filled, marker, style
-from featureconvex.evaluation.figures.style import INK, canvas, plain
+from featureconvex.evaluation.figures.style import INK, as_written, canvas, plain
 from featureconvex.evaluation.numbers import percent
 
 Table = dict[str, Any]
@@ -67,7 +67,7 @@ def gallery_figure(comparisons: Sequence[Table]) -> Figure:
         native = [line for line in lines if not line.converted] or lines
         end = max(float(_until_zero(line.curve)[0][-1]) for line in native)
         _axes(axes, end, norm, tables["unit"])
-        axes.set_title(f"{tables['task']}, {norm}", fontsize=9.5, color=INK)
+        axes.set_title(f"{as_written(tables['task'])}, {norm}", fontsize=9.5, color=INK)
         every += lines
     named = sorted(drawn.items(), key=lambda item: item[1][0])
     figure.legend(
@@ -112,7 +112,7 @@ def norm_figure(tables: Table, norm: str) -> Figure:
         alignment="left",
         handlelength=3.4,
     )
-    title = f"{tables['task']}: {tables['n_sensitive']} sensitive test points"
+    title = f"{as_written(tables['task'])}: {tables['n_sensitive']} sensitive test points"
     axes.set_title(title, color=INK, fontsize=10, loc="left")
     _key(figure, lines)
     return figure

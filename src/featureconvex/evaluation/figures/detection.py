@@ -11,7 +11,7 @@ from featureconvex.evaluation.detection import (
     confusion,
     roc_curve,
 )
-from featureconvex.evaluation.figures.style import BLUE, INK, SERIES, canvas, plain
+from featureconvex.evaluation.figures.style import BLUE, INK, SERIES, as_written, canvas, plain
 from featureconvex.evaluation.folder import Run
 from featureconvex.evaluation.metrics import telling_radii
 from featureconvex.evaluation.numbers import percent, significant
@@ -69,7 +69,7 @@ def confusion_figure(run: Run) -> Figure:
         colour = "white" if value > 0.5 else INK
         text = f"{table[i, j]}\n{percent(float(value))}"
         axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=13)
-    names = (run.record["sensitive_name"], run.record["other_name"])
+    names = [as_written(run.record[name]) for name in ("sensitive_name", "other_name")]
     axes.set_xticks([0, 1], ["flagged", "passed"])
     axes.set_yticks([0, 1], [f"{names[0]}\n(sensitive)", f"{names[1]}\n(other)"])
     axes.set_title(f"accuracy {percent(counts.accuracy)}", color=INK, fontsize=11)

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from featureconvex.evaluation.examples import Specimen, most_and_least
-from featureconvex.evaluation.figures.style import INK, ORANGE, PINK, canvas, plain
+from featureconvex.evaluation.figures.style import INK, ORANGE, PINK, as_written, canvas, plain
 from featureconvex.evaluation.folder import Run
 from featureconvex.evaluation.importance import step_name, strongest_features
 from featureconvex.evaluation.numbers import significant
@@ -61,7 +61,7 @@ def _features(most: list[Specimen], least: list[Specimen], record: Record) -> Fi
         for i, specimen in enumerate(group):
             axes = panels[block * columns + i]
             weights = strongest_features(specimen, record)[::-1]
-            labels = [f"{w.feature} = {significant(w.value)}" for w in weights]
+            labels = [f"{as_written(w.feature)} = {significant(w.value)}" for w in weights]
             colours = [ORANGE if w.pull > 0 else PINK for w in weights]
             axes.barh(range(len(weights)), [w.pull for w in weights], color=colours)
             axes.set_yticks(range(len(weights)), labels, fontsize=8)

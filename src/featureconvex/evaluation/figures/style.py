@@ -27,6 +27,17 @@ def canvas(rows: int, columns: int, width: float, height: float) -> tuple[Figure
     return figure, list(panels.flat)
 
 
+def as_written(text: object) -> str:
+    """A text from outside (class, feature, file or task name) as matplotlib must get it.
+
+    Between two dollar signs matplotlib reads formulas; escaped, each is drawn as it is.
+
+    >>> print(as_written("$5 or $6"))
+    \\$5 or \\$6
+    """
+    return str(text).replace("$", r"\$")
+
+
 def plain(axes: Axes, x: str, y: str, title: str = "") -> None:
     """Label the axes, keep two spines and a faint grid."""
     axes.set_xlabel(x, color=INK)
