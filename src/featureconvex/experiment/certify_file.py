@@ -119,9 +119,9 @@ def _certify(
     path: Path,
 ) -> list[Certificate]:
     try:
-        if isinstance(model, FeatureConvexClassifier):
-            return model.certify(x, threats, domain, level, **options)
-        return certify(model, torch.from_numpy(x), threats, domain, level, **options)
+        # The classifier's own method asks scikit-learn for the columns' names, which are checked already.
+        core = model.model_ if isinstance(model, FeatureConvexClassifier) else model
+        return certify(core, torch.from_numpy(x), threats, domain, level, **options)
     except (RuntimeError, ValueError) as error:
         if isinstance(error, UserError):
             raise
