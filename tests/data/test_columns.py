@@ -116,7 +116,7 @@ def test_words_that_look_missing_are_words_among_words(tmp_path: Path) -> None:
 
 
 def test_numbers_as_labels_have_no_class_na() -> None:
-    with pytest.raises(UserError, match="1 rows have no label .*row 2"):
+    with pytest.raises(UserError, match=r"1 rows have no label .*row 2"):
         class_names(pd.Series(["0", "NA", "1"]), "t")
 
 
@@ -163,9 +163,7 @@ def test_a_model_file_with_names_only_is_read_by_what_the_table_has() -> None:
         ([1.0, 0.5], "boolean", "0.5 in row 2 where training had true and false"),
     ],
 )
-def test_another_type_than_in_training_is_refused(
-    cells: list[Any], kind: Any, reason: str
-) -> None:
+def test_another_type_than_in_training_is_refused(cells: list[Any], kind: Any, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         encode(pd.DataFrame({"c": cells}), [Column("c", kind)], "t")
 
@@ -186,7 +184,8 @@ def test_rows_lead_back_to_the_file_and_kept_columns_are_no_features(tmp_path: P
             "y": [0, 1] * 20,
         }
     )
-    frame.loc[[3, 30], ["x", "c"]] = [[np.nan, "u"], [1.0, None]]
+    frame.loc[3, "x"] = np.nan
+    frame.loc[30, "c"] = None
     frame.to_csv(tmp_path / "t.csv", index=False)
     path = str(tmp_path / "t.csv")
     with pytest.raises(UserError, match="--missing drop"):
@@ -231,7 +230,7 @@ def test_rows_of_named_tasks_lead_back_to_the_files(name: str) -> None:
     data = find_task(name).load()
     folder = resolve_data_dir()
     if name == "spambase":
-        whole = read_table(Path(data.source))[:, :-1]
+        whole: np.ndarray = read_table(Path(data.source))[:, :-1]
     elif name == "mnist-3-8":
         (path,) = (p for p in Path(data.source).iterdir() if p.name.startswith("t10k-images"))
         whole = read_idx(path)[:, None]
