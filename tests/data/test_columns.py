@@ -160,6 +160,7 @@ def test_a_model_file_with_names_only_is_read_by_what_the_table_has() -> None:
     [
         (["x", "y"], "number", "text where training had numbers"),
         (["1", "y"], "number", "'y' in row 2 is not a number"),
+        (["1", "true"], "number", "'true' in row 2 is not a number"),
         ([1.0, 0.5], "boolean", "0.5 in row 2 where training had true and false"),
     ],
 )

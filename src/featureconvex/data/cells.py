@@ -123,6 +123,8 @@ def numbers_of(column: "pd.Series[Any]", kind: ColumnKind, where: str) -> NDArra
     elif is_text(column):
         words = words_of(column)
         values = np.where(np.isnan(words.truth), words.number, words.truth)
+        if kind == "number" and words.numeric.any():
+            values = words.number  # "true" among numbers is a mistake, not a 1
         odd = np.isnan(values) & ~words.empty & ~words.missing
         if odd.any() and not (words.numeric.any() or words.truths):
             raise UserError(
