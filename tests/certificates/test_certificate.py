@@ -87,6 +87,7 @@ def test_statuses_are_the_words_of_the_tables() -> None:
         "not_sensitive",
         "boundary",
         "non_finite",
+        "unknown_category",
         "outside_domain",
         "unbounded",
     }
