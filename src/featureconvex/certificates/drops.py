@@ -20,6 +20,8 @@ ROUND_DOWN = 1 - 2**-40
 # beyond it is ever certified.
 FAR = 1e120
 TINY = torch.finfo(torch.float64).tiny
+# What a cost can make of a slope; less would be lost in products, and nothing sees the difference.
+LEAST_SLOPE = 1e-240
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,12 @@ class Drops:
         rises: one after the other, the first from 0 on. One alone, as affine feature maps have, makes
             concave curves ``slope min(t, end)``. Only the last of several may be one of some columns.
         shape: shape of one input, with d numbers.
+        whole: (n, d), what each curve gains in all, where it is known better than the stretches tell.
     """
 
     rises: tuple[Rise, ...]
     shape: tuple[int, ...]
+    whole: Tensor | None = None
 
     def __post_init__(self) -> None:
         assert self.rises
@@ -102,7 +106,7 @@ class Drops:
             last.into(before, last.end),
             last.into(torch.zeros_like(before), last.slope),
         )
-        return Drops((*others, whole), self.shape)
+        return Drops((*others, whole), self.shape, self.whole)
 
     @cached_property
     def tops(self) -> tuple[Tensor, ...]:
@@ -185,6 +189,8 @@ class Drops:
 
     def total(self) -> Tensor:
         """``h_i(inf)``, (n, d); inf where the curve never ends."""
+        if self.whole is not None:
+            return self.whole
         if not self.endless:
             return self.top
         total = self.top
@@ -208,7 +214,7 @@ class Drops:
     def rows(self, index: Tensor | slice) -> "Drops":
         """Some of the rows."""
         rises = (Rise(r.start[index], r.end[index], r.slope[index], r.columns) for r in self.rises)
-        return Drops(tuple(rises), self.shape)
+        return Drops(tuple(rises), self.shape, None if self.whole is None else self.whole[index])
 
     def columns(self, index: Tensor) -> "Drops":
         """Some of the curves of each row, (n, k) of indices; the shape is that of k loose numbers."""
@@ -216,4 +222,25 @@ class Drops:
             Rise(*(part.gather(1, index) for part in (r.start, r.end, r.slope)))
             for r in self.dense.rises
         )
-        return Drops(tuple(rises), (index.shape[1],))
+        whole = None if self.whole is None else self.whole.gather(1, index)
+        return Drops(tuple(rises), (index.shape[1],), whole)
+
+    def stretched(self, price: Tensor) -> "Drops":
+        """The curves ``h_i(t / price_i)``, (d,) positive and finite: those of costs, from those without.
+
+        What a curve gains in all does not depend on its cost, and a slope that underflows is not zero.
+        """
+        rises: list[Rise] = []
+        for k, rise in enumerate(self.dense.rises):
+            end = _further(rise.end, price)
+            start = torch.minimum(_further(rise.start, price), end) if k else rise.start
+            slope = (rise.slope / price).clamp_min(LEAST_SLOPE)
+            # Where nothing moves, no cost matters, however small.
+            rises.append(Rise(start, end, slope.where((rise.slope > 0) & (end > start), 0.0)))
+        return Drops(tuple(rises), self.shape, self.total())
+
+
+def _further(at: Tensor, price: Tensor) -> Tensor:
+    """``at * price``, ``FAR`` where that is far out, positive where ``at`` is."""
+    far = torch.where(at > 0, (at * price).clamp_min(TINY), 0.0)
+    return far.masked_fill((far >= FAR / 2) | (at >= FAR / 2), FAR)

@@ -14,6 +14,8 @@ from featureconvex.certificates.kinked import KinkedForm
 BLOCK = 2**15
 # Slopes below this count as 0, far below anything a float32 network computes.
 LEAST = 1e-60
+# Costs between 2^-PLAIN and 2^PLAIN are part of the curves from the start; others stretch them.
+PLAIN = 40.0
 
 
 def movement_room(x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -42,6 +44,12 @@ def separable_drops(
         hi: upper ends.
         cost: positive, broadcastable to one input, ``inf`` for coordinates that cannot change.
     """
+    if cost is not None and not _is_plain(cost):
+        fixed = torch.isinf(cost).to(x.device)
+        ends = (torch.where(fixed, x.double(), end) for end in (lo, hi))
+        price = torch.where(torch.isinf(cost), 1.0, cost).to(x.device)
+        price = price.expand(x.shape[1:]).reshape(-1)
+        return separable_drops(form, x, *ends).stretched(price)
     size, shape = max(1, BLOCK // max(1, x[:1].numel())), tuple(x.shape[1:])
     parts = []
     for at in range(0, max(1, len(x)), size):
@@ -50,6 +58,12 @@ def separable_drops(
         part = KinkedForm(form.w[rows], b, form.z)
         parts.append(_rises(part, x[rows], lo[rows], hi[rows], cost))
     return Drops(_stacked(parts), shape)
+
+
+def _is_plain(cost: Tensor) -> bool:
+    """Whether no product or quotient with a cost can over- or underflow."""
+    finite = cost[torch.isfinite(cost)]
+    return bool((finite.log2().abs() <= PLAIN).all())
 
 
 def _rises(

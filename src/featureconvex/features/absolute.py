@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featureconvex.features.base import FeatureMap
+from featureconvex.features.base import FeatureMap, per_cost
 from featureconvex.norms import check_exponent, dual_exponent, vector_norm
 
 
@@ -34,7 +34,7 @@ class AbsConcat(FeatureMap):
         v = v.double()
         if cost is not None:
             # One (n, 2, c, ...) view pairs the halves, so that a cost of one input broadcasts.
-            v = torch.stack(v.chunk(2, dim=1), dim=1) / cost
+            v = per_cost(torch.stack(v.chunk(2, dim=1), dim=1), cost)
         return self.lipschitz(p) * vector_norm(v, dual_exponent(p))
 
     def config(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class FeatureMap(nn.Module, ABC):
         if self.affine:
             pulled = self.pullback(v)
             # The norm accumulates in float64 by itself; only a division by costs needs it before.
-            scaled = pulled if cost is None else pulled.double() / cost
+            scaled = pulled if cost is None else per_cost(pulled, cost)
             return vector_norm(scaled, dual_exponent(p))
         scale = 1.0 if cost is None else float((1 / cost).max())
         return self.lipschitz(p) * scale * vector_norm(v, dual_exponent(p))
@@ -83,6 +83,20 @@ class FeatureMap(nn.Module, ABC):
         with torch.no_grad():
             like = next(chain(self.buffers(), self.parameters()), torch.zeros(()))
             return tuple(self(torch.zeros(1, *shape, device=like.device)).shape[1:])
+
+
+def per_cost(v: Tensor, cost: Tensor) -> Tensor:
+    """``v / cost`` in float64; 0 only where ``v`` is, or where the cost is infinite.
+
+    A quotient that underflows must not make a coordinate that the attacker can change a fixed one.
+    """
+    v = v.double()
+    quotient = v / cost
+    lost = (quotient == 0) & (v != 0) & torch.isfinite(cost)
+    return torch.where(lost, SMALLEST, quotient)
+
+
+SMALLEST = torch.finfo(torch.float64).tiny
 
 
 def check_fits(x: Tensor, **constants: Tensor) -> None:

@@ -73,7 +73,7 @@ class Compose(FeatureMap):
         while len(parts) > 1 and _is_diagonal(front := parts[0]):
             parts.pop(0)
             scale = front.scale.abs()
-            cost = (torch.ones_like(scale) if cost is None else cost) / scale
+            cost = _divided(torch.ones_like(scale) if cost is None else cost, scale)
         if len(parts) == 1:
             return parts[0].sensitivity(v, p, cost)
         factor = 1.0
@@ -88,6 +88,13 @@ class Compose(FeatureMap):
     def config(self) -> dict[str, Any]:
         """The maps are stored one by one."""
         return {}
+
+
+def _divided(cost: Tensor, scale: Tensor) -> Tensor:
+    """``cost / scale``, infinite only where the coordinate cannot change or does not count."""
+    largest = torch.finfo(cost.dtype).max
+    fixed = torch.isinf(cost) | (scale == 0)
+    return (cost / scale).clamp(max=largest).masked_fill(fixed, torch.inf)
 
 
 def _is_diagonal(part: FeatureMap) -> TypeGuard[Scale]:

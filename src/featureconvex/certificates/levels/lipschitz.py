@@ -16,7 +16,8 @@ from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops, Rise
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.separable import movement_room
-from featureconvex.certificates.threats import Lp
+from featureconvex.certificates.threats import Lp, Threat
+from featureconvex.certificates.threats.filling import budget_of_way
 from featureconvex.certificates.threats.worst_case import largest_lp_budget
 
 NORMS = (1.0, 2.0, math.inf)
@@ -35,9 +36,8 @@ def lipschitz_radius(problem: Problem, minorant: Minorant) -> Tensor:
         rate = problem.model.feature_map.sensitivity(minorant.slope, s)
         # How far x' may be from x in this norm before the minorant could reach zero.
         reach = torch.where(rate == 0, torch.inf, minorant.value / rate) * ROUND_DOWN
-        best = torch.maximum(
-            best, _radius(problem, room, reach.nan_to_num(0.0, posinf=torch.inf), s)
-        )
+        found = _radius(problem, room, reach.nan_to_num(0.0, posinf=torch.inf), s)
+        best = torch.maximum(best, found.nan_to_num(0.0, posinf=torch.inf))
     return torch.where(minorant.value > 0, best, 0.0)
 
 
@@ -53,6 +53,30 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
             return torch.full_like(reach, torch.inf).where(room.amax(1) < reach, 0.0)
         # One coordinate has to travel that far, and pays for it in every norm.
         return torch.where(room < reach[:, None], torch.inf, price * reach[:, None]).amin(1)
+    plain = _plain(price, s) & _plain(reach[:, None], s)
+    if not bool(plain.all()):
+        found = torch.zeros_like(reach)
+        for rows, route in ((plain, _by_powers), (~plain, _by_shares)):
+            at = rows.nonzero().squeeze(1)
+            found[at] = route(threat, room[at], price, reach[at], s, shape)
+        return found
+    return _by_powers(threat, room, price, reach, s, shape)
+
+
+# Logarithms to base 2 of the powers that are taken of costs and movements.
+POWERS = 250.0
+
+
+def _plain(values: Tensor, s: float) -> Tensor:
+    """(n,): whether the powers of positive numbers stay well inside the range; 0 and inf are their own."""
+    logs = values.log2().abs()
+    return (torch.isinf(logs) | (logs * s <= POWERS)).all(1)
+
+
+def _by_powers(
+    threat: Threat, room: Tensor, price: Tensor, reach: Tensor, s: float, shape: tuple[int, ...]
+) -> Tensor:
+    """The threat's own worst case of the curves of ``y``."""
     # A reach that overflows is beyond any room that does not.
     target = torch.where(torch.isinf(reach), torch.inf, (reach**s).clamp(max=1e300))
     curves = _movement(room, price, s, shape)
@@ -62,6 +86,23 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
         found = largest_lp_budget(curves, target, threat.p / s) ** (1 / s)
         return torch.where(torch.isinf(target), torch.inf, found)
     return torch.full_like(target, torch.inf).where(curves.total().sum(1) < target, 0.0)
+
+
+def _by_shares(
+    threat: Threat, room: Tensor, price: Tensor, reach: Tensor, s: float, shape: tuple[int, ...]
+) -> Tensor:
+    """The same with movements in units of the reach, whose powers do not overflow, and costs in logarithms."""
+    share = (room / reach[:, None]).clamp(max=1.0)
+    whole = share**s
+    if not isinstance(threat, Lp):
+        ones = torch.ones_like(whole)
+        curves = Drops((Rise(torch.zeros_like(whole), whole, ones),), shape)
+        return threat.largest_budget(curves, torch.ones_like(reach))
+    endless = whole.sum(1) < ROUND_DOWN
+    if s > threat.p:
+        return torch.full_like(reach, torch.inf).where(endless, 0.0)
+    found = reach * budget_of_way(share, price, s, threat.p) * ROUND_DOWN
+    return torch.where(endless, torch.inf, found.nan_to_num(0.0, posinf=0.0))
 
 
 def _movement(room: Tensor, price: Tensor, s: float, shape: tuple[int, ...]) -> Drops:

@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops
+from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops, Rise
 from featureconvex.certificates.threats.concave import largest_concave_budget, largest_greedy_budget
 from featureconvex.certificates.threats.dual import (
     Certified,
@@ -24,6 +24,9 @@ from featureconvex.certificates.threats.dual import (
     largest_dual_budget,
     penalised,
 )
+from featureconvex.certificates.threats.filling import budget_in_logs
+from featureconvex.certificates.threats.relative import patient_budget
+from featureconvex.norms import dual_exponent
 
 
 def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
@@ -38,19 +41,76 @@ def certified_lp_budget(drops: Drops, margin: Tensor, p: float) -> Certified:
     0 where ``margin <= 0``, inf where the whole domain cannot pay. Exact (up to
     rounding, downwards) for p = inf and for concave curves; otherwise a lower bound.
     """
-    payable = drops.total().sum(1) >= margin * ROUND_DOWN
+    drops, unit = _in_units_of(drops, margin)
+    margin = margin / unit
+    # Where a number is not one nothing is proved: a row counts as payable unless it is shown not to be.
+    payable = ~(drops.total().sum(1) < margin * ROUND_DOWN)
     multiplier = torch.full_like(margin, torch.nan)
-    if math.isinf(p):
-        found = _uniform(drops, margin, payable)
-    elif drops.concave and p == 1:
+    if p == 1 and drops.concave:
         found = largest_greedy_budget(drops, margin)
+    elif math.isinf(p):
+        found = _uniform(drops, margin, payable)
     elif drops.concave:
-        found = largest_concave_budget(drops, margin, p)
+        found = _filled(drops, margin, p, payable)
     else:
-        found, multiplier = largest_dual_budget(drops, margin, p, payable)
-    found = (found * ROUND_DOWN).clamp(0.0, FAR / 2)
+        found, multiplier = _by_duality(drops, margin, p, payable)
+    found = (found * ROUND_DOWN).nan_to_num(0.0, posinf=0.0).clamp(0.0, FAR / 2)
     found = torch.where(payable, found, torch.inf)
-    return Certified(torch.where(margin > 0, found, 0.0), multiplier)
+    return Certified(torch.where(margin > 0, found, 0.0), multiplier * unit)
+
+
+# Logarithms to base 2 of what is taken as it is; and of powers of it, times the exponent.
+ORDINARY, POWERS = 250.0, 600.0
+# Exponents with which the search for a multiplier is at home.
+NEAR_1, LARGE = 1.05, 64.0
+
+
+def _in_units_of(drops: Drops, margin: Tensor) -> tuple[Drops, Tensor]:
+    """Rows of extreme margins in units of a power of two near it, and those units, (n,)."""
+    plain = ~(margin > 0) | _within(margin, ORDINARY)
+    if bool(plain.all()):
+        return drops, torch.ones_like(margin)
+    unit = torch.exp2(torch.frexp(margin)[1].double()).masked_fill(plain, 1.0)
+    # In two steps, as the inverse of a small unit is no number.
+    step = torch.exp2((torch.frexp(unit)[1].double() / 2).trunc())[:, None]
+    rises = tuple(
+        Rise(r.start, r.end, r.slope / step / (unit[:, None] / step), r.columns) for r in drops.rises
+    )
+    whole = None if drops.whole is None else drops.whole / step / (unit[:, None] / step)
+    return Drops(rises, drops.shape, whole), unit
+
+
+def _within(values: Tensor, bits: float) -> Tensor:
+    """Whether positive numbers lie between ``2^-bits`` and ``2^bits``."""
+    return values.log2().abs() <= bits
+
+
+def _filled(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Tensor:
+    """Concave curves and 1 < p < inf: by Newton's method, in logarithms where powers would leave the range."""
+    slope, end = drops.rises[0].slope, drops.rises[0].end
+    found = largest_concave_budget(drops, margin, p)
+    q = dual_exponent(p)
+    least, most = slope.masked_fill(slope == 0, 1.0).aminmax(dim=1)
+    plain = _within(least, POWERS / q) & _within(most, POWERS / q) & _within(found, POWERS / p)
+    wild = (payable & (margin > 0) & ~plain).nonzero().squeeze(1)
+    if len(wild):
+        found[wild] = budget_in_logs(slope[wild], end[wild], margin[wild], p)
+    return found
+
+
+def _by_duality(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Certified:
+    """Curves with kinks and p < inf: by a multiplier, relative to the budget where that is no number."""
+    found, multiplier = torch.zeros_like(margin), torch.full_like(margin, torch.nan)
+    if p == 1 or NEAR_1 <= p <= LARGE:
+        found, multiplier = largest_dual_budget(drops, margin, p, payable)
+    plain = _within(found, ORDINARY / p) & _within(drops.steepest.amax(1), ORDINARY)
+    wild = (payable & (margin > 0) & ~plain).nonzero().squeeze(1)
+    if len(wild):
+        some, left = drops.rows(wild), margin[wild]
+        start = _uniform(some, left, payable[wild])
+        found[wild] = torch.maximum(patient_budget(some, left, p, start), found[wild].nan_to_num(0.0))
+        multiplier[wild] = torch.nan
+    return Certified(found, multiplier)
 
 
 def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
