@@ -44,7 +44,7 @@ def separable_drops(
         hi: upper ends.
         cost: positive, broadcastable to one input, ``inf`` for coordinates that cannot change.
     """
-    if cost is not None and not _is_plain(cost):
+    if cost is not None and not is_plain(cost):
         fixed = torch.isinf(cost).to(x.device)
         ends = (torch.where(fixed, x.double(), end) for end in (lo, hi))
         price = torch.where(torch.isinf(cost), 1.0, cost).to(x.device)
@@ -60,8 +60,10 @@ def separable_drops(
     return Drops(_stacked(parts), shape)
 
 
-def _is_plain(cost: Tensor) -> bool:
+def is_plain(cost: Tensor | None) -> bool:
     """Whether no product or quotient with a cost can over- or underflow."""
+    if cost is None:
+        return True
     finite = cost[torch.isfinite(cost)]
     return bool((finite.log2().abs() <= PLAIN).all())
 

@@ -107,8 +107,8 @@ def false_positive_rate_at(rows: pd.DataFrame, threshold: float) -> float:
 def shifted_radii(rows: pd.DataFrame, column: RadiusColumn, threshold: float) -> Floats:
     """Closed-form radius (n,) of every row if points were flagged above ``threshold`` instead of 0.
 
-    At threshold 0 these are the radii of the rows themselves. Rows of status ``non_finite`` or
-    ``outside_domain`` stay at 0.
+    At threshold 0 these are the radii of the rows themselves. Rows of status ``non_finite``,
+    ``outside_domain`` or ``not_computed`` stay at 0.
 
     Raises:
         UserError: the column is not closed-form, or the rows lack its slope.
@@ -122,7 +122,7 @@ def shifted_radii(rows: pd.DataFrame, column: RadiusColumn, threshold: float) ->
         return rows[column.name].to_numpy(dtype=np.float64)
     excess = scores(rows) - threshold
     slope = rows[column.slope].to_numpy(dtype=np.float64)
-    refused = rows["status"].isin(["non_finite", "outside_domain"]).to_numpy()
+    refused = rows["status"].isin(["non_finite", "outside_domain", "not_computed"]).to_numpy()
     certifiable = (excess > 0) & ~refused
     radius = np.where(certifiable, np.inf, 0.0)
     np.divide(excess, slope, out=radius, where=certifiable & (slope > 0))

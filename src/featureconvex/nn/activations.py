@@ -23,14 +23,22 @@ class Softplus(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Elementwise, any shape."""
-        return (
-            torch.logaddexp(torch.zeros((), dtype=x.dtype, device=x.device), self.beta * x)
-            / self.beta
-        )
+        return smooth_ramp(x, self.beta)
 
     def extra_repr(self) -> str:
         """Shown by ``print(model)``."""
         return f"beta={self.beta:g}"
+
+
+def smooth_ramp(x: Tensor, beta: float) -> Tensor:
+    """``logaddexp(0, beta x) / beta``, and ``max(0, x)``, its limit, where the product overflows."""
+    product = beta * x
+    far = ~torch.isfinite(product) & torch.isfinite(x)
+    zero = torch.zeros((), dtype=x.dtype, device=x.device)
+    if not bool(far.any()):
+        return torch.logaddexp(zero, product) / beta
+    near = torch.logaddexp(zero, product.masked_fill(far, 0.0)) / beta
+    return torch.where(far, x.clamp_min(0), near)
 
 
 def check_activation(module: nn.Module) -> nn.Module:

@@ -8,7 +8,7 @@ subgradient of ``g`` at ``phi(x)``. Proof: for ``x'`` with ``||x' - x||_p < r``,
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
@@ -56,4 +56,5 @@ def closed_form(problem: Problem) -> Bound:
         check_fits(problem.x, cost=problem.threat.cost)
     check_one_number_per_row(problem.tangent.value, problem.x)
     steepest = slope(problem.tangent, problem.model.feature_map, problem.threat)
-    return Bound.of(radius(problem.tangent.value, steepest), problem.tangent, slope=steepest)
+    found = or_not_computed(radius(problem.tangent.value, steepest), steepest)
+    return Bound.of(found, problem.tangent, slope=steepest)

@@ -18,7 +18,7 @@ from featureconvex.certificates.kinked import kinked_form
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
 from featureconvex.certificates.levels.closed_form import slope as closed_form_slope
 from featureconvex.certificates.levels.lipschitz import lipschitz_radius
-from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.separable import separable_drops
 from featureconvex.certificates.threats import Lp
@@ -31,7 +31,16 @@ CHUNK = 2**18
 def domain_aware(problem: Problem) -> Bound:
     """Level ``domain``: the tangent at x, in the domain. Never below level ``closed-form``."""
     found, multiplier = _proved(problem, problem.tangent)
+    found = marked(problem, found)
     return Bound.of(found, problem.tangent, multiplier=multiplier)
+
+
+def marked(problem: Problem, radius: Tensor) -> Tensor:
+    """The radius, nan for rows whose positive margin has no radius because a slope overflowed: (n,)."""
+    if not isinstance(problem.threat, Lp) or not bool(((radius == 0) & (problem.tangent.value > 0)).any()):
+        return radius
+    steepest = closed_form_slope(problem.tangent, problem.model.feature_map, problem.threat)
+    return or_not_computed(radius, steepest)
 
 
 def radius_of(problem: Problem, minorant: Minorant) -> Tensor:

@@ -50,7 +50,7 @@ class Bound:
     """A level's answer, row by row.
 
     Attributes:
-        radius: (n,) float64, proved; 0 where nothing is.
+        radius: (n,) float64, proved; 0 where nothing is, nan where numbers on the way overflowed.
         minorant: the affine minorant the radius rests on.
         upper: (n,) float64, budget of a successful attack, nan where none.
         slope: (n,) float64, closed form only.
@@ -80,6 +80,11 @@ class Bound:
             missing if slope is None else slope,
             missing if multiplier is None else multiplier,
         )
+
+
+def or_not_computed(radius: Tensor, steepest: Tensor) -> Tensor:
+    """The radius (n,) of an Lp threat, nan where it is 0 because the slope (n,) is no finite number."""
+    return radius.masked_fill((radius == 0) & ~torch.isfinite(steepest), torch.nan)
 
 
 Level = Callable[[Problem], Bound]

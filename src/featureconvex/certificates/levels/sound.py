@@ -34,8 +34,11 @@ from featureconvex.certificates.rounding.directed import difference_down, quotie
 from featureconvex.certificates.rounding.fall import fall_of
 from featureconvex.certificates.rounding.fall_radius import radius_of_fall
 from featureconvex.certificates.rounding.kinks import Kinked, kinked
+from featureconvex.certificates.separable import is_plain
 from featureconvex.certificates.threats import L0, Lp, Patch
 from featureconvex.certificates.threats.dual import best_multiplier
+from featureconvex.certificates.threats.relative import best_share
+from featureconvex.certificates.threats.worst_case import is_plain_budget
 from featureconvex.errors import UserError
 
 Rest = Callable[[Problem], tuple[Bound, SoundLine]]
@@ -82,30 +85,47 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
     threat = problem.threat
     value = difference_down(line.value, form.lost)
     lo, hi = problem.domain.bounds(problem.x)
+    free = None if threat.cost is None else torch.where(torch.isinf(threat.cost), torch.inf, 1.0)
     found = []
     for rows in chunks(problem.x):
         x, ends = problem.x[rows].double(), (lo[rows], hi[rows])
         fall = fall_of(form.rows(rows), x, *ends, threat.cost)
+        whole = fall if is_plain(threat.cost) else fall_of(form.rows(rows), x, *ends, free)
         price = _price(replace(problem, x=problem.x[rows]), line.slope[rows], base.multiplier[rows])
         limits = (value[rows], base.radius[rows], line.reach)
-        found.append(radius_of_fall(threat, fall, *limits, price))
+        found.append(radius_of_fall(threat, fall, whole.totals(line.reach), *limits, price))
     return torch.cat(found)
 
 
-def _price(problem: Problem, slope: Tensor, known: Tensor) -> Callable[[Tensor], Tensor]:
+def _price(
+    problem: Problem, slope: Tensor, known: Tensor
+) -> Callable[[Tensor, Tensor], Tensor]:
     """A multiplier for a budget: any will do, that of the level rested on is nearly the best."""
 
-    def price(budget: Tensor) -> Tensor:
+    def price(budget: Tensor, unit: Tensor) -> Tensor:
         assert isinstance(problem.threat, Lp)
-        if not bool((known.isnan() & (budget > 0)).any()):
-            return known.nan_to_num(1.0)
+        p, real = problem.threat.p, budget * unit
+        unknown, lam = known.isnan() & (budget > 0), known
+        if not bool(unknown.any()):
+            return known.nan_to_num(1.0) * unit**p
         drops = drops_of(problem, Minorant(torch.zeros_like(budget), slope))
         assert drops is not None
-        return best_multiplier(drops.within(budget), budget, problem.threat.p)
+        plain = is_plain_budget(real, p)
+        if bool((unknown & plain).any()):
+            lam = torch.where(known.isnan(), best_multiplier(drops.within(real), real, p), known)
+        lam = lam * unit**p
+        rows = (unknown & ~plain).nonzero().squeeze(1)
+        if len(rows):
+            some, spent = drops.rows(rows), real[rows]
+            most = some.within(spent).top.sum(1)
+            lam[rows] = best_share(some, spent, most, p) / budget[rows] ** p
+        return lam.nan_to_num(1.0)
 
     return price
 
 
+# Below this a radius may be lost to rounding alone.
+LEAST_RADIUS = 1e-280
 # Numbers per chunk: no search, so few enough that what is computed on the way stays in a core's cache.
 CHUNK = 2**15
 
@@ -152,6 +172,9 @@ def sound(problem: Problem) -> Bound:
     base, line = rest(problem)
     radius = torch.minimum(proof(problem, line, base), base.radius)
     radius = radius.nan_to_num(0.0, posinf=torch.inf).clamp_min(0.0)
+    # Where the line says nothing the margin is too near zero; elsewhere a number overflowed.
+    lost = base.radius.isnan() | (~(line.value <= 0) & (radius == 0) & (base.radius > LEAST_RADIUS))
+    radius = radius.masked_fill(lost & isinstance(problem.threat, Lp), torch.nan)
     return Bound.of(radius, base.minorant, base.upper)
 
 

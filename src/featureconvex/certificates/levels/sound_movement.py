@@ -3,18 +3,22 @@
 As :mod:`featureconvex.certificates.levels.lipschitz`, whose radii are the candidates here, with every
 number rounded towards safety. For every s the right-hand side of the sound line falls by at most
 ``S_s ||x' - x||_s``, so it stays positive while ``||x' - x||_s < reach = value / S_s``. With
-``y_i = |delta_i|^s``: while ``sum_i y_i < reach^s``. The budget ``||cost * delta||_p`` is an ``l_(p / s)``
-norm of ``cost^s * y``, and the curves ``y_i = t / cost_i^s`` up to ``room_i^s`` are those of an affine map.
+``y_i = (|delta_i| / reach)^s``: while ``sum_i y_i < 1``. For a budget r to check,
+``t_i = (cost_i |delta_i| / r)^s`` has an ``l_(p / s)`` norm of at most 1, and the curves
+``y_i = (r / (cost_i reach))^s t_i`` up to ``(room_i / reach)^s`` are those of an affine map. Only quotients
+are raised to powers, so none overflows unseen.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.drops import FAR, Drops, Rise
 from featureconvex.certificates.levels.lipschitz import NORMS
 from featureconvex.certificates.levels.problem import Problem
-from featureconvex.certificates.rounding.directed import quotient_down, upper
+from featureconvex.certificates.rounding.directed import TINY, quotient_down, upper
 from featureconvex.certificates.rounding.fall import Fall
 from featureconvex.certificates.rounding.fall_radius import budget_of_fall
 from featureconvex.certificates.rounding.line import SoundLine
@@ -74,25 +78,36 @@ def _radius(
     if math.isinf(s):
         reach = reach.clamp(max=line.reach)
         return _one_coordinate(problem, room, price, reach)
-    power = (reach**s).clamp(max=MOST) * (1 - POWER)
-    power = torch.where(power > LEAST, power, 0.0)
-    curves = _curves(room, price, s, tuple(problem.x.shape[1:]))
-    totals = curves.totals(line.reach)
-    threat = problem.threat
+    share = upper(room / reach[:, None].clamp_min(LEAST), 2, room > 0).clamp(max=1.0)
+    whole = upper(share**s * (1 + POWER), 1, room > 0)
+    far = room > line.reach
+    shape, threat = tuple(problem.x.shape[1:]), problem.threat
+    totals = Drops(
+        (
+            Rise(
+                torch.zeros_like(whole),
+                upper(whole, 2 * whole.shape[1], whole > 0).masked_fill(far, FAR),
+                torch.ones_like(whole),
+            ),
+        ),
+        shape,
+    )
+    goal = torch.full_like(reach, 1 - POWER).where(reach > LEAST, 0.0)
     if not isinstance(threat, Lp):
-        return threat.largest_budget(totals, power)
-    endless = totals.total().sum(1) < power
+        return threat.largest_budget(totals, goal)
+    endless = totals.total().sum(1) < goal
     if s > threat.p:
         # The l_s norm is at most the l_p norm.
         cheapest = torch.where(room > 0, price, torch.inf).amin(1)
         nearest = (reach * cheapest).clamp(max=line.reach * min(1.0, float(price.min())))
         return torch.where(endless, torch.inf, nearest * (1 - POWER))
-    # In y the budget r is r^s; |delta_i| <= r / price_i holds every coordinate within the line's reach.
-    held = candidate.clamp(max=MOST ** (1 / s) / 2)
+    # |delta_i| <= r / price_i holds every coordinate within the line's reach.
+    held = candidate.where(torch.isfinite(candidate), 0.0)
     if line.reach < math.inf:
         held = held.clamp(max=line.reach * min(1.0, float(price.min())))
-    found = budget_of_fall(threat.p / s, curves, power, held**s)
-    radius = (found if s == 1 else found ** (1 / s)) * (1 - POWER)
+    fall, free = _curves(held, room, price, reach, whole, s, shape)
+    found = budget_of_fall(threat.p / s, fall, goal - free, torch.ones_like(held))
+    radius = held * (found if s == 1 else found ** (1 / s)) * (1 - POWER)
     return torch.where(endless, torch.inf, torch.minimum(radius, held))
 
 
@@ -104,10 +119,18 @@ def _one_coordinate(problem: Problem, room: Tensor, price: Tensor, reach: Tensor
     return torch.where(room < reach[:, None], torch.inf, toll).amin(1)
 
 
-def _curves(room: Tensor, price: Tensor, s: float, shape: tuple[int, ...]) -> Fall:
-    """``h_i(t) = min(t / price_i^s, room_i^s)``, rounded up; one side that pays."""
-    slope = (price**-s * (1 + POWER)).expand_as(room)
-    end = torch.where(room > 0, (room * price) ** s * (1 + POWER), 0.0)
-    # A power that underflows is not zero.
-    end = upper(end, 2, room > 0)
-    return Fall(slope[None], end[None], None, room, shape)
+def _curves(
+    held: Tensor, room: Tensor, price: Tensor, reach: Tensor, whole: Tensor, s: float, shape: Any
+) -> tuple[Fall, Tensor]:
+    """``h_i(t) = min(q_i^s t, whole_i)``, ``q_i = held / (price_i reach)``, and what is taken as free, (n,).
+
+    In units of the budget ``held`` and of the reach: ``t = (cost_i |delta_i| / held)^s <= 1``. A curve that
+    rises beyond measure is full at once.
+    """
+    rate = upper(held[:, None] / price / reach[:, None].clamp_min(LEAST), 3, room > 0)
+    slope = upper(rate**s * (1 + POWER), 1, room > 0)
+    steep = ~(slope < MOST)
+    free = upper(torch.where(steep, whole, 0.0).sum(1), whole.shape[1], steep.any(1))
+    slope = slope.masked_fill(steep, 0.0)
+    end = upper(whole / slope.clamp_min(TINY), 1, whole > 0).masked_fill(steep, 0.0)
+    return Fall(slope[None], end[None], None, room, shape), upper(free, 1, free > 0)

@@ -98,7 +98,8 @@ class Elementwise(Piece):
         curve = _curve(module)
         if curve.kinks_at_zero:
             return choice * z
-        return choice * z + curve.intercept(choice).centre.to(z.dtype)
+        # In float64: its terms nearly cancel.
+        return choice * z + curve.intercept(choice.double()).centre.to(z.dtype)
 
 
 def _curve(module: nn.Module) -> Curve:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from featureconvex.certificates.rounding.ball import Ball
 from featureconvex.certificates.rounding.directed import FLOAT64
-from featureconvex.nn.activations import Softplus
+from featureconvex.nn.activations import Softplus, smooth_ramp
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,12 @@ class SmoothRamp:
 
     def value(self, z: Tensor) -> Tensor:
         """Elementwise."""
-        return torch.logaddexp(torch.zeros((), dtype=z.dtype, device=z.device), self.beta * z) / (
-            self.beta
-        )
+        return smooth_ramp(z, self.beta)
 
     def slope(self, z: Tensor) -> Tensor:
         """The logistic function."""
-        return torch.sigmoid(self.beta * z)
+        product = self.beta * z
+        return torch.sigmoid(torch.where(z == 0, 0.0, product))
 
     def clamp(self, a: Tensor) -> Tensor:
         """Into [0, 1]."""

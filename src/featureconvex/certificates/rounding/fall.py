@@ -57,6 +57,14 @@ class Fall:
     farthest: Tensor
     shape: tuple[int, ...]
 
+    def scaled(self, unit: Tensor) -> "Fall":
+        """The same curves with budgets in units of powers of two, (n,)."""
+        wide = unit[:, None]
+        turn = self.turn
+        if turn is not None:
+            turn = Turn(turn.kink / wide, turn.slope * wide, turn.base)
+        return Fall(self.slope * wide, self.room / wide, turn, self.farthest, self.shape)
+
     def most(self, budget: Tensor | None = None) -> Tensor:
         """(n, d): at least ``h_i(budget)``, budget (n,); None for an unlimited one."""
         end = self.room if budget is None else torch.minimum(self.room, budget[:, None])
@@ -129,7 +137,8 @@ def fall_of(form: Kinked, x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None
     price = fixed = None
     if cost is not None:
         cost = cost.to(x.device).expand(x.shape).flatten(1)
-        fixed = torch.isinf(cost)
+        # Where the domain leaves no room no cost matters, however small.
+        fixed = torch.isinf(cost) | ((lo >= x) & (x >= hi)).flatten(1)
         price = cost.masked_fill(fixed, 1.0)
 
     def scaled(room: Tensor) -> Tensor:
@@ -171,7 +180,12 @@ def _dearer(slope: Tensor, price: Tensor | None) -> Tensor:
     if price is None:
         return slope
     quotient = slope / price
-    return quotient + quotient.abs() * (4 * U) + (slope > 0).double() * TINY
+    raised = quotient + quotient.abs() * (4 * U) + (slope > 0).double() * TINY
+    # So small a cost makes budgets that have lost their digits: nothing is proved.
+    return raised.masked_fill(price < CHEAPEST, torch.inf)
+
+
+CHEAPEST = 2.0**-900
 
 
 def _room(hi: Tensor, lo: Tensor) -> Tensor:

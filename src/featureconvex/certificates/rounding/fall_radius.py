@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.rounding.directed import (
     difference_down,
     dual_norm_up,
@@ -18,6 +19,8 @@ from featureconvex.certificates.rounding.directed import (
 )
 from featureconvex.certificates.rounding.fall import Fall
 from featureconvex.certificates.threats import Lp, Threat
+from featureconvex.certificates.threats.filling import multiplier_in_logs
+from featureconvex.certificates.threats.worst_case import has_plain_exponent
 
 # A multiplier of 0 would divide by it.
 SMALLEST = 2.0**-600
@@ -29,23 +32,24 @@ ATTEMPTS = 8
 def radius_of_fall(
     threat: Threat,
     fall: Fall,
+    totals: Drops,
     value: Tensor,
     candidate: Tensor,
     reach: float,
-    price: Callable[[Tensor], Tensor],
+    price: Callable[[Tensor, Tensor], Tensor],
 ) -> Tensor:
     """(n,): a radius of about ``candidate``; 0 where nothing is proved, inf where the domain cannot pay.
 
     Args:
         threat: an Lp norm, or one whose worst case is made of the curves' totals (L0, Patch).
         fall: the curves.
+        totals: what they gain in all; the costs play no part in it.
         value: (n,), what the line has at x.
         candidate: (n,), the radius to check.
         reach: no coordinate may move further than this.
-        price: a multiplier ``lam`` for every budget (n,), for finite p and curves with kinks; any will do,
-            and the better it is, the larger the radius.
+        price: a multiplier ``lam`` for every budget (n,), given in units (n,), for finite p and curves
+            with kinks; any will do, and the better it is, the larger the radius.
     """
-    totals = fall.totals(reach)
     if not isinstance(threat, Lp):
         return threat.largest_budget(totals, value)
     spent = totals.total().sum(1)
@@ -54,7 +58,10 @@ def radius_of_fall(
     if reach < math.inf:
         cheapest = 1.0 if threat.cost is None else min(1.0, float(threat.cost.min()))
         held = held.clamp(max=reach * cheapest)
-    found = budget_of_fall(threat.p, fall, value, held, price)
+    # Budgets of about 1, whose powers do not leave the range.
+    unit = torch.exp2(torch.frexp(held)[1].double()).where(held > 0, 1.0)
+    scaled = fall.scaled(unit)
+    found = budget_of_fall(threat.p, scaled, value, held / unit, lambda r: price(r, unit)) * unit
     return torch.where(endless, torch.inf, found)
 
 
@@ -117,6 +124,8 @@ def marginal(fall: Fall, budget: Tensor, p: float) -> Tensor:
         spent = room.gather(1, order).cumsum(1) < budget[:, None]
         last = spent.double().sum(1).long().clamp(max=slope.shape[1] - 1)
         return steep.gather(1, last[:, None]).squeeze(1)
+    if not has_plain_exponent(p):
+        return multiplier_in_logs(slope, room, budget, p).nan_to_num(1.0)
     pace = slope if p == 2 else slope ** (1 / (p - 1))
     s = budget / dual_norm_up(pace, p / (p - 1)).clamp_min(SMALLEST)
     for _ in range(8):
@@ -128,4 +137,8 @@ def marginal(fall: Fall, budget: Tensor, p: float) -> Tensor:
         if bool((new <= s * (1 + 1e-9)).all()):
             break
         s = torch.maximum(s, new)
-    return 1 / (p * s ** (p - 1))
+    lam = 1 / (p * s ** (p - 1))
+    lost = ~((lam > 0) & torch.isfinite(lam)) & (budget > 0)
+    if bool(lost.any()):
+        lam = torch.where(lost, multiplier_in_logs(slope, room, budget, p).nan_to_num(1.0), lam)
+    return lam

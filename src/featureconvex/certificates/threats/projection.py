@@ -36,6 +36,10 @@ def project_lp(
         reach = column / price
         return delta.clamp(torch.maximum(lo, -reach), torch.minimum(hi, reach))
     inside = delta.clamp(lo, hi)
+    if p == 2:
+        # Its square is needed: costs around 1.
+        unit = torch.exp2(price.min().log2().round())
+        price, budget = price / unit, budget / unit
     norm = vector_norm(price * inside, p)
     if p in (1, 2):
         return _bisected(delta, inside, budget, norm, lo, hi, price, p)

@@ -65,6 +65,17 @@ ORDINARY, POWERS = 250.0, 600.0
 NEAR_1, LARGE = 1.05, 64.0
 
 
+def has_plain_exponent(p: float) -> bool:
+    """Whether powers with ``p`` and ``1 / (p - 1)`` of numbers of ordinary size are ordinary."""
+    return NEAR_1 <= p <= LARGE
+
+
+def is_plain_budget(budget: Tensor, p: float) -> Tensor:
+    """(n,): whether a search for a multiplier ``lam`` of these budgets is at home."""
+    plain = _within(budget, ORDINARY / p)
+    return plain if p == 1 or has_plain_exponent(p) else torch.zeros_like(plain)
+
+
 def _in_units_of(drops: Drops, margin: Tensor) -> tuple[Drops, Tensor]:
     """Rows of extreme margins in units of a power of two near it, and those units, (n,)."""
     plain = ~(margin > 0) | _within(margin, ORDINARY)
@@ -101,9 +112,9 @@ def _filled(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Tensor:
 def _by_duality(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Certified:
     """Curves with kinks and p < inf: by a multiplier, relative to the budget where that is no number."""
     found, multiplier = torch.zeros_like(margin), torch.full_like(margin, torch.nan)
-    if p == 1 or NEAR_1 <= p <= LARGE:
+    if p == 1 or has_plain_exponent(p):
         found, multiplier = largest_dual_budget(drops, margin, p, payable)
-    plain = _within(found, ORDINARY / p) & _within(drops.steepest.amax(1), ORDINARY)
+    plain = is_plain_budget(found, p) & _within(drops.steepest.amax(1), ORDINARY)
     wild = (payable & (margin > 0) & ~plain).nonzero().squeeze(1)
     if len(wild):
         some, left = drops.rows(wild), margin[wild]

@@ -113,7 +113,18 @@ class Bracketing:
         empty = torch.zeros_like(state.mu[:, :1])
         state.mu = torch.cat((state.mu, empty), 1)
         state.weights = torch.cat((state.weights, empty), 1)
+        self._flat_cuts()
         self._attack(point, line.value)
+
+    def _flat_cuts(self) -> None:
+        """A newest cut that cannot fall and is positive is a proof on its own, with no master problem."""
+        state, cuts = self.state, self.cuts
+        alone = (cuts.slopes[:, -1] == 0).all(1) & (cuts.heights[:, -1] > 0)
+        if bool(alone.any()):
+            only = torch.zeros_like(state.weights)
+            only[:, -1] = 1.0
+            state.low = torch.where(alone, torch.inf, state.low)
+            state.weights = torch.where(alone[:, None], only, state.weights)
 
     def _master(self) -> tuple[Tensor, Tensor, Tensor]:
         """Multipliers, the attack on the cuts (n, d), and the mixture's slope (n, d)."""

@@ -10,9 +10,14 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.problem import Problem
+from featureconvex.certificates.separable import is_plain
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 from featureconvex.norms import dual_exponent, vector_norm
+
+
+# Of prices, so that float32 holds their powers.
+LEAST_PRICE = 2.0**-60
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,10 @@ class Geometry:
         x: (n, d), the inputs.
         lo: (n, d), lower ends of the domain, rounded inwards to the dtype of ``x``.
         hi: (n, d), upper ends.
-        price: (d,), the cost of each coordinate, 1 where it is infinite.
+        price: (d,), the cost of each coordinate, 1 where it is infinite; in the dtype of ``x``, so
+            rounded, and extreme ones held back: it steers the search, and proves nothing.
+        cost: (d,) float64, the same as given.
+        unit: budgets are in units of it.
         down: (n, d), how far ``e`` can fall, >= 0.
         up: (n, d), how far it can rise.
         shape: of one input.
@@ -37,6 +45,8 @@ class Geometry:
     lo: Tensor
     hi: Tensor
     price: Tensor
+    cost: Tensor
+    unit: float
     down: Tensor
     up: Tensor
     shape: tuple[int, ...]
@@ -54,17 +64,24 @@ class Geometry:
         shape = tuple(x.shape[1:])
         x = x.flatten(1)
         lo, hi = _rounded_up(lo, x.dtype), -_rounded_up(-hi, x.dtype)
-        price = torch.ones_like(x[:1])
+        price, unit = torch.ones_like(x[:1]), 1.0
+        exact = price.double()
         if threat.cost is not None:
-            cost = threat.cost.to(x).expand(shape).reshape(1, -1)
+            cost = threat.cost.to(x.device).expand(shape).reshape(1, -1)
             fixed = torch.isinf(cost)
-            price = cost.masked_fill(fixed, 1.0)
+            if not is_plain(threat.cost):
+                logs = cost[~fixed].log2()
+                unit = float(torch.exp2((0.5 * (logs.min() + logs.max())).round()))
+            exact = (cost / unit).masked_fill(fixed, 1.0)
+            price = exact.clamp(LEAST_PRICE, 1 / LEAST_PRICE).to(x)
             lo, hi = torch.where(fixed, x, lo), torch.where(fixed, x, hi)
         # An input outside its domain has a status of its own; here it must only not disturb.
         down, up = (((gap).clamp_min(0) * price) for gap in (x - lo, hi - x))
         unbounded = bool(torch.isinf(down).all() and torch.isinf(up).all())
         enclosed = bool(torch.isfinite(down).all() and torch.isfinite(up).all())
-        return Geometry(threat.p, x, lo, hi, price[0], down, up, shape, unbounded, enclosed)
+        return Geometry(
+            threat.p, x, lo, hi, price[0], exact[0], unit, down, up, shape, unbounded, enclosed
+        )
 
     def rows(self, index: Tensor) -> "Geometry":
         """Some of the attackers."""
@@ -81,8 +98,8 @@ class Geometry:
         return torch.clamp(self.x + e / self.price, self.lo, self.hi)
 
     def budget(self, point: Tensor) -> Tensor:
-        """What the attacker pays for being at ``point``: (n,) float64."""
-        return vector_norm((point.double() - self.x.double()) * self.price.double(), self.p)
+        """What the attacker pays for being at ``point``, in units: (n,) float64."""
+        return vector_norm((point.double() - self.x.double()) * self.cost, self.p)
 
     def room(self, w: Tensor) -> Tensor:
         """How far each coordinate can move against ``w``: (n, d)."""

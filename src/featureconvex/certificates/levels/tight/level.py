@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.domain_aware import radius_of
+from featureconvex.certificates.levels.domain_aware import marked, radius_of
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
 from featureconvex.certificates.levels.tight.solve import bracket, sensitive_chunks
@@ -56,7 +56,10 @@ def tight(problem: Problem) -> Bound:
         bound = _unbounded(bound, found.everywhere)
     else:
         bound = tight_proof(problem).bound
-    return without_border(problem, attacked(problem, bound))
+    bound = without_border(problem, attacked(problem, bound))
+    # A verified attack ends the argument about the last digits.
+    radius = not_above(problem, bound.radius, bound.upper)
+    return replace(bound, radius=marked(problem, radius))
 
 
 def without_border(problem: Problem, bound: Bound) -> Bound:

@@ -113,11 +113,13 @@ def newton_master(
         mu (n, k) and the response ``e`` (n, d).
     """
     w = combine(mu, slopes)
+    # A cut that cannot fall puts no limit on its multiplier: it takes no part.
+    falls = (slopes != 0).any(2)
     size = slopes.square().sum(2, dtype=torch.float64).clamp_min(torch.finfo(torch.float64).tiny)
     for _ in range(steps):
         e, curvature = dual.respond(w)
         excess = dual.kappa * (mu.sum(1, keepdim=True) - (dual.kappa > 0).double())
-        gradient = values + torch.bmm(slopes, e.unsqueeze(2)).squeeze(2).double() - excess
+        gradient = torch.where(falls, values, -1.0) + torch.bmm(slopes, e.unsqueeze(2)).squeeze(2).double() - excess
         hessian = torch.bmm(slopes * curvature.unsqueeze(1), slopes.mT).double()
         hessian += dual.kappa.unsqueeze(2)
         diagonal = hessian.diagonal(dim1=1, dim2=2)
@@ -127,7 +129,8 @@ def newton_master(
         total = step.sum(1)
         rise = (step * (values - excess)).sum(1)
         length = _line_search(dual, w, along, rise, dual.kappa.squeeze(1) * total.square())
-        mu = (mu + length * step).clamp_min(0)
+        moved = (mu + length * step).clamp_min(0)
+        mu = torch.where(torch.isfinite(moved).all(1, keepdim=True), moved, mu)
         w = combine(mu, slopes)
     return mu, dual.respond(w)[0]
 

@@ -115,7 +115,7 @@ def _close(
     answer.rounds[where] = cuts.count - 1
     geometry = method.geometry.rows(index)
     point, found = _verified(problem, geometry, state.attack, state.deep, state.high)
-    answer.upper[where] = torch.where(found, geometry.budget(point), torch.nan)
+    answer.upper[where] = torch.where(found, geometry.budget(point) * geometry.unit, torch.nan)
     answer.everywhere[where] = positive_everywhere(geometry, cuts, ~found)
     answer.attack[where] = point.reshape(-1, *geometry.shape)
     if cuts.points is not None:
