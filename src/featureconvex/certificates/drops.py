@@ -225,6 +225,25 @@ class Drops:
         whole = None if self.whole is None else self.whole.gather(1, index)
         return Drops(tuple(rises), (index.shape[1],), whole)
 
+    def steeper(self, power: Tensor) -> "Drops":
+        """The curves times ``2^power``, integers (n,)."""
+        rises = (replace(rise, slope=times_power(rise.slope, power)) for rise in self.rises)
+        whole = None if self.whole is None else times_power(self.whole, power)
+        return Drops(tuple(rises), self.shape, whole)
+
+    def longer(self, power: Tensor) -> "Drops":
+        """The curves with budgets times ``2^power``, integers (n,): ends grow, slopes fall."""
+        rises = []
+        for rise in self.rises:
+            far = (rise.end >= FAR / 2, rise.start >= FAR / 2)
+            end, start = (
+                times_power(at, power).clamp_max(FAR).masked_fill(out, FAR)
+                for at, out in zip((rise.end, rise.start), far, strict=True)
+            )
+            slope = times_power(rise.slope, -power)
+            rises.append(Rise(start, end, slope, rise.columns))
+        return Drops(tuple(rises), self.shape, self.whole)
+
     def stretched(self, price: Tensor) -> "Drops":
         """The curves ``h_i(t / price_i)``, (d,) positive and finite: those of costs, from those without.
 
@@ -238,6 +257,14 @@ class Drops:
             # Where nothing moves, no cost matters, however small.
             rises.append(Rise(start, end, slope.where((rise.slope > 0) & (end > start), 0.0)))
         return Drops(tuple(rises), self.shape, self.total())
+
+
+def times_power(values: Tensor, power: Tensor) -> Tensor:
+    """Rows times ``2^power``, integers (n,): exact, in two steps, as one factor might be no number."""
+    half = torch.div(power, 2, rounding_mode="trunc")
+    for part in (half, power - half):
+        values = values * torch.exp2(part.double()).reshape(-1, *[1] * (values.ndim - 1))
+    return values
 
 
 def _further(at: Tensor, price: Tensor) -> Tensor:

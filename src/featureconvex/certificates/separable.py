@@ -7,7 +7,7 @@ A coordinate of cost c that may fall by ``down`` and rise by ``up`` inside the d
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import FAR, Drops, Rise
+from featureconvex.certificates.drops import FAR, Drops, Rise, times_power
 from featureconvex.certificates.kinked import KinkedForm
 
 # Numbers built at a time: temporary tensors of this size stay in a core's cache and are reused.
@@ -16,6 +16,8 @@ BLOCK = 2**15
 LEAST = 1e-60
 # Costs between 2^-PLAIN and 2^PLAIN are part of the curves from the start; others stretch them.
 PLAIN = 40.0
+# Likewise of the largest slope of a row.
+STEEPEST = 100.0
 
 
 def movement_room(x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -44,6 +46,14 @@ def separable_drops(
         hi: upper ends.
         cost: positive, broadcastable to one input, ``inf`` for coordinates that cannot change.
     """
+    size = _size(form)
+    odd = ~((size == 0) | (size.log2().abs() <= STEEPEST))
+    if bool(odd.any()):
+        # Rows of extreme slopes in units of a power of two near them.
+        power = torch.frexp(size)[1].masked_fill(~odd | ~torch.isfinite(size), 0)
+        b = None if form.b is None else times_power(form.b, -power)
+        near = KinkedForm(times_power(form.w, -power), b, form.z)
+        return separable_drops(near, x, lo, hi, cost).steeper(power)
     if cost is not None and not is_plain(cost):
         fixed = torch.isinf(cost).to(x.device)
         ends = (torch.where(fixed, x.double(), end) for end in (lo, hi))
@@ -58,6 +68,12 @@ def separable_drops(
         part = KinkedForm(form.w[rows], b, form.z)
         parts.append(_rises(part, x[rows], lo[rows], hi[rows], cost))
     return Drops(_stacked(parts), shape)
+
+
+def _size(form: KinkedForm) -> Tensor:
+    """(n,): the largest coefficient of each row."""
+    parts = [part.flatten(1) for part in (form.w, form.b) if part is not None]
+    return torch.stack([torch.maximum(p.amax(1), -p.amin(1)) for p in parts]).amax(0)
 
 
 def is_plain(cost: Tensor | None) -> bool:

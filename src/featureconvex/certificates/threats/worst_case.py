@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops, Rise
+from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops, times_power
 from featureconvex.certificates.threats.concave import largest_concave_budget, largest_greedy_budget
 from featureconvex.certificates.threats.dual import (
     Certified,
@@ -61,6 +61,8 @@ def certified_lp_budget(drops: Drops, margin: Tensor, p: float) -> Certified:
 
 # Logarithms to base 2 of what is taken as it is; and of powers of it, times the exponent.
 ORDINARY, POWERS = 250.0, 600.0
+# Of budgets, for the search of a multiplier.
+NEAR_ONE = 40.0
 # Exponents with which the search for a multiplier is at home.
 NEAR_1, LARGE = 1.05, 64.0
 
@@ -72,23 +74,16 @@ def has_plain_exponent(p: float) -> bool:
 
 def is_plain_budget(budget: Tensor, p: float) -> Tensor:
     """(n,): whether a search for a multiplier ``lam`` of these budgets is at home."""
-    plain = _within(budget, ORDINARY / p)
+    plain = _within(budget, min(NEAR_ONE, ORDINARY / p))
     return plain if p == 1 or has_plain_exponent(p) else torch.zeros_like(plain)
 
 
 def _in_units_of(drops: Drops, margin: Tensor) -> tuple[Drops, Tensor]:
     """Rows of extreme margins in units of a power of two near it, and those units, (n,)."""
     plain = ~(margin > 0) | _within(margin, ORDINARY)
-    if bool(plain.all()):
-        return drops, torch.ones_like(margin)
-    unit = torch.exp2(torch.frexp(margin)[1].double()).masked_fill(plain, 1.0)
-    # In two steps, as the inverse of a small unit is no number.
-    step = torch.exp2((torch.frexp(unit)[1].double() / 2).trunc())[:, None]
-    rises = tuple(
-        Rise(r.start, r.end, r.slope / step / (unit[:, None] / step), r.columns) for r in drops.rises
-    )
-    whole = None if drops.whole is None else drops.whole / step / (unit[:, None] / step)
-    return Drops(rises, drops.shape, whole), unit
+    power = torch.frexp(margin)[1].masked_fill(plain, 0)
+    unit = torch.exp2(power.double())
+    return (drops, unit) if bool(plain.all()) else (drops.steeper(-power), unit)
 
 
 def _within(values: Tensor, bits: float) -> Tensor:
@@ -111,17 +106,25 @@ def _filled(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Tensor:
 
 def _by_duality(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Certified:
     """Curves with kinks and p < inf: by a multiplier, relative to the budget where that is no number."""
+    sensitive = payable & (margin > 0)
+    # Budgets far from 1, with what they would be if all curves were straight, in units of a power of two.
+    straight = margin / drops.steepest.amax(1)
+    odd = sensitive & ~_within(straight, NEAR_ONE) & torch.isfinite(straight) & (straight > 0)
+    power = torch.frexp(straight)[1].masked_fill(~odd, 0)
+    if bool(odd.any()):
+        drops = drops.longer(-power)
     found, multiplier = torch.zeros_like(margin), torch.full_like(margin, torch.nan)
     if p == 1 or has_plain_exponent(p):
         found, multiplier = largest_dual_budget(drops, margin, p, payable)
-    plain = is_plain_budget(found, p) & _within(drops.steepest.amax(1), ORDINARY)
-    wild = (payable & (margin > 0) & ~plain).nonzero().squeeze(1)
+    wild = (sensitive & ~is_plain_budget(found, p)).nonzero().squeeze(1)
     if len(wild):
         some, left = drops.rows(wild), margin[wild]
         start = _uniform(some, left, payable[wild])
-        found[wild] = torch.maximum(patient_budget(some, left, p, start), found[wild].nan_to_num(0.0))
+        again = patient_budget(some, left, p, start)
+        found[wild] = torch.maximum(again, found[wild].nan_to_num(0.0, posinf=0.0))
         multiplier[wild] = torch.nan
-    return Certified(found, multiplier)
+    multiplier = multiplier.masked_fill(odd, torch.nan)
+    return Certified(times_power(found, power), multiplier)
 
 
 def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
