@@ -37,7 +37,7 @@ from featureconvex.certificates.rounding.kinks import Kinked, kinked
 from featureconvex.certificates.separable import is_plain
 from featureconvex.certificates.threats import L0, Lp, Patch
 from featureconvex.certificates.threats.dual import best_multiplier
-from featureconvex.certificates.threats.relative import best_share
+from featureconvex.certificates.threats.relative import share_of
 from featureconvex.certificates.threats.worst_case import is_plain_budget
 from featureconvex.errors import UserError
 
@@ -116,9 +116,7 @@ def _price(
         lam = lam * unit**p
         rows = (unknown & ~plain).nonzero().squeeze(1)
         if len(rows):
-            some, spent = drops.rows(rows), real[rows]
-            most = some.within(spent).top.sum(1)
-            lam[rows] = best_share(some, spent, most, p) / budget[rows] ** p
+            lam[rows] = share_of(drops.rows(rows), real[rows], p) / budget[rows] ** p
         return lam.nan_to_num(1.0)
 
     return price

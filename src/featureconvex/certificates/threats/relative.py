@@ -126,7 +126,8 @@ def patient_budget(drops: Drops, margin: Tensor, p: float, start: Tensor) -> Ten
     return low
 
 
-def best_share(drops: Drops, budget: Tensor, margin: Tensor, p: float) -> Tensor:
+def share_of(drops: Drops, budget: Tensor, p: float) -> Tensor:
     """About the best ``mu`` for a budget: (n,) float64."""
-    never = torch.full_like(margin, -math.inf)
-    return least_bound(drops, budget, margin, p, 0.5 * margin, never).share
+    most = drops.within(budget).top.sum(1)
+    never = torch.full_like(most, -math.inf)
+    return least_bound(drops, budget, most, p, 0.5 * most, never).share

@@ -25,7 +25,7 @@ from featureconvex.certificates.threats.dual import (
     penalised,
 )
 from featureconvex.certificates.threats.filling import budget_in_logs
-from featureconvex.certificates.threats.relative import patient_budget
+from featureconvex.certificates.threats.relative import patient_budget, share_of
 from featureconvex.norms import dual_exponent
 
 
@@ -145,8 +145,13 @@ def _mixed(drops: Drops, budget: Tensor, p: float) -> Tensor:
     Any mixture of upper bounds is one. At a kink of ``Phi`` no single ``lam`` has the derivative that the
     minimum has; the mixture that spends the budget does.
     """
+    plain = is_plain_budget(budget, p) | (budget == 0)
+    if not bool(plain.all()):
+        # Budgets of about 1, whose powers do not leave the range.
+        power = torch.frexp(budget)[1].masked_fill(plain, 0)
+        drops, budget = drops.longer(-power), times_power(budget, -power)
     # Curves of its own: what the search caches without gradients must not be reused with them.
-    lam = best_multiplier(drops.rows(slice(None)), budget, p)
+    lam = _multiplier(drops.rows(slice(None)), budget, p)
     low, high = lam * (1 - SIDE), lam * (1 + SIDE)
     if p == 1:
         low = torch.maximum(low, drops.tail.detach())
@@ -154,6 +159,15 @@ def _mixed(drops: Drops, budget: Tensor, p: float) -> Tensor:
     power = budget**p
     share = ((power - less.spent) / (more.spent - less.spent)).nan_to_num(0.5).clamp(0, 1).detach()
     return share * (low * power + more.best) + (1 - share) * (high * power + less.best)
+
+
+@torch.no_grad()
+def _multiplier(drops: Drops, budget: Tensor, p: float) -> Tensor:
+    """The ``lam`` that minimises ``lam budget^p + Phi(lam)``: (n,) float64, >= 0."""
+    if p == 1 or has_plain_exponent(p):
+        return best_multiplier(drops, budget, p)
+    share = share_of(drops, budget, p)
+    return torch.where(budget > 0, share / budget**p, 1.0)
 
 
 # Relative distance of the two sides.

@@ -142,6 +142,11 @@ class Bracketing:
         low = torch.where(torch.isinf(state.low), 1.0, state.low)
         top = torch.where(found, state.high, 1.3 * low)
         reach = (geometry.side * (low + AIM * (top - low)).to(dtype)).unsqueeze(1)
+        if geometry.enclosed:
+            # Where no attack is near, perhaps there is none in the whole domain.
+            room = torch.maximum(geometry.down, geometry.up).amax(1, keepdim=True)
+            whole = ~found & (state.tries >= PATIENT_TRIES) & (state.tries % 2 == 0)
+            reach = torch.where(whole.unsqueeze(1), torch.maximum(reach, room), reach)
         margin = self.cuts.heights[:, :1]
         half = torch.minimum(geometry.down, reach) + torch.minimum(geometry.up, reach)
         allowed = ROUNDING * FADING**self.cuts.count * (1 - low / top).unsqueeze(1) * margin
