@@ -5,9 +5,13 @@ subgradient of ``g`` at ``phi(x)``. Proof: for ``x'`` with ``||x' - x||_p < r``,
 ``g(phi(x')) + tau >= g(phi(x)) + tau + <v, phi(x') - phi(x)> >= margin - ||v||_q Lip_p ||x' - x||_p > 0``.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.domain import Unbounded
+from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.threats import Lp
@@ -56,5 +60,10 @@ def closed_form(problem: Problem) -> Bound:
         check_fits(problem.x, cost=problem.threat.cost)
     check_one_number_per_row(problem.tangent.value, problem.x)
     steepest = slope(problem.tangent, problem.model.feature_map, problem.threat)
-    found = or_not_computed(radius(problem.tangent.value, steepest), steepest)
+    found = checked(
+        replace(problem, domain=Unbounded()),
+        problem.tangent,
+        radius(problem.tangent.value, steepest),
+    )
+    found = or_not_computed(found, steepest)
     return Bound.of(found, problem.tangent, slope=steepest)

@@ -17,6 +17,7 @@ from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.kinked import kinked_form
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
 from featureconvex.certificates.levels.closed_form import slope as closed_form_slope
+from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.lipschitz import lipschitz_radius
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
 from featureconvex.certificates.minorant import Minorant
@@ -31,7 +32,7 @@ CHUNK = 2**18
 def domain_aware(problem: Problem) -> Bound:
     """Level ``domain``: the tangent at x, in the domain. Never below level ``closed-form``."""
     found, multiplier = _proved(problem, problem.tangent)
-    found = marked(problem, found)
+    found = marked(problem, checked(problem, problem.tangent, found))
     return Bound.of(found, problem.tangent, multiplier=multiplier)
 
 

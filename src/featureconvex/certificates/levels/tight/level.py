@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.domain_aware import marked, radius_of
+from featureconvex.certificates.levels.domain_aware import domain_aware, marked, radius_of
+from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
 from featureconvex.certificates.levels.tight.solve import bracket, sensitive_chunks
@@ -56,10 +57,30 @@ def tight(problem: Problem) -> Bound:
         bound = _unbounded(bound, found.everywhere)
     else:
         bound = tight_proof(problem).bound
-    bound = without_border(problem, attacked(problem, bound))
+    bound = _checked(problem, without_border(problem, attacked(problem, bound)))
     # A verified attack ends the argument about the last digits.
     radius = not_above(problem, bound.radius, bound.upper)
     return replace(bound, radius=marked(problem, radius))
+
+
+def _checked(problem: Problem, bound: Bound) -> Bound:
+    """Infinite radii that rest on a slope of 0, checked in domains without a border; see :mod:`.flat`.
+
+    Others rest on slopes that cancel each other, which :mod:`.everywhere` proves with their rounding.
+    """
+    flat = (bound.minorant.slope == 0).flatten(1).all(1) & torch.isinf(bound.radius)
+    rows = flat.nonzero().squeeze(1)
+    if not len(rows):
+        return bound
+    line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
+    part = replace(problem, x=problem.x[rows], tangent=line)
+    radius = bound.radius.clone()
+    radius[rows] = checked(part, line, domain_aware(part).radius)
+    if bool((~torch.isinf(radius[rows])).any()):
+        proof = tight_proof(part)
+        chosen = checked(part, proof.bound.minorant, proof.bound.radius, proof.choices)
+        radius[rows] = torch.fmax(radius[rows], chosen)
+    return replace(bound, radius=radius)
 
 
 def without_border(problem: Problem, bound: Bound) -> Bound:
