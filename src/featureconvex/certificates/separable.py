@@ -46,11 +46,11 @@ def separable_drops(
         hi: upper ends.
         cost: positive, broadcastable to one input, ``inf`` for coordinates that cannot change.
     """
-    size = _size(form)
-    odd = ~((size == 0) | (size.log2().abs() <= STEEPEST))
+    largest = _size(form)
+    odd = ~((largest == 0) | (largest.log2().abs() <= STEEPEST))
     if bool(odd.any()):
         # Rows of extreme slopes in units of a power of two near them.
-        power = torch.frexp(size)[1].masked_fill(~odd | ~torch.isfinite(size), 0)
+        power = torch.frexp(largest)[1].masked_fill(~odd | ~torch.isfinite(largest), 0)
         b = None if form.b is None else times_power(form.b, -power)
         near = KinkedForm(times_power(form.w, -power), b, form.z)
         return separable_drops(near, x, lo, hi, cost).steeper(power)

@@ -32,12 +32,15 @@ class Softplus(nn.Module):
 
 def smooth_ramp(x: Tensor, beta: float) -> Tensor:
     """``logaddexp(0, beta x) / beta``, and ``max(0, x)``, its limit, where the product overflows."""
+    if beta > torch.finfo(x.dtype).max:
+        return x.clamp_min(0)
     product = beta * x
     far = ~torch.isfinite(product) & torch.isfinite(x)
     zero = torch.zeros((), dtype=x.dtype, device=x.device)
     if not bool(far.any()):
         return torch.logaddexp(zero, product) / beta
-    near = torch.logaddexp(zero, product.masked_fill(far, 0.0)) / beta
+    # Masked before the product, so that no gradient meets an infinity.
+    near = torch.logaddexp(zero, beta * x.masked_fill(far, 0.0)) / beta
     return torch.where(far, x.clamp_min(0), near)
 
 

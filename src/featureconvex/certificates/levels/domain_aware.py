@@ -38,7 +38,9 @@ def domain_aware(problem: Problem) -> Bound:
 
 def marked(problem: Problem, radius: Tensor) -> Tensor:
     """The radius, nan for rows whose positive margin has no radius because a slope overflowed: (n,)."""
-    if not isinstance(problem.threat, Lp) or not bool(((radius == 0) & (problem.tangent.value > 0)).any()):
+    if not isinstance(problem.threat, Lp) or not bool(
+        ((radius == 0) & (problem.tangent.value > 0)).any()
+    ):
         return radius
     steepest = closed_form_slope(problem.tangent, problem.model.feature_map, problem.threat)
     return or_not_computed(radius, steepest)

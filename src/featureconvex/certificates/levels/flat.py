@@ -53,6 +53,19 @@ def checked(
     return radius
 
 
+@torch.no_grad()
+def cannot_fall(problem: Problem, points: Tensor, height: Tensor) -> Tensor:
+    """(n,) bool: whether the tangents at ``points``, of value ``height`` (n,) at x, never reach 0."""
+    try:
+        slope = exact_slope(problem, problem.model.feature_map(points).double(), None)
+    except UserError:
+        return torch.zeros_like(height, dtype=torch.bool)
+    most = (slope.centre.abs() + slope.radius).flatten(1).sum(
+        1
+    ) * problem.model.feature_map.lipschitz(1)
+    return most * FARTHEST < height
+
+
 def _endless(problem: Problem) -> Tensor:
     """(n,) bool: whether some coordinate that can change has no border."""
     lo, hi = problem.domain.bounds(problem.x)

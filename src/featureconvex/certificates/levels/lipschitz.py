@@ -91,7 +91,7 @@ def _by_powers(
 def _by_shares(
     threat: Threat, room: Tensor, price: Tensor, reach: Tensor, s: float, shape: tuple[int, ...]
 ) -> Tensor:
-    """The same with movements in units of the reach, whose powers do not overflow, and costs in logarithms."""
+    """The same with movements in units of the reach, and costs in logarithms: no power overflows."""
     share = (room / reach[:, None]).clamp(max=1.0)
     whole = share**s
     if not isinstance(threat, Lp):

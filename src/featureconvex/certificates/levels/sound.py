@@ -34,7 +34,7 @@ from featureconvex.certificates.rounding.directed import difference_down, quotie
 from featureconvex.certificates.rounding.fall import fall_of
 from featureconvex.certificates.rounding.fall_radius import radius_of_fall
 from featureconvex.certificates.rounding.kinks import Kinked, kinked
-from featureconvex.certificates.separable import is_plain
+from featureconvex.certificates.separable import STEEPEST, is_plain
 from featureconvex.certificates.threats import L0, Lp, Patch
 from featureconvex.certificates.threats.dual import best_multiplier
 from featureconvex.certificates.threats.relative import share_of
@@ -97,9 +97,7 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
     return torch.cat(found)
 
 
-def _price(
-    problem: Problem, slope: Tensor, known: Tensor
-) -> Callable[[Tensor, Tensor], Tensor]:
+def _price(problem: Problem, slope: Tensor, known: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     """A multiplier for a budget: any will do, that of the level rested on is nearly the best."""
 
     def price(budget: Tensor, unit: Tensor) -> Tensor:
@@ -110,7 +108,7 @@ def _price(
             return known.nan_to_num(1.0) * unit**p
         drops = drops_of(problem, Minorant(torch.zeros_like(budget), slope))
         assert drops is not None
-        plain = is_plain_budget(real, p)
+        plain = is_plain_budget(real, p) & (drops.steepest.amax(1).log2().abs() <= STEEPEST)
         if bool((unknown & plain).any()):
             lam = torch.where(known.isnan(), best_multiplier(drops.within(real), real, p), known)
         lam = lam * unit**p

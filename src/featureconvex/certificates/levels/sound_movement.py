@@ -122,7 +122,7 @@ def _one_coordinate(problem: Problem, room: Tensor, price: Tensor, reach: Tensor
 def _curves(
     held: Tensor, room: Tensor, price: Tensor, reach: Tensor, whole: Tensor, s: float, shape: Any
 ) -> tuple[Fall, Tensor]:
-    """``h_i(t) = min(q_i^s t, whole_i)``, ``q_i = held / (price_i reach)``, and what is taken as free, (n,).
+    """``h_i(t) = min(q_i^s t, whole_i)``, ``q_i = held / (price_i reach)``; and what is free, (n,).
 
     In units of the budget ``held`` and of the reach: ``t = (cost_i |delta_i| / held)^s <= 1``. A curve that
     rises beyond measure is full at once.

@@ -1,9 +1,9 @@
 """Concave curves in logarithms: for exponents and numbers whose powers would over- or underflow.
 
-The dearest attack ``max sum_i a_i min(t_i, T_i)`` over ``||t||_p <= r`` moves ``t_i = min(T_i, s b_i)`` with
-``b = a^(1 / (p - 1))`` and one pace ``s``. For p near 1 or large, or numbers of very different size, ``b`` and
-``t^p`` leave the range of floating point; their logarithms do not. Sorted by the pace at which they end,
-the first curves are full and the others free, so the pace is found exactly from two running sums.
+The worst attack, ``max sum_i a_i min(t_i, T_i)`` over ``||t||_p <= r``, moves ``t_i = min(T_i, s b_i)``
+with ``b = a^(1 / (p - 1))`` and one pace ``s``. For p near 1 or large, or numbers of very different size,
+``b`` and ``t^p`` leave the range of floating point; their logarithms do not. Sorted by the pace at which
+they end, the first curves are full and the others free: the pace is found from two running sums.
 """
 
 import math
@@ -73,7 +73,7 @@ def budget_of_way(share: Tensor, price: Tensor, s: float, p: float) -> Tensor:
 
 
 def _logs(slope: Tensor, end: Tensor, p: float) -> tuple[Tensor, Tensor, Tensor]:
-    """``log a``, -inf for curves that never rise, ``log b``, and ``log T``, inf for curves without an end."""
+    """``log a`` (-inf: it never rises), ``log b``, and ``log T`` (inf: it never ends)."""
     rises = (slope > 0) & (end > 0)
     a = slope.log().masked_fill(~rises, -torch.inf)
     full = end.log().masked_fill((end >= FAR / 2) | ~rises, torch.inf)

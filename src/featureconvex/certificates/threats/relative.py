@@ -4,10 +4,10 @@ With ``t = r tau`` and ``lam r^p = mu`` weak duality reads, for every budget r a
 
     D(r) <= mu + sum_i max over tau in [0, 1] of h_i(r tau) - mu tau^p.
 
-``tau^p`` cannot overflow, an underflow of it changes nothing, and only ``mu`` below the margin can prove
-anything: what :mod:`.dual` does with ``lam`` and ``r^p``, which for large p, for p near 1, or for numbers far
-from 1 leave the range of floating point. The budget is bisected between that of p = inf and ``d^(1/p)``
-times as much.
+``tau^p`` cannot overflow, an underflow of it changes nothing, and only ``mu`` below the margin can
+prove anything: what :mod:`.dual` does with ``lam`` and ``r^p``, which for large p, for p near 1, or for
+numbers far from 1 leave the range of floating point. The budget is bisected between that of p = inf
+and ``d^(1/p)`` times as much.
 """
 
 import math
@@ -95,12 +95,8 @@ def least_bound(
         best, where = torch.where(better, new.value, best), torch.where(better, mu, where)
         left = new.slope < 0
         low, high = torch.where(left, mu, low), torch.where(left, high, mu)
-        at_low = Tangent(
-            *(torch.where(left, a, b) for a, b in zip(new, at_low, strict=True))
-        )
-        at_high = Tangent(
-            *(torch.where(left, b, a) for a, b in zip(new, at_high, strict=True))
-        )
+        at_low = Tangent(*(torch.where(left, a, b) for a, b in zip(new, at_low, strict=True)))
+        at_high = Tangent(*(torch.where(left, b, a) for a, b in zip(new, at_high, strict=True)))
     return Minimum(best, where)
 
 

@@ -92,7 +92,7 @@ def _within(values: Tensor, bits: float) -> Tensor:
 
 
 def _filled(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Tensor:
-    """Concave curves and 1 < p < inf: by Newton's method, in logarithms where powers would leave the range."""
+    """Concave curves, 1 < p < inf: Newton's method, or logarithms where powers leave the range."""
     slope, end = drops.rises[0].slope, drops.rises[0].end
     found = largest_concave_budget(drops, margin, p)
     q = dual_exponent(p)

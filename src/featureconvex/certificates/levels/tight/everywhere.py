@@ -96,7 +96,7 @@ class _System:
         size = np.linalg.norm(self.slopes, axis=1)
         # A cut that cannot fall is a proof of its own, of another kind: see the level's last check.
         flat = size == 0
-        if self.borders > MOST_BORDERS:
+        if self.borders > MOST_BORDERS or flat.all():
             return False
         size = size[~flat]
         slopes, values = self.slopes[~flat] / size[:, None], self.values[~flat] / size

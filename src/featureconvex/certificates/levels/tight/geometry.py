@@ -15,7 +15,6 @@ from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 from featureconvex.norms import dual_exponent, vector_norm
 
-
 # Of prices, so that float32 holds their powers.
 LEAST_PRICE = 2.0**-60
 

@@ -51,24 +51,26 @@ def tight(problem: Problem) -> Bound:
             minorants, where the bracket does not apply.
     """
     _check(problem)
-    if _has_bracket(problem):
-        found = bracket(problem)
+    found = bracket(problem) if _has_bracket(problem) else None
+    if found is not None:
         bound = _better(problem, found.minorant, found.upper)[0]
         bound = _unbounded(bound, found.everywhere)
     else:
         bound = tight_proof(problem).bound
-    bound = _checked(problem, without_border(problem, attacked(problem, bound)))
+    bound = without_border(problem, attacked(problem, bound))
+    bound = _checked(problem, bound, found.everywhere if found is not None else None)
     # A verified attack ends the argument about the last digits.
     radius = not_above(problem, bound.radius, bound.upper)
     return replace(bound, radius=marked(problem, radius))
 
 
-def _checked(problem: Problem, bound: Bound) -> Bound:
+def _checked(problem: Problem, bound: Bound, proved: Tensor | None) -> Bound:
     """Infinite radii that rest on a slope of 0, checked in domains without a border; see :mod:`.flat`.
 
     Others rest on slopes that cancel each other, which :mod:`.everywhere` proves with their rounding.
     """
     flat = (bound.minorant.slope == 0).flatten(1).all(1) & torch.isinf(bound.radius)
+    flat = flat if proved is None else flat & ~proved
     rows = flat.nonzero().squeeze(1)
     if not len(rows):
         return bound

@@ -119,7 +119,11 @@ def newton_master(
     for _ in range(steps):
         e, curvature = dual.respond(w)
         excess = dual.kappa * (mu.sum(1, keepdim=True) - (dual.kappa > 0).double())
-        gradient = torch.where(falls, values, -1.0) + torch.bmm(slopes, e.unsqueeze(2)).squeeze(2).double() - excess
+        gradient = (
+            torch.where(falls, values, -1.0)
+            + torch.bmm(slopes, e.unsqueeze(2)).squeeze(2).double()
+            - excess
+        )
         hessian = torch.bmm(slopes * curvature.unsqueeze(1), slopes.mT).double()
         hessian += dual.kappa.unsqueeze(2)
         diagonal = hessian.diagonal(dim1=1, dim2=2)

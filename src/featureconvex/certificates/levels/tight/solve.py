@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.levels.flat import cannot_fall
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.levels.tight.bracket import Bracketing
+from featureconvex.certificates.levels.tight.cuts import Cuts
 from featureconvex.certificates.levels.tight.everywhere import positive_everywhere
 from featureconvex.certificates.levels.tight.geometry import Geometry
 from featureconvex.certificates.minorant import Minorant
@@ -87,7 +89,8 @@ def bracket(problem: Problem, keep_points: bool = False) -> Bracket:
 
 def _solve(problem: Problem, rows: Tensor, answer: Bracket, keep_points: bool) -> None:
     line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
-    method = Bracketing(problem.model, Geometry.of(problem, rows), line, keep_points)
+    geometry = Geometry.of(problem, rows)
+    method = Bracketing(problem.model, geometry, line, keep_points or not geometry.enclosed)
     for k in range(problem.iterations + 1):
         done = method.state.closed(problem.tolerance)
         last = k == problem.iterations or bool(done.all())
@@ -95,7 +98,7 @@ def _solve(problem: Problem, rows: Tensor, answer: Bracket, keep_points: bool) -
             done = torch.ones_like(done)
         # Dropping rows copies the others' cuts: it waits for enough of them.
         if float(done.double().mean()) > DROP:
-            _close(problem, method, rows, done.nonzero().squeeze(1), answer)
+            _close(problem, method, rows, done.nonzero().squeeze(1), answer, keep_points)
             if last:
                 return
             method.keep((~done).nonzero().squeeze(1))
@@ -103,7 +106,12 @@ def _solve(problem: Problem, rows: Tensor, answer: Bracket, keep_points: bool) -
 
 
 def _close(
-    problem: Problem, method: Bracketing, rows: Tensor, index: Tensor, answer: Bracket
+    problem: Problem,
+    method: Bracketing,
+    rows: Tensor,
+    index: Tensor,
+    answer: Bracket,
+    keep_points: bool,
 ) -> None:
     """Write the answers of some open rows."""
     state, cuts = method.state.rows(index), method.cuts.rows(index)
@@ -116,10 +124,24 @@ def _close(
     geometry = method.geometry.rows(index)
     point, found = _verified(problem, geometry, state.attack, state.deep, state.high)
     answer.upper[where] = torch.where(found, geometry.budget(point) * geometry.unit, torch.nan)
-    answer.everywhere[where] = positive_everywhere(geometry, cuts, ~found)
+    flat = _never_falls(problem, geometry, cuts, state.weights)
+    answer.everywhere[where] = flat | positive_everywhere(geometry, cuts, ~found & ~flat)
     answer.attack[where] = point.reshape(-1, *geometry.shape)
-    if cuts.points is not None:
+    if keep_points and cuts.points is not None:
         answer.mixtures.append(Mixture(where, cuts.points[:, : cuts.count], state.weights))
+
+
+def _never_falls(problem: Problem, geometry: Geometry, cuts: Cuts, weights: Tensor) -> Tensor:
+    """Whether the best minorant is a single cut whose exact slope is 0: (n,) bool."""
+    best = weights.argmax(1)
+    every = torch.arange(len(best), device=best.device)
+    flat = (cuts.slopes[every, best] == 0).all(1) & (cuts.heights[every, best] > 0)
+    rows = flat.nonzero().squeeze(1)
+    if not len(rows) or cuts.points is None:
+        return torch.zeros_like(flat)
+    points = cuts.points[rows, best[rows]].reshape(-1, *geometry.shape)
+    flat[rows] = cannot_fall(problem, points, cuts.heights[rows, best[rows]])
+    return flat
 
 
 def _verified(
