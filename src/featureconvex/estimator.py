@@ -13,8 +13,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from featureconvex.ambient import undisturbed
 from featureconvex.certificates import Certificate, Domain, Threat, certify
+from featureconvex.certificates.arguments import check_domain
 from featureconvex.device import device
 from featureconvex.errors import UserError
+from featureconvex.given import check_unmasked
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import load_model, pack, save_model, unpack
 from featureconvex.norms import parse_norm
@@ -95,6 +97,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: not two classes, a non-finite input, or an unknown ``sensitive_class``.
         """
+        check_unmasked("X", X)
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
@@ -209,10 +212,12 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         A row with a NaN or an infinity gets status ``non_finite`` instead of an error.
         """
         x = self._inputs(X, allow_missing=True)
+        domain = check_domain(domain, getattr(self, "feature_names_in_", None))
         return certify(self.model_, x, threat, domain, level, **options)
 
     def _inputs(self, X: Any, allow_missing: bool = False) -> torch.Tensor:
         check_is_fitted(self)
+        check_unmasked("X", X)
         X = validate_data(
             self, X, dtype=np.float64, reset=False, ensure_all_finite=not allow_missing
         )

@@ -18,8 +18,8 @@ def check_exponent(p: float) -> float:
     2.0
     """
     try:
-        value = float(p)
-    except (TypeError, ValueError):
+        value = math.nan if getattr(p, "ndim", 0) else float(p)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         value = math.nan
     if not value >= 1:
         raise UserError(

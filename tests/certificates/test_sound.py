@@ -18,6 +18,7 @@ import featureconvex as fc
 from featureconvex.certificates import Domain, Guarantee, Status, Threat
 from featureconvex.certificates.levels import sound as sound_level
 from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.options import used_by
 from featureconvex.certificates.rounding import SoundLine, directed
 from featureconvex.certificates.threats import L0, Patch
 from featureconvex.errors import UserError
@@ -238,7 +239,8 @@ def violations(
     exact_slope: Tensor | None = None,
 ) -> tuple[int, int]:
     """(points judged, points inside the radius that contradict it)."""
-    radius = fc.certify(model, x, fc.Lp(p), None, level, arithmetic=arithmetic).radius
+    options = used_by(level, {"arithmetic": arithmetic})
+    radius = fc.certify(model, x, fc.Lp(p), None, level, **options).radius
     dtype = torch.float32 if arithmetic == "float32" else torch.float64
     exact = ExactMargin(model)
     machine = copy.deepcopy(model).to(dtype)

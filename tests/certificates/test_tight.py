@@ -182,7 +182,7 @@ def test_the_bracket_closes(p: float, activation: str) -> None:
     x = grid((10, 6), 2**-8, seed=71).abs().clamp(0, 1)
     make = model(Identity, lambda: ConvexMLP(6, (12, 8), activation=activation), x)
     m = make().double().eval()
-    for domain in (Unbounded(), Box(0, 1), Box(-0.5, 2, immutable=[1, 0, 0, 0, 0, 0])):
+    for domain in (Unbounded(), Box(0, 1), Box(-0.5, 2, immutable=[True] + [False] * 5)):
         cert = certify(m, x, Lp(p), domain, "tight", iterations=80, tolerance=0.02)
         plain = certify(m, x, Lp(p), domain, "domain").radius
         assert (cert.radius >= plain).all()

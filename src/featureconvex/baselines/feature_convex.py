@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featureconvex.baselines.method import Method, Options, Radii, Setting
 from featureconvex.certificates import Box, Domain, Guarantee, Lp, Unbounded, certify
+from featureconvex.certificates.options import used_by
 from featureconvex.device import device
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import load_model, save_model
@@ -140,7 +141,8 @@ class FeatureConvex(Method):
         if self.options.image and level != "closed-form":
             domain = Box(0, 1)
         threats = [Lp(p) for p in self.native_norms]
-        certificates = certify(self._trained(), x, threats, domain, level, attacks=False)
+        options = used_by(level, {"attacks": False})
+        certificates = certify(self._trained(), x, threats, domain, level, **options)
         return {p: c.radius for p, c in zip(self.native_norms, certificates, strict=True)}
 
     def save(self, path: Path) -> None:

@@ -1,14 +1,14 @@
 """What a caller may hand to :func:`featureconvex.certify`, checked before any work starts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 
 from featureconvex.certificates.domain import Domain, Unbounded
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.errors import UserError
+from featureconvex.given import check_plain, real_array
 from featureconvex.model import FeatureConvexModel
 
 
@@ -30,17 +30,12 @@ def check_inputs(x: Any) -> Any:
     """Rows of numbers with a shape and slices: a tensor, an array (memory-mapped too) or a list.
 
     Raises:
-        UserError: not numbers, ragged, or fewer than two dimensions.
+        UserError: not numbers, masked cells, ragged, or fewer than two dimensions.
     """
-    if not isinstance(x, torch.Tensor):
-        try:
-            x = x if isinstance(x, np.ndarray) else np.asarray(x)
-        except ValueError as error:
-            raise UserError(f"the rows of x have different lengths: {error}") from error
-        if x.dtype.kind not in "fiub":
-            raise UserError(f"x must hold real numbers, got dtype {x.dtype}")
-    elif x.is_complex():
-        raise UserError(f"x must hold real numbers, got dtype {x.dtype}")
+    if isinstance(x, torch.Tensor):
+        check_plain("x", x)
+    else:
+        x = real_array("x", x, "rows of real numbers, all of one length")
     if x.ndim < 2:
         raise UserError(
             f"x needs one row per input, (n, ...), got shape {tuple(x.shape)}; for one input use x[None]"
@@ -56,25 +51,36 @@ def check_threats(threat: object) -> list[Threat]:
     """
     if threat is None:
         return [Lp(2)]
-    threats = (
-        list(threat) if isinstance(threat, Sequence) and not isinstance(threat, str) else [threat]
-    )
+    threats = list(threat) if isinstance(threat, list | tuple) else [threat]
     wrong = [item for item in threats if not isinstance(item, Threat)]
-    if wrong:
+    if wrong or not threats:
         raise UserError(
-            f"a threat is an object such as fc.Lp(2), fc.L0() or fc.Patch(5), got {wrong[0]!r}"
+            "a threat is an object such as fc.Lp(2), fc.L0() or fc.Patch(5), "
+            f"got {wrong[0] if wrong else threat!r}"
         )
     return [item for item in threats if isinstance(item, Threat)]
 
 
-def check_domain(domain: object) -> Domain:
-    """The domain; None means everywhere.
+def check_threat(threat: object) -> Threat:
+    """One threat; None means ``Lp(2)``.
 
     Raises:
-        UserError: not a domain.
+        UserError: something that is no threat, or several.
+    """
+    threats = check_threats(threat)
+    if len(threats) > 1:
+        raise UserError(f"an attack has one threat, got {len(threats)}; attack once for each")
+    return threats[0]
+
+
+def check_domain(domain: object, names: Iterable[str] | None = None) -> Domain:
+    """The domain, with the model's column ``names`` turned into indices; None means everywhere.
+
+    Raises:
+        UserError: not a domain, or one with a column that is not among the names.
     """
     if domain is None:
         return Unbounded()
     if not isinstance(domain, Domain):
         raise UserError(f"a domain is fc.Box(lo, hi) or fc.Unbounded(), got {domain!r}")
-    return domain
+    return domain.named(None if names is None else [str(name) for name in names])

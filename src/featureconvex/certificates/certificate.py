@@ -80,6 +80,9 @@ class Certificate:
     guarantee: Guarantee
 
     def __post_init__(self) -> None:
+        for name in ("radius", "upper", "status", "margin", "slope"):
+            kind = object if name == "status" else None
+            object.__setattr__(self, name, np.array(getattr(self, name), dtype=kind))
         n = self.radius.shape
         wrong = [
             f"{name} {getattr(self, name).shape}"

@@ -23,9 +23,10 @@ from featureconvex.certificates.levels.problem import Level, Problem
 from featureconvex.certificates.levels.sound import sound
 from featureconvex.certificates.levels.tight import tight
 from featureconvex.certificates.minorant import tangent
+from featureconvex.certificates.options import checked_options
 from featureconvex.certificates.threats import Threat
-from featureconvex.errors import UserError
 from featureconvex.frozen_model import frozen_model
+from featureconvex.given import one_of, rows_tensor, whole_number
 from featureconvex.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 
@@ -50,11 +51,11 @@ def certify(
     *,
     batch_size: int | None = ...,
     progress: bool = ...,
-    iterations: int = ...,
-    tolerance: float = ...,
-    arithmetic: str = ...,
-    rests_on: str = ...,
-    attacks: bool = ...,
+    iterations: int | None = ...,
+    tolerance: float | None = ...,
+    arithmetic: str | None = ...,
+    rests_on: str | None = ...,
+    attacks: bool | None = ...,
 ) -> Certificate: ...
 
 
@@ -68,11 +69,11 @@ def certify(
     *,
     batch_size: int | None = ...,
     progress: bool = ...,
-    iterations: int = ...,
-    tolerance: float = ...,
-    arithmetic: str = ...,
-    rests_on: str = ...,
-    attacks: bool = ...,
+    iterations: int | None = ...,
+    tolerance: float | None = ...,
+    arithmetic: str | None = ...,
+    rests_on: str | None = ...,
+    attacks: bool | None = ...,
 ) -> list[Certificate]: ...
 
 
@@ -85,11 +86,11 @@ def certify(
     *,
     batch_size: int | None = None,
     progress: bool = False,
-    iterations: int = 20,
-    tolerance: float = 0.01,
-    arithmetic: str = "real",
-    rests_on: str = "domain",
-    attacks: bool = True,
+    iterations: int | None = None,
+    tolerance: float | None = None,
+    arithmetic: str | None = None,
+    rests_on: str | None = None,
+    attacks: bool | None = None,
 ) -> Certificate | list[Certificate]:
     """For every input predicted sensitive, prove a budget below which it stays so.
 
@@ -99,25 +100,29 @@ def certify(
         x: (n, ...) tensor or array, in the units of the raw input. It is converted to the model's
             dtype, and the certificate is about the converted input.
         threat: what the budget measures, default ``Lp(2)``; several share one pass.
-        domain: where the attacker may move, default everywhere.
+        domain: where the attacker may move, default everywhere. Level ``"closed-form"`` only looks whether
+            a row lies in it: its radius holds everywhere, and the other levels' is larger.
         level: ``"closed-form"`` (Lp only, blind to the domain), ``"domain"``, ``"tight"`` or ``"sound"``.
         batch_size: rows per pass; by default as many as keep memory bounded.
         progress: show a bar on standard error.
-        iterations: of level ``tight``, rounds per row at most; more close the bracket of the hardest rows.
+        iterations: of level ``tight``, rounds per row at most, default 20; more close the bracket of the
+            hardest rows.
         tolerance: of level ``tight``: for affine features and Lp threats a row stops when its bracket
-            ``[radius, upper]`` is this narrow, relative to ``upper``.
-        arithmetic: what level ``sound`` is about: ``"real"`` for the exact margin, ``"float32"`` or
-            ``"float64"`` for the decision that the deployed model computes in that precision.
-        rests_on: the level whose minorant level ``sound`` makes sound: ``"closed-form"``, ``"domain"`` or
-            ``"tight"``. Its radius is never above that level's.
-        attacks: of level ``tight``: look for a flip where no bracket gives ``upper``. False saves that
-            time, and leaves ``upper`` nan there.
+            ``[radius, upper]`` is this narrow, relative to ``upper``; default 0.01.
+        arithmetic: what level ``sound`` is about: ``"real"`` (default) for the exact margin, ``"float32"``
+            or ``"float64"`` for the decision that the deployed model computes in that precision.
+        rests_on: the level whose minorant level ``sound`` makes sound: ``"closed-form"``, ``"domain"``
+            (default) or ``"tight"``, which takes the options of level ``tight``. Its radius is never above
+            that level's.
+        attacks: of level ``tight``: look for a flip where no bracket gives ``upper``, default True. False
+            saves that time, and leaves ``upper`` nan there.
 
     Returns:
         One certificate with n rows, or a list of them for a list of threats.
 
     Raises:
-        UserError: unknown level, a threat the level cannot handle, or an input of the wrong shape.
+        UserError: unknown level, a threat the level cannot handle, an option it does not use, or an
+            input of the wrong shape.
         ConvexityError: the network is no longer provably convex, or a call of the model runs other code
             than its class's (a hook, a replaced method).
 
@@ -128,22 +133,22 @@ def certify(
     >>> fc.certify(model, torch.tensor([[1.0, 0.5], [-1.0, 0.0]])).radius.round(9)
     array([1., 0.])
     """
-    if level not in LEVELS:
-        raise UserError(f"unknown level {level!r}; use one of {', '.join(LEVELS)}")
-    if batch_size is not None and batch_size < 1:
-        raise UserError(f"batch_size must be >= 1, got {batch_size}")
-    model, x = check_model(model), check_inputs(x)
-    threats, domain = check_threats(threat), check_domain(domain)
-    size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
-    run, guarantee = _LEVELS[level]
-    options: dict[str, Any] = {
+    level = one_of("level", level, LEVELS)
+    given = {
         "iterations": iterations,
         "tolerance": tolerance,
         "arithmetic": arithmetic,
         "rests_on": rests_on,
         "attacks": attacks,
     }
-    if level == "sound" and arithmetic == "float32":
+    options = checked_options(level, given)
+    if batch_size is not None:
+        batch_size = whole_number("batch_size", batch_size, 1)
+    model, x = check_model(model), check_inputs(x)
+    threats, domain = check_threats(threat), check_domain(domain)
+    size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
+    run, guarantee = _LEVELS[level]
+    if level == "sound" and options["arithmetic"] == "float32":
         check_no_autocast()
     if model.dtype == torch.float32:
         check_float32_products(model.device)
@@ -193,6 +198,6 @@ def _finite(values: Tensor) -> Tensor:
 def _batches(model: FeatureConvexModel, x: Any, size: int) -> Iterator[Tensor]:
     """Slices of ``x`` on the model's device and in its dtype; one empty batch for no rows."""
     for start in range(0, max(1, len(x)), size):
-        batch = torch.as_tensor(x[start : start + size]).to(model.device, model.dtype)
+        batch = rows_tensor(x[start : start + size]).to(model.device, model.dtype)
         # Gradients can be taken at a copy only.
         yield batch.clone() if batch.is_inference() else batch

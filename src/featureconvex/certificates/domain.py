@@ -1,16 +1,21 @@
 """The points an attacker may move to."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from copy import copy
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.coordinates import Direction, Immutable
+from featureconvex.certificates.value import Value
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
+from featureconvex.given import real_tensor
 
 
-class Domain(ABC):
+class Domain(Value, ABC):
     """A product of intervals that may depend on the starting point."""
 
     @abstractmethod
@@ -25,6 +30,14 @@ class Domain(ABC):
         """(n, ...) -> (n,) bool: whether each input is a point of its own domain."""
         lo, hi = self.bounds(x)
         return ((lo <= x) & (x <= hi)).flatten(1).all(dim=1)
+
+    def named(self, names: Sequence[str] | None) -> Self:
+        """The same domain for a model whose columns have ``names``; None where they have none.
+
+        Raises:
+            UserError: a column that is not among them.
+        """
+        return self
 
 
 class Unbounded(Domain):
@@ -49,57 +62,102 @@ class Box(Domain):
     Args:
         lo: lower ends, a number or broadcastable to one input; ``-inf`` for none.
         hi: upper ends, likewise.
-        immutable: bool mask, broadcastable to one input: coordinates that cannot change.
-        direction: integers, broadcastable to one input: +1 may only grow, -1 may only shrink, 0 both.
+        immutable: coordinates that cannot change: bools of the shape of one input (images: also
+            broadcastable, as (c, 1, 1); one bool: all), indices, or names of the model's columns.
+        direction: +1 may only grow, -1 may only shrink, 0 both: numbers of the shape of one input
+            (images: also broadcastable; one number: all), or ``{column: +1 or -1}`` by index or name.
+
+    Everything is copied. Indices and names are resolved when the domain meets an input.
 
     Raises:
-        UserError: an empty interval, a NaN bound, or a direction other than -1, 0, 1.
+        UserError: an empty interval, a NaN bound, or anything that does not say which coordinates.
 
     >>> Box(0, 1).contains(torch.tensor([[0.5, 1.0], [0.5, 1.1]]))
     tensor([ True, False])
+    >>> Box(0, 1, immutable=[0], direction={2: 1}).bounds(torch.tensor([[0.5, 0.5, 0.25]]))[0]
+    tensor([[0.5000, 0.0000, 0.2500]], dtype=torch.float64)
     """
 
     def __init__(self, lo: Any, hi: Any, immutable: Any = None, direction: Any = None) -> None:
-        self.lo = torch.as_tensor(lo, dtype=torch.float64)
-        self.hi = torch.as_tensor(hi, dtype=torch.float64)
-        if not ((self.lo <= self.hi) & (self.lo < torch.inf) & (self.hi > -torch.inf)).all():
-            raise UserError(f"a box needs lo <= hi in every coordinate, got {lo} and {hi}")
-        self.immutable = None if immutable is None else torch.as_tensor(immutable, dtype=torch.bool)
-        self.direction = None if direction is None else torch.as_tensor(direction)
-        ways = self.direction
-        if ways is not None and not ((ways == -1) | (ways == 0) | (ways == 1)).all():
+        self._lo, self._hi = real_tensor("lo", lo), real_tensor("hi", hi)
+        try:
+            torch.broadcast_shapes(self._lo.shape, self._hi.shape)  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
             raise UserError(
-                "direction takes -1 (may only shrink), 0 (both ways) and +1 (may only grow)"
-            )
+                f"lo of shape {tuple(self._lo.shape)} and hi of shape {tuple(self._hi.shape)} do not "
+                "belong to the same input; give each one number, or one per coordinate"
+            ) from error
+        low, high = self._lo, self._hi.to(self._lo.device)
+        if not ((low <= high) & (low < torch.inf) & (high > -torch.inf)).all():
+            raise UserError(f"a box needs lo <= hi in every coordinate, got {lo} and {hi}")
+        self._immutable = None if immutable is None else Immutable(immutable)
+        self._direction = None if direction is None else Direction(direction)
+
+    @property
+    def lo(self) -> Tensor:
+        """Lower ends, float64: a copy."""
+        return self._lo.clone()
+
+    @property
+    def hi(self) -> Tensor:
+        """Upper ends, float64: a copy."""
+        return self._hi.clone()
+
+    @property
+    def immutable(self) -> Any:
+        """What was given, as this class takes it: a copy; None for no such coordinates."""
+        return None if self._immutable is None else self._immutable.given
+
+    @property
+    def direction(self) -> Any:
+        """What was given, as this class takes it: a copy; None for both ways everywhere."""
+        return None if self._direction is None else self._direction.given
+
+    def named(self, names: Sequence[str] | None) -> Self:
+        """With names of columns turned into indices."""
+        if names is None:
+            return self
+        fixed, ways = self._immutable, self._direction
+        known = copy(self)
+        vars(known)["_immutable"] = None if fixed is None else fixed.named(names)
+        vars(known)["_direction"] = None if ways is None else ways.named(names)
+        return known
 
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Two (n, ...) in float64.
 
         Raises:
-            UserError: an array that does not broadcast to one input.
+            UserError: an array, index or name that does not fit one input.
         """
         lo, hi = self._ends(x)
+        shape = tuple(x.shape[1:])
         x = x.double()
-        if self.immutable is not None:
-            fixed = self.immutable.to(x.device) & (lo <= x) & (x <= hi)
+        if self._immutable is not None:
+            mask = self._immutable.resolve(shape).to(x.device)
+            fixed = mask & (lo <= x) & (x <= hi)
             lo, hi = torch.where(fixed, x, lo), torch.where(fixed, x, hi)
-        if self.direction is not None:
-            way = self.direction.to(x.device)
+        if self._direction is not None:
+            way = self._direction.resolve(shape).to(x.device)
             lo = torch.where(way > 0, torch.maximum(lo, x), lo)
             hi = torch.where(way < 0, torch.minimum(hi, x), hi)
         return lo, hi
 
     def contains(self, x: Tensor) -> Tensor:
-        """Whether ``lo <= x <= hi``, compared in float64 against the ends as given."""
+        """Whether ``lo <= x <= hi``, compared in float64 against the ends as given.
+
+        Raises:
+            UserError: as :meth:`bounds`, so that a level that only asks for this refuses, too.
+        """
         lo, hi = self._ends(x)
+        for coordinates in (self._immutable, self._direction):
+            if coordinates is not None:
+                coordinates.resolve(tuple(x.shape[1:]))
         wide = x.double()
         return ((lo <= wide) & (wide <= hi)).flatten(1).all(dim=1)
 
     def _ends(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        parts = {"lo": self.lo, "hi": self.hi, "immutable": self.immutable}
-        parts["direction"] = self.direction
-        check_fits(x, **{name: part for name, part in parts.items() if part is not None})
-        return self.lo.to(x.device).expand_as(x), self.hi.to(x.device).expand_as(x)
+        check_fits(x, lo=self._lo, hi=self._hi)
+        return self._lo.to(x.device).expand_as(x), self._hi.to(x.device).expand_as(x)
 
     def __repr__(self) -> str:
         def text(end: Tensor) -> str:
@@ -108,4 +166,4 @@ class Box(Domain):
         extra = "".join(
             f", {name}" for name in ("immutable", "direction") if getattr(self, name) is not None
         )
-        return f"Box({text(self.lo)}, {text(self.hi)}{extra})"
+        return f"Box({text(self._lo)}, {text(self._hi)}{extra})"

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from featureconvex.certificates import Certificate, Domain, Threat, certify
+from featureconvex.certificates.arguments import check_domain
 from featureconvex.certificates.certificate import Status
 from featureconvex.data.meaning import Meaning
 from featureconvex.errors import UserError
@@ -65,7 +66,9 @@ def certify_file(
             raise UserError(f"--out {out} is the input itself; choose another file")
         writable_folder(out.parent)
     model, extra = load(place), read_extra(place)
+    known = extra.get("feature_names") or extra.get("estimator", {}).get("feature_names") or None
     inputs = read_inputs(input_path, Meaning.from_extra(extra), keep)
+    domain = check_domain(domain, known)
     if options.get("progress"):
         for remark in inputs.remarks:
             sys.stderr.write(f"{remark}\n")

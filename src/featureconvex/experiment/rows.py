@@ -9,6 +9,7 @@ import pandas as pd
 from torch import Tensor
 
 from featureconvex.certificates import LEVELS, Box, Certificate, Domain, Lp, Unbounded, certify
+from featureconvex.certificates.options import used_by
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
 from featureconvex.training.points import Points
@@ -53,9 +54,10 @@ def certified_rows(
     unavailable: dict[str, str] = {}
     for level in LEVELS:
         where, suffix = (Unbounded(), "") if level == CLOSED_FORM else (domain, f"_{level}")
+        # Rows hold no upper bounds, so nobody would read what an attack finds.
+        options = used_by(level, {"attacks": False})
         begin = time.perf_counter()
         try:
-            # Rows hold no upper bounds, so nobody would read what an attack finds.
             certificates = certify(
                 model,
                 test.x,
@@ -63,7 +65,7 @@ def certified_rows(
                 where,
                 level,
                 progress=progress,
-                attacks=False,
+                **options,
             )
         except UserError as error:
             # A level refuses a model it has no proof for; the others stand.
@@ -74,9 +76,7 @@ def certified_rows(
             columns |= _predictions(certificates[0], test)
         columns |= _columns(certificates, "", suffix)
         if cost is not None:
-            scaled = certify(
-                model, test.x, [Lp(p, cost) for p in NORMS], where, level, attacks=False
-            )
+            scaled = certify(model, test.x, [Lp(p, cost) for p in NORMS], where, level, **options)
             columns |= _columns(scaled, "std_", suffix)
     return CertifiedRows(pd.DataFrame(columns), seconds, unavailable)
 

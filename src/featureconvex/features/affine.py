@@ -8,6 +8,7 @@ from torch import Tensor
 
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap, check_fits
+from featureconvex.given import check_plain, real_tensor
 from featureconvex.norms import check_exponent
 
 
@@ -57,9 +58,9 @@ class Scale(FeatureMap):
         super().__init__()
         for name, value in (("scale", scale), ("shift", shift)):
             # float64 keeps the constants exact; the forward pass casts them to the input's dtype.
-            tensor = torch.as_tensor(value, dtype=torch.float64).clone()
-            if not torch.isfinite(tensor).all():
-                raise UserError(f"{name} must be finite, got {tensor}")
+            tensor = real_tensor(name, value)
+            if not torch.isfinite(tensor).all() or not tensor.numel():
+                raise UserError(f"{name} must hold finite numbers, got {tensor}")
             self.register_buffer(name, tensor)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,7 +93,7 @@ class Center(Scale):
     """``phi(x) = x - mean``; constant 1 for every p. The paper's map for MNIST, Fashion and Malimg."""
 
     def __init__(self, mean: Any) -> None:
-        super().__init__(1.0, -torch.as_tensor(mean, dtype=torch.float64))
+        super().__init__(1.0, -real_tensor("mean", mean))
         # Not stored: a model file must not be able to claim another scale than the one applied.
         self.register_buffer("scale", torch.ones((), dtype=torch.float64), persistent=False)
 
@@ -125,9 +126,12 @@ def standardise(x: Tensor) -> Scale:
     >>> standardise(torch.tensor([[0.0, 1.0], [4.0, 1.0]]))(torch.tensor([[4.0, 2.0]]))
     tensor([[1., 1.]])
     """
-    # A few columns at a time: all of it in float64 may be twice the data.
+    # A tensor is only read, a few columns at a time: all of it in float64 may be twice the data.
+    x = check_plain("x", x) if isinstance(x, Tensor) else real_tensor("x", x)
+    if not x.ndim or not x.numel():
+        raise UserError(f"x needs at least one row of numbers, got shape {tuple(x.shape)}")
     parts = []
-    for block in x.flatten(1).split(COLUMNS, dim=1):
+    for block in x.reshape(len(x), -1).split(COLUMNS, dim=1):
         wide = block.double()
         parts.append(torch.stack((wide.std(dim=0, correction=0), wide.mean(dim=0))))
     std, mean = torch.cat(parts, dim=1).reshape(2, *x.shape[1:])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.features.wavelets import ROUNDING, WaveletStage, float32_exact, interpolate
+from featureconvex.given import whole_number, whole_numbers, yes_or_no
 from featureconvex.norms import check_exponent
 
 # Constants known: a second of work each for larger images.
@@ -55,10 +56,15 @@ class Scattering(FeatureMap):
         opponent: bool | None = None,
     ) -> None:
         super().__init__()
-        self.image_shape = _checked(tuple(image_shape), scales, orientations, order)
+        image_shape = whole_numbers("image_shape", image_shape, "(3, 32, 32)")  # type: ignore[assignment]
+        scales, order = whole_number("scales", scales), whole_number("order", order)
+        orientations = whole_number("orientations", orientations)
+        if opponent is not None:
+            opponent = yes_or_no("opponent", opponent)
+        self.image_shape = _checked(image_shape, scales, orientations, order)
         self.scales, self.orientations, self.order = scales, orientations, order
         channels, height, width = self.image_shape
-        self.opponent = channels == 3 if opponent is None else bool(opponent)
+        self.opponent = channels == 3 if opponent is None else opponent
         if self.opponent and channels != 3:
             raise UserError(
                 f"opponent colours need 3 channels, got {channels}; pass opponent=False"

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from featureconvex.errors import ConvexityError
+from featureconvex.given import real_number
 
 
 class Softplus(nn.Module):
@@ -17,6 +18,7 @@ class Softplus(nn.Module):
 
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
+        beta = real_number("softplus's beta", beta)
         if not (0 < beta < math.inf):
             raise ConvexityError(f"softplus needs a finite beta > 0, got {beta}")
         self.beta = beta
@@ -102,6 +104,10 @@ def activation(spec: str | nn.Module) -> nn.Module:
     """
     if isinstance(spec, nn.Module):
         return check_activation(spec)
+    if not isinstance(spec, str):
+        raise ConvexityError(
+            f"an activation is a name such as 'relu' or a module such as nn.ReLU(), got {spec!r}"
+        )
     name, _, value = spec.partition(":")
     if name not in _NAMED:
         raise ConvexityError(f"unknown activation {spec!r}; use one of {', '.join(_NAMED)}")
@@ -122,4 +128,4 @@ def activation_name(module: nn.Module) -> str:
     """
     name = next(name for name, kind in _NAMED.items() if type(module) is kind)
     parameter = _PARAMETER.get(type(module))
-    return name if parameter is None else f"{name}:{getattr(module, parameter)!r}"
+    return name if parameter is None else f"{name}:{float(getattr(module, parameter))!r}"

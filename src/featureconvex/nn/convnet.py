@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from featureconvex.errors import UserError
+from featureconvex.given import whole_number, whole_numbers, yes_or_no
 from featureconvex.nn.activations import activation as make_activation
 from featureconvex.nn.activations import activation_name
 from featureconvex.nn.initialisation import initialise_
@@ -13,6 +14,16 @@ from featureconvex.nn.nonnegative import (
     NonNegativeConv2d,
     NonNegativeLinear,
 )
+
+
+def _sides(image_size: object) -> tuple[int, int]:
+    try:
+        sides = (whole_number("image_size", image_size, 1),) * 2
+    except UserError:
+        sides = whole_numbers("image_size", image_size, "28 or (28, 28)")  # type: ignore[assignment]
+    if len(sides) != 2:
+        raise UserError(f"image_size takes height and width, or one number, got {image_size!r}")
+    return sides
 
 
 class ConvexBlock(nn.Module):
@@ -78,10 +89,15 @@ class ConvexConvNet(nn.Module):
         init: str = "principled",
     ) -> None:
         super().__init__()
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        height, width = _sides(image_size)
+        in_channels = whole_number("in_channels", in_channels, 1)
+        features, depth = whole_number("features", features, 1), whole_number("depth", depth, 0)
+        first_kernel = whole_number("first_kernel", first_kernel, 1)
+        kernel, pool = whole_number("kernel", kernel, 1), whole_number("pool", pool, 1)
+        batch_norm = yes_or_no("batch_norm", batch_norm)
         if first_kernel % 2 == 0 or kernel % 2 == 0:
             raise UserError(f"kernel sizes must be odd, got {first_kernel} and {kernel}")
-        if pool < 1 or height // pool < 1 or width // pool < 1:
+        if height // pool < 1 or width // pool < 1:
             raise UserError(f"a pool of {pool} does not fit an image of {height} x {width}")
         self.in_channels, self.image_size = in_channels, (height, width)
         self.features, self.depth, self.init = features, depth, init

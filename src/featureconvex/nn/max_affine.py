@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from featureconvex.errors import UserError
+from featureconvex.given import whole_number
 
 
 class MaxAffine(nn.Module):
@@ -18,10 +19,9 @@ class MaxAffine(nn.Module):
 
     def __init__(self, in_features: int, pieces: int = 64) -> None:
         super().__init__()
-        if in_features < 1 or pieces < 1:
-            raise UserError(f"in_features and pieces must be >= 1, got {in_features} and {pieces}")
-        self.in_features, self.pieces = in_features, pieces
-        self.affine = nn.Linear(in_features, pieces)
+        self.in_features = whole_number("in_features", in_features, 1)
+        self.pieces = whole_number("pieces", pieces, 1)
+        self.affine = nn.Linear(self.in_features, self.pieces)
 
     def forward(self, u: Tensor) -> Tensor:
         """(n, ...) -> (n,). On a tie the gradient is the mean of the tied pieces', a subgradient."""

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from featureconvex.errors import UserError
+from featureconvex.given import whole_number, whole_numbers, yes_or_no
 from featureconvex.nn.activations import activation as make_activation
 from featureconvex.nn.activations import activation_name
 from featureconvex.nn.initialisation import initialise_
@@ -46,10 +47,10 @@ class ConvexMLP(nn.Module):
         init: str = "principled",
     ) -> None:
         super().__init__()
-        if in_features < 1 or any(width < 1 for width in hidden):
-            raise UserError(f"layer widths must be >= 1, got {in_features} and {tuple(hidden)}")
-        self.in_features = in_features
-        self.hidden = tuple(int(width) for width in hidden)
+        self.in_features = in_features = whole_number("in_features", in_features, 1)
+        self.hidden = whole_numbers("hidden", hidden, "(200, 50)")
+        passthrough = yes_or_no("passthrough", passthrough)
+        batch_norm = yes_or_no("batch_norm", batch_norm)
         self.init = init
         widths = [*self.hidden, 1]
         self.input_layers = nn.ModuleList(

@@ -11,7 +11,7 @@ from featureconvex.certificates.arguments import (
     check_domain,
     check_inputs,
     check_model,
-    check_threats,
+    check_threat,
 )
 from featureconvex.certificates.attacks.result import AttackResult
 from featureconvex.certificates.attacks.search import Search, search_all
@@ -19,6 +19,7 @@ from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
 from featureconvex.frozen_model import frozen_model
+from featureconvex.given import one_of, real_tensor, rows_tensor, whole_number
 
 METHODS = ("descent", "foolbox")
 
@@ -65,12 +66,12 @@ def attack(
     (True, 1.0)
     """
     model = check_model(getattr(clf_or_model, "model_", clf_or_model))
-    threat, domain = check_threats(threat)[0], check_domain(domain)
-    if method not in METHODS:
-        raise UserError(f"unknown method {method!r}; use one of {', '.join(METHODS)}")
-    if steps < 1 or restarts < 1:
-        raise UserError(f"steps and restarts must be >= 1, got {steps} and {restarts}")
-    x = torch.as_tensor(check_inputs(X)).to(model.device, model.dtype)
+    names = getattr(clf_or_model, "feature_names_in_", None)
+    threat, domain = check_threat(threat), check_domain(domain, names)
+    method = one_of("method", method, METHODS)
+    steps, restarts = whole_number("steps", steps, 1), whole_number("restarts", restarts, 1)
+    seed = whole_number("seed", seed)
+    x = rows_tensor(check_inputs(X)).to(model.device, model.dtype)
     if x.is_inference():
         x = x.clone()  # gradients can be taken at a copy only
     threat.check(tuple(x.shape[1:]))
@@ -94,7 +95,7 @@ def attack(
 def _limit(budget: Any, count: int, device: torch.device) -> Tensor | None:
     if budget is None:
         return None
-    limit = torch.as_tensor(budget, dtype=torch.float64, device=device)
+    limit = real_tensor("budget", budget, "a number, or one per row").to(device)
     if limit.ndim > 1 or (limit.ndim == 1 and len(limit) != count):
         raise UserError(f"budget takes a number or one per row, got shape {tuple(limit.shape)}")
     if not bool((limit >= 0).all()):

@@ -39,5 +39,12 @@ class AttackResult:
     budget: float | NDArray[np.float64] | None
     method: str
 
+    def __post_init__(self) -> None:
+        # Copies: a point that did not move may be the memory of the input.
+        for name in ("adversarial", "found", "distance", "margin"):
+            object.__setattr__(self, name, np.array(getattr(self, name)))
+        if isinstance(self.budget, np.ndarray):
+            object.__setattr__(self, "budget", self.budget.copy())
+
     def __len__(self) -> int:
         return len(self.found)

@@ -7,27 +7,31 @@ from torch import Tensor
 
 from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.threats.bisection import bisected_budget
+from featureconvex.certificates.value import Value
 
 
-class Threat(ABC):
+class Threat(Value, ABC):
     """A budget for perturbations ``delta = x' - x``.
 
     A subclass names itself, measures a perturbation, bounds what a budget can take off a margin (from
     one drop curve per coordinate), and projects for attacks.
-
-    Attributes:
-        cost: positive numbers broadcastable to one input, or None for 1 everywhere. The budget is
-            measured on ``cost * delta``; only :class:`Lp` has one.
+    Certificates refer to it, so it keeps copies and does not change.
     """
 
-    cost: Tensor | None = None
+    @property
+    def cost(self) -> Tensor | None:
+        """Positive numbers broadcastable to one input, or None for 1 everywhere: a copy.
+
+        The budget is measured on ``cost * delta``; only :class:`Lp` has one.
+        """
+        return None
 
     @property
     @abstractmethod
     def name(self) -> str:
         """The name in tables and columns, such as ``l2``."""
 
-    def check(self, shape: tuple[int, ...]) -> None:  # noqa: B027 - most threats fit every shape
+    def check(self, shape: tuple[int, ...]) -> None:
         """Refuse inputs of ``shape`` that the threat does not fit.
 
         Raises:

@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.coordinates import check_one_input
 from featureconvex.certificates.drops import ROUND_DOWN, Drops
 from featureconvex.certificates.threats.base import Threat
 from featureconvex.errors import UserError
+from featureconvex.given import real_array
+
+_TAKES = "None, 'pixels', or one integer per coordinate"
 
 
 class L0(Threat):
@@ -28,16 +33,19 @@ class L0(Threat):
     """
 
     def __init__(self, groups: Any = None) -> None:
-        self.groups: Tensor | str | None = None
-        if isinstance(groups, str) and groups == "pixels":
-            self.groups = groups
-        elif groups is not None:
-            labels = None if isinstance(groups, str) else torch.as_tensor(groups)
-            if labels is None or labels.is_floating_point() or labels.is_complex():
-                raise UserError(
-                    f"groups takes None, 'pixels', or one integer per coordinate, got {groups!r}"
-                )
-            self.groups = labels
+        self._groups: Tensor | str | None
+        if groups is None or (isinstance(groups, str) and groups == "pixels"):
+            self._groups = groups
+        else:
+            labels = real_array("groups", groups, _TAKES)
+            if labels.dtype.kind == "f" or not labels.ndim:
+                raise UserError(f"groups takes {_TAKES}, got {groups!r}")
+            self._groups = torch.from_numpy(np.array(labels, dtype=np.int64))
+
+    @property
+    def groups(self) -> Tensor | str | None:
+        """The group of each coordinate as given: a copy."""
+        return self._groups.clone() if isinstance(self._groups, Tensor) else self._groups
 
     @property
     def name(self) -> str:
@@ -68,12 +76,8 @@ class L0(Threat):
                     "name the group of every coordinate instead"
                 )
             return torch.arange(count // shape[0]).repeat(shape[0])
-        try:
-            labels = self.groups.expand(shape).flatten()
-        except RuntimeError as error:
-            raise UserError(
-                f"groups of shape {tuple(self.groups.shape)} do not fit inputs of shape {tuple(shape)}"
-            ) from error
+        labels = check_one_input("groups", self.groups, tuple(shape), f"groups takes {_TAKES}")
+        labels = labels.expand(shape).flatten()
         index: Tensor = torch.unique(labels, return_inverse=True)[1]
         return index
 

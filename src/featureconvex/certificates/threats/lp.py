@@ -12,6 +12,7 @@ from featureconvex.certificates.threats.projection import project_lp
 from featureconvex.certificates.threats.worst_case import certified_lp_budget, worst_lp_drop
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
+from featureconvex.given import real_tensor
 from featureconvex.norms import check_exponent, norm_name, vector_norm
 
 
@@ -34,13 +35,17 @@ class Lp(Threat):
 
     def __init__(self, p: float, cost: Any = None) -> None:
         self.p = check_exponent(p)
-        self.cost: Tensor | None = None
-        if cost is not None:
-            self.cost = torch.as_tensor(cost, dtype=torch.float64)
-            if not (self.cost > 0).all():
+        self._cost = None if cost is None else real_tensor("cost", cost)
+        if self._cost is not None:
+            if not (self._cost > 0).all():
                 raise UserError("every cost must be > 0 (inf: the coordinate cannot change)")
-            if torch.isinf(self.cost).all():
+            if torch.isinf(self._cost).all():
                 raise UserError("every cost is inf, so no coordinate can change; leave one finite")
+
+    @property
+    def cost(self) -> Tensor | None:
+        """The costs, float64: a copy."""
+        return None if self._cost is None else self._cost.clone()
 
     @property
     def name(self) -> str:

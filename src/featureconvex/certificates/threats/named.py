@@ -17,12 +17,14 @@ def parse_threat(text: str) -> Threat:
     >>> parse_threat("patch:5"), parse_threat("l0"), parse_threat("inf")
     (Patch(5), L0(), Lp(inf))
     """
+    if not isinstance(text, str):
+        raise UserError(f"a threat is named by text such as l2, l0 or patch:5, got {text!r}")
     name = text.strip().lower()
     if name == "l0":
         return L0()
     if name.startswith("patch"):
         size = name.removeprefix("patch").lstrip(":-")
-        if not size.isdigit():
+        if not (size.isdecimal() and len(size) < 10):
             raise UserError(f"a patch threat names its size, such as patch:5, got {text!r}")
         return Patch(int(size))
     try:

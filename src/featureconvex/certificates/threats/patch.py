@@ -8,6 +8,7 @@ from torch import Tensor
 from featureconvex.certificates.drops import ROUND_DOWN, Drops
 from featureconvex.certificates.threats.base import Threat
 from featureconvex.errors import UserError
+from featureconvex.given import whole_number, whole_numbers
 
 
 class Patch(Threat):
@@ -26,10 +27,8 @@ class Patch(Threat):
     """
 
     def __init__(self, size: int, shape: Sequence[int] | None = None) -> None:
-        if int(size) != size or size < 1:
-            raise UserError(f"a patch needs a whole size >= 1, got {size!r}")
-        self.size = int(size)
-        self.shape = None if shape is None else tuple(int(side) for side in shape)
+        self.size = whole_number("the size of a patch", size, 1)
+        self.shape = None if shape is None else whole_numbers("shape", shape, "(1, 28, 28)")
         if self.shape is not None and not 1 <= len(self.shape) <= 3:
             raise UserError(f"shape takes (c, h, w), (h, w) or (d,), got {shape!r}")
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import featureconvex as fc
 from featureconvex.certificates import Domain
+from featureconvex.certificates.options import used_by
 from featureconvex.errors import UserError
 from featureconvex.testing.law import require
 from featureconvex.testing.soundness.attack_points import Attacker, check_domain_holds
@@ -131,15 +132,14 @@ class Shard:
     def certified(self, claim: Claim, index: int) -> NDArray[np.float64]:
         """(n,) radii."""
         threat, domain = self.case.settings[index]
+        wanted = {
+            "arithmetic": claim.arithmetic,
+            "rests_on": claim.rests_on,
+            "iterations": ITERATIONS,
+        }
+        options = used_by(claim.level, wanted)
         return fc.certify(
-            self.case.model,
-            self.case.x,
-            threat,
-            domain,
-            claim.level,
-            arithmetic=claim.arithmetic,
-            rests_on=claim.rests_on,
-            iterations=ITERATIONS,
+            self.case.model, self.case.x, threat, domain, claim.level, **options
         ).radius
 
     def verdicts(

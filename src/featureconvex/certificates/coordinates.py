@@ -1,0 +1,274 @@
+"""Which coordinates a caller means: a mask, indices, or names of columns.
+
+What is meant is known when the shape of one input is, and for names when the model is: until then the
+caller's words are kept.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featureconvex.errors import UserError
+from featureconvex.given import real_array, whole_number
+
+Shape = tuple[int, ...]
+_IMMUTABLE = (
+    "immutable takes one bool per coordinate (immutable=[False, True, False]), indices (immutable=[1]) "
+    "or, where the model has column names, names (immutable=['age'])"
+)
+_DIRECTION = (
+    "direction takes one number per coordinate, +1 (may only grow), -1 (may only shrink) or 0 (both "
+    "ways), as in direction=[1, 0, -1], or the coordinates by index or name, as in direction={0: 1, 2: -1}"
+)
+
+
+class Immutable:
+    """The coordinates that cannot change.
+
+    Args:
+        value: bools of the shape of one input (of images also broadcastable, such as (c, 1, 1); or one
+            bool for all), indices of a vector's coordinates, or names of columns.
+
+    Raises:
+        UserError: anything else.
+    """
+
+    def __init__(self, value: object) -> None:
+        self.mask: Tensor | None = None
+        self.columns: tuple[int | str, ...] = ()
+        if isinstance(value, set | frozenset):
+            value = list(value)
+        words = _words(value)
+        if words is not None:
+            self.columns = words
+            return
+        if isinstance(value, str | Mapping) or _mixes_bools(value):
+            raise UserError(f"{_IMMUTABLE}; got {value!r}")
+        array = real_array("immutable", value, "bools, indices or names")
+        if array.dtype == np.bool_:
+            self.mask = torch.from_numpy(np.array(array))
+        elif not array.size:
+            return
+        elif array.ndim == 1 and array.dtype.kind in "iu":
+            self.columns = tuple(int(index) for index in array)
+            if len(set(self.columns)) < len(self.columns):
+                self._refuse_bits()
+                raise UserError(f"immutable names a coordinate twice: {_listed(self.columns)}")
+        elif array.ndim > 1 and array.dtype.kind in "iu":
+            raise UserError(
+                f"a mask of shape {array.shape} needs bools: give immutable=mask.astype(bool)"
+            )
+        else:
+            raise UserError(f"{_IMMUTABLE}; got {value!r}")
+
+    @property
+    def given(self) -> Tensor | list[int | str]:
+        """What was meant, as :class:`~featureconvex.certificates.Box` takes it: a copy."""
+        return list(self.columns) if self.mask is None else self.mask.clone()
+
+    def named(self, names: Sequence[str]) -> "Immutable":
+        """With names of columns turned into indices."""
+        known = Immutable([])
+        known.mask = self.mask
+        known.columns = tuple(_index("immutable", key, names) for key in self.columns)
+        _check_once("immutable", known.columns, len(names))
+        return known
+
+    def resolve(self, shape: Shape) -> Tensor:
+        """Bools that broadcast to one input of ``shape``.
+
+        Raises:
+            UserError: it does not fit the shape, or could mean two things.
+        """
+        if self.mask is not None:
+            return check_one_input("immutable", self.mask, shape, _IMMUTABLE)
+        if self.columns and len(shape) == 1 and len(self.columns) == shape[0]:
+            self._refuse_bits()
+        mask = torch.zeros(shape, dtype=torch.bool)
+        for index in _positions("immutable", self.columns, shape):
+            mask[index] = True
+        return mask
+
+    def _refuse_bits(self) -> None:
+        """Refuse 0 and 1 once for every coordinate."""
+        bits = [index for index in self.columns if index in (0, 1)]
+        if len(bits) < len(self.columns):
+            return
+        mask, indices = [bool(bit) for bit in bits], sorted(set(bits), key=int)
+        # Where even the indices are as many as the coordinates, only bools say which is meant.
+        short = (
+            indices
+            if len(indices) < len(bits)
+            else [place in indices for place in range(len(bits))]
+        )
+        raise UserError(
+            f"immutable={_listed(bits)} for {len(bits)} coordinates can be read in two ways: if it is a "
+            f"mask, write immutable={_listed(mask)}; if it lists {_listed(indices)} by index, write "
+            f"immutable={_listed(short)}"
+        )
+
+
+class Direction:
+    """The coordinates that may move one way only.
+
+    Args:
+        value: -1, 0 and +1 in the shape of one input (of images also broadcastable; or one number for
+            all), or ``{column: +1 or -1}`` by index or name.
+
+    Raises:
+        UserError: anything else.
+    """
+
+    def __init__(self, value: object) -> None:
+        self.ways: Tensor | None = None
+        self.columns: dict[int | str, int] = {}
+        if isinstance(value, Mapping):
+            for key, way in value.items():
+                if not isinstance(key, str):
+                    try:
+                        key = whole_number("an index", key)
+                    except UserError as error:
+                        raise UserError(f"{_DIRECTION}; got the key {key!r}") from error
+                if isinstance(way, bool | np.bool_) or not _is_one_of(way, (-1, 1)):
+                    raise UserError(
+                        f"direction takes +1 (may only grow) or -1 (may only shrink) for column "
+                        f"{key!r}, got {way!r}; as in direction={{{key!r}: 1}}"
+                    )
+                self.columns[str(key) if isinstance(key, str) else key] = int(way)
+            return
+        try:
+            array = real_array("direction", value)
+        except UserError as error:
+            raise UserError(f"{_DIRECTION}; got {value!r}") from error
+        if array.dtype == np.bool_ or not np.isin(array, (-1, 0, 1)).all():
+            raise UserError(f"{_DIRECTION}; got {value!r}")
+        self.ways = torch.from_numpy(np.array(array, dtype=np.int64))
+
+    @property
+    def given(self) -> Tensor | dict[int | str, int]:
+        """What was meant, as :class:`~featureconvex.certificates.Box` takes it: a copy."""
+        return dict(self.columns) if self.ways is None else self.ways.clone()
+
+    def named(self, names: Sequence[str]) -> "Direction":
+        """With names of columns turned into indices."""
+        keys = tuple(_index("direction", key, names) for key in self.columns)
+        _check_once("direction", keys, len(names))
+        known = Direction(dict(zip(keys, self.columns.values(), strict=True)))
+        known.ways = self.ways
+        return known
+
+    def resolve(self, shape: Shape) -> Tensor:
+        """-1, 0 and +1 that broadcast to one input of ``shape``.
+
+        Raises:
+            UserError: it does not fit the shape.
+        """
+        if self.ways is not None:
+            return check_one_input("direction", self.ways, shape, _DIRECTION)
+        ways = torch.zeros(shape, dtype=torch.int64)
+        indices = _positions("direction", tuple(self.columns), shape)
+        for index, way in zip(indices, self.columns.values(), strict=True):
+            ways[index] = way
+        return ways
+
+
+def check_one_input(name: str, value: Tensor, shape: Shape, takes: str) -> Tensor:
+    """Return ``value`` if it is one number for all, or has the shape of one input.
+
+    Of images, sides of 1 broadcast, as in (c, 1, 1), if there are at least two dimensions.
+
+    Raises:
+        UserError: a list of another length above all: broadcast, one entry would speak for all.
+    """
+    sides = zip(reversed(value.shape), reversed(shape), strict=False)
+    single = value.ndim == 1 and tuple(value.shape) != tuple(shape[-1:])
+    if value.ndim > len(shape) or any(a not in (1, b) for a, b in sides) or single:
+        raise UserError(
+            f"{name} of shape {tuple(value.shape)} does not fit one input of shape {shape}: {takes}"
+        )
+    return value
+
+
+def _words(value: object) -> tuple[str, ...] | None:
+    """Names, if ``value`` is a list or array of nothing else."""
+    if isinstance(value, str | bytes | Mapping | torch.Tensor) or not isinstance(value, Iterable):
+        return None
+    if getattr(value, "ndim", 1) != 1:
+        return None
+    entries = list(value)
+    texts = [isinstance(entry, str) for entry in entries]
+    if any(texts) and not all(texts):
+        raise UserError(f"{_IMMUTABLE}; not a mixture: {value!r}")
+    if not entries or not all(texts):
+        return None
+    names = tuple(str(entry) for entry in entries)
+    if len(set(names)) < len(names):
+        raise UserError(f"immutable names a column twice: {_listed(names)}")
+    return names
+
+
+def _mixes_bools(value: object) -> bool:
+    if not isinstance(value, list | tuple):
+        return False
+    flags = [isinstance(entry, bool | np.bool_) for entry in value]
+    return any(flags) and not all(flags)
+
+
+def _positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[int]:
+    names = [key for key in columns if isinstance(key, str)]
+    if names:
+        raise UserError(
+            f"{name} names the column {names[0]!r}, but this model has no column names; certify with a "
+            "classifier that was fitted on a DataFrame, or give the column's index"
+        )
+    if columns and len(shape) != 1:
+        raise UserError(
+            f"{name} gives indices, but an input has shape {shape}; give an array of that shape"
+        )
+    found = []
+    for index in columns:
+        assert isinstance(index, int)
+        if not -shape[0] <= index < shape[0]:
+            raise UserError(
+                f"{name} names coordinate {index}, but an input has {shape[0]} coordinates, "
+                f"0 to {shape[0] - 1}"
+            )
+        found.append(index % shape[0])
+    _check_once(name, found, shape[0])
+    return found
+
+
+def _index(name: str, key: int | str, names: Sequence[str]) -> int:
+    if isinstance(key, int):
+        return key
+    if key not in names:
+        near = difflib.get_close_matches(key, names, n=3) or list(names)[:5]
+        raise UserError(
+            f"{name} names the column {key!r}, which the model does not have; it has "
+            f"{', '.join(map(repr, near))}{' ...' if len(names) > len(near) else ''}"
+        )
+    return list(names).index(key)
+
+
+def _check_once(name: str, columns: Iterable[int | str], count: int) -> None:
+    places = [index % count if isinstance(index, int) and count else index for index in columns]
+    if len(set(places)) < len(places):
+        twice = next(place for place in places if places.count(place) > 1)
+        raise UserError(f"{name} names coordinate {twice} twice; give it once")
+
+
+def _is_one_of(value: Any, allowed: tuple[int, ...]) -> bool:
+    try:
+        return whole_number("", value) in allowed
+    except UserError:
+        return False
+
+
+def _listed(values: Sequence[object], most: int = 8) -> str:
+    """A list as it is typed, shortened: a wide table's mask would fill the screen."""
+    shown = ", ".join(map(repr, values[:most]))
+    return f"[{shown}{', ...' if len(values) > most else ''}]"

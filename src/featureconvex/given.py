@@ -1,0 +1,196 @@
+"""Numbers that a caller hands over, checked and copied: whatever they are, an error is one to act on.
+
+What an object keeps is a copy of its own, so that a later change of the caller's array changes nothing.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featureconvex.errors import UserError
+
+# How Python, numpy and torch say that something cannot be read as a number.
+_UNREADABLE = (TypeError, ValueError, OverflowError, RuntimeError)
+WHOLE_ARRAY = "a number, or one per coordinate"
+
+
+def real_array(name: str, value: object, expected: str = WHOLE_ARRAY) -> NDArray[Any]:
+    """``value`` as an array of real numbers or bools; not a copy where it is an array already.
+
+    Raises:
+        UserError: text, None, ragged rows, complex numbers, objects, masked cells.
+
+    >>> real_array("lo", [0, None])
+    Traceback (most recent call last):
+        ...
+    featureconvex.errors.UserError: lo must be a number, or one per coordinate, got [0, None]
+    """
+    if isinstance(value, torch.Tensor):
+        check_plain(name, value)
+        value = value.detach().cpu()
+        short = value.is_floating_point() and value.dtype not in (torch.float32, torch.float64)
+        array = (value.float() if short else value.resolve_neg()).numpy()
+    else:
+        check_unmasked(name, value)
+        try:
+            array = np.asarray(value)
+        except _UNREADABLE as error:
+            raise UserError(f"{name} must be {expected}: {error}") from error
+    if array.dtype.kind not in "fiub" and array.size:
+        raise UserError(f"{name} must be {expected}, got {_shown(value)}")
+    return array if array.size else array.astype(np.float64)
+
+
+def check_unmasked(name: str, value: object) -> None:
+    """Refuse masked cells: as an array they would become the numbers under the mask.
+
+    Raises:
+        UserError: an array with at least one masked cell.
+    """
+    if np.ma.is_masked(value):
+        raise UserError(
+            f"{name} has masked cells, and what is under a mask is no measurement; fill them first, "
+            f"for example with {name}.filled(np.nan), or drop those rows"
+        )
+
+
+def check_plain(name: str, value: Tensor) -> Tensor:
+    """Return ``value`` if it is an ordinary tensor of real numbers.
+
+    Raises:
+        UserError: complex, sparse, nested, quantised, or without storage.
+    """
+    strided = not value.is_nested and value.layout == torch.strided
+    if value.is_complex() or value.is_quantized or value.is_meta or not strided:
+        kind = "nested" if value.is_nested else f"{value.layout}, {value.dtype}, on {value.device}"
+        raise UserError(
+            f"{name} must hold real numbers in an ordinary dense tensor, got one that is {kind}; "
+            "convert it with .to_dense(), .dequantize() or .real"
+        )
+    return value
+
+
+def real_tensor(name: str, value: object, expected: str = WHOLE_ARRAY) -> Tensor:
+    """A float64 copy, on the device where ``value`` is.
+
+    Raises:
+        UserError: as :func:`real_array`.
+
+    >>> real_tensor("cost", np.array([1, 2], dtype=">i4"))
+    tensor([1., 2.], dtype=torch.float64)
+    """
+    array = real_array(name, value, expected)
+    with np.errstate(over="ignore"):  # a longdouble beyond float64 is an infinity
+        tensor = torch.from_numpy(np.array(array, dtype=np.float64))
+    return tensor.to(value.device) if isinstance(value, torch.Tensor) else tensor
+
+
+def rows_tensor(rows: NDArray[Any] | Tensor) -> Tensor:
+    """Rows as a tensor: the same memory where torch can take it as it is, else a copy.
+
+    A copy for what torch cannot hold (negative or odd strides, the other byte order, read-only memory)
+    and, in float64, for longer floats.
+    """
+    if isinstance(rows, torch.Tensor):
+        return rows.detach()
+    array = np.asarray(rows)
+    long = array.dtype.kind == "f" and array.itemsize > 8
+    kind = np.dtype(np.float64) if long else array.dtype.newbyteorder("=")
+    odd = any(stride < 0 or stride % array.itemsize for stride in array.strides)
+    if odd or kind != array.dtype or not (array.flags.writeable and array.flags.aligned):
+        with np.errstate(over="ignore"):
+            array = np.array(array, dtype=kind, order="C" if odd else "K")
+    return torch.from_numpy(array)
+
+
+def whole_number(name: str, value: object, least: int | None = None) -> int:
+    """``value`` as a Python int; numpy's and torch's scalars and 5.0 count.
+
+    Raises:
+        UserError: anything else, or less than ``least``.
+
+    >>> whole_number("pieces", np.int64(3), 1)
+    3
+    """
+    at_least = "" if least is None else f" >= {least}"
+    try:
+        if _not_a_scalar(value):
+            raise TypeError
+        number = int(value)  # type: ignore[call-overload]
+        fits = bool(number == value) and (least is None or number >= least)
+    except _UNREADABLE:
+        fits = False
+    if not fits:
+        raise UserError(f"{name} must be a whole number{at_least}, got {_shown(value)}")
+    return int(number)
+
+
+def whole_numbers(name: str, values: object, example: str, least: int = 1) -> tuple[int, ...]:
+    """``values`` as a tuple of Python ints.
+
+    Raises:
+        UserError: no sequence, or an entry that is not a whole number of at least ``least``.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable) or _not_iterable(values):
+        raise UserError(f"{name} takes whole numbers such as {example}, got {_shown(values)}")
+    return tuple(whole_number(f"each number of {name}", value, least) for value in values)
+
+
+def real_number(name: str, value: object, least: float | None = None) -> float:
+    """``value`` as a Python float, never nan.
+
+    Raises:
+        UserError: not a number, or less than ``least``.
+    """
+    at_least = "" if least is None else f" >= {least:g}"
+    try:
+        if _not_a_scalar(value):
+            raise TypeError
+        number = float(value)  # type: ignore[arg-type]
+        fits = number == number and (least is None or number >= least)
+    except _UNREADABLE:
+        fits = False
+    if not fits:
+        raise UserError(f"{name} must be a number{at_least}, got {_shown(value)}")
+    return number
+
+
+def yes_or_no(name: str, value: object) -> bool:
+    """``value`` as a Python bool.
+
+    Raises:
+        UserError: neither True nor False.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise UserError(f"{name} must be True or False, got {_shown(value)}")
+    return bool(value)
+
+
+def one_of(name: str, value: object, choices: Iterable[str]) -> str:
+    """``value`` if it is one of the words ``choices``.
+
+    Raises:
+        UserError: naming the choices.
+    """
+    words = tuple(choices)
+    if not isinstance(value, str) or value not in words:
+        raise UserError(f"unknown {name} {_shown(value)}; use one of {', '.join(words)}")
+    return str(value)
+
+
+def _not_a_scalar(value: object) -> bool:
+    text_or_flag = isinstance(value, str | bytes | bytearray | bool | np.bool_ | np.ma.MaskedArray)
+    return text_or_flag or getattr(value, "ndim", 0) != 0
+
+
+def _not_iterable(value: object) -> bool:
+    return getattr(value, "ndim", 1) == 0  # a scalar array has __iter__, and refuses
+
+
+def _shown(value: object, most: int = 80) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."
