@@ -4,6 +4,13 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.attacks.target import Target, column
+from featureconvex.certificates.attacks.within import (
+    ATTEMPTS,
+    RESERVE,
+    rounded_inwards,
+    scaled,
+    spent,
+)
 
 # Bisection steps along the segment from the input to a flip.
 STEPS = 30
@@ -45,13 +52,32 @@ def landed(target: Target, delta: Tensor) -> Tensor:
     return torch.where(delta == 0, target.x.to(dtype), point)
 
 
+def landed_within(target: Target, delta: Tensor, budget: Tensor) -> Tensor:
+    """As :func:`landed`, and within ``budget`` (n,) as the points measure, not only as ``delta`` does."""
+    point = landed(target, delta)
+    for attempt in range(ATTEMPTS):
+        over = spent(target, point) > budget
+        if bool(over.any()):
+            inwards = rounded_inwards(target, delta, point, budget)
+            point = torch.where(column(over, point), inwards, point)
+            over = spent(target, point) > budget
+        if not bool(over.any()):
+            break
+        # Then delta itself exceeds it, if only in its last digit.
+        less = scaled(target, delta, budget, RESERVE * 4**attempt)
+        delta = torch.where(column(over, delta), less, delta)
+        point = torch.where(column(over, point), landed(target, delta), point)
+    return point
+
+
 def settled(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Points, margins (n,) and distances (n,) after the cast; the distance is nan where nothing flipped.
 
     A flip just across the boundary may be lost in the cast; going a little further, within the budget
     if there is one, often brings it back.
     """
-    points = landed(target, delta)
+    points = landed(target, delta) if budget is None else landed_within(target, delta, budget)
+    first = points
     margin = target.margin(points.double() - target.x)
     distance = torch.full_like(margin, torch.nan)
     enough = -slack(target)
@@ -59,7 +85,9 @@ def settled(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tenso
         open_ = torch.isnan(distance)
         if not bool(open_.any()):
             break
-        trial = landed(target, (delta * (1 + nudge)).clamp(target.lo, target.hi))
+        trial = first
+        if nudge:
+            trial = landed(target, (delta * (1 + nudge)).clamp(target.lo, target.hi))
         moved = trial.double() - target.x
         value, price = target.margin(moved), target.threat.measure(moved)
         wide = trial.double()

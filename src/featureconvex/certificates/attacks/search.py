@@ -1,5 +1,6 @@
 """A search over whole batches: the method for the threat, restarts, and the re-evaluation that counts."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,7 @@ class Search:
             safe: (n,), budgets known to hold no flip, where it saves work to know.
         """
         best = (target.x.to(target.model.dtype), target.first, target.first * torch.nan)
+        aim = None if limit is None or bool(beyond_numbers(target.model, limit).all()) else limit
         generator = torch.Generator(target.x.device).manual_seed(self.seed)
         for restart in range(1 if self.method == "foolbox" else self.restarts):
             start = None
@@ -60,8 +62,8 @@ class Search:
                     target.x.shape, generator=generator, dtype=torch.float64, device=target.x.device
                 )
                 start = noise.clamp(target.lo, target.hi)
-            delta = self._delta(target, limit, start, safe)
-            if limit is None and not isinstance(self.threat, L0 | Patch):
+            delta = self._delta(target, aim, start, safe)
+            if aim is None and not isinstance(self.threat, L0 | Patch):
                 delta = shortened(target, delta, self.bisections)
             best = _better(best, settled(target, delta, limit))
             if isinstance(self.threat, L0 | Patch):
@@ -87,13 +89,19 @@ class Search:
             if isinstance(threat, Lp):
                 return smallest(target, threat, self.steps, start, self.pace)[0]
             return cheapest(target, threat, self.steps, start)
-        # The cast to the model's dtype may cost a little budget.
-        inner = limit * (1 - 4 * torch.finfo(target.model.dtype).eps)
         if start is not None:
-            start = threat.project(start, inner, target.lo, target.hi)
+            start = threat.project(start, limit, target.lo, target.hi)
         if isinstance(threat, Lp):
-            return descend(target, threat, inner, self.steps, start)[0]
-        return lowest(target, threat, inner, self.steps, start)
+            return descend(target, threat, limit, self.steps, start)[0]
+        return lowest(target, threat, limit, self.steps, start)
+
+
+def beyond_numbers(model: FeatureConvexModel, limit: Tensor) -> Tensor:
+    """Budgets that could carry a coordinate to where margins overflow, ``inf`` included: (n,) bool.
+
+    With such a budget the smallest flip is looked for, and then compared with it.
+    """
+    return limit > math.sqrt(torch.finfo(model.dtype).max)
 
 
 def search_all(
@@ -121,14 +129,24 @@ def search_all(
     distance[usable & (margin <= 0)] = 0.0
     rows = (usable & (margin > 0)).nonzero().squeeze(1)
     size = max(1, CHUNK_NUMBERS // max(1, x[:1].numel()))
-    for at in range(0, len(rows), size):
-        part = rows[at : at + size]
+    groups = [rows]
+    if limit is not None:
+        vast = beyond_numbers(model, limit[rows])
+        groups = [rows[~vast], rows[vast]]
+    for part in (part for group in groups if len(group) for part in group.split(size)):
         target = Target.of(model, x[part], search.threat, domain)
         most, known = (None if each is None else each[part] for each in (limit, safe))
         points[part], _, distance[part] = search.run(target, most, known)
     # The one evaluation that counts: all final points, in one call.
     with torch.no_grad():
         margin = model(points)
+    if limit is not None:
+        # A margin near zero may change its sign with the batch: what this one calls a flip is one.
+        floor, ceiling = domain.bounds(x)
+        inside = ((points >= floor) & (points <= ceiling)).flatten(1).all(1)
+        price = search.threat.measure(points.double() - x.double())
+        late = usable & inside & (price <= limit) & torch.isnan(distance)
+        distance = torch.where(late, price, distance)
     return points, margin, torch.where(margin <= 0, distance, torch.nan)
 
 

@@ -51,7 +51,8 @@ def inside(
 
 
 def few(target: Target, threat: L0, budget: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The lowest margin found changing ``budget`` (n,) groups: perturbation, margin (n,)."""
+    """The lowest margin found changing at most ``budget`` (n,) groups: perturbation, margin (n,)."""
+    budget = budget.floor()  # half a group cannot change
     shape = tuple(target.x.shape[1:])
     members = threat.members(shape).to(target.x.device)
     best = torch.zeros_like(target.x)

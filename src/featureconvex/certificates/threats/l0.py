@@ -96,9 +96,9 @@ class L0(Threat):
         return (self.group_sums(changed, tuple(delta.shape[1:])) > 0).double().sum(1)
 
     def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
-        """The sum of the ``budget`` largest total drops."""
+        """The sum of the ``budget`` largest total drops; of a fractional budget the whole part counts."""
         ranked = self._ranked(drops)
-        chosen = torch.arange(ranked.shape[1], device=ranked.device) < budget[:, None]
+        chosen = torch.arange(ranked.shape[1], device=ranked.device) < budget.floor()[:, None]
         return torch.where(chosen, ranked, 0.0).sum(1)
 
     def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
@@ -121,10 +121,10 @@ class L0(Threat):
         return ranked
 
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
-        """Keep the ``budget`` groups of largest Euclidean norm, clipped to the domain."""
+        """Keep the ``budget`` groups (its whole part) of largest Euclidean norm, clipped to the domain."""
         inside = delta.clamp(lo, hi)
         shape = tuple(delta.shape[1:])
         weight = self.group_sums(inside.flatten(1).double() ** 2, shape)
         rank = weight.argsort(dim=1, descending=True).argsort(dim=1)
-        keep = (rank < budget[:, None])[:, self.members(shape).to(delta.device)]
+        keep = (rank < budget.floor()[:, None])[:, self.members(shape).to(delta.device)]
         return inside * keep.reshape(delta.shape)
