@@ -131,7 +131,7 @@ def standardise(x: Tensor) -> Scale:
     if not x.ndim or not x.numel():
         raise UserError(f"x needs at least one row of numbers, got shape {tuple(x.shape)}")
     parts = []
-    for block in x.reshape(len(x), -1).split(COLUMNS, dim=1):
+    for block in torch.split(x.reshape(len(x), -1), COLUMNS, dim=1):
         wide = block.double()
         parts.append(torch.stack((wide.std(dim=0, correction=0), wide.mean(dim=0))))
     std, mean = torch.cat(parts, dim=1).reshape(2, *x.shape[1:])

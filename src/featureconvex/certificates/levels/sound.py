@@ -27,7 +27,7 @@ from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import domain_aware, drops_of
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.sound_movement import radius_of_movement
-from featureconvex.certificates.levels.tight import tight, tight_proof
+from featureconvex.certificates.levels.tight import tight_and_proof
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.rounding import SoundLine, sound_line
 from featureconvex.certificates.rounding.directed import difference_down, quotient_down
@@ -137,7 +137,7 @@ def tight_line(problem: Problem) -> tuple[Bound, SoundLine]:
 
     The slopes may prove slightly more than the mixture of tangents behind level ``tight`` itself.
     """
-    proof, base = tight_proof(problem), tight(problem)
+    base, proof = tight_and_proof(problem)
     choices = [choice.detach() for choice in proof.choices]
     return base, sound_line(problem.model, problem.x, problem.arithmetic, choices)
 

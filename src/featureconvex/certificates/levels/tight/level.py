@@ -14,7 +14,7 @@ from featureconvex.certificates.levels.domain_aware import domain_aware, marked,
 from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
-from featureconvex.certificates.levels.tight.solve import bracket, sensitive_chunks
+from featureconvex.certificates.levels.tight.solve import Bracket, bracket, sensitive_chunks
 from featureconvex.certificates.levels.tight.upper import attacked, not_above
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation import Relaxation
@@ -51,14 +51,42 @@ def tight(problem: Problem) -> Bound:
             minorants, where the bracket does not apply.
     """
     _check(problem)
-    found = bracket(problem) if _has_bracket(problem) else None
-    if found is not None:
-        bound = _better(problem, found.minorant, found.upper)[0]
-        bound = _unbounded(bound, found.everywhere)
-    else:
-        bound = tight_proof(problem).bound
+    if _has_bracket(problem):
+        found = bracket(problem)
+        return _finished(problem, _bracketed(problem, found), found.everywhere)
+    return _finished(problem, tight_proof(problem).bound, None)
+
+
+def tight_and_proof(problem: Problem) -> tuple[Bound, Proof]:
+    """:func:`tight` and :func:`tight_proof` of one solution: a bracket or an ascent is most of their work.
+
+    Raises:
+        UserError: as :func:`tight_proof`.
+    """
+    _check(problem)
+    if not _has_bracket(problem):
+        proof = tight_proof(problem)
+        return _finished(problem, proof.bound, None), proof
+    found = bracket(problem, keep_points=True)
+    bound = _finished(problem, _bracketed(problem, found), found.everywhere)
+    return bound, _proof(problem, found)
+
+
+def _bracketed(problem: Problem, found: Bracket) -> Bound:
+    bound = _better(problem, found.minorant, found.upper)[0]
+    return _unbounded(bound, found.everywhere)
+
+
+def _finished(problem: Problem, bound: Bound, everywhere: Tensor | None) -> Bound:
+    """The bound after attacks, a look at endless domains, and a check of infinite radii.
+
+    Args:
+        problem: the problem.
+        bound: a solution of it.
+        everywhere: (n,) bool, rows proved positive in the whole domain; None where nobody looked.
+    """
     bound = without_border(problem, attacked(problem, bound))
-    bound = _checked(problem, bound, found.everywhere if found is not None else None)
+    bound = _checked(problem, bound, everywhere)
     # A verified attack ends the argument about the last digits.
     radius = not_above(problem, bound.radius, bound.upper)
     return replace(bound, radius=marked(problem, radius))
@@ -125,6 +153,11 @@ def tight_proof(problem: Problem) -> Proof:
         UserError: as :func:`tight`, and for any module without affine minorants.
     """
     _check(problem)
+    return _proof(problem, bracket(problem, keep_points=True) if _has_bracket(problem) else None)
+
+
+def _proof(problem: Problem, found: Bracket | None) -> Proof:
+    """The choices of a bracket that kept its points; those of an ascent where there is none."""
     relaxation = Relaxation(problem.model)
     with torch.no_grad():
         u = problem.model.feature_map(problem.x)
@@ -133,8 +166,7 @@ def tight_proof(problem: Problem) -> Proof:
         return Proof(_better(problem, problem.tangent, None)[0], start)
     choices = [part.clone() for part in start]
     upper = None
-    if _has_bracket(problem):
-        found = bracket(problem, keep_points=True)
+    if found is not None:
         upper = found.upper
         for mixture in found.mixtures:
             points = mixture.points.reshape(-1, *problem.x.shape[1:])
