@@ -91,7 +91,7 @@ FAULTS: dict[str, tuple[Any, str, Any, int]] = {
         lambda slope, end, margin, p: 1.01 * budget_in_logs(slope, end, margin, p),
         34,
     ),
-    "costs are part of the curves": (separable, "is_plain", lambda cost: True, 110),
+    "costs are part of the curves": (separable, "is_plain", lambda _: True, 110),
     "a dual that forgets what is left": (
         worst_case,
         "patient_budget",
