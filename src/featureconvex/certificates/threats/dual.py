@@ -100,7 +100,15 @@ class Certified(NamedTuple):
     multiplier: Tensor
 
 
-def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Certified:
+class Searched(NamedTuple):
+    """The same, and the rows (n,) bool on which the search ended before it was done."""
+
+    budget: Tensor
+    multiplier: Tensor
+    unfinished: Tensor
+
+
+def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Searched:
     """The largest r found with ``lam r^p + Phi_r(lam) <= margin`` for some ``lam``: (n,) float64.
 
     ``F(R) = max over lam of ((margin - Phi_R(lam)) / lam)^(1/p)`` does not grow with R, ``min(R, F(R))`` is
@@ -134,7 +142,7 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor)
         low[rows] = torch.maximum(below, lower)
         high[rows] = torch.minimum(above, torch.maximum(limit, found))
         growth = max(0.02, 2 * growth)
-    return Certified(low, lam)
+    return Searched(low, lam, payable & ~(high <= low * (1 + LIMIT_GAP)))
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from featureconvex.certificates.threats.dual import (
     penalised,
 )
 from featureconvex.certificates.threats.filling import budget_in_logs
-from featureconvex.certificates.threats.relative import patient_budget, share_of
+from featureconvex.certificates.threats.relative import least_bound, patient_budget, share_of
 from featureconvex.norms import dual_exponent
 
 
@@ -63,6 +63,8 @@ def certified_lp_budget(drops: Drops, margin: Tensor, p: float) -> Certified:
 ORDINARY, POWERS = 250.0, 600.0
 # Of budgets, for the search of a multiplier.
 NEAR_ONE = 40.0
+# Up to so many curves a budget is tried once more, by this much.
+FEW_CURVES, GROWN = 64, 1 + 4e-7
 # Exponents with which the search for a multiplier is at home.
 NEAR_1, LARGE = 1.05, 64.0
 
@@ -104,6 +106,16 @@ def _filled(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Tensor:
     return found
 
 
+def _can_grow(drops: Drops, margin: Tensor, p: float, found: Tensor, multiplier: Tensor) -> Tensor:
+    """(n,) bool: whether a budget a little above the one found can be proved, too.
+
+    Of few curves one alone decides, and its kinks can end a search for a multiplier too early.
+    """
+    more = (found * GROWN).clamp_min(torch.finfo(found.dtype).tiny)
+    share, goal = multiplier * more**p, margin * ROUND_DOWN
+    return least_bound(drops, more, margin, p, share, goal).value < goal
+
+
 def _by_duality(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Certified:
     """Curves with kinks and p < inf: by a multiplier, relative to the budget where that is no number."""
     sensitive = payable & (margin > 0)
@@ -114,9 +126,13 @@ def _by_duality(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Cert
     if bool(odd.any()):
         drops = drops.longer(-power)
     found, multiplier = torch.zeros_like(margin), torch.full_like(margin, torch.nan)
+    plain = torch.zeros_like(sensitive)
     if p == 1 or has_plain_exponent(p):
-        found, multiplier = largest_dual_budget(drops, margin, p, payable)
-    wild = (sensitive & ~is_plain_budget(found, p)).nonzero().squeeze(1)
+        found, multiplier, unfinished = largest_dual_budget(drops, margin, p, payable)
+        plain = ~unfinished
+        if drops.count <= FEW_CURVES:
+            plain &= ~_can_grow(drops, margin, p, found, multiplier)
+    wild = (sensitive & ~(plain & is_plain_budget(found, p))).nonzero().squeeze(1)
     if len(wild):
         some, left = drops.rows(wild), margin[wild]
         start = _uniform(some, left, payable[wild])
