@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -266,17 +267,31 @@ def certify(
         tuple[float, float] | None,
         typer.Option(metavar="LO HI", help="Hold the attacker to this range in every coordinate."),
     ] = None,
+    immutable: Annotated[
+        str | None,
+        typer.Option(help="Columns that cannot change: names or indices, separated by commas."),
+    ] = None,
+    increase_only: Annotated[
+        str | None, typer.Option(help="Columns that may only grow, likewise.")
+    ] = None,
+    decrease_only: Annotated[
+        str | None, typer.Option(help="Columns that may only shrink, likewise.")
+    ] = None,
     level: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="closed-form (the paper's), domain (knows the box), tight (optimised), or sound "
-            "(holds against rounding too)."
+            help="closed-form (the paper's), domain (knows the box and the columns), tight (optimised), "
+            "or sound (holds against rounding too). Default: domain where the attacker is held to "
+            "something, else closed-form."
         ),
-    ] = "closed-form",
+    ] = None,
     iterations: Annotated[
-        int,
-        typer.Option(help="Rounds of level tight; more where columns differ much in scale.", min=1),
-    ] = 20,
+        int | None,
+        typer.Option(
+            help="Rounds of level tight (default: 20); more where columns differ much in scale.",
+            min=1,
+        ),
+    ] = None,
     keep: Keep = None,
 ) -> None:
     """Certify your own inputs with a trained model, one row each."""
@@ -285,7 +300,23 @@ def certify(
 
     names = [*(norm or []), *(threat or [])] or ["2"]
     threats = [parse_threat(text) for text in names]
-    domain = None if box is None else Box(*box)
+    ways = {
+        **dict.fromkeys(columns(increase_only), 1),
+        **dict.fromkeys(columns(decrease_only), -1),
+    }
+    if twice := set(columns(increase_only)) & set(columns(decrease_only)):
+        raise UserError(
+            f"{twice.pop()!r} is in --increase-only and in --decrease-only; a column that may do neither "
+            "is --immutable"
+        )
+    held = box is not None or immutable is not None or bool(ways)
+    domain = Box(*(box or (-inf, inf)), columns(immutable) or None, ways or None) if held else None
+    if level == "closed-form" and held:
+        raise UserError(
+            "level closed-form is blind to --box, --immutable, --increase-only and --decrease-only, its "
+            "radius holds everywhere; use --level domain, or leave them out"
+        )
+    level = level or ("domain" if held else "closed-form")
     rows = certify_file(
         model,
         inputs,
@@ -313,6 +344,11 @@ def numbers(text: str, option: str) -> list[float]:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise UserError(f"{option} takes numbers separated by commas, got {text!r}") from error
+
+
+def columns(text: str | None) -> list[str]:
+    """Columns separated by commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 @contextmanager

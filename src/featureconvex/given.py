@@ -3,7 +3,7 @@
 What an object keeps is a copy of its own, so that a later change of the caller's array changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -135,7 +135,8 @@ def whole_numbers(name: str, values: object, example: str, least: int = 1) -> tu
     Raises:
         UserError: no sequence, or an entry that is not a whole number of at least ``least``.
     """
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable) or _not_iterable(values):
+    wrong = isinstance(values, str | bytes | Mapping | set | frozenset)
+    if wrong or not isinstance(values, Iterable) or _not_iterable(values):
         raise UserError(f"{name} takes whole numbers such as {example}, got {_shown(values)}")
     return tuple(whole_number(f"each number of {name}", value, least) for value in values)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.errors import UserError
+from featureconvex.given import real_number
 
 
 def check_exponent(p: float) -> float:
@@ -18,8 +19,8 @@ def check_exponent(p: float) -> float:
     2.0
     """
     try:
-        value = math.nan if getattr(p, "ndim", 0) else float(p)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
+        value = float(p) if isinstance(p, str) else real_number("p", p)
+    except ValueError:  # a UserError is one, too
         value = math.nan
     if not value >= 1:
         raise UserError(

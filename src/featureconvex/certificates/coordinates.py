@@ -5,6 +5,7 @@ caller's words are kept.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ class Immutable:
     def __init__(self, value: object) -> None:
         self.mask: Tensor | None = None
         self.columns: tuple[int | str, ...] = ()
+        self._clear = False
         if isinstance(value, set | frozenset):
             value = list(value)
         words = _words(value)
@@ -75,6 +77,8 @@ class Immutable:
         known = Immutable([])
         known.mask = self.mask
         known.columns = tuple(_index("immutable", key, names) for key in self.columns)
+        # Names cannot be a mask: [0] that was ["age"] is clear.
+        known._clear = self._clear or any(isinstance(key, str) for key in self.columns)
         _check_once("immutable", known.columns, len(names))
         return known
 
@@ -86,7 +90,7 @@ class Immutable:
         """
         if self.mask is not None:
             return check_one_input("immutable", self.mask, shape, _IMMUTABLE)
-        if self.columns and len(shape) == 1 and len(self.columns) == shape[0]:
+        if not self._clear and len(shape) == 1 and len(self.columns) == shape[0]:
             self._refuse_bits()
         mask = torch.zeros(shape, dtype=torch.bool)
         for index in _positions("immutable", self.columns, shape):
@@ -106,7 +110,7 @@ class Immutable:
             else [place in indices for place in range(len(bits))]
         )
         raise UserError(
-            f"immutable={_listed(bits)} for {len(bits)} coordinates can be read in two ways: if it is a "
+            f"immutable={_listed(bits)} for inputs of length {len(bits)} can be read in two ways: if it is a "
             f"mask, write immutable={_listed(mask)}; if it lists {_listed(indices)} by index, write "
             f"immutable={_listed(short)}"
         )
@@ -219,19 +223,18 @@ def _mixes_bools(value: object) -> bool:
 
 
 def _positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[int]:
-    names = [key for key in columns if isinstance(key, str)]
-    if names:
-        raise UserError(
-            f"{name} names the column {names[0]!r}, but this model has no column names; certify with a "
-            "classifier that was fitted on a DataFrame, or give the column's index"
-        )
     if columns and len(shape) != 1:
         raise UserError(
-            f"{name} gives indices, but an input has shape {shape}; give an array of that shape"
+            f"{name} gives single coordinates, but an input has shape {shape}; give an array of that shape"
         )
     found = []
-    for index in columns:
-        assert isinstance(index, int)
+    for key in columns:
+        index = _as_index(key)
+        if index is None:
+            raise UserError(
+                f"{name} names the column {key!r}, but this model has no column names; certify with a "
+                "classifier that was fitted on a DataFrame, or give the column's index"
+            )
         if not -shape[0] <= index < shape[0]:
             raise UserError(
                 f"{name} names coordinate {index}, but an input has {shape[0]} coordinates, "
@@ -243,15 +246,22 @@ def _positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[in
 
 
 def _index(name: str, key: int | str, names: Sequence[str]) -> int:
-    if isinstance(key, int):
-        return key
-    if key not in names:
-        near = difflib.get_close_matches(key, names, n=3) or list(names)[:5]
+    # A column may be called "3": the name counts first.
+    index = list(names).index(key) if key in names else _as_index(key)
+    if index is None:
+        near = difflib.get_close_matches(str(key), names, n=3) or list(names)[:5]
         raise UserError(
             f"{name} names the column {key!r}, which the model does not have; it has "
             f"{', '.join(map(repr, near))}{' ...' if len(names) > len(near) else ''}"
         )
-    return list(names).index(key)
+    return index
+
+
+def _as_index(key: int | str) -> int | None:
+    """An index, also as it is typed on a command line; None for a name."""
+    if isinstance(key, int):
+        return key
+    return int(key) if re.fullmatch(r"[+-]?[0-9]{1,9}", key) else None
 
 
 def _check_once(name: str, columns: Iterable[int | str], count: int) -> None:

@@ -177,7 +177,7 @@ def _checked(
 ) -> tuple[int, int, int]:
     if len(shape) != 3 or min(shape) < 1:
         raise UserError(f"image_shape must be (channels, height, width), got {shape}")
-    if scales < 1 or 2**scales > min(shape[1:]):
+    if not 1 <= scales < min(shape[1:]).bit_length():
         raise UserError(
             f"scales must be >= 1 and 2^scales <= the image's side, got {scales} for {shape}"
         )

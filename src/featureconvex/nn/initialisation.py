@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from featureconvex.errors import UserError
+from featureconvex.given import one_of
 from featureconvex.nn.nonnegative import NonNegativeConv2d, NonNegativeLinear, is_nonnegative
 
 INITS = ("principled", "paper")
@@ -25,8 +25,7 @@ def initialise_(module: nn.Module, init: str = "principled") -> None:
     Raises:
         UserError: ``init`` is neither.
     """
-    if init not in INITS:
-        raise UserError(f"unknown initialisation {init!r}; use one of {', '.join(INITS)}")
+    one_of("initialisation", init, INITS)
     for part in module.modules():
         if isinstance(part, NonNegativeLinear | NonNegativeConv2d) and is_nonnegative(part):
             if init == "principled":

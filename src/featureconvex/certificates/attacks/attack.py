@@ -70,7 +70,9 @@ def attack(
     threat, domain = check_threat(threat), check_domain(domain, names)
     method = one_of("method", method, METHODS)
     steps, restarts = whole_number("steps", steps, 1), whole_number("restarts", restarts, 1)
-    seed = whole_number("seed", seed)
+    seed = whole_number("seed", seed, -(2**63))
+    if seed >= 2**63:
+        raise UserError(f"seed must be less than 2^63, got {seed}")
     x = rows_tensor(check_inputs(X)).to(model.device, model.dtype)
     if x.is_inference():
         x = x.clone()  # gradients can be taken at a copy only

@@ -1,0 +1,319 @@
+"""Whatever is handed to a public entry point: an answer or an error to act on, never torch's or numpy's."""
+
+import decimal
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import featureconvex as fc
+from featureconvex import features, nn
+from featureconvex.certificates import LEVELS, parse_threat
+from featureconvex.norms import check_exponent
+
+NET = nn.MaxAffine(3, 2)
+MODEL = fc.FeatureConvexModel(features.Identity(), NET, 1.0)
+X = torch.linspace(0.1, 0.6, 6).reshape(2, 3)
+Entry = Callable[[Any], object]
+
+
+def through(phi: Callable[[Any], features.FeatureMap]) -> Entry:
+    return lambda value: fc.certify(fc.FeatureConvexModel(phi(value), NET), X)
+
+
+def inside(make: Callable[[Any], fc.Box]) -> Entry:
+    return lambda value: fc.certify(MODEL, X, fc.Lp(2), make(value), "domain")
+
+
+def against(make: Callable[[Any], Any]) -> Entry:
+    return lambda value: fc.certify(MODEL, X, make(value), fc.Box(0, 1), "domain")
+
+
+def option(level: str, name: str) -> Entry:
+    return lambda value: fc.certify(MODEL, X, level=level, **{name: value})
+
+
+def attacked(name: str) -> Entry:
+    return lambda value: fc.attack(MODEL, X, **{"steps": 2, name: value})
+
+
+def convnet(name: str) -> Entry:
+    plain = {"in_channels": 1, "image_size": 4, "features": 1, "depth": 1}
+    return lambda value: nn.ConvexConvNet(**{**plain, name: value})
+
+
+def scattering(name: str) -> Entry:
+    plain = {"image_shape": (1, 8, 8), "scales": 1, "orientations": 1, "order": 1}
+    return lambda value: features.Scattering(**{**plain, name: value})
+
+
+ENTRIES: dict[str, Entry] = {
+    "certify: model": lambda value: fc.certify(value, X),
+    "certify: x": lambda value: fc.certify(MODEL, value),
+    "certify: threat": lambda value: fc.certify(MODEL, X, value),
+    "certify: threats": lambda value: fc.certify(MODEL, X, [fc.Lp(1), value]),
+    "certify: domain": lambda value: fc.certify(MODEL, X, domain=value),
+    "certify: level": lambda value: fc.certify(MODEL, X, level=value),
+    "certify: batch_size": option("closed-form", "batch_size"),
+    **{f"tight: {name}": option("tight", name) for name in ("tolerance", "attacks")},
+    **{f"sound: {name}": option("sound", name) for name in ("arithmetic", "rests_on")},
+    "Box: lo": inside(lambda value: fc.Box(value, 1)),
+    "Box: hi": inside(lambda value: fc.Box(0, value)),
+    "Box: immutable": inside(lambda value: fc.Box(0, 1, value)),
+    "Box: direction": inside(lambda value: fc.Box(0, 1, direction=value)),
+    "Lp: p": against(fc.Lp),
+    "Lp: cost": against(lambda value: fc.Lp(2, value)),
+    "L0: groups": against(fc.L0),
+    "Patch: size": against(fc.Patch),
+    "Patch: shape": against(lambda value: fc.Patch(1, value)),
+    "parse_threat": parse_threat,
+    "check_exponent": check_exponent,
+    "Scale: scale": through(features.Scale),
+    "Scale: shift": through(lambda value: features.Scale(1, value)),
+    "Center": through(features.Center),
+    "Compose": through(lambda value: features.Compose(features.Identity(), value)),
+    "AbsConcat: p": lambda value: features.AbsConcat().lipschitz(value),
+    **{f"Scattering: {n}": scattering(n) for n in ("image_shape", "scales", "order", "opponent")},
+    "ConvexMLP: in_features": lambda value: nn.ConvexMLP(value, (2,)),
+    **{
+        f"ConvexMLP: {name}": lambda value, name=name: nn.ConvexMLP(2, **{name: value})
+        for name in ("hidden", "passthrough", "batch_norm", "activation", "init")
+    },
+    "MaxAffine: in_features": nn.MaxAffine,
+    "MaxAffine: pieces": lambda value: nn.MaxAffine(2, value),
+    **{
+        f"ConvexConvNet: {name}": convnet(name)
+        for name in ("in_channels", "image_size", "features", "depth", "first_kernel", "kernel")
+        + ("pool", "batch_norm", "activation", "init")
+    },
+    "attack: model": lambda value: fc.attack(value, X),
+    "attack: X": lambda value: fc.attack(MODEL, value, steps=2),
+    **{
+        f"attack: {name}": attacked(name)
+        for name in ("threat", "domain", "budget", "steps", "restarts", "method", "seed")
+    },
+}
+# No entry takes these.
+JUNK: tuple[Any, ...] = (
+    "junk",
+    b"junk",
+    object(),
+    [None, 1.0],
+    ["a", 1],
+    [[1.0, 2.0], [3.0]],
+    {"junk": 1},
+    math.nan,
+    -(10**400),
+    1j,
+    np.array(["a", "b", "c"]),
+    np.ma.masked_array([1.0, 2.0, 3.0], [True, False, False]),
+    np.ma.masked,
+    np.array([1.0, None], dtype=object),
+    np.datetime64("2020"),
+    torch.tensor([1j, 2.0, 3.0]),
+    torch.eye(3).to_sparse(),
+    torch.empty(3, device="meta"),
+    pd.Series(["a", "b"]),
+    decimal.Decimal("nan"),
+    print,
+    int,
+    np.arange(7.0)[::-1] + 0.5,
+)
+
+
+def refused_or_answered(entry: Entry, value: Any) -> bool:
+    """Whether ``value`` is refused; any other error than the library's own goes through."""
+    try:
+        entry(value)
+    except fc.UserError as error:  # a ConvexityError is one, too
+        assert str(error)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_junk_is_refused_with_a_message(name: str) -> None:
+    accepted = [value for value in JUNK if not refused_or_answered(ENTRIES[name], value)]
+    assert accepted == []
+
+
+_NUMBERS = st.one_of(
+    st.integers(-3, 12),
+    st.floats(width=32),
+    st.sampled_from([True, np.int64(2), np.float32(1.5), np.bool_(1), np.longdouble(3), None]),
+)
+_THINGS = st.one_of(
+    _NUMBERS,
+    st.text(max_size=3),
+    st.lists(_NUMBERS, max_size=4),
+    st.lists(st.lists(st.integers(-2, 2), min_size=1, max_size=3), max_size=3),
+    st.dictionaries(st.one_of(st.integers(-4, 4), st.text(max_size=2)), _NUMBERS, max_size=3),
+    st.lists(st.integers(-2, 4), max_size=4).map(np.array),
+    st.lists(st.booleans(), max_size=4).map(np.array),
+    st.lists(st.floats(-2, 2), min_size=1, max_size=4).map(lambda v: np.array(v, ">f8")[::-1]),
+    st.lists(st.floats(-2, 2), min_size=1, max_size=4).map(torch.tensor),
+)
+
+
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.sampled_from(sorted(ENTRIES)), _THINGS)
+def test_anything_is_answered_or_refused(name: str, value: Any) -> None:
+    refused_or_answered(ENTRIES[name], value)
+
+
+# Forms of the same 2 x 3 numbers that torch does not take as they are.
+_WIDE = np.zeros((2, 6))
+_WIDE[:, ::2] = X.numpy()
+_FROZEN = X.numpy().astype(np.float64)
+_FROZEN.setflags(write=False)
+FORMS: dict[str, Any] = {
+    "a list": X.double().tolist(),
+    "big-endian": X.numpy().astype(">f4"),
+    "negative strides": X.numpy()[::-1, ::-1].copy()[::-1, ::-1],
+    "strides": _WIDE[:, ::2],
+    "a field of records": np.rec.fromarrays([X.numpy()[:, None] * np.ones((1, 1, 1))], names="a").a[
+        :, 0
+    ],
+    "longdouble": X.numpy().astype(np.longdouble),
+    "read-only": _FROZEN,
+    "nothing masked": np.ma.masked_array(X.numpy(), np.zeros((2, 3))),
+    "a frame": pd.DataFrame(X.numpy()),
+    "with a gradient": X.clone().requires_grad_(),
+    "Fortran order": np.asfortranarray(X.numpy()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_any_form_of_the_same_numbers_gives_the_same_certificate(form: str) -> None:
+    expected = fc.certify(MODEL, X, fc.Lp(2, [1, 2, 3]), fc.Box(-1, 1), "domain").radius
+    found = fc.certify(MODEL, FORMS[form], fc.Lp(2, [1, 2, 3]), fc.Box(-1, 1), "domain").radius
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert len(fc.attack(MODEL, FORMS[form], steps=2)) == 2
+    # The same forms of one row, as ends and costs.
+    row = FORMS[form].iloc[0] if form == "a frame" else FORMS[form][0]
+    plain = fc.certify(MODEL, X[:1], fc.Lp(2, X[0]), fc.Box(X[0] - 1, X[0]), "domain").radius
+    one = fc.certify(MODEL, X[:1], fc.Lp(2, row), fc.Box(X[0] - 1, row), "domain").radius
+    np.testing.assert_allclose(one, plain, rtol=1e-6)
+
+
+def test_masked_cells_are_refused_by_the_estimator_too() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(40, 3))
+    clf = fc.FeatureConvexClassifier(hidden=(2,), epochs=1, temperature=0.3, random_state=0)
+    masked = np.ma.masked_array(points, points > 1)
+    with pytest.raises(fc.UserError, match="masked"):
+        clf.fit(masked, points[:, 0] > 0)
+    clf.fit(points, points[:, 0] > 0)
+    for call in (clf.predict, clf.certify):
+        with pytest.raises(fc.UserError, match="masked"):
+            call(masked)
+
+
+MAPS: dict[str, tuple[features.FeatureMap, int]] = {
+    "identity": (features.Identity(), 3),
+    "scale": (features.Scale([1.0, 2.0, 3.0]), 3),
+    "scale by a number": (features.Scale(2.0), 3),
+    "center": (features.Center([0.1, 0.2, 0.3]), 3),
+    "(u, |u|)": (features.AbsConcat(), 6),
+    "both": (features.Compose(features.Center(0.5), features.AbsConcat()), 6),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", MAPS)
+def test_a_wrong_width_names_what_fits_and_what_came(name: str, level: str) -> None:
+    phi, width = MAPS[name]
+    model = fc.FeatureConvexModel(phi, nn.MaxAffine(width, 2))
+    for rows in (torch.rand(2, 5), torch.rand(0, 5)):
+        with pytest.raises(fc.UserError) as caught:
+            fc.certify(model, rows, level=level)
+        text = str(caught.value)
+        assert any(f"{n}" in text for n in (3, width)), text
+        assert any(f"{n}" in text for n in (5, 5 * width // 3)), text
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    ("threat", "domain"),
+    [
+        (fc.Lp(2, [1.0, 2.0]), None),
+        (fc.Lp(2), fc.Box([0.0, 0.0], 1)),
+        (fc.Lp(2), fc.Box(0, 1, immutable=[True, False])),
+        (fc.Lp(2), fc.Box(0, 1, immutable=[3])),
+        (fc.Lp(2), fc.Box(0, 1, direction=[1, -1])),
+        (fc.Lp(2), fc.Box(0, 1, direction={3: 1})),
+        (fc.L0([0, 1]), fc.Box(0, 1)),
+        (fc.Patch(4), fc.Box(0, 1)),
+    ],
+)
+def test_what_does_not_fit_the_inputs_is_refused_at_every_level(
+    threat: Any, domain: fc.Box | None, level: str
+) -> None:
+    with pytest.raises(fc.UserError):
+        fc.certify(MODEL, X, threat, domain, level)
+    with pytest.raises(fc.UserError):
+        fc.attack(MODEL, X, threat, domain, steps=2)
+
+
+def test_numpy_scalars_are_numbers() -> None:
+    two, three = np.int64(2), np.int32(3)
+    assert repr(fc.Lp(np.float32(2))) == "Lp(2)"
+    assert fc.Patch(two, (np.int64(1), three)).shape == (1, 3)
+    mlp = nn.ConvexMLP(three, (two, np.uint8(4)), activation=torch.nn.LeakyReLU(np.float64(0.1)))
+    assert mlp.config()["activation"] == "leaky_relu:0.1"
+    made = (
+        mlp,
+        nn.MaxAffine(three, two),
+        nn.ConvexConvNet(np.int64(1), (np.int64(8), 8), features=two, depth=np.int64(1)),
+        features.Scattering((np.int64(1), 8, 8), np.int64(1), two, np.int64(1)),
+        nn.ConvexMLP(2, (2,), activation=nn.Softplus(np.float32(2))),
+    )
+    import json
+
+    for part in made:
+        config = part.config()  # type: ignore[operator]
+        assert json.loads(json.dumps(config)) == config | {
+            key: list(value) for key, value in config.items() if isinstance(value, tuple)
+        }
+
+
+USED = {
+    "closed-form": set(),
+    "domain": set(),
+    "tight": {"iterations", "tolerance", "attacks"},
+    "sound": {"arithmetic", "rests_on"},
+}
+VALUES = {
+    "iterations": 3,
+    "tolerance": 0.1,
+    "attacks": False,
+    "arithmetic": "real",
+    "rests_on": "domain",
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", VALUES)
+def test_an_option_that_a_level_ignores_is_refused(level: str, name: str) -> None:
+    def certify() -> fc.Certificate:
+        return fc.certify(MODEL, X, level=level, **{name: VALUES[name]})
+
+    if name in USED[level]:
+        assert len(certify()) == 2
+    else:
+        with pytest.raises(fc.UserError, match=f"{level}.*{name}"):
+            certify()
+    with pytest.raises(fc.UserError, match=name):
+        fc.certify(MODEL, X, level=level, **{name: "nonsense"})
+
+
+def test_sound_on_tight_takes_the_options_of_tight() -> None:
+    search = {"iterations": 3, "tolerance": 0.1, "attacks": False}
+    found = fc.certify(MODEL, X, level="sound", rests_on="tight", **search)
+    assert (found.radius <= fc.certify(MODEL, X, level="tight", **search).radius).all()
