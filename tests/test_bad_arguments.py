@@ -89,8 +89,10 @@ ENTRIES: dict[str, Entry] = {
     "MaxAffine: pieces": lambda value: nn.MaxAffine(2, value),
     **{
         f"ConvexConvNet: {name}": convnet(name)
-        for name in ("in_channels", "image_size", "features", "depth", "first_kernel", "kernel")
-        + ("pool", "batch_norm", "activation", "init")
+        for name in (
+            *("in_channels", "image_size", "features", "depth", "first_kernel", "kernel"),
+            *("pool", "batch_norm", "activation", "init"),
+        )
     },
     "attack: model": lambda value: fc.attack(value, X),
     "attack: X": lambda value: fc.attack(MODEL, value, steps=2),
@@ -131,8 +133,7 @@ def refused_or_answered(entry: Entry, value: Any) -> bool:
     """Whether ``value`` is refused; any other error than the library's own goes through."""
     try:
         entry(value)
-    except fc.UserError as error:  # a ConvexityError is one, too
-        assert str(error)
+    except fc.UserError:  # a ConvexityError is one, too
         return True
     return False
 
@@ -161,7 +162,7 @@ _THINGS = st.one_of(
 )
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.sampled_from(sorted(ENTRIES)), _THINGS)
 def test_anything_is_answered_or_refused(name: str, value: Any) -> None:
     refused_or_answered(ENTRIES[name], value)

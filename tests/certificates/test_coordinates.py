@@ -52,8 +52,14 @@ def test_every_spelling_means_the_same(spelling: str) -> None:
 
 @pytest.mark.parametrize(
     "direction",
-    [[0, 1, 0, -1], np.array([0.0, 1, 0, -1]), torch.tensor([0, 1, 0, -1]), {1: 1, -1: -1}]
-    + [{"income": 1, "0": -1}, {np.int64(1): np.int64(1), "0": -1}],
+    [
+        [0, 1, 0, -1],
+        np.array([0.0, 1, 0, -1]),
+        torch.tensor([0, 1, 0, -1]),
+        {1: 1, -1: -1},
+        {"income": 1, "0": -1},
+        {np.int64(1): np.int64(1), "0": -1},
+    ],
 )
 def test_directions(direction: Any) -> None:
     assert moves(fc.Box(0, 1, direction=direction).named(NAMES)) == ["-+", "+", "-+", "-"]
@@ -155,7 +161,7 @@ def test_masks_of_images() -> None:
         expected = ["" if fixed else "-+" for fixed in mask.expand(3, 2, 2).flatten()]
         assert moves(fc.Box(0, 1, immutable=mask), x) == expected
     for bad in ([True], [1], [0, 1], torch.ones(3, 2, 2, dtype=torch.int64)):
-        with pytest.raises(fc.UserError, match="immutable|mask"):
+        with pytest.raises(fc.UserError, match=r"immutable|mask"):
             fc.Box(0, 1, immutable=bad).bounds(x)
 
 
@@ -182,7 +188,7 @@ def test_a_detector_resolves_the_names_it_was_fitted_with(
     attacked = fc.attack(detector, frame.to_numpy(), fc.Lp(2), by_name, steps=5)
     np.testing.assert_array_equal(attacked.adversarial[:, [1, 3]], frame.to_numpy()[:, [1, 3]])
     assert (attacked.adversarial[:, 0] >= frame["age"]).all()
-    with pytest.raises(fc.UserError, match="'wage'.*'age'"):
+    with pytest.raises(fc.UserError, match=r"'wage'.*'age'"):
         detector.certify(frame, fc.Lp(2), fc.Box(-5, 5, ["wage"]), "domain")
 
 

@@ -27,7 +27,7 @@ Made = Callable[[Any], tuple[fc.FeatureConvexModel, Any, fc.Box]]
 # How an array enters, and the array.
 KEPT: dict[str, tuple[Made, list[Any]]] = {
     "lo": (lambda a: (PLAIN, fc.Lp(2), fc.Box(a, 2)), [-1.0, -0.5, 0.0, 0.0]),
-    "hi": (lambda a: (PLAIN, fc.Lp(2), fc.Box(-1, a)), [1.0, 2.0, 1.0, 0.9]),
+    "hi": (lambda a: (PLAIN, fc.Lp(2), fc.Box(-1, a)), [1.0, 2.0, 1.0, 0.75]),
     "immutable": (lambda a: (PLAIN, fc.Lp(2), fc.Box(-1, 2, a)), [True, False, False, True]),
     "indices": (lambda a: (PLAIN, fc.Lp(2), fc.Box(-1, 2, a)), [0, 3]),
     "direction": (lambda a: (PLAIN, fc.Lp(2), fc.Box(-1, 2, None, a)), [1, 0, -1, 0]),

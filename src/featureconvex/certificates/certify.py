@@ -157,6 +157,8 @@ def certify(
         start = 0
         for batch in _batches(model, x, size):
             model = frozen_model(model, batch)
+            for item in threats:
+                item.check(tuple(batch.shape[1:]))
             line = tangent(model, batch)
             finite = _finite(batch) & _finite(line.slope) & torch.isfinite(line.value)
             usable = Usable(finite.cpu().numpy(), domain.contains(batch).cpu().numpy())

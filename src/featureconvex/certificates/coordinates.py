@@ -110,8 +110,8 @@ class Immutable:
             else [place in indices for place in range(len(bits))]
         )
         raise UserError(
-            f"immutable={_listed(bits)} for inputs of length {len(bits)} can be read in two ways: if it is a "
-            f"mask, write immutable={_listed(mask)}; if it lists {_listed(indices)} by index, write "
+            f"immutable={_listed(bits)} for inputs of length {len(bits)} can be read in two ways: if it is "
+            f"a mask, write immutable={_listed(mask)}; if it lists {_listed(indices)} by index, write "
             f"immutable={_listed(short)}"
         )
 
