@@ -1,12 +1,15 @@
 """The estimator beyond scikit-learn's own checks."""
 
+import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import GridSearchCV
 
 import featureconvex as fc
 from featureconvex.data import find_task
@@ -96,3 +99,86 @@ def test_spambase_is_at_least_92_per_cent_clean(seed: int) -> None:
     mails = find_task("spambase").load()
     clf = fc.FeatureConvexClassifier(sensitive_class=1, random_state=seed)
     assert clf.fit(mails.train.x, mails.train.y).score(mails.test.x, mails.test.y) >= 0.92
+
+
+def test_parameters_set_after_fitting_change_nothing_before_the_next_fit(tmp_path: Path) -> None:
+    """Every parameter, by saving, pickling and predicting: what was fitted is stored at fit."""
+    clf = fc.FeatureConvexClassifier(0, epochs=2, temperature=0.5, random_state=0).fit(X, Y)
+    others = {
+        "sensitive_class": 1,
+        "norm": 1,
+        "hidden": (3,),
+        "temperature": 7.0,
+        "epochs": 99,
+        "batch_size": 1,
+        "learning_rate": 1.0,
+        "target_fpr": 0.5,
+        "validation_fraction": 0.5,
+        "random_state": 9,
+        "device": "cuda",
+        "verbose": True,
+    }
+    assert others.keys() == clf.get_params().keys()
+    before = (clf.predict(X), clf.decision_function(X), clf.predict_proba(X), clf.certify(X).radius)
+    for name, value in others.items():
+        clf.set_params(**{name: value})
+        for number, other in enumerate(
+            (clf, pickle.loads(pickle.dumps(clf)), fc.load(clf.save(tmp_path / name)))
+        ):
+            assert isinstance(other, fc.FeatureConvexClassifier)
+            after = (
+                other.predict(X),
+                other.decision_function(X),
+                other.predict_proba(X),
+                other.certify(X).radius,
+            )
+            for a, b in zip(before, after, strict=True):
+                np.testing.assert_array_equal(a, b, err_msg=f"{name}, {number}")
+            assert other.sensitive_class_ == 0
+            assert other.temperature_ == 0.5
+    clf.set_params(device="cpu", verbose=False, hidden=(8,), epochs=1, batch_size=64)
+    assert clf.fit(X, Y).sensitive_class_ == 1
+
+
+def test_a_file_of_before_names_the_class_in_its_parameters(tmp_path: Path) -> None:
+    clf = fc.FeatureConvexClassifier(0, epochs=1, temperature=0.5, random_state=0).fit(X, Y)
+    path = clf.save(tmp_path / "clf")
+    structure = json.loads((path / "model.json").read_text())
+    del structure["extra"]["estimator"]["sensitive"]
+    (path / "model.json").write_text(json.dumps(structure))
+    loaded = fc.load(path)
+    assert isinstance(loaded, fc.FeatureConvexClassifier)
+    np.testing.assert_array_equal(loaded.predict(X), clf.predict(X))
+    structure["extra"]["estimator"]["sensitive"] = 2
+    (path / "model.json").write_text(json.dumps(structure))
+    with pytest.raises(fc.UserError, match="sensitive is 2"):
+        fc.load(path)
+
+
+NUMPY = {
+    "norm": [np.int64(1), np.float32(2)],
+    "hidden": [np.array([4, 3]), (np.int64(5),), [np.int32(4)]],
+    "temperature": np.array([0.5, 1.0], dtype=np.float32),
+    "epochs": np.array([1, 2]),
+    "batch_size": np.array([32, 64], dtype=np.int32),
+    "learning_rate": np.array([1e-3, 2e-3], dtype=np.float32),
+    "target_fpr": np.array([0.05, 0.1], dtype=np.float32),
+    "validation_fraction": np.array([0.1, 0.2], dtype=np.float32),
+    "random_state": np.array([0, 1]),
+    "sensitive_class": np.array([0, 1]),
+    "verbose": [np.False_],
+}
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_grid_search_over_numpy_numbers_and_saving_its_best(name: str, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"epochs": np.int64(1), "hidden": np.array([4]), "random_state": 0}
+    base = fc.FeatureConvexClassifier(temperature=np.float64(0.5), **given)
+    search = GridSearchCV(base, {name: NUMPY[name]}, cv=2, error_score="raise").fit(X, Y)
+    best = search.best_estimator_
+    loaded = fc.load(best.save(tmp_path / "best"))
+    assert isinstance(loaded, fc.FeatureConvexClassifier)
+    np.testing.assert_array_equal(loaded.predict(X), best.predict(X))
+    stored, value = loaded.get_params()[name], best.get_params()[name]
+    np.testing.assert_array_equal(float(stored) if name == "norm" else stored, value)
+    assert type(stored) in (int, float, bool, str, tuple)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -155,3 +156,30 @@ def test_a_model_file_cannot_claim_another_scale_than_it_applies(tmp_path: Path)
     _edit(path, "feature_map.scale", lambda _: torch.tensor(0.01, dtype=torch.float64))
     with pytest.raises(UserError, match=r"unknown feature_map\.scale"):
         load_model(path)
+
+
+def test_a_part_that_occurs_twice_is_stored_twice(tmp_path: Path) -> None:
+    """One module in two places shares its memory, and so may two tensors of one storage."""
+    half = fc.features.Scale([0.5, 0.25], [0.1, 0.2])
+    whole = torch.arange(4, dtype=torch.float64)
+    first, second = fc.features.Center([0.0, 0.0]), fc.features.Center([0.0, 0.0])
+    first.shift, second.shift = whole[:2], whole[2:]
+    bent = fc.features.AbsConcat()
+    for size, maps in ((2, (half, half)), (4, (half, half, bent)), (2, (first, second))):
+        model = fc.FeatureConvexModel(fc.features.Compose(*maps), fc.nn.MaxAffine(size, 3))
+        loaded, _ = load_model(save_model(model, tmp_path / "m"))
+        x = torch.rand(20, 2)
+        assert torch.equal(loaded(x), model(x))
+        assert (fc.certify(loaded, x).radius == fc.certify(model, x).radius).all()
+
+
+def test_numpy_numbers_in_a_constructor_can_be_stored(tmp_path: Path) -> None:
+    net = fc.nn.ConvexMLP(np.int64(3), np.array([4, 2]), batch_norm=np.True_)  # type: ignore[arg-type]
+    model = fc.FeatureConvexModel(fc.features.Identity(), net).eval()
+    extra = {"seed": np.int64(3), "rate": np.float32(0.5), "widths": np.array([1, 2])}
+    loaded, read = load_model(save_model(model, tmp_path / "m", extra))
+    assert read == {"seed": 3, "rate": 0.5, "widths": [1, 2]}
+    x = torch.rand(5, 3)
+    assert torch.equal(loaded(x), model(x))
+    with pytest.raises(UserError, match="cannot hold"):
+        save_model(model, tmp_path / "m", {"rate": {1, 2}})

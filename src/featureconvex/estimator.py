@@ -48,6 +48,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes:
         classes_: (2,) the labels, sorted.
+        sensitive_class_: the label that was the sensitive class in ``fit``.
         model_: the :class:`FeatureConvexModel`, float64.
         cost_: (n_features_in_,) one over the training standard deviations:
             ``fc.Lp(2, cost=clf.cost_)`` measures budgets in standard deviations.
@@ -112,17 +113,12 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"hidden takes layer widths such as (200, 50), got {self.hidden!r}"
             ) from error
-        sensitive = self._sensitive_label()
+        sensitive = self._checked_sensitive_class()
         points = Points(
             torch.from_numpy(X.copy()), torch.from_numpy((y == sensitive).astype(np.int64))
         )
-        changes = {
-            "temperature": self.temperature,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "validation_fraction": self.validation_fraction,
-        }
+        names = ("temperature", "epochs", "batch_size", "learning_rate", "validation_fraction")
+        changes = {name: getattr(self, name) for name in names}
         recipe = default(X.shape, parse_norm(self.norm)).but(
             **{name: value for name, value in changes.items() if value is not None}
         )
@@ -139,19 +135,23 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         )
         # float64 from here on: certificates of a table should not depend on how it is batched.
         self.model_ = fitted.model.double().cpu()
+        # Kept from here on: a parameter that is set later is for the next fit.
+        self.sensitive_class_ = sensitive
         self.cost_ = cost.numpy()
         self.temperature_ = fitted.recipe.temperature
         self.history_ = fitted.history
         return self
 
-    def _sensitive_label(self) -> Any:
+    def _checked_sensitive_class(self) -> Any:
+        """The label of ``classes_`` that the parameter names."""
         if self.sensitive_class is None:
             return self.classes_[1]
-        if self.sensitive_class not in self.classes_:
+        named = self.classes_[self.classes_ == self.sensitive_class]
+        if len(named) != 1:
             raise ValueError(
                 f"sensitive_class={self.sensitive_class!r} is not among the labels {self.classes_.tolist()}"
             )
-        return self.sensitive_class
+        return named[0]
 
     def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
         """``g(phi(x)) + tau``, (n,): positive for the sensitive class."""
@@ -163,12 +163,12 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """(n,), positive for ``classes_[1]``: the margin, negated if that is not the sensitive class."""
         margin = self.sensitive_margin(X)
-        return margin if self._sensitive_label() == self.classes_[1] else -margin
+        return margin if self.sensitive_class_ == self.classes_[1] else -margin
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(n,) labels. A margin of exactly zero is the other class, as in every certificate."""
         flagged = self.sensitive_margin(X) > 0
-        sensitive = self._sensitive_label()
+        sensitive = self.sensitive_class_
         other = self.classes_[0] if sensitive == self.classes_[1] else self.classes_[1]
         return np.where(flagged, np.asarray(sensitive), np.asarray(other)).astype(
             self.classes_.dtype
@@ -231,6 +231,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             "parameters": self._plain_parameters(),
             "classes": self.classes_.tolist(),
             "classes_dtype": kind.str,
+            "sensitive": int(self.sensitive_class_ == self.classes_[1]),
             "cost": self.cost_.tolist(),
             "temperature": self.temperature_,
             "history": self.history_,
@@ -242,9 +243,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     def _plain_parameters(self) -> dict[str, Any]:
         parameters = dict(self.get_params(deep=False))
         parameters["norm"] = str(parameters["norm"])
-        if isinstance(parameters["sensitive_class"], np.generic):
-            parameters["sensitive_class"] = parameters["sensitive_class"].item()
-        if not isinstance(parameters["random_state"], int | None):
+        if not isinstance(parameters["random_state"], int | np.integer | None):
             parameters["random_state"] = None  # a generator's state has no place in a model file
         return parameters
 
@@ -257,6 +256,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         if "model_" in state:
             state = {**state, "model_": unpack(*state["model_"])[0]}
         super().__setstate__(state)
+        if "model_" in state and "sensitive_class_" not in state:  # pickled by a release of before
+            self.sensitive_class_ = self._checked_sensitive_class()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -284,6 +285,7 @@ def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
         parameters = {**stored["parameters"], "hidden": tuple(stored["parameters"]["hidden"])}
         clf = FeatureConvexClassifier(**parameters)
         clf.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
+        clf.sensitive_class_ = _stored_sensitive_class(clf, stored)
         clf.cost_ = np.array(stored["cost"])
         clf.temperature_, clf.history_ = stored["temperature"], stored["history"]
         clf.n_features_in_ = stored["n_features"]
@@ -295,3 +297,12 @@ def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
         raise UserError(f"{path}: the classifier's description is damaged: {error!r}") from error
     clf.model_ = model
     return clf
+
+
+def _stored_sensitive_class(clf: FeatureConvexClassifier, stored: dict[str, Any]) -> Any:
+    at = stored.get("sensitive")
+    if at is None:  # files of before name it in the parameters only
+        return clf._checked_sensitive_class()
+    if at not in (0, 1):
+        raise ValueError(f"sensitive is {at!r}, expected 0 or 1, a place in classes")
+    return clf.classes_[at]

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -90,10 +91,30 @@ def pack(model: FeatureConvexModel, extra: dict[str, Any] | None = None) -> tupl
         "convex_net": _describe(model.convex_net),
         "extra": extra or {},
     }
-    tensors = {name: value.detach().cpu().contiguous() for name, value in _tensors(model).items()}
-    weights = save(tensors)
+    weights = save(_apart(_tensors(model)))
     structure["weights_sha256"] = sha256(weights).hexdigest()
-    return json.dumps(structure, indent=2, allow_nan=False), weights
+    return json.dumps(structure, indent=2, allow_nan=False, default=_plain), weights
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU and without shared memory, which safetensors refuses: a part that occurs twice, say."""
+    seen: set[int] = set()
+    apart = {}
+    for name, value in tensors.items():
+        value = value.detach().cpu().contiguous()
+        memory = value.untyped_storage().data_ptr()
+        apart[name] = value.clone() if memory in seen else value
+        seen.add(memory)
+    return apart
+
+
+def _plain(value: Any) -> Any:
+    """A number or array of numpy, which hyper-parameters often are, as JSON knows it."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise UserError(
+        f"a model file cannot hold {value!r}, a {type(value).__name__}; use numbers, texts, lists and dicts"
+    )
 
 
 def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:

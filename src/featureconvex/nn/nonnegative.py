@@ -64,7 +64,53 @@ def constrain_(module: nn.Module, name: str = "weight", minimum: float = 0.0) ->
     weight = getattr(module, name)
     with torch.no_grad():
         weight.abs_().clamp_(min=minimum)
-    parametrize.register_parametrization(module, name, NonNegative(minimum))
+    _register(module, name, NonNegative(minimum))
+
+
+def _register(module: nn.Module, name: str, constraint: NonNegative) -> None:
+    parametrize.register_parametrization(module, name, constraint)
+    # The class that torch makes for each parametrised module refuses to be pickled, and cannot be found by
+    # name; this one goes through the class it was made from.
+    type(module).__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
+
+
+def _reduce(module: nn.Module, _: Any) -> tuple[Any, ...]:
+    """How a constrained module is pickled: its own class, its weights as used, and their constraints.
+
+    Raises:
+        TypeError: another parametrisation than :class:`NonNegative`.
+    """
+    kind = parametrize.type_before_parametrizations(module)
+    lists: Any = module.parametrizations
+    state = dict(vars(module))
+    state["_parameters"] = dict(module._parameters)
+    state["_modules"] = {k: part for k, part in module._modules.items() if k != "parametrizations"}
+    minima: dict[str, float] = {}
+    for name, chain in lists.items():
+        if len(chain) != 1 or type(chain[0]) is not NonNegative:
+            raise TypeError(
+                f"cannot pickle a {kind.__qualname__} whose {name} has a parametrisation other than "
+                "NonNegative; save its state_dict() instead"
+            )
+        raw = chain.original
+        used = getattr(module, name).detach().clone()
+        state["_parameters"][name] = nn.Parameter(used, requires_grad=raw.requires_grad)
+        minima[name] = chain[0].minimum
+    return _restored, (kind, state, minima)
+
+
+def _restored(kind: type[nn.Module], state: dict[str, Any], minima: dict[str, float]) -> nn.Module:
+    """Undo :func:`_reduce`.
+
+    Raises:
+        ConvexityError: a stored weight outside its set.
+    """
+    module = kind.__new__(kind)
+    module.__setstate__(state)  # type: ignore[no-untyped-call]
+    for name, minimum in minima.items():
+        # Asks the constraint whether it contains the weight.
+        _register(module, name, NonNegative(minimum))
+    return module
 
 
 def is_nonnegative(module: nn.Module, name: str = "weight") -> bool:

@@ -1,9 +1,11 @@
 """Recipes: everything that decides how a model is trained, as plain values."""
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from featureconvex.errors import UserError
 from featureconvex.training.augmentation import Augmentation
@@ -55,6 +57,11 @@ class Recipe:
     validation_fraction: float = 0.1
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, np.generic):
+                # As a grid search passes them; records and fingerprints need plain numbers.
+                object.__setattr__(self, each.name, value.item())
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < 1:
