@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from tests.certificates.edge_cases import EdgeCase, max_affine, random_case
 from torch import Tensor
 
-import featureconvex.certificates.separable as separable
 import featureconvex.certificates.threats.relative as relative
 import featureconvex.certificates.threats.worst_case as worst_case
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Status, Unbounded, certify
-from featureconvex.certificates.drops import FAR
+from featureconvex.certificates.drops import FAR, Drops, Rise
 from featureconvex.certificates.levels import closed_form, domain_aware, lipschitz
 from featureconvex.certificates.threats.concave import largest_concave_budget
+from featureconvex.certificates.threats.dual import penalised
 from featureconvex.certificates.threats.filling import budget_in_logs, multiplier_in_logs
 from featureconvex.features import AbsConcat, Compose, Identity, Scattering
 from featureconvex.nn import ConvexMLP, MaxAffine
@@ -119,11 +119,11 @@ def test_logarithms_find_the_budget_of_newtons_method(p: float) -> None:
     slope, end, part = torch.rand(3, 40, 7, generator=generator, dtype=torch.float64)
     slope, end = slope * (part > 0.2), torch.where(part > 0.8, FAR, end)
     margin = torch.minimum((slope * end).sum(1), torch.tensor(3.0)) * part[:, 0]
-    drops = separable.Drops((separable.Rise(torch.zeros_like(end), end, slope),), (7,))
+    drops = Drops((Rise(torch.zeros_like(end), end, slope),), (7,))
     found = budget_in_logs(slope, end, margin, p)
     torch.testing.assert_close(found, largest_concave_budget(drops, margin, p), rtol=2e-9, atol=0)
     # The multiplier proves the same budget.
-    best = worst_case.penalised(drops, lam := multiplier_in_logs(slope, end, found, p), p).best
+    best = penalised(drops, lam := multiplier_in_logs(slope, end, found, p), p).best
     torch.testing.assert_close(((margin - best) / lam) ** (1 / p), found, rtol=1e-8, atol=0)
     tiny, huge = (
         budget_in_logs(slope * 1e150, end, margin, p),
@@ -160,7 +160,7 @@ def test_a_scattering_of_large_costs_is_not_unbounded() -> None:
     )
     net = torch.nn.Sequential(torch.nn.Flatten(), MaxAffine(outputs, pieces=1).double())
     with torch.no_grad():
-        net[1].affine.weight.copy_(weight)  # type: ignore[union-attr]
+        net[1].affine.weight.copy_(weight)  # type: ignore[union-attr,operator]
     model = FeatureConvexModel(phi, net, 4.0)
     x = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     for level in ("domain", "sound"):
@@ -207,7 +207,7 @@ def test_slopes_that_cancel_prove_no_infinite_radius(
         net.input_layers[0].bias.fill_(1.0)  # type: ignore[operator]
         net.input_layers[1].weight.zero_()  # type: ignore[operator]
         net.hidden_layers[0].bias.zero_()  # type: ignore[operator]
-        net.hidden_layers[0].parametrizations.weight.original.fill_(1.0)  # type: ignore[union-attr]
+        net.hidden_layers[0].parametrizations.weight.original.fill_(1.0)  # type: ignore[union-attr,operator]
     model = FeatureConvexModel(Identity(), net)
     # Inside [-1, 1] the exact slope is -lost; behind, the kinks only raise the margin.
     found = certify(model, torch.zeros(1, 1, dtype=dtype), threat, Unbounded(), level)
