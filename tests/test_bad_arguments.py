@@ -1,6 +1,7 @@
 """Whatever is handed to a public entry point: an answer or an error to act on, never torch's or numpy's."""
 
 import decimal
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -36,11 +37,21 @@ def against(make: Callable[[Any], Any]) -> Entry:
 
 
 def option(level: str, name: str) -> Entry:
-    return lambda value: fc.certify(MODEL, X, level=level, **{name: value})
+    return lambda value: certified(level, {name: value})
+
+
+def certified(level: str, options: dict[str, Any]) -> fc.Certificate:
+    certificate = fc.certify(MODEL, X, level=level, **options)
+    assert isinstance(certificate, fc.Certificate)
+    return certificate
 
 
 def attacked(name: str) -> Entry:
     return lambda value: fc.attack(MODEL, X, **{"steps": 2, name: value})
+
+
+def mlp(name: str) -> Entry:
+    return lambda value: nn.ConvexMLP(2, **{name: value})
 
 
 def convnet(name: str) -> Entry:
@@ -82,7 +93,7 @@ ENTRIES: dict[str, Entry] = {
     **{f"Scattering: {n}": scattering(n) for n in ("image_shape", "scales", "order", "opponent")},
     "ConvexMLP: in_features": lambda value: nn.ConvexMLP(value, (2,)),
     **{
-        f"ConvexMLP: {name}": lambda value, name=name: nn.ConvexMLP(2, **{name: value})
+        f"ConvexMLP: {name}": mlp(name)
         for name in ("hidden", "passthrough", "batch_norm", "activation", "init")
     },
     "MaxAffine: in_features": nn.MaxAffine,
@@ -173,17 +184,17 @@ _WIDE = np.zeros((2, 6))
 _WIDE[:, ::2] = X.numpy()
 _FROZEN = X.numpy().astype(np.float64)
 _FROZEN.setflags(write=False)
+_RECORDS = np.zeros((2, 3), dtype=[("value", "f8"), ("flag", "i1")])
+_RECORDS["value"] = X.numpy()
 FORMS: dict[str, Any] = {
     "a list": X.double().tolist(),
     "big-endian": X.numpy().astype(">f4"),
     "negative strides": X.numpy()[::-1, ::-1].copy()[::-1, ::-1],
     "strides": _WIDE[:, ::2],
-    "a field of records": np.rec.fromarrays([X.numpy()[:, None] * np.ones((1, 1, 1))], names="a").a[
-        :, 0
-    ],
+    "a field of records": _RECORDS["value"],
     "longdouble": X.numpy().astype(np.longdouble),
     "read-only": _FROZEN,
-    "nothing masked": np.ma.masked_array(X.numpy(), np.zeros((2, 3))),
+    "nothing masked": np.ma.masked_array(X.numpy(), np.zeros((2, 3), dtype=bool)),
     "a frame": pd.DataFrame(X.numpy()),
     "with a gradient": X.clone().requires_grad_(),
     "Fortran order": np.asfortranarray(X.numpy()),
@@ -263,34 +274,35 @@ def test_what_does_not_fit_the_inputs_is_refused_at_every_level(
 
 
 def test_numpy_scalars_are_numbers() -> None:
-    two, three = np.int64(2), np.int32(3)
-    assert repr(fc.Lp(np.float32(2))) == "Lp(2)"
-    assert fc.Patch(two, (np.int64(1), three)).shape == (1, 3)
-    mlp = nn.ConvexMLP(three, (two, np.uint8(4)), activation=torch.nn.LeakyReLU(np.float64(0.1)))
-    assert mlp.config()["activation"] == "leaky_relu:0.1"
-    made = (
+    one: Any = np.int64(1)
+    two: Any = np.int64(2)
+    three: Any = np.int32(3)
+    half: Any = np.float32(0.5)
+    assert repr(fc.Lp(one + half)) == "Lp(1.5)"
+    assert fc.Patch(two, (one, three)).shape == (1, 3)
+    mlp = nn.ConvexMLP(three, (two, one), activation=torch.nn.LeakyReLU(half))
+    assert mlp.config()["activation"] == "leaky_relu:0.5"
+    made: tuple[Any, ...] = (
         mlp,
         nn.MaxAffine(three, two),
-        nn.ConvexConvNet(np.int64(1), (np.int64(8), 8), features=two, depth=np.int64(1)),
-        features.Scattering((np.int64(1), 8, 8), np.int64(1), two, np.int64(1)),
-        nn.ConvexMLP(2, (2,), activation=nn.Softplus(np.float32(2))),
+        nn.ConvexConvNet(one, (three, three), features=two, depth=one),
+        features.Scattering((one, three, three), one, two, one),
+        nn.ConvexMLP(2, (2,), activation=nn.Softplus(half)),
     )
-    import json
-
     for part in made:
-        config = part.config()  # type: ignore[operator]
+        config = part.config()
         assert json.loads(json.dumps(config)) == config | {
             key: list(value) for key, value in config.items() if isinstance(value, tuple)
         }
 
 
-USED = {
+USED: dict[str, set[str]] = {
     "closed-form": set(),
     "domain": set(),
     "tight": {"iterations", "tolerance", "attacks"},
     "sound": {"arithmetic", "rests_on"},
 }
-VALUES = {
+VALUES: dict[str, Any] = {
     "iterations": 3,
     "tolerance": 0.1,
     "attacks": False,
@@ -302,19 +314,16 @@ VALUES = {
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("name", VALUES)
 def test_an_option_that_a_level_ignores_is_refused(level: str, name: str) -> None:
-    def certify() -> fc.Certificate:
-        return fc.certify(MODEL, X, level=level, **{name: VALUES[name]})
-
     if name in USED[level]:
-        assert len(certify()) == 2
+        assert len(certified(level, {name: VALUES[name]})) == 2
     else:
         with pytest.raises(fc.UserError, match=f"{level}.*{name}"):
-            certify()
+            certified(level, {name: VALUES[name]})
     with pytest.raises(fc.UserError, match=name):
-        fc.certify(MODEL, X, level=level, **{name: "nonsense"})
+        certified(level, {name: "nonsense"})
 
 
 def test_sound_on_tight_takes_the_options_of_tight() -> None:
     search = {"iterations": 3, "tolerance": 0.1, "attacks": False}
-    found = fc.certify(MODEL, X, level="sound", rests_on="tight", **search)
-    assert (found.radius <= fc.certify(MODEL, X, level="tight", **search).radius).all()
+    found = certified("sound", {"rests_on": "tight", **search})
+    assert (found.radius <= certified("tight", search).radius).all()

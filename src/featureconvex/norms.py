@@ -9,7 +9,7 @@ from featureconvex.errors import UserError
 from featureconvex.given import real_number
 
 
-def check_exponent(p: float) -> float:
+def check_exponent(p: float | str) -> float:
     """Return ``p`` as a float.
 
     Raises:
@@ -47,7 +47,7 @@ def parse_norm(text: str | float) -> float:
     >>> parse_norm("inf"), parse_norm("l2"), parse_norm(1)
     (inf, 2.0, 1.0)
     """
-    return check_exponent(text.lower().removeprefix("l") if isinstance(text, str) else text)  # type: ignore[arg-type]
+    return check_exponent(text.lower().removeprefix("l") if isinstance(text, str) else text)
 
 
 def norm_name(p: float) -> str:

@@ -247,7 +247,8 @@ def _positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[in
 
 def _index(name: str, key: int | str, names: Sequence[str]) -> int:
     # A column may be called "3": the name counts first.
-    index = list(names).index(key) if key in names else _as_index(key)
+    named = isinstance(key, str) and key in names
+    index = list(names).index(str(key)) if named else _as_index(key)
     if index is None:
         near = difflib.get_close_matches(str(key), names, n=3) or list(names)[:5]
         raise UserError(
