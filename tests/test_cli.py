@@ -94,3 +94,43 @@ def test_run_report_certify(tmp_path: Path) -> None:
 def test_the_rounds_of_level_tight_are_those_of_the_library() -> None:
     command, library = (inspect.signature(one).parameters for one in (cli.certify, fc.certify))
     assert command["iterations"].default == library["iterations"].default
+
+
+def test_what_holds_the_attacker_is_never_ignored(tmp_path: Path) -> None:
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 3)), columns=["age", "debt", "7"])
+    clf = fc.FeatureConvexClassifier(hidden=(2,), epochs=1, temperature=0.3, random_state=0)
+    clf.fit(frame, frame["age"] > 0).save(tmp_path / "model")
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    plain = ["certify", tmp_path / "model", tmp_path / "x.csv", "--out", tmp_path / "rows.csv"]
+
+    def certify(*options: object) -> pd.DataFrame:
+        cli.main([str(part) for part in (*plain, *options)])
+        return pd.read_csv(tmp_path / "rows.csv")
+
+    def expected(box: fc.Box) -> "np.ndarray":
+        return np.asarray(clf.certify(frame, fc.Lp(2), box, "domain").radius)
+
+    for options, box in (
+        (("--box", -9, 9), fc.Box(-9, 9)),
+        (("--immutable", "debt,7"), fc.Box(-np.inf, np.inf, [1, 2])),
+        (
+            ("--increase-only", "age", "--decrease-only", "1"),
+            fc.Box(-np.inf, np.inf, None, {0: 1, 1: -1}),
+        ),
+    ):
+        with pytest.raises(SystemExit, match="0"):
+            certify(*options)
+        np.testing.assert_allclose(pd.read_csv(tmp_path / "rows.csv")["radius_l2"], expected(box))
+        with pytest.raises(SystemExit, match="2"):
+            certify(*options, "--level", "closed-form")
+    for options in (
+        ("--immutable", "wage"),
+        ("--increase-only", "age", "--decrease-only", "age"),
+        ("--iterations", 5),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            certify(*options)
