@@ -114,23 +114,25 @@ def test_what_holds_the_attacker_is_never_ignored(tmp_path: Path) -> None:
     def expected(box: fc.Box) -> "np.ndarray":
         return np.asarray(clf.certify(frame, fc.Lp(2), box, "domain").radius)
 
-    for options, box in (
+    held: list[tuple[tuple[object, ...], fc.Box]] = [
         (("--box", -9, 9), fc.Box(-9, 9)),
         (("--immutable", "debt,7"), fc.Box(-np.inf, np.inf, [1, 2])),
         (
             ("--increase-only", "age", "--decrease-only", "1"),
             fc.Box(-np.inf, np.inf, None, {0: 1, 1: -1}),
         ),
-    ):
+    ]
+    for options, box in held:
         with pytest.raises(SystemExit, match="0"):
             certify(*options)
         np.testing.assert_allclose(pd.read_csv(tmp_path / "rows.csv")["radius_l2"], expected(box))
         with pytest.raises(SystemExit, match="2"):
             certify(*options, "--level", "closed-form")
-    for options in (
+    wrong: list[tuple[object, ...]] = [
         ("--immutable", "wage"),
         ("--increase-only", "age", "--decrease-only", "age"),
         ("--iterations", 5),
-    ):
+    ]
+    for options in wrong:
         with pytest.raises(SystemExit, match="2"):
             certify(*options)

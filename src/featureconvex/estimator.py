@@ -1,5 +1,6 @@
 """scikit-learn's view of the library."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -16,7 +17,7 @@ from featureconvex.certificates import Certificate, Domain, Threat, certify
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.device import device
 from featureconvex.errors import UserError
-from featureconvex.given import check_unmasked
+from featureconvex.given import check_unmasked, rows_tensor
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import load_model, pack, save_model, unpack
 from featureconvex.norms import parse_norm
@@ -24,6 +25,9 @@ from featureconvex.training.architectures import table_architecture
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import default
+
+# Rows per forward pass of a prediction.
+BATCH = 4096
 
 
 class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
@@ -99,7 +103,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             ValueError: not two classes, a non-finite input, or an unknown ``sensitive_class``.
         """
         check_unmasked("X", X)
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        # float32 stays what it is: the model trains on float32 anyhow.
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) != 2:
@@ -114,9 +119,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
                 f"hidden takes layer widths such as (200, 50), got {self.hidden!r}"
             ) from error
         sensitive = self._checked_sensitive_class()
-        points = Points(
-            torch.from_numpy(X.copy()), torch.from_numpy((y == sensitive).astype(np.int64))
-        )
+        points = Points(_shared(X), torch.from_numpy((y == sensitive).astype(np.int64)))
         names = ("temperature", "epochs", "batch_size", "learning_rate", "validation_fraction")
         changes = {name: getattr(self, name) for name in names}
         recipe = default(X.shape, parse_norm(self.norm)).but(
@@ -156,9 +159,12 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
         """``g(phi(x)) + tau``, (n,): positive for the sensitive class."""
         x = self._inputs(X)
+        margin = np.empty(len(x))
         with torch.no_grad():
-            batches = torch.split(x, 4096)
-            return torch.cat([self.model_(batch) for batch in batches]).numpy()
+            for start in range(0, len(x), BATCH):
+                rows = slice(start, start + BATCH)
+                margin[rows] = self.model_(rows_tensor(x[rows]).double()).numpy()
+        return margin
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """(n,), positive for ``classes_[1]``: the margin, negated if that is not the sensitive class."""
@@ -166,8 +172,18 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         return margin if self.sensitive_class_ == self.classes_[1] else -margin
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """(n,) labels. A margin of exactly zero is the other class, as in every certificate."""
-        flagged = self.sensitive_margin(X) > 0
+        """(n,) labels. A margin of exactly zero is the other class, as in every certificate.
+
+        Raises:
+            UserError: a margin that is not a number; calling it the other class would be a guess.
+        """
+        margin = self.sensitive_margin(X)
+        if np.isnan(margin).any():
+            raise UserError(
+                f"the margin of row {int(np.isnan(margin).argmax())} is not a number: something overflows "
+                "on the way; the row's numbers are too large for this model"
+            )
+        flagged = margin > 0
         sensitive = self.sensitive_class_
         other = self.classes_[0] if sensitive == self.classes_[1] else self.classes_[1]
         return np.where(flagged, np.asarray(sensitive), np.asarray(other)).astype(
@@ -215,13 +231,18 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         domain = check_domain(domain, getattr(self, "feature_names_in_", None))
         return certify(self.model_, x, threat, domain, level, **options)
 
-    def _inputs(self, X: Any, allow_missing: bool = False) -> torch.Tensor:
+    def _inputs(self, X: Any, allow_missing: bool = False) -> NDArray[Any]:
+        """(n, d) float64 or float32, where it is already: a copy of all rows may not fit."""
         check_is_fitted(self)
         check_unmasked("X", X)
-        X = validate_data(
-            self, X, dtype=np.float64, reset=False, ensure_all_finite=not allow_missing
+        rows: NDArray[Any] = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            reset=False,
+            ensure_all_finite=not allow_missing,
         )
-        return torch.from_numpy(np.array(X))
+        return rows
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted classifier into the folder ``path`` (safetensors and JSON, no pickle)."""
@@ -263,6 +284,14 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def _shared(x: NDArray[Any]) -> torch.Tensor:
+    """``x`` as a tensor in the same memory, which nobody writes to."""
+    with warnings.catch_warnings():
+        # torch warns of arrays that cannot be written to, memory-mapped ones for instance.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(x) if x.dtype.isnative and min(x.strides) >= 0 else rows_tensor(x)
 
 
 def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":

@@ -100,8 +100,7 @@ def _class_names(
     if not isinstance(model, FeatureConvexClassifier):
         return extra.get("sensitive_name", "1"), extra.get("other_name", "0")
     labels = [str(label) for label in model.classes_]
-    given = model.sensitive_class
-    sensitive = labels[1] if given is None else labels[list(model.classes_).index(given)]
+    sensitive = labels[list(model.classes_).index(model.sensitive_class_)]
     return sensitive, labels[0] if sensitive == labels[1] else labels[1]
 
 
