@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from featureconvex.errors import ConvexityError
+from featureconvex.errors import ConvexityError, UserError
 from featureconvex.given import real_number
 
 
@@ -18,7 +18,10 @@ class Softplus(nn.Module):
 
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
-        beta = real_number("softplus's beta", beta)
+        try:
+            beta = real_number("beta", beta)
+        except UserError as error:
+            raise ConvexityError(f"softplus needs a finite beta > 0: {error}") from error
         if not (0 < beta < math.inf):
             raise ConvexityError(f"softplus needs a finite beta > 0, got {beta}")
         self.beta = beta

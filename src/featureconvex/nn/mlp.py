@@ -47,8 +47,8 @@ class ConvexMLP(nn.Module):
         init: str = "principled",
     ) -> None:
         super().__init__()
-        self.in_features = in_features = whole_number("in_features", in_features, 1)
-        self.hidden = whole_numbers("hidden", hidden, "(200, 50)")
+        self.in_features = in_features = whole_number("layer widths: in_features", in_features, 1)
+        self.hidden = whole_numbers("the layer widths hidden", hidden, "(200, 50)")
         passthrough = yes_or_no("passthrough", passthrough)
         batch_norm = yes_or_no("batch_norm", batch_norm)
         self.init = init
