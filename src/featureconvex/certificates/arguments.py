@@ -1,6 +1,6 @@
 """What a caller may hand to :func:`featureconvex.certify`, checked before any work starts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -51,12 +51,12 @@ def check_threats(threat: object) -> list[Threat]:
     """
     if threat is None:
         return [Lp(2)]
-    threats = list(threat) if isinstance(threat, list | tuple) else [threat]
+    several = isinstance(threat, Sequence) and not isinstance(threat, str | bytes)
+    threats: list[object] = list(threat) if several else [threat]  # type: ignore[call-overload]
     wrong = [item for item in threats if not isinstance(item, Threat)]
-    if wrong or not threats:
+    if wrong:
         raise UserError(
-            "a threat is an object such as fc.Lp(2), fc.L0() or fc.Patch(5), "
-            f"got {wrong[0] if wrong else threat!r}"
+            f"a threat is an object such as fc.Lp(2), fc.L0() or fc.Patch(5), got {wrong[0]!r}"
         )
     return [item for item in threats if isinstance(item, Threat)]
 
@@ -68,7 +68,7 @@ def check_threat(threat: object) -> Threat:
         UserError: something that is no threat, or several.
     """
     threats = check_threats(threat)
-    if len(threats) > 1:
+    if len(threats) != 1:
         raise UserError(f"an attack has one threat, got {len(threats)}; attack once for each")
     return threats[0]
 
