@@ -60,10 +60,9 @@ def closed_form(problem: Problem) -> Bound:
         check_fits(problem.x, cost=problem.threat.cost)
     check_one_number_per_row(problem.tangent.value, problem.x)
     steepest = slope(problem.tangent, problem.model.feature_map, problem.threat)
-    found = checked(
-        replace(problem, domain=Unbounded()),
-        problem.tangent,
-        radius(problem.tangent.value, steepest),
-    )
-    found = or_not_computed(found, steepest)
+    found = radius(problem.tangent.value, steepest)
+    if bool(torch.isinf(found).any()):
+        found = checked(replace(problem, domain=Unbounded()), problem.tangent, found)
+    if not bool(torch.isfinite(steepest).all()):
+        found = or_not_computed(found, steepest)
     return Bound.of(found, problem.tangent, slope=steepest)

@@ -7,6 +7,8 @@ input stays safe if what the balls leave open cannot reach zero within :data:`FA
 Otherwise the radius is that of the upper bounds on the slope: finite, and as large as the rounding allows.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -42,7 +44,9 @@ def checked(
         radius: (n,).
         choices: the minorant's choices in the relaxed network; None for the tangent at x.
     """
-    rows = (torch.isinf(radius) & _endless(problem)).nonzero().squeeze(1)
+    rows = torch.isinf(radius).nonzero().squeeze(1)
+    if len(rows):
+        rows = rows[_endless(replace(problem, x=problem.x[rows]))]
     if not len(rows):
         return radius
     radius = radius.clone()
