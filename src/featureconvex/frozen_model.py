@@ -73,6 +73,7 @@ def frozen_model(model: FeatureConvexModel, x: Tensor | None = None) -> FeatureC
         now = Snapshot(model)
         frozen = freeze(model, FeatureConvexModel)
         prove_convex(frozen.convex_net)
+        now.share(frozen)
         kept = _KEPT[model] = _Kept(frozen, now)
     if x is not None and len(x) and tuple(x.shape[1:]) not in kept.shapes:
         _check_rows(model, kept.frozen, x[:COMPARED])

@@ -84,11 +84,20 @@ def vector_norm(v: Tensor, p: float) -> Tensor:
     return scale * _norm(rows / scale[:, None], p)
 
 
+# Numbers per chunk of a norm.
+CHUNK = 2**17
+
+
 def _norm(rows: Tensor, p: float) -> Tensor:
     if p == math.inf:
         # Many times faster than vector_norm, exact in any dtype, and NaN stays NaN.
         if rows.requires_grad:
             return rows.abs().amax(dim=1).double()
         return torch.maximum(rows.amax(dim=1), -rows.amin(dim=1)).double()
-    norm: Tensor = torch.linalg.vector_norm(rows, p, dim=1, dtype=torch.float64)
-    return norm
+    # A few rows at a time: what is converted to float64 on the way stays in a core's cache.
+    size = max(1, CHUNK // max(1, rows.shape[1]))
+    norms = [
+        torch.linalg.vector_norm(part, p, dim=1, dtype=torch.float64)
+        for part in torch.split(rows, size)
+    ]
+    return norms[0] if len(norms) == 1 else torch.cat(norms)

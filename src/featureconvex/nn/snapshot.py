@@ -58,6 +58,7 @@ class _Numbers:
         address: of its first number.
         bits: its numbers as integers, live.
         kept: the same, copied.
+        part: the name of the module it belongs to.
     """
 
     group: dict[str, Tensor | None]
@@ -66,6 +67,7 @@ class _Numbers:
     address: int
     bits: Tensor
     kept: Tensor
+    part: str
 
 
 class Snapshot:
@@ -81,8 +83,24 @@ class Snapshot:
         self._sizes: list[tuple[dict[str, Any], int]] = []
         # Tensors that a parametrisation of unknown kind computes.
         self._computed: list[tuple[nn.Module, str, Tensor]] = []
-        for part in module.modules():
-            self._add(part, None if part is module else part)
+        for name, part in module.named_modules():
+            self._add(name, part, None if part is module else part)
+
+    def share(self, frozen: nn.Module) -> None:
+        """Compare with the numbers of a frozen copy from now on: the same, and no second copy to read."""
+        for item in self._numbers:
+            owner, _, constrained = item.part.rpartition("parametrizations.")
+            place, name = (
+                (owner.rstrip("."), constrained) if constrained else (item.part, item.name)
+            )
+            if item.live is None or (constrained and item.name != "original"):
+                continue
+            value = getattr(frozen.get_submodule(place), name)
+            if value.shape == item.live.shape and value.dtype == item.live.dtype:
+                bits = _bits(value)
+                # A constrained weight may differ from what it is computed from.
+                if not constrained or torch.equal(bits, item.kept):
+                    item.kept = bits
 
     def matches(self, module: nn.Module) -> bool:
         """Whether ``module``, the one that was looked at, still looks the same."""
@@ -112,7 +130,7 @@ class Snapshot:
         with torch.no_grad():
             return all(_same(getattr(part, name), kept) for part, name, kept in self._computed)
 
-    def _add(self, module: nn.Module, kept: nn.Module | None) -> None:
+    def _add(self, path: str, module: nn.Module, kept: nn.Module | None) -> None:
         own = vars(module)
         settings = [
             (name, value if type(value) in _SIMPLE else _copied(value), type(value) in _SIMPLE)
@@ -127,11 +145,11 @@ class Snapshot:
             for name, value in own[group].items():
                 if value is None:
                     empty = torch.empty(0)
-                    self._numbers.append(_Numbers(own[group], name, None, 0, empty, empty))
+                    self._numbers.append(_Numbers(own[group], name, None, 0, empty, empty, path))
                     continue
                 bits = _bits(value)
                 self._numbers.append(
-                    _Numbers(own[group], name, value, value.data_ptr(), bits, bits.clone())
+                    _Numbers(own[group], name, value, value.data_ptr(), bits, bits.clone(), path)
                 )
         if parametrize.is_parametrized(module):
             lists: Any = module.parametrizations
