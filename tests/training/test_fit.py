@@ -26,7 +26,8 @@ def _images(n: int = 80) -> Points:
     return Points(x / 1.5, y)
 
 
-def _build(x: Tensor) -> fc.FeatureConvexModel:
+def _build(points: Points) -> fc.FeatureConvexModel:
+    x = points.x
     phi = fc.features.Center(x.mean(dim=0))
     return fc.FeatureConvexModel(phi, fc.nn.ConvexMLP(x[0].numel(), (16, 4)))
 
@@ -37,9 +38,9 @@ def test_behind_a_front_every_mirror_image_is_a_point_and_nothing_is_mirrored_ag
     """Mirrored coefficients with the orientations left as they are belong to no image."""
     seen: list[Tensor] = []
 
-    def build(x: Tensor) -> fc.FeatureConvexModel:
-        seen.append(x)
-        return _build(x)
+    def build(points: Points) -> fc.FeatureConvexModel:
+        seen.append(points.x)
+        return _build(points)
 
     def checked(self: Augmentation, x: Tensor, _: torch.Generator) -> Tensor:
         assert not self.flip
@@ -100,7 +101,7 @@ def test_a_front_that_names_a_norm_is_trained_in_it_and_reports_in_the_one_asked
 @pytest.mark.parametrize("norm", [1.0, 2.0, math.inf])
 def test_colour_images_have_the_model_of_their_norm(norm: float) -> None:
     architecture = image_architecture(SHAPE, "task", "default", norm, torch.device("cpu"))
-    model = architecture.join(architecture.build(architecture.behind(_images()).x))
+    model = architecture.join(architecture.build(architecture.behind(_images())))
     phi = model.feature_map
     assert isinstance(phi, fc.features.Compose)
     kinds = {type(part) for part in phi.parts()}

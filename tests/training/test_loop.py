@@ -57,7 +57,7 @@ def test_the_best_settled_epoch_is_kept(settled: float) -> None:
     from featureconvex.training.validation import outputs
 
     held_out = _points(60, 1)
-    result = outputs(model, held_out.x, held_out.y, 2.0)
+    result = outputs(model, held_out, 2.0)
     tau = result.calibrated().tau
     best = min(history, key=lambda record: record["validation_loss"])
     assert result.loss(tau, result.slopes * 0.5) == pytest.approx(best["validation_loss"])

@@ -130,11 +130,15 @@ def standardise(x: Tensor) -> Scale:
     x = check_plain("x", x) if isinstance(x, Tensor) else real_tensor("x", x)
     if not x.ndim or not x.numel():
         raise UserError(f"x needs at least one row of numbers, got shape {tuple(x.shape)}")
-    parts = []
-    for block in torch.split(x.reshape(len(x), -1), COLUMNS, dim=1):
-        wide = block.double()
-        parts.append(torch.stack((wide.std(dim=0, correction=0), wide.mean(dim=0))))
-    std, mean = torch.cat(parts, dim=1).reshape(2, *x.shape[1:])
+    columns = x.reshape(len(x), -1)
+    std, mean = torch.empty(2, columns.shape[1], dtype=torch.float64, device=x.device)
+    starts = range(0, max(1, columns.shape[1] - 1), COLUMNS)
+    for start in starts:
+        # The last block takes a column that would be left: a lone one is summed in another order.
+        some = slice(start, None if start == starts[-1] else start + COLUMNS)
+        block = columns[:, some].double()
+        std[some], mean[some] = block.std(dim=0, correction=0), block.mean(dim=0)
+    std, mean = std.reshape(x.shape[1:]), mean.reshape(x.shape[1:])
     if not torch.isfinite(std).all():
         raise UserError(
             f"coordinate {int((~torch.isfinite(std)).flatten().nonzero()[0])} has numbers too large to "

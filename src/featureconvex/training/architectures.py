@@ -1,7 +1,7 @@
 """Which model a recipe trains on which kind of data."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from featureconvex.features import (
     Center,
     Compose,
     FeatureMap,
+    Scale,
     Scattering,
     standardise,
 )
@@ -32,7 +33,7 @@ class Architecture:
             bounds all others through the front; None: the one asked for.
     """
 
-    build: Callable[[Tensor], FeatureConvexModel]
+    build: Callable[[Points], FeatureConvexModel]
     front: FeatureMap | None = None
     norm: float | None = None
 
@@ -76,11 +77,14 @@ def table_architecture(
         The architecture, and (d,) float64 costs, ``1 / standard deviation`` (1 for a constant column).
     """
 
-    def build(_: Tensor) -> FeatureConvexModel:
-        # From all training points, so that the standard deviations are those of the cost.
-        return FeatureConvexModel(standardise(x), ConvexMLP(x.shape[1], hidden)).to(device)
+    # From all training points, so that the standard deviations are those of the cost.
+    scaling, features = standardise(x), x.shape[1]
 
-    return Architecture(build), standardise(x).scale.abs()
+    def build(_: Points) -> FeatureConvexModel:
+        phi = Scale(scaling.scale, scaling.shift)
+        return FeatureConvexModel(phi, ConvexMLP(features, hidden)).to(device)
+
+    return Architecture(build), scaling.scale.abs()
 
 
 def image_architecture(
@@ -95,17 +99,18 @@ def image_architecture(
     is worth a tenth of what pixels ``(u, |u|)`` prove.
     """
     if recipe == "paper":
-        return Architecture(lambda x: _paper_model(x, task.split("-")[0]).to(device))
+        return _on(device, lambda x: _paper_model(x, task.split("-")[0]))
     if shape[0] == 3 and norm < 2:
-        return Architecture(
-            lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), AbsConcat()).to(device)
-        )
+        return _on(device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), AbsConcat()))
     if shape[0] == 3:
         front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
-        return Architecture(
-            lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0))).to(device), front, norm=2.0
-        )
-    return Architecture(lambda x: _mlp(x, (400, 100), Center(x.mean())).to(device))
+        behind = _on(device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0))))
+        return replace(behind, front=front, norm=2.0)
+    return _on(device, lambda x: _mlp(x, (400, 100), Center(x.mean())))
+
+
+def _on(device: torch.device, build: Callable[[Tensor], FeatureConvexModel]) -> Architecture:
+    return Architecture(lambda points: build(points.x).to(device))
 
 
 def _mlp(x: Tensor, hidden: tuple[int, ...], *maps: FeatureMap) -> FeatureConvexModel:

@@ -1,5 +1,6 @@
 """From labelled points to a calibrated model: split, choose a temperature, train, set the threshold."""
 
+import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from featureconvex.training.validation import outputs
 
 # Below this many points of a class, holding some out would cost more than it tells.
 SMALLEST_CLASS_TO_SPLIT = 20
+# Inputs looked at together where all are.
+BATCH = 4096
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,13 @@ def fit(
                 f"recipe {recipe.name!r} calibrates on the test points; none were given"
             )
         held_out, where = architecture.behind(test), "test"
-    result = outputs(model, held_out.x, held_out.y, recipe.norm)
+    result = outputs(model, held_out, recipe.norm)
     if target_fpr is None:
         calibration = balanced(result.logits, result.labels)
     else:
         calibration = at_false_positive_rate(result.logits, result.labels, target_fpr)
     model.tau.fill_(calibration.tau)
-    fitted = outputs(model, fitting.x, fitting.y, recipe.norm)
+    fitted = outputs(model, fitting, recipe.norm)
     return Fitted(
         model=architecture.join(model).eval(),
         recipe=recipe,
@@ -159,7 +162,7 @@ class _Detour:
     def of(architecture: Architecture, recipe: Recipe, points: Points) -> "_Detour":
         """None at all where the architecture names no norm."""
         trained = recipe.norm if architecture.norm is None else architecture.norm
-        longest = points.x[0].numel() ** (1 / trained - 1 / recipe.norm)
+        longest = math.prod(points.row_shape) ** (1 / trained - 1 / recipe.norm)
         return _Detour(recipe.norm, trained, longest)
 
     def there(self, recipe: Recipe) -> Recipe:
@@ -223,7 +226,7 @@ class _Job:
             recipe = recipe.but(augmentation=Augmentation())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = self.architecture.build(points.x)
+            model = self.architecture.build(points)
         path = None if self.folder is None else self.folder / f"{title.replace(' ', '-')}.pt"
         checkpoint = Checkpoint(path, self._fingerprint(recipe, points))
         steps = max(1, len(points) // min(recipe.batch_size, len(points)))
@@ -241,18 +244,19 @@ class _Job:
         return model, history
 
     def _fingerprint(self, recipe: Recipe, points: Points) -> dict[str, Any]:
-        data = points.x
+        if self.folder is None:
+            return {}
         return {
             "recipe": recipe.values(),
             "seed": self.seed,
             "points": len(points),
-            "shape": list(data.shape[1:]),
-            "sum": float(data.double().sum()),
+            "shape": list(points.row_shape),
+            "sum": sum(float(batch.double().sum()) for batch in points.batches(BATCH)),
         }
 
 
 def _check(points: Points) -> None:
-    if not bool(torch.isfinite(points.x).all()):
+    if not all(bool(torch.isfinite(batch).all()) for batch in points.batches(BATCH)):
         raise UserError("the training inputs have a NaN or an infinity; remove or impute them")
     present = set(points.y.tolist())
     if present != {0, 1}:
@@ -274,8 +278,8 @@ def _split(points: Points, fraction: float, seed: int) -> tuple[Points, Points, 
     mask = torch.zeros(len(points), dtype=torch.bool)
     mask[held] = True
     return (
-        Points(points.x[~mask], points.y[~mask]),
-        Points(points.x[mask], points.y[mask]),
+        points.subset(~mask),
+        points.subset(mask),
         "validation",
     )
 

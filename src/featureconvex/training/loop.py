@@ -79,7 +79,7 @@ class _Run:
         cost: Tensor | None,
     ) -> None:
         self.model, self.recipe, self.generator, self.cost = model, recipe, generator, cost
-        self.points = Points(points.x.to(model.device), points.y.to(model.device))
+        self.points = points.to(model.device)
         self.validation = validation
         self.temperature = 1.0 if recipe.temperature is None else recipe.temperature
         self.batch_size = min(recipe.batch_size, len(points))
@@ -99,7 +99,7 @@ class _Run:
         order = torch.randperm(len(self.points), generator=self.generator)
         for step in range(self.steps_per_epoch):
             rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            loss, correct = self._step(rows.to(self.points.x.device))
+            loss, correct = self._step(rows.to(self.points.y.device))
             losses, hits = losses + loss, hits + correct
             words = f"loss {losses / (step + 1):.3f}  accuracy {hits / ((step + 1) * self.batch_size):.3f}"
             tick(1, f"{words}  {self._radius_words()}")
@@ -118,7 +118,7 @@ class _Run:
         )
 
     def _step(self, rows: Tensor) -> tuple[float, int]:
-        x = self.recipe.augmentation(self.points.x[rows], self.generator)
+        x = self.recipe.augmentation(self.points.take(rows), self.generator)
         sign = self.points.y[rows].to(self.model.dtype) * 2 - 1
         loss, logits = self._objective(inputs(x, self.model), sign)
         if not torch.isfinite(loss):
@@ -149,7 +149,7 @@ class _Run:
 
     def _validate(self) -> dict[str, float]:
         held_out, norm = self.validation, self.recipe.norm
-        result = outputs(self.model, held_out.x, held_out.y, norm, self.cost)
+        result = outputs(self.model, held_out, norm, self.cost)
         tau = result.calibrated().tau
         radius = self.recipe.objective == "radius"
         scale = result.slopes * self.temperature if radius else 1.0

@@ -67,7 +67,7 @@ def choose_temperature(
     for number, ratio in enumerate(RATIOS, 1):
         title = f"pilot {number} of at most {len(RATIOS)}"
         model = train(short.but(temperature=scale * ratio), title, first, second)
-        result = outputs(model, second.x, second.y, recipe.norm, cost)
+        result = outputs(model, second, recipe.norm, cost)
         tau = result.calibrated().tau
         pilots.append(Pilot(scale * ratio, result.accuracy(tau), result.median_radius(tau)))
         errors = np.array([1 - pilot.validation_accuracy for pilot in pilots])
@@ -126,7 +126,7 @@ def halves(points: Points, seed: int, copies: int = 1) -> tuple[Points, Points]:
         rows = rng.permutation(np.flatnonzero(labels == label))
         mask[rows[: (len(rows) + 1) // 2]] = True
     mask = mask.repeat(copies)
-    return Points(points.x[mask], points.y[mask]), Points(points.x[~mask], points.y[~mask])
+    return points.subset(mask), points.subset(~mask)
 
 
 def class_distance(
@@ -137,11 +137,12 @@ def class_distance(
     On at most ``sample`` sensitive and four times as many other points, the first of each: the unit
     in which temperatures mean the same for every data set and norm.
     """
-    x = points.x.flatten(1)
-    if cost is not None:
-        x = x * cost.to(x.dtype).expand(points.x.shape[1:]).flatten()
-    sensitive = x[points.y == 1][:sample]
-    other = x[points.y == 0][: 4 * sample]
+
+    def first(label: int, most: int) -> Tensor:
+        x = points.take((points.y == label).nonzero().squeeze(1)[:most]).flatten(1)
+        return x if cost is None else x * cost.to(x.dtype).expand(points.row_shape).flatten()
+
+    sensitive, other = first(1, sample), first(0, 4 * sample)
     nearest = torch.cdist(sensitive, other, p=p).amin(dim=1)
     # Points that coincide across classes say nothing about a scale.
     apart = nearest[nearest > 0]

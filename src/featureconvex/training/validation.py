@@ -12,6 +12,7 @@ from featureconvex.certificates.minorant import tangent
 from featureconvex.frozen_model import frozen_model
 from featureconvex.model import FeatureConvexModel
 from featureconvex.training.calibration import Calibration, balanced
+from featureconvex.training.points import Points
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,20 @@ class Outputs:
 
 def outputs(
     model: FeatureConvexModel,
-    x: Tensor,
-    y: Tensor,
+    points: Points,
     p: float,
     cost: Tensor | None = None,
     batch_size: int = 1024,
 ) -> Outputs:
-    """Logits and slopes of all rows of ``x`` in eval mode."""
+    """Logits and slopes of all points in eval mode."""
     logits, slopes = [], []
     with undisturbed():
         model = frozen_model(model)
-        for batch in torch.split(x, batch_size):
+        for batch in points.batches(batch_size):
             line = tangent(model, inputs(batch, model))
             logits.append((line.value - model.tau).cpu())
             slopes.append(model.feature_map.sensitivity(line.slope, p, cost).cpu())
-    return Outputs(torch.cat(logits).numpy(), torch.cat(slopes).numpy(), y.cpu().numpy())
+    return Outputs(torch.cat(logits).numpy(), torch.cat(slopes).numpy(), points.y.cpu().numpy())
 
 
 def inputs(batch: Tensor, model: FeatureConvexModel) -> Tensor:
