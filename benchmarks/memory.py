@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py
 
-Each case in a process of its own: resident memory, watched from a thread, at most above what it was
-before the call (input in memory, one small call made), less the result. Writes ``results/memory.json``.
+Each case in a process of its own: anonymous resident memory (what a process allocates; the pages of a
+mapped file are the input itself), watched from a thread, at most above what it was before the call (input
+there, one small call made), less the result. Linux only. Writes ``results/memory.json``.
 """
 
 import json
@@ -35,8 +36,8 @@ MIB = 2**20
 
 def resident() -> int:
     """Bytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
 def added(action: Callable[[], Any]) -> tuple[int, Any]:

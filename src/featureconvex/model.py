@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
+from featureconvex.given import real_number
 from featureconvex.nn.as_written import check_runs_as_written
 from featureconvex.nn.convexity import prove_convex
 
@@ -22,7 +23,7 @@ class FeatureConvexModel(nn.Module):
     Shape: (n, ...) -> (n,) in float64; the network runs in its own dtype.
 
     Raises:
-        UserError: ``feature_map`` is not a :class:`~featureconvex.features.FeatureMap`.
+        UserError: ``feature_map`` is no :class:`~featureconvex.features.FeatureMap`, or ``tau`` no number.
         ConvexityError: ``convex_net`` cannot be proved convex.
 
     >>> import featureconvex as fc
@@ -38,7 +39,7 @@ class FeatureConvexModel(nn.Module):
         self.feature_map = feature_map
         self.convex_net = convex_net
         # float64: the threshold decides ties, and a float32 one moves calibrated quantiles.
-        self.register_buffer("tau", torch.tensor(float(tau), dtype=torch.float64))
+        self.register_buffer("tau", torch.tensor(real_number("tau", tau), dtype=torch.float64))
 
     def __setattr__(self, name: str, value: Any) -> None:
         # A part that is replaced later has to pass what the constructor asks for.

@@ -137,6 +137,11 @@ def test_the_two_readings_are_shown() -> None:
     with pytest.raises(fc.UserError, match=r"\[True, True\]"):
         fc.Box(0, 1, immutable=[0, 1]).bounds(X[:, :2])
     assert moves(fc.Box(0, 1, immutable=[0, 1])) == ["", "", "-+", "-+"]
+    # Following the advice must not free what was to be fixed.
+    with pytest.raises(fc.UserError, match="coordinate 1, but an input has 1 coordinate, 0 to 0"):
+        fc.Box(0, 1, immutable=[1]).bounds(X[:, :1])
+    with pytest.raises(fc.UserError, match=r"twice: \[1, 1\]; if it is a mask, .*\[True, True\]"):
+        fc.Box(0, 1, immutable=[1, 1])
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=6))

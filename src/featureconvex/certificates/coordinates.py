@@ -58,8 +58,11 @@ class Immutable:
         elif array.ndim == 1 and array.dtype.kind in "iu":
             self.columns = tuple(int(index) for index in array)
             if len(set(self.columns)) < len(self.columns):
-                self._refuse_bits()
-                raise UserError(f"immutable names a coordinate twice: {_listed(self.columns)}")
+                once = sorted(set(self.columns), key=str)
+                raise UserError(
+                    f"immutable names a coordinate twice: {_listed(self.columns)}{self._as_mask()}; if it "
+                    f"lists them by index, write immutable={_listed(once)}"
+                )
         elif array.ndim > 1 and array.dtype.kind in "iu":
             raise UserError(
                 f"a mask of shape {array.shape} needs bools: give immutable=mask.astype(bool)"
@@ -97,22 +100,26 @@ class Immutable:
             mask[index] = True
         return mask
 
+    def _as_mask(self) -> str:
+        """A hint for 0s and 1s that may have been meant as bools."""
+        if not set(self.columns) <= {0, 1}:
+            return ""
+        return f"; if it is a mask, write immutable={_listed([bool(bit) for bit in self.columns])}"
+
     def _refuse_bits(self) -> None:
-        """Refuse 0 and 1 once for every coordinate."""
-        bits = [index for index in self.columns if index in (0, 1)]
-        if len(bits) < len(self.columns):
+        """Refuse 0 and 1 once for every coordinate: a mask, or all coordinates by index.
+
+        Raises:
+            UserError: showing both spellings.
+        """
+        bits = self.columns
+        if not set(bits) <= {0, 1} or (1 in bits and len(bits) < 2):
             return
-        mask, indices = [bool(bit) for bit in bits], sorted(set(bits), key=int)
-        # Where even the indices are as many as the coordinates, only bools say which is meant.
-        short = (
-            indices
-            if len(indices) < len(bits)
-            else [place in indices for place in range(len(bits))]
-        )
+        every = _listed([place in bits for place in range(len(bits))])
         raise UserError(
-            f"immutable={_listed(bits)} for inputs of length {len(bits)} can be read in two ways: if it is "
-            f"a mask, write immutable={_listed(mask)}; if it lists {_listed(indices)} by index, write "
-            f"immutable={_listed(short)}"
+            f"immutable={_listed(bits)} for inputs of length {len(bits)} can be read in two ways"
+            f"{self._as_mask()}; if it lists {_listed(sorted(bits, key=str))} by index, write "
+            f"immutable={every}"
         )
 
 
@@ -237,8 +244,8 @@ def _positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[in
             )
         if not -shape[0] <= index < shape[0]:
             raise UserError(
-                f"{name} names coordinate {index}, but an input has {shape[0]} coordinates, "
-                f"0 to {shape[0] - 1}"
+                f"{name} names coordinate {index}, but an input has {shape[0]} coordinate"
+                f"{'s' if shape[0] != 1 else ''}, 0 to {shape[0] - 1}; a mask needs bools"
             )
         found.append(index % shape[0])
     _check_once(name, found, shape[0])

@@ -112,7 +112,7 @@ class Center(Scale):
 
 
 # Columns converted to float64 at once.
-COLUMNS = 16
+COLUMNS = 8
 
 
 def standardise(x: Tensor) -> Scale:
