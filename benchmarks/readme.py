@@ -41,15 +41,15 @@ def main_table(content: dict[str, Any]) -> str:
 
 
 def cost_table(content: dict[str, Any]) -> str:
-    """One line per network: time per certificate and the ratio to a forward and backward pass."""
-    head = ["network", "three certificates, ms per input", "times one forward + backward"]
-    return table(
-        head,
-        [
-            [name, f"{row['certify_ms_per_sample']:.3g}", f"{row['ratio']:.2f}"]
-            for name, row in content["networks"].items()
-        ],
-    )
+    """One line per network: the ratio to a forward and backward pass at every batch size."""
+    sizes = sorted({row["batch"] for rows in content["networks"].values() for row in rows})
+    head = ["network", "ms per input, largest batch", *(f"batch of {size}" for size in sizes)]
+    body = []
+    for name, rows in content["networks"].items():
+        ratios = {row["batch"]: f"{row['ratio']:.2f}" for row in rows}
+        cost = f"{rows[-1]['certify_ms_per_sample']:.3g}"
+        body.append([name, cost, *(ratios.get(size, "") for size in sizes)])
+    return table(head, body)
 
 
 def filled(text: str) -> str:
