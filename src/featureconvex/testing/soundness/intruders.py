@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 import featureconvex as fc
+from featureconvex.certificates.options import used_by
 from featureconvex.errors import UserError
 from featureconvex.testing.soundness.tally import Check
 
@@ -118,6 +120,11 @@ def intruded(name: str, model: fc.FeatureConvexModel) -> Iterator[fc.FeatureConv
         yield ({**CHANGES, **GRADIENTS})[name](model)
 
 
+def _radius(model: fc.FeatureConvexModel, x: Tensor, level: str) -> NDArray[np.float64]:
+    options = used_by(level, {"iterations": 1})
+    return fc.certify(model, x, fc.Lp(2), None, level, **options).radius
+
+
 def intruder_checks(
     make: Callable[[], fc.FeatureConvexModel], x: Tensor, names: tuple[str, ...] = INTRUDERS
 ) -> list[Check]:
@@ -131,11 +138,11 @@ def intruder_checks(
     checks = []
     for name in names:
         for level in LEVELS:
-            own = fc.certify(make(), x, fc.Lp(2), None, level, iterations=1).radius
+            own = _radius(make(), x, level)
             with intruded(name, make()) as model:
                 try:
                     with torch.enable_grad():
-                        found = fc.certify(model, x, fc.Lp(2), None, level, iterations=1).radius
+                        found = _radius(model, x, level)
                 except UserError:
                     refused, wrong = 1, False
                 except Exception:

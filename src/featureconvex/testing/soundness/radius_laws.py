@@ -10,6 +10,7 @@ from torch import Tensor
 
 import featureconvex as fc
 from featureconvex.certificates import Box, Certificate, Domain, Lp
+from featureconvex.certificates.options import used_by
 from featureconvex.testing.soundness.case import Case
 from featureconvex.testing.soundness.tally import Check
 
@@ -43,7 +44,8 @@ def law_checks(
         def certified(
             points: Tensor, threat: Lp, domain: Domain, level: str = level
         ) -> Certificate:
-            return fc.certify(case.model, points, threat, domain, level, iterations=ITERATIONS)
+            options = used_by(level, {"iterations": ITERATIONS})
+            return fc.certify(case.model, points, threat, domain, level, **options)
 
         def law(what: str, wrong: Callable[[], NDArray[np.bool_]], level: str = level) -> None:
             try:
