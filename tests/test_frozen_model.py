@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.utils import parametrize
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import featureconvex as fc
 from featureconvex import ConvexityError, FeatureConvexModel, UserError
@@ -213,6 +217,18 @@ def test_backward_hooks_have_no_say(level: str) -> None:
             handle.remove()
 
 
+class Tenfold(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        return out * 10 if "mm" in str(func) else out
+
+
+class Twentyfold(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        return out * 20 if func is nn.functional.linear else out
+
+
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     before = torch.get_default_dtype()
@@ -228,6 +244,10 @@ AMBIENT: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "autocast on cuda": lambda: torch.autocast("cuda", dtype=torch.float16),
     "inference mode": torch.inference_mode,
     "no grad": torch.no_grad,
+    "hooks on what autograd saves": lambda: saved_tensors_hooks(lambda t: 0.1 * t, lambda t: t),
+    "dispatch mode": Tenfold,
+    "function mode": Twentyfold,
+    "default device": lambda: torch.device("meta"),
     "default dtype": lambda: default_dtype(torch.float64),
     "half default dtype": lambda: default_dtype(torch.bfloat16),
 }
@@ -240,9 +260,10 @@ def test_certificates_do_not_depend_on_the_state_of_the_caller(name: str, level:
     expected = radii(small(), level=level)
     flips = fc.attack(small(), X, fc.Lp(2), fc.Box(-6, 6), steps=10)
     model, fresh = small(), copy.deepcopy(X)
+    numbers = fresh.numpy()
     with AMBIENT[name]():
-        again = radii(model, fresh.clone(), level)
-        found = fc.attack(model, fresh.clone(), fc.Lp(2), fc.Box(-6, 6), steps=10)
+        again = radii(model, numbers, level)
+        found = fc.attack(model, numbers, fc.Lp(2), fc.Box(-6, 6), steps=10)
     assert equal(again, expected)
     np.testing.assert_array_equal(found.distance, flips.distance)
 
@@ -494,8 +515,86 @@ def test_a_part_that_is_changed_later_counts(change: Callable[[FeatureConvexMode
     assert not equal(after, before)
 
 
-def test_a_frozen_model_is_kept_while_nothing_changes() -> None:
-    model = changeable()
+class Random(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * (1 + torch.rand(()))
+
+
+class OnlyInTraining(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return 3 * weight if self.training else weight
+
+
+class Scaling(Tensor):
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+        return 10 * out.as_subclass(Tensor) if func is nn.functional.linear else out
+
+
+def first_layer(model: FeatureConvexModel) -> Any:
+    layers: Any = model.convex_net.input_layers
+    return layers[0]
+
+
+def test_a_weight_that_is_another_one_each_time_is_refused() -> None:
+    model = small()
+    parametrize.register_parametrization(first_layer(model), "weight", Random())
+    with pytest.raises(ConvexityError, match="differently each time"):
+        radii(model)
+
+
+def test_parametrisations_are_those_of_eval_mode() -> None:
+    model = small()
+    parametrize.register_parametrization(first_layer(model), "weight", OnlyInTraining())
+    for training in (True, False):
+        assert equal(radii(model.train(training)), radii(small()))
+
+
+def test_weights_of_another_type_are_refused() -> None:
+    model = small()
+    layer = first_layer(model)
+    layer.weight = nn.Parameter(layer.weight.detach().as_subclass(Scaling))
+    with pytest.raises(UserError, match=r"is a Scaling.*as_subclass\(torch.Tensor\)"):
+        radii(model)
+
+
+class Tenth(Identity):
+    def forward(self, x: Tensor) -> Tensor:
+        return 10 * x
+
+
+class TenthStated(Tenth):
+    def lipschitz(self, p: float) -> float:
+        return 10.0
+
+    def pullback(self, v: Tensor) -> Tensor:
+        return 10 * v
+
+
+def test_a_map_must_not_claim_what_is_about_its_parent() -> None:
+    net = ConvexMLP(3, (4,))
+    with pytest.raises(ConvexityError, match="Tenth overrides forward and inherits lipschitz"):
+        radii(FeatureConvexModel(Tenth(), net, tau=1.0).eval())
+    stated = radii(FeatureConvexModel(TenthStated(), net, tau=1.0).eval(), level="closed-form")
+    scaled = radii(FeatureConvexModel(Scale(10.0), net, tau=1.0).eval(), level="closed-form")
+    for a, b in zip(stated, scaled, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lipschitz", "sensitivity", "pullback"])
+def test_a_claim_that_was_replaced_is_refused(name: str) -> None:
+    model = FeatureConvexModel(Identity(), ConvexMLP(3, (4,)), tau=1.0).eval()
+    setattr(model.feature_map, name, lambda *_: 0.01)
+    with pytest.raises(ConvexityError, match=f"replaced {name}"):
+        radii(model)
+
+
+@pytest.mark.parametrize("build", [changeable, small])
+def test_a_frozen_model_is_kept_while_nothing_changes(
+    build: Callable[[], FeatureConvexModel],
+) -> None:
+    model = build()
     assert frozen_model(model) is frozen_model(model)
     radii(model, level="sound")
     fc.attack(model, X[:2])
@@ -534,10 +633,22 @@ class SeesOthers(nn.Module):
         return out
 
 
+class SeesEarlier(SeesOthers):
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x).squeeze(1) + x.relu().sum(1).cumsum(0)
+        return out
+
+
+class SeesInLargeBatches(SeesOthers):
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x).squeeze(1)
+        return out.flip(0) if len(x) >= 25 else out
+
+
 @pytest.fixture
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convexity, "_RULES", dict(convexity._RULES))
-    convexity.rule(SeesOthers)(lambda _: MONOTONE_CONVEX)
+    convexity.rule(SeesOthers, SeesEarlier, SeesInLargeBatches)(lambda _: MONOTONE_CONVEX)
 
 
 def rows_as_channels() -> nn.Module:
@@ -554,6 +665,8 @@ SEEING: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
     ),
     "flatten": (lambda: nn.Sequential(nn.Flatten(0), nn.ReLU()), (5, 3), "joins the rows"),
     "sum": (SeesOthers, (4, 3), "other rows"),
+    "running sum": (SeesEarlier, (4, 3), "other rows"),
+    "large batches": (SeesInLargeBatches, (30, 3), "other rows"),
 }
 
 

@@ -1,8 +1,8 @@
 """The state of torch that a caller may be in: what certificates must not depend on.
 
-Autocast and inference mode belong to a thread, so they are left for the time of a computation. The
-precision of float32 products belongs to the whole process, other threads included, so it is never
-changed here: what is wrong with it is named.
+Autocast, inference mode and other modes belong to a thread, so they are left for the time of a
+computation. The precision of float32 products belongs to the whole process, other threads included, so it
+is never changed here: what is wrong with it is named.
 """
 
 import os
@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import _disable_current_modes
 
 from featureconvex.errors import UserError
 
@@ -24,16 +26,29 @@ _DEVICES = ("cpu", "cuda")
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Outside of autocast and inference mode, whatever the caller is in; a decorator, too."""
-    cast = [kind for kind in _DEVICES if torch.is_autocast_enabled(kind)]
-    if not cast and not torch.is_inference_mode_enabled():
-        yield
-        return
+    """Outside of what the caller's thread is in, whatever that is; a decorator, too.
+
+    Autocast, inference mode, function and dispatch modes (a default device is one) and hooks on what
+    autograd saves. Tensor subclasses count as the tensors that they are.
+    """
     with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        for kind in cast:
-            stack.enter_context(torch.autocast(kind, enabled=False))
+        # Modes are told of what changes below, so they go first.
+        stack.enter_context(torch._C.DisableTorchFunction())
+        if torch._C._len_torch_dispatch_stack():
+            stack.enter_context(_disable_current_modes())
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        for kind in _DEVICES:
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch._C._autograd._top_saved_tensors_default_hooks(False) is not None:
+            # Only the innermost hooks count.
+            stack.enter_context(saved_tensors_hooks(_as_it_is, _as_it_is))
         yield
+
+
+def _as_it_is(value: torch.Tensor) -> torch.Tensor:
+    return value
 
 
 def check_float32_products(device: torch.device) -> None:

@@ -17,7 +17,7 @@ from featureconvex.certificates import Certificate, Domain, Threat, certify
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.device import device
 from featureconvex.errors import UserError
-from featureconvex.given import check_unmasked, rows_tensor
+from featureconvex.given import check_unmasked, real_number, rows_tensor
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import load_model, pack, save_model, unpack
 from featureconvex.norms import parse_norm
@@ -119,6 +119,10 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
                 f"hidden takes layer widths such as (200, 50), got {self.hidden!r}"
             ) from error
         sensitive = self._checked_sensitive_class()
+        if self.target_fpr is not None and real_number("target_fpr", self.target_fpr, 0) > 1:
+            raise UserError(
+                f"a false-positive rate is in [0, 1], got target_fpr={self.target_fpr!r}"
+            )
         points = Points(_shared(X), torch.from_numpy((y == sensitive).astype(np.int64)))
         names = ("temperature", "epochs", "batch_size", "learning_rate", "validation_fraction")
         changes = {name: getattr(self, name) for name in names}
@@ -158,7 +162,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
 
     def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
         """``g(phi(x)) + tau``, (n,): positive for the sensitive class."""
-        x = self._inputs(X)
+        x = self.validated_rows(X)
         margin = np.empty(len(x))
         with torch.no_grad():
             for start in range(0, len(x), BATCH):
@@ -227,12 +231,16 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
 
         A row with a NaN or an infinity gets status ``non_finite`` instead of an error.
         """
-        x = self._inputs(X, allow_missing=True)
+        x = self.validated_rows(X, allow_missing=True)
         domain = check_domain(domain, getattr(self, "feature_names_in_", None))
         return certify(self.model_, x, threat, domain, level, **options)
 
-    def _inputs(self, X: Any, allow_missing: bool = False) -> NDArray[Any]:
-        """(n, d) float64 or float32, where it is already: a copy of all rows may not fit."""
+    def validated_rows(self, X: Any, allow_missing: bool = False) -> NDArray[Any]:
+        """``X`` as (n, d) float64, or float32 where it is: a copy of all rows may not fit.
+
+        Raises:
+            ValueError: another number of columns, or names other than those of ``fit`` or in another order.
+        """
         check_is_fitted(self)
         check_unmasked("X", X)
         rows: NDArray[Any] = validate_data(

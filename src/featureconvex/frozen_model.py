@@ -76,7 +76,7 @@ def frozen_model(model: FeatureConvexModel, x: Tensor | None = None) -> FeatureC
         now.share(frozen)
         kept = _KEPT[model] = _Kept(frozen, now)
     if x is not None and len(x) and tuple(x.shape[1:]) not in kept.shapes:
-        _check_rows(model, kept.frozen, x[:COMPARED])
+        _check_rows(model, kept.frozen, x)
         kept.shapes.add(tuple(x.shape[1:]))
     return kept.frozen
 
@@ -94,13 +94,20 @@ def in_precision(model: FeatureConvexModel, dtype: torch.dtype) -> FeatureConvex
 
 
 def check_precision(model: nn.Module) -> None:
-    """Refuse numbers in half precision, or networks of mixed precision: neither is certified or stored.
+    """Refuse numbers that are no plain float32 or float64 ones, or networks of mixed precision.
+
+    Neither is certified or stored.
 
     Raises:
         UserError: naming the tensor and the remedy.
     """
     tensors = [*model.named_parameters(), *model.named_buffers()]
     for name, value in tensors:
+        if type(value) not in (Tensor, nn.Parameter):
+            raise UserError(
+                f"{name} is a {type(value).__qualname__}, which may compute anything; replace it by a "
+                "plain tensor with .as_subclass(torch.Tensor)"
+            )
         if (value.is_floating_point() or value.is_complex()) and value.element_size() < 4:
             raise UserError(
                 f"{name} is {str(value.dtype).removeprefix('torch.')}: a half-precision model is neither "
@@ -121,11 +128,8 @@ def check_precision(model: nn.Module) -> None:
 def _check_model_runs_as_written(model: FeatureConvexModel) -> None:
     check_runs_as_written(model)
     for part in model.feature_map.modules():
-        if isinstance(part, FeatureMap) and type(part).forward is not type(part)._written_forward:
-            raise ConvexityError(
-                f"the forward method of {type(part).__qualname__} was replaced since the class was made, "
-                "so its Lipschitz constant may not be the map's; write a FeatureMap of its own"
-            )
+        if isinstance(part, FeatureMap):
+            _check_claims(part)
     kind = type(model)
     for name, written in _WRITTEN.items():
         if getattr(kind, name) is not written or name in vars(model):
@@ -135,13 +139,36 @@ def _check_model_runs_as_written(model: FeatureConvexModel) -> None:
             )
 
 
+def _check_claims(part: FeatureMap) -> None:
+    """What a feature map claims has to be about its own ``forward``."""
+    kind = type(part)
+    if kind.forward is not kind._written_forward:
+        raise ConvexityError(
+            f"the forward method of {kind.__qualname__} was replaced since the class was made, "
+            "so its Lipschitz constant may not be the map's; write a FeatureMap of its own"
+        )
+    claim = kind.inherited_claim()
+    if claim is not None:
+        raise ConvexityError(
+            f"{kind.__qualname__} overrides forward and inherits {claim}, which is about another map; "
+            f"give it a {claim} of its own"
+        )
+    for name in ("lipschitz", "sensitivity", "pullback"):
+        if name in vars(part):
+            raise ConvexityError(
+                f"a {kind.__qualname__} has a replaced {name} method; remove it with del map.{name}, and "
+                "write a FeatureMap of its own"
+            )
+
+
 @torch.no_grad()
 def _check_rows(model: FeatureConvexModel, frozen: FeatureConvexModel, x: Tensor) -> None:
     """The rows' shape fits, rows are independent, and ``model`` answers as ``frozen`` does."""
     shape = tuple(x.shape[1:])
     try:
-        prove_rows_independent(frozen, shape, x)
-        answer = frozen(x)
+        prove_rows_independent(frozen, x)
+        few = x[:COMPARED]
+        answer = frozen(few)
     except (RuntimeError, IndexError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -150,7 +177,7 @@ def _check_rows(model: FeatureConvexModel, frozen: FeatureConvexModel, x: Tensor
         ) from error
     if any(part.training for part in model.modules()):
         return  # batch statistics: another function, and evaluating it would change them
-    own = model(x.clone())
+    own = model(few.clone())
     size = 1 + answer.abs() + own.abs()
     # Not "apart > tolerance": where one is not a number, both have to be.
     close = (answer - own).abs() <= TOLERANCE[frozen.dtype] * size

@@ -225,8 +225,10 @@ def _build(described: Any, path: Path) -> nn.Module:
         kind, config = _KINDS[described["kind"]], described["config"]
         parts = [_build(part, path) for part in described.get("parts", [])]
         return kind(*parts, **config)
-    except UserError:
-        raise
+    except UserError as error:
+        if str(error).startswith(str(path)):
+            raise  # a part of this one
+        raise UserError(f"{path / STRUCTURE}: cannot build {described!r:.200}: {error}") from error
     except KeyError as error:
         raise UserError(
             f"{path / STRUCTURE}: unknown module {error}; known are {', '.join(sorted(_KINDS))}, "

@@ -368,3 +368,30 @@ def test_planted_opposite_ends_are_caught(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(level, "separable_drops", mirrored)
     with pytest.raises(AssertionError):
         test_never_above_brute_force(0, "one way")
+
+
+@pytest.mark.parametrize("level", ["domain", "sound"])
+def test_where_an_infinite_radius_is_not_proved_the_larger_domains_radius_is_left(
+    level: str,
+) -> None:
+    """A half-open domain in which the tangent cannot fall: never less than without any border."""
+    net = MaxAffine(2, pieces=1)
+    with torch.no_grad():
+        net.affine.weight.copy_(torch.tensor([[-1.1, 1.0]]))
+        net.affine.bias.fill_(1.0)
+    m = FeatureConvexModel(AbsConcat(), net).double()
+    x = torch.zeros(1, 1, dtype=torch.float64)
+    free = certify(m, x, Lp(2), None, level).radius
+    assert free[0] == pytest.approx(10, rel=1e-6)
+    for domain in (Box(-math.inf, 0.5), Box(-math.inf, math.inf, direction=[-1])):
+        assert (certify(m, x, Lp(2), domain, level).radius >= free * (1 - 1e-6)).all()
+
+
+def test_an_infinite_weight_proves_nothing_and_stops_nothing() -> None:
+    net = MaxAffine(2, pieces=1)
+    with torch.no_grad():
+        net.affine.weight.fill_(math.inf)
+    m = FeatureConvexModel(Identity(), net)
+    for name in ("closed-form", "domain", "sound"):
+        found = certify(m, torch.ones(2, 2), Lp(2), level=name)
+        assert (found.radius == 0).all()

@@ -47,10 +47,11 @@ def separable_drops(
         cost: positive, broadcastable to one input, ``inf`` for coordinates that cannot change.
     """
     largest = _size(form)
-    odd = ~((largest == 0) | (largest.log2().abs() <= STEEPEST))
+    # An infinite slope has no unit near it, and proves nothing as it is.
+    odd = torch.isfinite(largest) & ~((largest == 0) | (largest.log2().abs() <= STEEPEST))
     if bool(odd.any()):
         # Rows of extreme slopes in units of a power of two near them.
-        power = torch.frexp(largest)[1].masked_fill(~odd | ~torch.isfinite(largest), 0)
+        power = torch.frexp(largest)[1].masked_fill(~odd, 0)
         b = None if form.b is None else times_power(form.b, -power)
         near = KinkedForm(times_power(form.w, -power), b, form.z)
         return separable_drops(near, x, lo, hi, cost).steeper(power)

@@ -102,6 +102,11 @@ class Center(Scale):
         check_fits(x, mean=self.shift)
         return x + self.shift.to(x.dtype)
 
+    def lipschitz(self, p: float) -> float:
+        """1."""
+        check_exponent(p)
+        return 1.0
+
     def pullback(self, v: Tensor) -> Tensor:
         """``v``."""
         return v

@@ -32,6 +32,25 @@ class FeatureMap(nn.Module, ABC):
 
     _written_forward: Any = None
 
+    @classmethod
+    def inherited_claim(cls) -> str | None:
+        """What is claimed about the map by a class that does not know its ``forward``; None: nothing.
+
+        A subclass that overrides ``forward`` computes another map, of which ``lipschitz``, ``sensitivity``
+        and, if it is affine, ``pullback`` of its parent say nothing.
+        """
+        place = {kind: at for at, kind in enumerate(cls.__mro__)}
+
+        def owner(name: str) -> type:
+            return next(kind for kind in cls.__mro__ if name in vars(kind))
+
+        claims = ["lipschitz", "sensitivity", *(["pullback"] if cls.affine is True else [])]
+        for name in claims:
+            said_by = owner(name)
+            if said_by is not FeatureMap and place[said_by] > place[owner("forward")]:
+                return name
+        return None
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """(n, ...) -> (n, ...)."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from featureconvex.errors import ConvexityError
 from featureconvex.nn.as_written import DirectCall
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -53,6 +54,11 @@ def is_frozen(module: nn.Module) -> bool:
     return _MARK in vars(module)
 
 
+def is_known(kind: type[nn.Module]) -> bool:
+    """Whether a class is torch's or this library's."""
+    return kind.__module__.startswith(("torch.", "featureconvex."))
+
+
 @contextmanager
 def intercepting(handler: Handler) -> Iterator[None]:
     """Let ``handler`` answer calls of frozen modules, in this thread only.
@@ -74,7 +80,7 @@ class _Direct(DirectCall):
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         # A class from elsewhere may overwrite its input.
-        self.foreign = not type(module).__module__.startswith(("torch.", "featureconvex."))
+        self.foreign = not is_known(type(module))
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         handler = _HANDLER.get()
@@ -111,7 +117,7 @@ class _Freezing:
             for name, value in own[group].items():
                 state[group][name] = None if value is None else self.tensor(value)
         for name in constrained:
-            state["_parameters"][name] = self.tensor(getattr(live, name))
+            state["_parameters"][name] = self.tensor(self.constrained(live, name))
         for name, part in own["_modules"].items():
             if not (constrained and name == "parametrizations"):
                 state["_modules"][name] = None if part is None else self.module(part)
@@ -120,6 +126,30 @@ class _Freezing:
         # torch calls this in place of everything else that surrounds a forward pass.
         state["_compiled_call_impl"] = _Direct(frozen)
         return frozen
+
+    def constrained(self, live: nn.Module, name: str) -> Tensor:
+        """A parametrised tensor in eval mode, from the parametrisations' own copies."""
+        chain: Any = live.parametrizations[name]  # type: ignore[index]
+        whole = chain.is_tensor
+        given = (
+            [chain.original]
+            if whole
+            else [getattr(chain, f"original{k}") for k in range(chain.ntensors)]
+        )
+        first, second = (self._through(chain, given) for _ in range(2))
+        if not bool(((first == second) | (first.isnan() & second.isnan())).all()):
+            raise ConvexityError(
+                f"the parametrisation of {name} in {type(live).__qualname__} answers differently each time "
+                "it is asked; remove it with torch.nn.utils.parametrize.remove_parametrizations"
+            )
+        return first
+
+    def _through(self, chain: Any, given: list[Tensor]) -> Tensor:
+        parts = [self.module(part) for part in chain]
+        value: Tensor = parts[0](*(one.detach().clone() for one in given))
+        for part in parts[1:]:
+            value = part(value)
+        return value
 
     def tensor(self, value: Tensor) -> Tensor:
         value = value.detach()

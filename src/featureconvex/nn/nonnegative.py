@@ -6,6 +6,7 @@ elementwise (Amos, Xu and Kolter 2017, Proposition 1). The constraint is a param
 training, not after loading a state dict, not after assignment.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
+from featureconvex.given import real_number, whole_number
 from featureconvex.nn.as_written import runs_as_written
 from featureconvex.nn.frozen import is_frozen
 
@@ -28,8 +30,9 @@ class NonNegative(nn.Module):
 
     def __init__(self, minimum: float = 0.0) -> None:
         super().__init__()
-        if minimum < 0:
-            raise ConvexityError(f"the smallest weight must be >= 0, got {minimum}")
+        minimum = real_number("minimum", minimum)
+        if not 0 <= minimum < math.inf:
+            raise ConvexityError(f"the smallest weight must be >= 0 and finite, got {minimum}")
         self.minimum = minimum
 
     def forward(self, raw: Tensor) -> Tensor:
@@ -162,7 +165,11 @@ class NonNegativeLinear(_Constrained, nn.Linear):
     """``x -> A x + b`` with ``A >= 0``: affine and nondecreasing in every coordinate."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        super().__init__(in_features, out_features, bias)
+        super().__init__(
+            whole_number("in_features", in_features, 1),
+            whole_number("out_features", out_features, 1),
+            bias,
+        )
         constrain_(self)
 
 
@@ -172,7 +179,12 @@ class NonNegativeConv2d(_Constrained, nn.Conv2d):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, padding: int = 0
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, padding=padding)
+        super().__init__(
+            whole_number("in_channels", in_channels, 1),
+            whole_number("out_channels", out_channels, 1),
+            whole_number("kernel_size", kernel_size, 1),
+            padding=whole_number("padding", padding, 0),
+        )
         constrain_(self)
 
 
@@ -184,7 +196,7 @@ class MonotoneBatchNorm1d(_Constrained, nn.BatchNorm1d):
     """Batch norm with scale >= 0.001: in eval mode affine and nondecreasing."""
 
     def __init__(self, num_features: int) -> None:
-        super().__init__(num_features)
+        super().__init__(whole_number("num_features", num_features, 1))
         constrain_(self, minimum=SMALLEST_SCALE)
 
 
@@ -192,5 +204,5 @@ class MonotoneBatchNorm2d(_Constrained, nn.BatchNorm2d):
     """Batch norm with scale >= 0.001: in eval mode affine and nondecreasing."""
 
     def __init__(self, num_features: int) -> None:
-        super().__init__(num_features)
+        super().__init__(whole_number("num_features", num_features, 1))
         constrain_(self, minimum=SMALLEST_SCALE)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
-from featureconvex.nn.frozen import intercepting
+from featureconvex.nn.frozen import intercepting, is_known
 from featureconvex.nn.nonnegative import (
     MonotoneBatchNorm1d,
     MonotoneBatchNorm2d,
@@ -28,36 +28,45 @@ _DIMENSIONS: dict[type[nn.Module], tuple[int, ...]] = {
     **dict.fromkeys((nn.BatchNorm1d, MonotoneBatchNorm1d), (2, 3)),
     **dict.fromkeys((nn.Linear, NonNegativeLinear), (2, 3, 4, 5)),
 }
-# Batches in which the first row has different company.
-_COMPANY = 3
+# Batches in which a row is tried: how many rows, and its place among them.
+_COMPANY = ((1, 0), (2, 0), (2, 1), (3, 1), (5, 4), (9, 0), (17, 8))
 # Rounding may depend on the batch, by far less than what a row that is seen would change.
 _ROUNDING = 2.0**-10
 
 
-def prove_rows_independent(function: nn.Module, row_shape: tuple[int, ...], like: Tensor) -> None:
-    """Prove that a frozen module computes every row of an (n, *row_shape) batch from that row alone.
+def prove_rows_independent(function: nn.Module, x: Tensor) -> None:
+    """Prove that a frozen module computes every row of a batch from that row alone.
 
     Each call of a known module inside is held to the number of dimensions at which its first one is the
-    batch. What a class of the user's own does besides is tried out: the answer for one row, in company of
-    different others.
+    batch. What a class of the user's own does besides is tried out: the answers for one row in company of
+    others, at several places of several batches, and those for rows of ``x`` alone.
 
     Args:
-        function: a frozen module, (n, *row_shape) -> (n, ...).
-        row_shape: the shape of one row.
-        like: gives dtype and device.
+        function: a frozen module, (n, ...) -> (n, ...).
+        x: rows that it is used on, (n, ...), n >= 1.
 
     Raises:
         ConvexityError: a module that takes the batch for something else, or rows that see each other.
     """
     generator = torch.Generator().manual_seed(0)
-    draws = torch.randn(1 + _COMPANY, *row_shape, generator=generator, dtype=torch.float64)
-    rows = draws.to(like.device, like.dtype)
+    most = max(size for size, _ in _COMPANY)
+    draws = torch.randn(1 + most, *x.shape[1:], generator=generator, dtype=torch.float64)
+    row, *others = draws.to(x.device, x.dtype)
+    known = all(is_known(type(part)) for part in function.modules())
     with torch.no_grad(), intercepting(_check_dimensions):
-        answers = [function(torch.stack((rows[0], other)))[:1] for other in rows[1:]]
-    first = answers[0].double()
-    for answer in answers[1:]:
-        apart = (answer.double() - first).abs()
-        if bool((apart > _ROUNDING * (1 + first.abs())).any()):
+        if known:
+            function(torch.stack(others[:2]))
+            return
+        answers = [
+            function(torch.stack((*others[:at], row, *others[at + 1 : size])))[at]
+            for size, at in _COMPANY
+        ]
+        pairs = [(answers[0], answer) for answer in answers[1:]]
+        together = function(x)
+        pairs += [(function(x[k : k + 1])[0], together[k]) for k in {0, len(x) // 2, len(x) - 1}]
+    for alone, answer in pairs:
+        apart = (answer.double() - alone.double()).abs()
+        if bool((apart > _ROUNDING * (1 + alone.double().abs())).any()):
             raise ConvexityError(
                 f"{type(function).__qualname__} answers differently for a row when the other rows of its "
                 "batch change; a certificate needs a function of one row (batch statistics, attention over "

@@ -105,7 +105,8 @@ class Snapshot:
     def matches(self, module: nn.Module) -> bool:
         """Whether ``module``, the one that was looked at, still looks the same."""
         for part in self._parts:
-            own, kind = part.own, type(part.module or module)
+            own = part.own
+            kind = type(module if part.module is None else part.module)
             if kind is not part.kind or kind.forward is not part.forward or len(own) != part.size:
                 return False
             for name, value, simple in part.settings:

@@ -73,6 +73,9 @@ def attack(
     seed = whole_number("seed", seed, -(2**63))
     if seed >= 2**63:
         raise UserError(f"seed must be less than 2^63, got {seed}")
+    if hasattr(clf_or_model, "validated_rows"):
+        # As a classifier reads them: the columns of a table by name.
+        X = clf_or_model.validated_rows(X, allow_missing=True)
     x = rows_tensor(check_inputs(X)).to(model.device, model.dtype)
     if x.is_inference():
         x = x.clone()  # gradients can be taken at a copy only

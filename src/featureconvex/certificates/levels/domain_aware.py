@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.domain import Unbounded
 from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.kinked import kinked_form
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
@@ -31,9 +32,20 @@ CHUNK = 2**18
 
 def domain_aware(problem: Problem) -> Bound:
     """Level ``domain``: the tangent at x, in the domain. Never below level ``closed-form``."""
-    found, multiplier = _proved(problem, problem.tangent)
-    found = marked(problem, checked(problem, problem.tangent, found))
-    return Bound.of(found, problem.tangent, multiplier=multiplier)
+    radius, multiplier = _proved(problem, problem.tangent)
+    found = checked(problem, problem.tangent, radius)
+    lost = (torch.isinf(radius) & ~torch.isinf(found)).nonzero().squeeze(1)
+    if len(lost):
+        # What holds everywhere holds in the domain, too.
+        found[lost] = torch.fmax(found[lost], _everywhere(problem, lost))
+    return Bound.of(marked(problem, found), problem.tangent, multiplier=multiplier)
+
+
+def _everywhere(problem: Problem, rows: Tensor) -> Tensor:
+    """The radii of some rows in a domain without any border, nan where not computed: (m,)."""
+    line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
+    part = replace(problem, x=problem.x[rows], tangent=line, domain=Unbounded())
+    return checked(part, line, _proved(part, line)[0])
 
 
 def marked(problem: Problem, radius: Tensor) -> Tensor:
