@@ -193,6 +193,10 @@ def test_a_detector_resolves_the_names_it_was_fitted_with(
     attacked = fc.attack(detector, frame.to_numpy(), fc.Lp(2), by_name, steps=5)
     np.testing.assert_array_equal(attacked.adversarial[:, [1, 3]], frame.to_numpy()[:, [1, 3]])
     assert (attacked.adversarial[:, 0] >= frame["age"]).all()
+    by_frame = fc.attack(detector, frame, fc.Lp(2), by_name, steps=5)
+    np.testing.assert_array_equal(by_frame.distance, attacked.distance)
+    with pytest.raises(ValueError, match="same order"):
+        fc.attack(detector, frame[NAMES[::-1]], fc.Lp(2), by_name, steps=5)
     with pytest.raises(fc.UserError, match=r"'wage'.*'age'"):
         detector.certify(frame, fc.Lp(2), fc.Box(-5, 5, ["wage"]), "domain")
 

@@ -73,8 +73,8 @@ def attack(
     seed = whole_number("seed", seed, -(2**63))
     if seed >= 2**63:
         raise UserError(f"seed must be less than 2^63, got {seed}")
-    if hasattr(clf_or_model, "validated_rows"):
-        # As a classifier reads them: the columns of a table by name.
+    if hasattr(X, "columns") and hasattr(clf_or_model, "validated_rows"):
+        # A table, as a classifier reads it: in the order of its columns' names.
         X = clf_or_model.validated_rows(X, allow_missing=True)
     x = rows_tensor(check_inputs(X)).to(model.device, model.dtype)
     if x.is_inference():
