@@ -184,3 +184,10 @@ def test_separators_inside_column_names_are_no_reason_to_refuse(tmp_path: Path) 
     ]
     quoted = '"a;b",y\n' + "1.5,0\n2.5,1\n" * 5
     assert load(tmp_path / "q.csv", quoted).feature_names == ["a;b"]
+
+
+def test_classes_that_are_one_are_named_with_their_counts(tmp_path: Path) -> None:
+    """A misspelt label would be trained as the other class."""
+    frame = pd.DataFrame({"a": range(40), "y": ["spam"] * 20 + ["Spam"] * 5 + ["ham"] * 15})
+    data = load(tmp_path / "t.csv", frame, sensitive="spam")
+    assert "spam against all other classes: Spam (5), ham (15)." in data.note

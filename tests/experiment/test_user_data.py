@@ -78,6 +78,7 @@ def test_a_table_is_certified_as_it_was_trained_on(odd: Path) -> None:
     whole = again.loc[tested["row"]]
     np.testing.assert_allclose(whole["margin"], tested["margin"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(whole["radius_l2"], tested["radius_l2"], rtol=1e-5, atol=1e-6)
+    assert json.loads((odd / "run" / "metrics.json").read_text())["task"] == "t"
     assert tested["id"].tolist() == [f"{row:04d}" for row in tested["row"]]
     assert again["id"].astype(int).tolist() == list(range(60))
     gaps = again["status_l2"] == "non_finite"

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featureconvex.data.classes import choose_sensitive
 from featureconvex.data.columns import (
+    Column,
     check_complete,
     class_names,
     encode,
@@ -68,10 +70,10 @@ class TableReader:
             raise UserError(
                 f"{origin} has no column {self.label!r}; --label must be one of: {listed}"
             )
-        for name in self.keep:
-            if name not in frame.columns or name == self.label:
+        for kept in self.keep:
+            if kept not in frame.columns or kept == self.label:
                 raise UserError(
-                    f"{origin}: --keep {name!r} must name a column besides the label, one of: {listed}"
+                    f"{origin}: --keep {kept!r} must name a column besides the label, one of: {listed}"
                 )
         features = frame.drop(columns=[self.label, *self.keep])
         columns = learn_columns(features, origin)
@@ -103,7 +105,7 @@ class TableReader:
             feature_names=feature_names(columns),
             feature_groups=feature_groups(columns),
             source=origin,
-            note=_note([c.name for c in columns if c.kind == "category"], dropped),
+            note=_note(columns, dropped, _merged(labels, sensitive) if several else ""),
             train_family=labels[train] if several else None,
             test_family=labels[test] if several else None,
             columns=columns,
@@ -114,8 +116,21 @@ class TableReader:
         )
 
 
-def _note(one_hot: list[str], dropped: int) -> str:
+def _merged(labels: NDArray[Any], sensitive: str) -> str:
+    """Which classes are the other one: a misspelt label would be among them."""
+    names, counts = np.unique(labels, return_counts=True)
+    others = [
+        f"{name} ({count})" for name, count in zip(names, counts, strict=True) if name != sensitive
+    ]
+    more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+    return f"{sensitive} against all other classes: {', '.join(others[:10])}{more}."
+
+
+def _note(columns: tuple[Column, ...], dropped: int, merged: str) -> str:
+    one_hot = [column.name for column in columns if column.kind == "category"]
     remarks = [f"One-hot encoded: {', '.join(one_hot)}."] if one_hot else []
     if dropped:
         remarks.append(f"{dropped} rows with missing or non-finite values were dropped.")
+    if merged:
+        remarks.append(merged)
     return " ".join(remarks)
