@@ -327,3 +327,22 @@ def test_sound_on_tight_takes_the_options_of_tight() -> None:
     search = {"iterations": 3, "tolerance": 0.1, "attacks": False}
     found = certified("sound", {"rests_on": "tight", **search})
     assert (found.radius <= certified("tight", search).radius).all()
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda given: fc.Lp(2, cost=given),
+        lambda given: fc.Box(given, 9),
+        lambda given: fc.Box(-9, given),
+        lambda given: fc.Box(0, 9, immutable=given > 1),
+        lambda given: fc.Box(0, 9, direction=given.clip(upper=1)),
+        lambda given: fc.L0(groups=given),
+    ],
+    ids=["cost", "lo", "hi", "immutable", "direction", "groups"],
+)
+def test_labels_are_not_passed_over_in_silence(keep: Any) -> None:
+    given = pd.Series([1, 2, 1], index=["c", "a", "b"])
+    with pytest.raises(fc.UserError, match=r"has labels \('c', 'a', 'b'|direction takes"):
+        keep(given)
+    keep(given.reset_index(drop=True))

@@ -22,7 +22,7 @@ def real_array(name: str, value: object, expected: str = WHOLE_ARRAY) -> NDArray
     """``value`` as an array of real numbers or bools; not a copy where it is an array already.
 
     Raises:
-        UserError: text, None, ragged rows, complex numbers, objects, masked cells.
+        UserError: text, None, ragged rows, complex numbers, objects, masked cells, a labelled Series.
 
     >>> real_array("lo", [0, None])
     Traceback (most recent call last):
@@ -36,6 +36,7 @@ def real_array(name: str, value: object, expected: str = WHOLE_ARRAY) -> NDArray
         array = (value.float() if short else value.resolve_neg()).numpy()
     else:
         check_unmasked(name, value)
+        check_unlabelled(name, value)
         try:
             array = np.asarray(value)
         except _UNREADABLE as error:
@@ -55,6 +56,23 @@ def check_unmasked(name: str, value: object) -> None:
         raise UserError(
             f"{name} has masked cells, and what is under a mask is no measurement; fill them first, "
             f"for example with {name}.filled(np.nan), or drop those rows"
+        )
+
+
+def check_unlabelled(name: str, value: Any) -> None:
+    """Refuse a Series with labels of its own: taken by position, they would be passed over in silence.
+
+    Raises:
+        UserError: a one-dimensional labelled array whose labels are not 0, 1, 2, ...
+    """
+    labels = getattr(value, "index", None)
+    if labels is None or callable(labels) or getattr(value, "ndim", 0) != 1:
+        return
+    if list(labels) != list(range(len(labels))):
+        raise UserError(
+            f"{name} has labels ({', '.join(map(repr, list(labels)[:3]))}, ...), which are not looked at; "
+            "bring it into the order of the columns and give its numbers, as in "
+            f"{name}=series[columns].to_numpy()"
         )
 
 
