@@ -395,3 +395,20 @@ def test_an_infinite_weight_proves_nothing_and_stops_nothing() -> None:
     for name in ("closed-form", "domain", "sound"):
         found = certify(m, torch.ones(2, 2), Lp(2), level=name)
         assert (found.radius == 0).all()
+
+
+@pytest.mark.parametrize("name", ["closed-form", "domain", "tight", "sound"])
+@pytest.mark.parametrize("odd", [math.nan, math.inf, 1e38])
+def test_a_row_that_is_no_number_costs_only_itself(name: str, odd: float) -> None:
+    m = FeatureConvexModel(AbsConcat(), ConvexMLP(6, (4,)), tau=2.0).eval()
+    x = torch.randn(6, 3)
+    spoilt = x.clone()
+    spoilt[2, 1] = odd
+    options: dict[str, Any] = {"iterations": 2} if name == "tight" else {}
+    box = None if name == "closed-form" else Box(-9, 9)
+    alone = certify(m, x, Lp(2, [1.0, 2.0, 3.0]), box, name, **options)
+    found = certify(m, spoilt, Lp(2, [1.0, 2.0, 3.0]), box, name, **options)
+    others = np.arange(6) != 2
+    np.testing.assert_allclose(found.radius[others], alone.radius[others], rtol=1e-5)
+    assert np.isfinite(found.radius[2])
+    assert name == "closed-form" or found.radius[2] == 0
