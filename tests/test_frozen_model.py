@@ -685,3 +685,11 @@ def test_rows_of_a_shape_that_the_model_does_not_take_are_refused_with_the_shape
     model = FeatureConvexModel(Identity(), net).eval()
     with pytest.raises(UserError, match=r"does not take rows of shape \(3,\)"):
         fc.certify(model, X)
+
+
+@pytest.mark.usefixtures("_registered")
+def test_a_larger_batch_is_tried_out_anew() -> None:
+    model = FeatureConvexModel(Identity(), SeesInLargeBatches(), tau=3.0).eval()
+    fc.certify(model, torch.rand(4, 3))
+    with pytest.raises(ConvexityError, match="other rows"):
+        fc.certify(model, torch.rand(30, 3))

@@ -17,11 +17,10 @@ from featureconvex.features.base import FeatureMap
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn.as_written import check_no_global_hook, check_runs_as_written
 from featureconvex.nn.convexity import prove_convex
-from featureconvex.nn.frozen import freeze, is_frozen
+from featureconvex.nn.frozen import freeze, is_frozen, is_known
 from featureconvex.nn.rows import prove_rows_independent
 from featureconvex.nn.snapshot import Snapshot
 
-PRECISIONS = (torch.float32, torch.float64)
 # A model whose answers differ by more than this from its parts' is not the composition of its parts:
 # far more than rounding, relative to the numbers of the precision.
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-7}
@@ -31,7 +30,7 @@ COMPARED = 4
 
 @dataclass
 class _Kept:
-    """A frozen model, what it was taken from, and the row shapes it was proved for."""
+    """A frozen model, what it was taken from, and the shapes it was proved for."""
 
     frozen: FeatureConvexModel
     taken_from: Snapshot
@@ -75,9 +74,13 @@ def frozen_model(model: FeatureConvexModel, x: Tensor | None = None) -> FeatureC
         prove_convex(frozen.convex_net)
         now.share(frozen)
         kept = _KEPT[model] = _Kept(frozen, now)
-    if x is not None and len(x) and tuple(x.shape[1:]) not in kept.shapes:
-        _check_rows(model, kept.frozen, x)
-        kept.shapes.add(tuple(x.shape[1:]))
+    if x is not None and len(x):
+        # What a class from elsewhere does may depend on the number of rows, too.
+        known = all(is_known(type(part)) for part in kept.frozen.modules())
+        shape = tuple(x.shape[1:]) if known else tuple(x.shape)
+        if shape not in kept.shapes:
+            _check_rows(model, kept.frozen, x)
+            kept.shapes.add(shape)
     return kept.frozen
 
 
