@@ -6,12 +6,12 @@ STAMP := $(VENV)/.installed
 
 # Another processor: older kernels, and the tests whose numbers depend on them.
 OTHER_KERNELS := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2
-ROUNDING_TESTS := $(addprefix tests/certificates/test_,attack.py certify.py closed_form.py domain_aware.py \
-	rounding_deployed.py rounding_directed.py rounding_fall.py rounding_line.py rounding_scattering.py \
-	sound.py sound_scattering.py tight_upper.py) \
+ROUNDING_TESTS := tests/rounding tests/certificates/levels/sound tests/certificates/attacks/test_attack.py \
+	tests/certificates/test_certify.py tests/certificates/levels/test_closed_form.py \
+	tests/certificates/levels/test_domain_aware.py tests/certificates/levels/tight/test_upper.py \
 	tests/testing/test_soundness_campaign.py tests/testing/test_soundness_wild.py
-ORDER_TESTS := $(addprefix tests/certificates/test_,certify.py domain_aware.py rounding_deployed.py \
-	rounding_line.py sound.py)
+ORDER_TESTS := tests/certificates/test_certify.py tests/certificates/levels/test_domain_aware.py \
+	$(addprefix tests/certificates/levels/sound/test_,deployed.py line.py level.py)
 
 .PHONY: help setup demo test test-processors lint types check clean
 

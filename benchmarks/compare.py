@@ -27,7 +27,7 @@ def one(task: str, methods: str | None, limit: int, threads: int) -> str:
     """Compare on one task; the path of the committed result."""
     import torch
 
-    from featureconvex.baselines import CompareSettings, compare
+    from featureconvex.comparison import CompareSettings, compare
     from featureconvex.data import find_task
 
     torch.set_num_threads(threads)

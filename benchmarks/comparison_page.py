@@ -9,17 +9,17 @@ A task whose result is missing is named with the command that makes it.
 from pathlib import Path
 from typing import Any
 
-from featureconvex.baselines.certified_curves import restored
-from featureconvex.baselines.presentation.costs import cost_sentences, runtime_table
-from featureconvex.baselines.presentation.figures import gallery_figure
-from featureconvex.baselines.presentation.lines import Line, method_lines, norms
-from featureconvex.baselines.presentation.origins import origins
-from featureconvex.baselines.presentation.tables import CONVERTED, overview_table
-from featureconvex.baselines.presentation.wording import failures, literature
-from featureconvex.evaluation.figures import png_bytes
-from featureconvex.evaluation.numbers import percent, significant
-from featureconvex.evaluation.strict_json import load_json
+from featureconvex.comparison.curves import restored
+from featureconvex.comparison.report.costs import cost_sentences, runtime_table
+from featureconvex.comparison.report.figures import gallery_figure
+from featureconvex.comparison.report.lines import Line, method_lines, norms
+from featureconvex.comparison.report.origins import origins
+from featureconvex.comparison.report.tables import CONVERTED, overview_table
+from featureconvex.comparison.report.wording import failures, literature
 from featureconvex.files import write_bytes, write_text
+from featureconvex.report.figures import png_bytes
+from featureconvex.results.numbers import percent, significant
+from featureconvex.results.strict_json import load_json
 from page import replaced, table
 
 ROOT = Path(__file__).resolve().parent.parent

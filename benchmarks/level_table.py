@@ -17,14 +17,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from certificates_page import TASKS, level_table, recipe_name, write
-from featureconvex.evaluation.columns import CLOSED_FORM, LEVELS, NORMS, RAW, radius_columns
-from featureconvex.evaluation.curves import flagged_radii
-from featureconvex.evaluation.figures.style import INK, LEVEL_COLOURS, canvas, plain
-from featureconvex.evaluation.folder import Run, read_run
-from featureconvex.evaluation.record import norm_of
-from featureconvex.evaluation.strict_json import dump_json
 from featureconvex.files import replacing, write_text
 from featureconvex.provenance import provenance
+from featureconvex.report.figures.style import INK, LEVEL_COLOURS, canvas, plain
+from featureconvex.results.columns import CLOSED_FORM, LEVELS, NORMS, RAW, radius_columns
+from featureconvex.results.curves import flagged_radii
+from featureconvex.results.folder import Run, read_run
+from featureconvex.results.record import norm_of
+from featureconvex.results.strict_json import dump_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "level_table.json"

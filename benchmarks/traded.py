@@ -19,14 +19,14 @@ import torch
 
 import comparison_page
 from featureconvex.baselines import Method, Options
-from featureconvex.baselines.crown import AlphaBetaCrown
-from featureconvex.baselines.data import ComparisonData, comparison_data
 from featureconvex.baselines.feature_convex import FeatureConvex
-from featureconvex.baselines.one_fit import run_one_fit
+from featureconvex.baselines.relu.crown.method import AlphaBetaCrown
+from featureconvex.comparison.data import ComparisonData, comparison_data
+from featureconvex.comparison.fit import run_one_fit
 from featureconvex.data import find_task
-from featureconvex.evaluation.strict_json import dump_json
 from featureconvex.files import write_text
 from featureconvex.provenance import provenance
+from featureconvex.results.strict_json import dump_json
 from featureconvex.training.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,6 +13,8 @@ import torch
 from hypothesis import settings
 from tests.sum_order import OtherOrder
 
+pytest_plugins = ["tests.synthetic_runs"]
+
 settings.register_profile("featureconvex", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("featureconvex")
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from featureconvex.baselines.presentation.origins import origins
+from featureconvex.comparison.report.origins import origins
 from featureconvex.provenance import LIMITS, instruction_set, provenance
 
 

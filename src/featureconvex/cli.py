@@ -156,13 +156,13 @@ def report(
     ],
 ) -> None:
     """Rebuild numbers, tables, figures and report.html from the rows of DIR, in seconds."""
-    from featureconvex.evaluation.record import is_comparison
+    from featureconvex.results.record import is_comparison
 
     # One of the two only: a comparison loads every method, a run none.
     if is_comparison(directory):
-        from featureconvex.baselines.presentation.report import write_comparison_report as rebuild
+        from featureconvex.comparison.report.report import write_comparison_report as rebuild
     else:
-        from featureconvex.evaluation.report import write_report as rebuild
+        from featureconvex.report.report import write_report as rebuild
 
     typer.echo(f"report: {rebuild(directory)[-1]}")
 
@@ -227,8 +227,8 @@ def compare(
     the others stand. The exit status is 0 if any ran: comparison.json has the `reason` of a method that did
     not, and the settings that `failed`.
     """
-    from featureconvex.baselines import CompareSettings
-    from featureconvex.baselines import compare as run_comparison
+    from featureconvex.comparison import CompareSettings
+    from featureconvex.comparison import compare as run_comparison
     from featureconvex.data import find_task
 
     settings = CompareSettings(methods, limit, samples, epochs, seed, device)

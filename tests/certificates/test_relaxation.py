@@ -13,8 +13,6 @@ from featureconvex import FeatureConvexModel, UserError
 from featureconvex.certificates import Minorant, tangent
 from featureconvex.certificates.relaxation import Piece, Relaxation, piece
 from featureconvex.certificates.relaxation import pieces as pieces_module
-from featureconvex.certificates.rounding.ball import Ball
-from featureconvex.certificates.rounding.curves import SmoothRamp
 from featureconvex.features import Identity
 from featureconvex.nn import (
     ConvexConvNet,
@@ -25,6 +23,8 @@ from featureconvex.nn import (
     NonNegativeLinear,
     convexity,
 )
+from featureconvex.nn.curves import SmoothRamp
+from featureconvex.rounding.ball import Ball
 
 ACTIVATIONS = ("relu", "leaky_relu:0.2", "elu:1.0", "elu:0.6", "elu:0.0", "celu:2.5", "softplus:3")
 

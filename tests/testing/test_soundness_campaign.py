@@ -10,10 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from featureconvex.certificates.rounding import directed
 from featureconvex.errors import UserError
+from featureconvex.rounding import directed
 from featureconvex.testing.soundness import Campaign, Claim, Plan, Shard, Tally, random_case
-from featureconvex.testing.soundness.random_cases import HARD_EVERY
+from featureconvex.testing.soundness.cases.random import HARD_EVERY
 
 # What foolbox warns of as it is imported and run.
 pytestmark = [

@@ -13,13 +13,13 @@ import featureconvex as fc
 from featureconvex.certificates import L0, Lp, Patch, Threat
 from featureconvex.errors import UserError
 from featureconvex.testing.soundness.attack_points import Attacker, foolbox_knows
-from featureconvex.testing.soundness.bounded_margin import BoundedMargin
-from featureconvex.testing.soundness.budget import covered
-from featureconvex.testing.soundness.case import Case
-from featureconvex.testing.soundness.judge import Judge
-from featureconvex.testing.soundness.random_cases import HARD_EVERY, random_case
-from featureconvex.testing.soundness.random_models import NETWORKS, reweighted
-from featureconvex.testing.soundness.sized import Sized
+from featureconvex.testing.soundness.cases.case import Case
+from featureconvex.testing.soundness.cases.random import HARD_EVERY, random_case
+from featureconvex.testing.soundness.cases.random_models import NETWORKS, reweighted
+from featureconvex.testing.soundness.verdict.bounded_margin import BoundedMargin
+from featureconvex.testing.soundness.verdict.budget import covered
+from featureconvex.testing.soundness.verdict.judge import Judge
+from featureconvex.testing.soundness.verdict.sized import Sized
 
 DTYPES = [np.float64, np.longdouble]
 

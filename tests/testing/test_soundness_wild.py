@@ -17,9 +17,8 @@ from featureconvex.certificates import Lp
 from featureconvex.errors import UserError
 from featureconvex.testing.soundness import Claim, Shard, Tally
 from featureconvex.testing.soundness.attack_points import Attacker
-from featureconvex.testing.soundness.case import Case, threat_name
-from featureconvex.testing.soundness.concurrent import thread_checks
-from featureconvex.testing.soundness.intruders import (
+from featureconvex.testing.soundness.cases.case import Case, threat_name
+from featureconvex.testing.soundness.cases.intruders import (
     CHANGES,
     GLOBAL,
     GRADIENTS,
@@ -27,9 +26,10 @@ from featureconvex.testing.soundness.intruders import (
     intruded,
     intruder_checks,
 )
+from featureconvex.testing.soundness.cases.wild import ACTIVATIONS, MAPS, wild_case
+from featureconvex.testing.soundness.concurrent import thread_checks
 from featureconvex.testing.soundness.radius_laws import law_checks
 from featureconvex.testing.soundness.tally import Check
-from featureconvex.testing.soundness.wild_cases import ACTIVATIONS, MAPS, wild_case
 
 
 def plain(settings: list[tuple[Any, Any]]) -> Case:

@@ -9,8 +9,8 @@ from typing import Any
 from featureconvex.baselines.method import Method, Options, Setting
 from featureconvex.certificates import Guarantee
 from featureconvex.errors import UserError
-from featureconvex.evaluation.columns import NORMS
 from featureconvex.norms import norm_name, parse_norm
+from featureconvex.results.columns import NORMS
 
 SHOWN = tuple(map(parse_norm, NORMS))
 """The exponents of the norms that tables and figures show."""

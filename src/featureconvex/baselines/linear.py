@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from featureconvex.baselines.method import Method, Options, Radii, Setting
-from featureconvex.baselines.network_training import train_network
 from featureconvex.baselines.thresholds import accuracy, balanced_threshold
+from featureconvex.baselines.training import train_network
 from featureconvex.norms import dual_exponent, vector_norm
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.points import Points

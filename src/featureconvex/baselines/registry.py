@@ -1,21 +1,21 @@
 """The methods by name."""
 
-from featureconvex.baselines.cayley import Cayley
-from featureconvex.baselines.crown import AlphaBetaCrown
 from featureconvex.baselines.description import Description
 from featureconvex.baselines.feature_convex import FeatureConvex
-from featureconvex.baselines.interval import Interval
 from featureconvex.baselines.linear import Linear
-from featureconvex.baselines.linf_distance import LinfDistance
+from featureconvex.baselines.linf_distance.method import LinfDistance
+from featureconvex.baselines.lipschitz.cayley import Cayley
+from featureconvex.baselines.lipschitz.sll import SLL
 from featureconvex.baselines.method import Method
-from featureconvex.baselines.monotone import Monotone
-from featureconvex.baselines.sll import SLL
-from featureconvex.baselines.smoothing import (
+from featureconvex.baselines.monotone.method import Monotone
+from featureconvex.baselines.relu.crown.method import AlphaBetaCrown
+from featureconvex.baselines.relu.interval import Interval
+from featureconvex.baselines.smoothing.variants import (
     SmoothingGaussian,
     SmoothingLaplacian,
     SmoothingUniform,
 )
-from featureconvex.baselines.splitting import Splitting
+from featureconvex.baselines.splitting.method import Splitting
 from featureconvex.errors import UserError
 
 _KINDS: tuple[type[Method], ...] = (

@@ -20,7 +20,7 @@ from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.levels.closed_form import closed_form
 from featureconvex.certificates.levels.domain_aware import domain_aware
 from featureconvex.certificates.levels.problem import Level, Problem
-from featureconvex.certificates.levels.sound import sound
+from featureconvex.certificates.levels.sound.level import sound
 from featureconvex.certificates.levels.tight import tight
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.options import checked_options

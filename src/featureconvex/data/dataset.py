@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from featureconvex.data.columns import Column
-    from featureconvex.data.samples import FileKind
+    from featureconvex.data.files.samples import FileKind
+    from featureconvex.data.tables.columns import Column
 
 Kind = Literal["image", "table"]
 

@@ -12,9 +12,9 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.columns import Column
 from featureconvex.data.dataset import Dataset, Kind
-from featureconvex.data.samples import BYTE_NAMES, FileKind
+from featureconvex.data.files.samples import BYTE_NAMES, FileKind
+from featureconvex.data.tables.columns import Column
 from featureconvex.errors import UserError
 
 Pixels = Literal["uint8", "float"]

@@ -4,10 +4,10 @@ import difflib
 import re
 from pathlib import Path
 
-from featureconvex.data.catalogue import PAIRS, TASKS
-from featureconvex.data.folder import FolderReader
-from featureconvex.data.frame import STANDARD_INPUT, is_table
-from featureconvex.data.table import Missing, TableReader
+from featureconvex.data.files.folder import FolderReader
+from featureconvex.data.named_tasks.catalogue import PAIRS, TASKS
+from featureconvex.data.tables.frame import STANDARD_INPUT, is_table
+from featureconvex.data.tables.table import Missing, TableReader
 from featureconvex.data.task import Task
 from featureconvex.errors import UserError
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.frame import is_table, read_frame
-from featureconvex.data.listing import example_files
-from featureconvex.data.samples import FileKind, Samples, file_kind, read_samples
+from featureconvex.data.files.listing import example_files
+from featureconvex.data.files.samples import FileKind, Samples, file_kind, read_samples
+from featureconvex.data.tables.frame import is_table, read_frame
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.cells import numbers_of
-from featureconvex.data.columns import columns_of_names, encode
-from featureconvex.data.listing import visible
+from featureconvex.data.files.listing import visible
+from featureconvex.data.files.samples import file_kind
 from featureconvex.data.meaning import Meaning
-from featureconvex.data.samples import file_kind
 from featureconvex.data.source import Source, read_source
+from featureconvex.data.tables.cells import numbers_of
+from featureconvex.data.tables.columns import columns_of_names, encode
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:

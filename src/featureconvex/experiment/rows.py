@@ -23,7 +23,7 @@ class CertifiedRows:
     """Rows and how they were made.
 
     Attributes:
-        frame: one row per test point (see :mod:`featureconvex.evaluation.rows`).
+        frame: one row per test point (see :mod:`featureconvex.results.rows`).
         seconds: per point, what three norms took at each level: ``certify_per_sample`` (closed
             form) and ``certify_per_sample_<level>``.
         unavailable: levels that cannot certify this model, with the reason.

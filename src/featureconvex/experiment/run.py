@@ -17,11 +17,6 @@ from featureconvex.data.meaning import Meaning
 from featureconvex.data.suspicion import data_warnings
 from featureconvex.device import device
 from featureconvex.errors import UserError
-from featureconvex.evaluation.examples import Examples, choose_examples, write_examples
-from featureconvex.evaluation.record import COMPARISON_FILE, RECORD_FILE, read_record, write_record
-from featureconvex.evaluation.report import write_report
-from featureconvex.evaluation.rows import write_rows
-from featureconvex.evaluation.warnings import run_warnings
 from featureconvex.experiment.kept import beside
 from featureconvex.experiment.rows import certified_rows
 from featureconvex.features import Compose
@@ -30,6 +25,11 @@ from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import save_model
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance
+from featureconvex.report.report import write_report
+from featureconvex.results.examples import Examples, choose_examples, write_examples
+from featureconvex.results.record import COMPARISON_FILE, RECORD_FILE, read_record, write_record
+from featureconvex.results.rows import write_rows
+from featureconvex.results.warnings import run_warnings
 from featureconvex.training.architectures import (
     Architecture,
     image_architecture,

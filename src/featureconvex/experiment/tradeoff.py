@@ -8,12 +8,12 @@ import pandas as pd
 
 from featureconvex.data import Task
 from featureconvex.errors import UserError
-from featureconvex.evaluation.folder import read_run
-from featureconvex.evaluation.strict_json import dump_json
 from featureconvex.experiment.run import Settings, run
 from featureconvex.files import replacing, writable_folder, write_text
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance
+from featureconvex.results.folder import read_run
+from featureconvex.results.strict_json import dump_json
 
 
 def tradeoff(
@@ -66,7 +66,7 @@ def _summary(rows: pd.DataFrame, norm: float) -> dict[str, float]:
 def _draw(points: list[dict[str, float]], path: Path, task: str, norm: str) -> Path:
     from matplotlib.figure import Figure
 
-    from featureconvex.evaluation.figures.style import as_written
+    from featureconvex.report.figures.style import as_written
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from featureconvex.baselines.description import Description, settings_of
 from featureconvex.baselines.method import Method, Radii
-from featureconvex.baselines.one_fit import FACTS
+from featureconvex.comparison.fit import FACTS
 from featureconvex.norms import vector_norm
 from featureconvex.testing.law import Law, check_all, require, seeded
 from featureconvex.training.points import Points

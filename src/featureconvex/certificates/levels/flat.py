@@ -14,15 +14,15 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.minorant import Minorant
-from featureconvex.certificates.rounding.ball import Ball
-from featureconvex.certificates.rounding.directed import FLOAT64
-from featureconvex.certificates.rounding.graph import Graph
 from featureconvex.certificates.rounding.rules import trace
-from featureconvex.certificates.rounding.steps import Mode
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
 from featureconvex.norms import dual_exponent, vector_norm
+from featureconvex.rounding.ball import Ball
+from featureconvex.rounding.directed import FLOAT64
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.steps import Mode
 
 # No input is farther away: what a slope takes off on this way counts.
 FARTHEST = 2.0**900

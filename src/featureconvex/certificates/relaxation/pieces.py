@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from featureconvex.certificates.rounding.curves import Curve, curve_of
 from featureconvex.errors import UserError
 from featureconvex.nn.activations import Softplus
+from featureconvex.nn.curves import Curve, curve_of
 from featureconvex.nn.max_affine import MaxAffine
 
 

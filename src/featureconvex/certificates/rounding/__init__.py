@@ -1,8 +1,7 @@
-"""Rounding errors, bounded: the engine of level ``sound``."""
+"""Which rounded steps every module consists of: the rules behind level ``sound``."""
 
-from featureconvex.certificates.rounding.ball import Ball
-from featureconvex.certificates.rounding.graph import Graph
-from featureconvex.certificates.rounding.line import ARITHMETICS, SoundLine, sound_line
+from featureconvex.certificates.rounding import feature_rules, network_rules
 from featureconvex.certificates.rounding.rules import rule, trace
+from featureconvex.certificates.rounding.scattering import rule as scattering_rule
 
-__all__ = ["ARITHMETICS", "Ball", "Graph", "SoundLine", "rule", "sound_line", "trace"]
+__all__ = ["feature_rules", "network_rules", "rule", "scattering_rule", "trace"]

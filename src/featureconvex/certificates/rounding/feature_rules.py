@@ -1,12 +1,12 @@
 """Which steps a feature map consists of; a map without a rule is refused by name."""
 
-from featureconvex.certificates.rounding.graph import Graph
-from featureconvex.certificates.rounding.operators import Diagonal
 from featureconvex.certificates.rounding.rules import rule, trace
-from featureconvex.certificates.rounding.steps import AbsStack, Affine, Translation
 from featureconvex.features.absolute import AbsConcat
 from featureconvex.features.affine import Center, Identity, Scale
 from featureconvex.features.compose import Compose
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.operators import Diagonal
+from featureconvex.rounding.steps import AbsStack, Affine, Translation
 
 
 @rule(Identity)

@@ -1,13 +1,13 @@
 """Which steps the library's own networks consist of."""
 
-from featureconvex.certificates.rounding.graph import Graph
-from featureconvex.certificates.rounding.maxima import PieceMaximum
-from featureconvex.certificates.rounding.operators import Dense
 from featureconvex.certificates.rounding.rules import batch_norm_step, rule, trace
-from featureconvex.certificates.rounding.steps import Affine, Reshape
 from featureconvex.nn.convnet import ConvexBlock, ConvexConvNet
 from featureconvex.nn.max_affine import MaxAffine
 from featureconvex.nn.mlp import ConvexMLP
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.maxima import PieceMaximum
+from featureconvex.rounding.operators import Dense
+from featureconvex.rounding.steps import Affine, Reshape
 
 
 @rule(ConvexBlock)

@@ -8,7 +8,7 @@ A module without a rule is refused by name; :func:`rule` registers one::
 
 The steps state the function that is certified, evaluated in exact real arithmetic on the stored
 parameters, and how the deployed forward pass rounds: see DEPLOYED in
-:mod:`featureconvex.certificates.rounding.deployed`.
+:mod:`featureconvex.certificates.levels.sound.deployed`.
 """
 
 from collections.abc import Callable
@@ -18,21 +18,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from featureconvex.certificates.rounding.activation import Activation
-from featureconvex.certificates.rounding.curves import curve_of
-from featureconvex.certificates.rounding.graph import Graph
-from featureconvex.certificates.rounding.maxima import WindowMaximum
-from featureconvex.certificates.rounding.operators import Dense, Diagonal
-from featureconvex.certificates.rounding.steps import Affine, Reshape
-from featureconvex.certificates.rounding.windows import Averaging, Convolution, average_pool
 from featureconvex.errors import UserError
 from featureconvex.nn.activations import Softplus
+from featureconvex.nn.curves import curve_of
 from featureconvex.nn.nonnegative import (
     MonotoneBatchNorm1d,
     MonotoneBatchNorm2d,
     NonNegativeConv2d,
     NonNegativeLinear,
 )
+from featureconvex.rounding.activation import Activation
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.maxima import WindowMaximum
+from featureconvex.rounding.operators import Dense, Diagonal
+from featureconvex.rounding.steps import Affine, Reshape
+from featureconvex.rounding.windows import Averaging, Convolution, average_pool
 
 Rule = Callable[[Any, Graph, int], int]
 _RULES: dict[type[nn.Module], Rule] = {}

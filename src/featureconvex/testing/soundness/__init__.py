@@ -3,13 +3,13 @@
 ``Campaign(folder, Plan(seed=0)).run(1_000_000)``; the command is ``benchmarks/soundness.py``.
 """
 
-from featureconvex.testing.soundness.bounded_margin import BoundedMargin
 from featureconvex.testing.soundness.campaign import Campaign, Outcome, Plan
-from featureconvex.testing.soundness.case import Case, Claim
-from featureconvex.testing.soundness.judge import Judge
-from featureconvex.testing.soundness.random_cases import random_case
+from featureconvex.testing.soundness.cases.case import Case, Claim
+from featureconvex.testing.soundness.cases.random import random_case
 from featureconvex.testing.soundness.shard import Shard
 from featureconvex.testing.soundness.tally import Line, Tally
+from featureconvex.testing.soundness.verdict.bounded_margin import BoundedMargin
+from featureconvex.testing.soundness.verdict.judge import Judge
 
 __all__ = [
     "BoundedMargin",

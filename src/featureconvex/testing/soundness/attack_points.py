@@ -11,7 +11,7 @@ from featureconvex.certificates import L0, Domain, Lp, Threat
 from featureconvex.errors import UserError
 from featureconvex.testing.attack_reference import best_move, reference_attack
 from featureconvex.testing.law import seeded
-from featureconvex.testing.soundness.case import Case
+from featureconvex.testing.soundness.cases.case import Case
 
 # The share of a radius that an attack leaves unspent.
 UNSPENT = 1e-12

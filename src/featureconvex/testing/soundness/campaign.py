@@ -14,18 +14,18 @@ import torch
 from featureconvex.errors import UserError
 from featureconvex.files import writable_folder, write_text
 from featureconvex.progress import progress_bar
-from featureconvex.testing.soundness.case import Case
-from featureconvex.testing.soundness.random_cases import random_case
-from featureconvex.testing.soundness.shard import Shard
-from featureconvex.testing.soundness.tally import Tally
-from featureconvex.testing.soundness.trained_cases import (
+from featureconvex.testing.soundness.cases.case import Case
+from featureconvex.testing.soundness.cases.random import random_case
+from featureconvex.testing.soundness.cases.trained import (
     Trained,
     Training,
     trained,
     trained_case,
     trainings,
 )
-from featureconvex.testing.soundness.wild_cases import wild_case
+from featureconvex.testing.soundness.cases.wild import wild_case
+from featureconvex.testing.soundness.shard import Shard
+from featureconvex.testing.soundness.tally import Tally
 
 # Of so many shards the last is a trained model, and WILD_AT the place of a wild one.
 TRAINED_EVERY = 6

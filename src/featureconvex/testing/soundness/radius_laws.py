@@ -11,7 +11,7 @@ from torch import Tensor
 import featureconvex as fc
 from featureconvex.certificates import Box, Certificate, Domain, Lp
 from featureconvex.certificates.options import used_by
-from featureconvex.testing.soundness.case import Case
+from featureconvex.testing.soundness.cases.case import Case
 from featureconvex.testing.soundness.tally import Check
 
 LEVELS = ("domain", "tight", "sound")

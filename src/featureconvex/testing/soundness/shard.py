@@ -16,14 +16,14 @@ from featureconvex.certificates.options import used_by
 from featureconvex.errors import UserError
 from featureconvex.testing.law import require
 from featureconvex.testing.soundness.attack_points import Attacker, check_domain_holds
-from featureconvex.testing.soundness.bounded_margin import BoundedMargin
-from featureconvex.testing.soundness.budget import covered
-from featureconvex.testing.soundness.case import Case, Claim, claims_for, threat_name, whole
+from featureconvex.testing.soundness.cases.case import Case, Claim, claims_for, threat_name, whole
+from featureconvex.testing.soundness.cases.intruders import INTRUDERS, intruder_checks
 from featureconvex.testing.soundness.concurrent import thread_checks
-from featureconvex.testing.soundness.intruders import INTRUDERS, intruder_checks
-from featureconvex.testing.soundness.judge import Judge, Verdict
 from featureconvex.testing.soundness.radius_laws import law_checks
 from featureconvex.testing.soundness.tally import Check, Line, Near, Tally
+from featureconvex.testing.soundness.verdict.bounded_margin import BoundedMargin
+from featureconvex.testing.soundness.verdict.budget import covered
+from featureconvex.testing.soundness.verdict.judge import Judge, Verdict
 
 Mask = NDArray[np.bool_]
 # How much of a radius levels below ``sound`` may be off by, whatever the model's dtype.

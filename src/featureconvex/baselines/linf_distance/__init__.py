@@ -1,0 +1,1 @@
+"""``linf-distance``: a network of l-infinity distances."""

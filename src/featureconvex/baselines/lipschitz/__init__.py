@@ -1,0 +1,1 @@
+"""``cayley`` and ``sll``: 1-Lipschitz networks in l2."""

@@ -1,0 +1,1 @@
+"""``monotone``: a score that only grows with the evidence."""

@@ -1,0 +1,1 @@
+"""Fully connected ReLU networks: adversarial and interval training, bounds, branch and bound."""

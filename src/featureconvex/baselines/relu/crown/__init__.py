@@ -1,0 +1,1 @@
+"""``alpha-beta-crown``: linear bounds with optimised slopes, and branch and bound."""

@@ -1,0 +1,1 @@
+"""Randomized smoothing with Gaussian, Laplacian and uniform noise."""

@@ -1,0 +1,198 @@
+"""Randomized smoothing: train under noise, guess, count, bound, certify."""
+
+import math
+import zlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featureconvex.baselines.method import Method, Options, Radii, Setting
+from featureconvex.baselines.smoothing.bound import probability_bound
+from featureconvex.baselines.smoothing.cost import seconds_with_fresh_noise
+from featureconvex.baselines.smoothing.network import NoisyMLP
+from featureconvex.baselines.smoothing.noise import Noise, paper_sigmas
+from featureconvex.baselines.smoothing.pool import NoisePool, Stream, seed_of
+from featureconvex.baselines.thresholds import balanced_threshold
+from featureconvex.baselines.training import train_network
+from featureconvex.certificates import Guarantee
+from featureconvex.device import device
+from featureconvex.errors import UserError
+from featureconvex.progress import Ticker, silent
+from featureconvex.training.augmentation import Augmentation
+from featureconvex.training.points import Points
+
+ALPHA = 0.001
+"""The probability with which one point's radius may be too large."""
+FEWEST_SAMPLES = math.floor(math.log(ALPHA) / math.log(0.5)) + 1
+"""That n copies agree proves a probability of ``ALPHA^(1/n)``, which must be above one half."""
+EPOCHS = 60
+LEARNING_RATE = 3e-3
+THRESHOLD_COPIES = 501
+POOL = 10_000
+"""Noise vectors from which each point's copies for the threshold and for the guess are chosen."""
+COST_POINTS = 3
+
+
+class Smoothing(Method):
+    """The class that a noisy copy of ``x`` most likely gets, for one noise at one ``sigma``.
+
+    **Prediction.** ``n0 = 100`` noisy copies; sensitive if more than half score above the threshold.
+    **Certificate** (Cohen et al. 2019, CERTIFY, for the sensitive class only). For a point guessed
+    sensitive, ``n`` fresh noise vectors, an exact lower bound on the sensitive class's probability at
+    confidence ``1 - alpha = 0.999``, and the noise's radius at that bound; 0 (abstention) where the
+    bound is not above 1/2. So a point's radius is too large with probability at most 0.001.
+
+    **Shared noise.** All points are certified with the same ``n`` vectors, drawn independently of
+    the training, the threshold and the guess. Each point's guarantee holds as it stands, for its
+    vectors are as random as its own would be; but failures of different points are not independent.
+    Through the linear first layer the vectors pass once per fit, so a point costs the layers behind
+    it only: :func:`.smoothing_cost.seconds_with_fresh_noise` measures what it costs without sharing.
+    Seeds are fixed: certifying again gives the same radii.
+
+    **Threshold.** ``tau`` balances the smoothed decisions on the validation points: a majority of
+    noisy copies scores above ``-tau`` if and only if their median does, so ``tau`` balances the
+    medians of 501 noisy copies of each validation point.
+
+    **Base classifier.** An MLP (:class:`.smoothing_network.NoisyMLP`) trained on noisy copies drawn
+    anew in every step. The paper's code takes a ResNet-18 for grey images and a WideResNet-40-2 for
+    CIFAR; 100,000 passes of those for each of a thousand points are out of reach on a CPU.
+
+    **What is not covered.** Noise and scores are float32 here as everywhere in the literature, and
+    the proof is about real numbers (see arXiv 2207.07209); it does not use that pixels are in [0, 1].
+    """
+
+    levels: ClassVar[dict[str, Guarantee]] = {"certified": Guarantee.probabilistic}
+    passes = "100 + n forward (100,100 at the default n)"
+    noise_type: ClassVar[type[Noise]]
+    guesses: ClassVar[int] = 100
+    tau: Tensor
+
+    def __init__(self, options: Options, setting: Setting) -> None:
+        super().__init__(options, setting)
+        if options.samples < FEWEST_SAMPLES:
+            raise UserError(
+                f"with {options.samples} samples of noise nothing can be certified at confidence "
+                f"{1 - ALPHA:g}; smoothing needs at least {FEWEST_SAMPLES}"
+            )
+        self.noise = self.noise_type(float(setting["sigma"]))
+        # Pixels lie in [0, 1]; tables are standardised.
+        centre, spread = (0.5, 0.35) if options.image else (0.0, 1.0)
+        self.network = NoisyMLP(options.shape, self.noise.sigma, centre, spread)
+        self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
+        self.to(device(options.device))
+        self._thresholding = self._pool(Stream.threshold, POOL)
+        self._guessing = self._pool(Stream.guess, POOL)
+        self._certifying = self._pool(Stream.certificate, options.samples)
+
+    def _pool(self, stream: Stream, size: int) -> NoisePool:
+        return NoisePool(self.network, self.noise, size, self.options.seed, stream)
+
+    @classmethod
+    def settings(cls, options: Options) -> list[Setting]:
+        """The paper's standard deviations."""
+        return [{"sigma": sigma} for sigma in paper_sigmas(options.task)]
+
+    def fit(
+        self,
+        fitting: Points,
+        validation: Points,
+        *,
+        folder: Path | None = None,
+        tick: Ticker = silent,
+    ) -> dict[str, Any]:
+        """Noise-augmented training, then the threshold."""
+        options = self.options
+        epochs = options.epochs or EPOCHS
+        self._fresh_weights()
+        train_network(
+            self.network,
+            fitting,
+            epochs=epochs,
+            seed=seed_of(options.seed, Stream.training),
+            perturbation=lambda x, generator: x + self.noise.sample(tuple(x.shape), generator),
+            augmentation=_augmentation(options),
+            learning_rate=LEARNING_RATE,
+            folder=folder,
+            tick=tick,
+        )
+        with torch.no_grad():
+            self.tau.fill_(balanced_threshold(self._medians(validation.x), validation.y))
+        right = self.predict(fitting.x) == (fitting.y.numpy() > 0)
+        return {"epochs": epochs, "train_accuracy": float(right.mean())}
+
+    def _fresh_weights(self) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self.options.seed, Stream.weights))
+            for layer in self.network.modules():
+                if isinstance(layer, torch.nn.Linear):
+                    layer.reset_parameters()
+
+    @torch.no_grad()
+    def _medians(self, x: Tensor) -> Tensor:
+        """The median score of each input's noisy copies, (n, *shape) -> (n,)."""
+        scores = self._noisy_scores(x, self._thresholding, THRESHOLD_COPIES)
+        return scores.median(dim=1).values
+
+    def _noisy_scores(self, x: Tensor, pool: NoisePool, copies: int) -> Tensor:
+        """(n, copies) scores under noise chosen from the pool by each input's own content.
+
+        So an input's copies are the same whatever comes with it, and inputs share few of them.
+        """
+        responses = torch.cat(list(pool))
+        scores = torch.empty(len(x), copies, device=responses.device)
+        for row, point in enumerate(x.float()):
+            generator = torch.Generator().manual_seed(zlib.crc32(point.cpu().numpy().tobytes()))
+            chosen = torch.randint(len(responses), (copies,), generator=generator)
+            shift = self.network.response(point[None].to(responses.device))
+            scores[row] = self.network.scores(responses[chosen.to(responses.device)] + shift)
+        return scores
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> NDArray[np.bool_]:
+        """Whether more than half of 100 noisy copies score above the threshold."""
+        scores = self._noisy_scores(x, self._guessing, self.guesses).double() + self.tau
+        return np.asarray((2 * (scores > 0).sum(dim=1) > self.guesses).cpu().numpy())
+
+    @torch.no_grad()
+    def counts(self, x: Tensor) -> NDArray[np.int64]:
+        """How many of ``options.samples`` noisy copies score as sensitive, (n, *shape) -> (n,)."""
+        if not len(x):
+            return np.zeros(0, dtype=np.int64)
+        # One point and one chunk at a time: the same numbers in every batch, and little memory.
+        where = self.tau.device
+        shifts = [self.network.response(point[None].to(where)) for point in x.float()]
+        counts = torch.zeros(len(x), dtype=torch.int64, device=where)
+        for chunk in self._certifying:
+            for row, shift in enumerate(shifts):
+                counts[row] += (self.network.scores(chunk + shift).double() + self.tau > 0).sum()
+        return np.asarray(counts.cpu().numpy())
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        """The noise's radii at a lower bound on the sensitive class's probability."""
+        flagged = self.predict(x)
+        bounds = np.zeros(len(x))
+        chosen = x[torch.from_numpy(np.flatnonzero(flagged))]
+        samples = self.options.samples
+        bounds[flagged] = probability_bound(self.counts(chosen), samples, ALPHA)
+        return self.noise.radii(bounds, self.options.dimension)
+
+    def measurements(self, x: Tensor) -> dict[str, float]:
+        """What a certificate takes without sharing: forward passes, and seconds on a few points."""
+        passes = float(self.guesses + self.options.samples)
+        if not len(x):
+            return {"forward_passes": passes}
+        seconds = seconds_with_fresh_noise(self, x[:COST_POINTS])
+        return {"forward_passes": passes, "seconds_with_fresh_noise": seconds}
+
+
+def _augmentation(options: Options) -> Augmentation | None:
+    """Small affine maps of grey images, as for our own model; photographs shifted and mirrored."""
+    if not options.image:
+        return None
+    if options.shape[0] == 1:
+        return Augmentation(warp=0.08)
+    return Augmentation(shift=3, flip=True)

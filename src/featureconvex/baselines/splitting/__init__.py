@@ -1,0 +1,1 @@
+"""``splitting``: deterministic l1 smoothing by splits."""

@@ -1,0 +1,92 @@
+"""How far the deployed forward pass can be from exact arithmetic, over a whole neighbourhood.
+
+DEPLOYED: what is assumed of ``model(x)`` in float32 or float64.
+
+* The input is rounded to the model's dtype, to nearest.
+* Linear layers and convolutions are sums of products in any order, with or without fused
+  multiply-add: torch's matrix products, and its direct and unfolding convolutions. Not covered, and
+  refused where it can be seen: autocast, TF32 or bfloat16 products, and the Winograd and Fourier
+  convolutions of cuDNN and NNPACK.
+* Eval-mode batch norm is ``s x + (bias - mean s)`` or ``s (x - mean) + bias`` with at most 16 roundings
+  on any path.
+* exp, expm1, log, log1p, logaddexp and the modulus of a complex number are right to 8 units of roundoff.
+* A Fourier transform of N points is right to ``8 log2(2 N)`` units of roundoff in the Euclidean norm.
+  Radix 2 with accurate weights is right to ``6.7 log2 N`` (Higham, section 24.1); libraries do better.
+* Results below the smallest normal number may be flushed to zero.
+* The threshold is added in float64, which never changes the sign of the sum.
+"""
+
+import torch
+from torch import Tensor
+
+from featureconvex.ambient import check_float32_products
+from featureconvex.errors import UserError
+from featureconvex.rounding.ball import Ball
+from featureconvex.rounding.directed import Rounding, upper
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.steps import Affine, Mode
+from featureconvex.rounding.windows import Convolution
+
+
+def check_deployment(network: Graph, device: torch.device, arithmetic: Rounding) -> None:
+    """Refuse settings under which the deployed forward pass rounds in a way not covered.
+
+    Raises:
+        UserError: reduced-precision matrix products are allowed, or convolutions run on a GPU or
+            through NNPACK.
+    """
+    if arithmetic.name != "float32":
+        return
+    check_float32_products(device)
+    steps = (step for step, _ in network.nodes)
+    if any(isinstance(s, Affine) and isinstance(s.operator, Convolution) for s in steps):
+        if device.type != "cpu":
+            raise UserError(
+                "float32 convolutions on a GPU have no proved error bound; move the model to the CPU, "
+                "or use arithmetic='real'"
+            )
+        if not torch._C._get_mkldnn_enabled() or not torch._C._has_mkldnn:
+            raise UserError(
+                "without oneDNN, torch may convolve through NNPACK, whose fast algorithms have no proved "
+                "error bound; use a double-precision model, or arithmetic='real'"
+            )
+
+
+def error_here(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding) -> Tensor:
+    """(n,): at most ``|fl(g(phi(x))) - g(phi(x))|``; ``x`` (n, ...) float64 need not be representable."""
+    mode = Mode(arithmetic, relaxed=False)
+    arriving = Ball(x, upper(arithmetic.unit * x.abs() + arithmetic.underflow, 2))
+    phi, _ = features.forward(arriving, mode)
+    out, _ = network.forward(phi, mode)
+    return out.radius
+
+
+def error_growth(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding) -> Tensor:
+    """(1, ...) ``w >= 0``: the error at ``x'`` is at most the error at ``x`` plus ``<w, |x' - x|>``; for
+    feature maps that mix coordinates, plus ``max(w) ||x' - x||_2``.
+
+    Independent of ``x``, whose first row only lends its shape.
+    """
+    exact = Mode(arithmetic, relaxed=False)
+    phi, inner = features.forward(Ball.exact(torch.zeros_like(x[:1])), exact)
+    out, outer = network.forward(phi, exact)
+    one = torch.ones_like(out.centre)
+    g = network.growth(Ball(one, torch.zeros_like(one)), outer.shapes, arithmetic)
+    g = features.growth(g, inner.shapes, arithmetic)
+    return upper(g.radius + arithmetic.unit * g.centre * (1 + arithmetic.unit), 4)
+
+
+def reach(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding) -> float:
+    """A distance per coordinate up to which no row of ``x`` moves into an overflow; 0: none found.
+
+    Every node is enclosed in an interval around 0, so partial sums are bounded too.
+    """
+    bound = float(x.abs().nan_to_num(0.0, 0.0, 0.0).max()) if x.numel() else 0.0
+    for exponent in (40, 20, 10, 0, -20):
+        distance = 2.0**exponent
+        box = torch.full_like(x[:1], bound + distance)
+        phi, low = features.largest(box, arithmetic)
+        _, high = network.largest(phi, arithmetic)
+        if max(low, high) <= arithmetic.largest:
+            return distance
+    return 0.0

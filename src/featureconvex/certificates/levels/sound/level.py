@@ -1,0 +1,185 @@
+"""Level 3: radii that hold with every rounding error accounted for.
+
+Theorem. Let ``l`` be a sound line at x (:class:`~featureconvex.certificates.rounding.SoundLine`):
+``margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - drag ||x' - x||_2``. If
+``S`` is at least the steepness of the right-hand side in the budget's norm and ``value > 0``, then every
+real x' of budget strictly less than ``value / S`` keeps ``margin(x') > 0``. Proof: Hoelder's inequality and
+``value - S budget > 0``; the quotient is rounded down.
+
+``arithmetic="real"``: the margin is ``g(phi(x')) + tau`` in exact real arithmetic for the stored floats:
+weights, buffers, threshold and input (a feature map's constants as rounded to the model's dtype, which
+is what it computes with; eps, alpha, beta and slopes as the Python floats given; Fourier transforms with
+exact roots of unity).
+``"float32"``, ``"float64"``: the margin is what ``model.to(dtype)(x'.to(dtype))`` computes, so the sign is
+the machine's decision, for every real x' in the ball; what is assumed of that computation is listed
+in :mod:`featureconvex.certificates.levels.sound.deployed`.
+
+The radius is never above that of the level it rests on, whose minorant it takes.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.levels.closed_form import closed_form
+from featureconvex.certificates.levels.domain_aware import domain_aware, drops_of
+from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.levels.sound.fall import fall_of
+from featureconvex.certificates.levels.sound.fall_radius import radius_of_fall
+from featureconvex.certificates.levels.sound.kinks import Kinked, kinked
+from featureconvex.certificates.levels.sound.line import SoundLine, sound_line
+from featureconvex.certificates.levels.sound.movement import radius_of_movement
+from featureconvex.certificates.levels.tight import tight_and_proof
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.separable import STEEPEST, is_plain
+from featureconvex.certificates.threats import L0, Lp, Patch
+from featureconvex.certificates.threats.dual import best_multiplier
+from featureconvex.certificates.threats.relative import share_of
+from featureconvex.certificates.threats.worst_case import is_plain_budget
+from featureconvex.errors import UserError
+from featureconvex.rounding.directed import difference_down, quotient_down
+
+Rest = Callable[[Problem], tuple[Bound, SoundLine]]
+Proof = Callable[[Problem, SoundLine, Bound], Tensor]
+
+
+def by_steepness(problem: Problem, line: SoundLine, _: Bound) -> Tensor:
+    """(n,): ``value / S`` for an Lp threat, inf where ``S`` is exactly 0; the domain plays no part."""
+    assert isinstance(problem.threat, Lp)
+    cost = problem.threat.cost
+    steepest = line.steepness(problem.threat.p, cost)
+    radius = quotient_down(line.value, steepest).where(steepest > 0, torch.inf)
+    if line.reach < torch.inf:
+        dearest = 1.0 if cost is None else min(1.0, float(cost.min()))
+        radius = radius.clamp(max=line.reach * dearest)
+    # A NaN, from an overflow on the way, proves nothing.
+    return torch.where((line.value > 0) & (steepest >= 0), radius, 0.0)
+
+
+def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
+    """(n,): the largest budget near ``base.radius`` whose worst fall in the domain stays below ``value``.
+
+    For Lp never less than :func:`by_steepness`. A feature map that does not separate has its constants
+    and the room to move (:mod:`.sound_movement`).
+
+    Raises:
+        UserError: a threat other than Lp, L0 and Patch.
+    """
+    threat = problem.threat
+    if not isinstance(threat, Lp | L0 | Patch):
+        raise UserError(f"level 'sound' knows the threats Lp, L0 and Patch, got {threat!r}")
+    form = kinked(problem.model.feature_map, line)
+    radius = (
+        radius_of_movement(problem, line, base.radius)
+        if form is None
+        else _separable(problem, line, base, form)
+    )
+    if isinstance(threat, Lp):
+        return torch.maximum(radius, by_steepness(problem, line, base))
+    return radius
+
+
+def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> Tensor:
+    threat = problem.threat
+    value = difference_down(line.value, form.lost)
+    lo, hi = problem.domain.bounds(problem.x)
+    free = None if threat.cost is None else torch.where(torch.isinf(threat.cost), torch.inf, 1.0)
+    found = []
+    for rows in chunks(problem.x):
+        x, ends = problem.x[rows].double(), (lo[rows], hi[rows])
+        fall = fall_of(form.rows(rows), x, *ends, threat.cost)
+        whole = fall if is_plain(threat.cost) else fall_of(form.rows(rows), x, *ends, free)
+        price = _price(replace(problem, x=problem.x[rows]), line.slope[rows], base.multiplier[rows])
+        limits = (value[rows], base.radius[rows], line.reach)
+        found.append(radius_of_fall(threat, fall, whole.totals(line.reach), *limits, price))
+    return torch.cat(found)
+
+
+def _price(problem: Problem, slope: Tensor, known: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """A multiplier for a budget: any will do, that of the level rested on is nearly the best."""
+
+    def price(budget: Tensor, unit: Tensor) -> Tensor:
+        assert isinstance(problem.threat, Lp)
+        p, real = problem.threat.p, budget * unit
+        unknown, lam = known.isnan() & (budget > 0), known
+        if not bool(unknown.any()):
+            return known.nan_to_num(1.0) * unit**p
+        drops = drops_of(problem, Minorant(torch.zeros_like(budget), slope))
+        assert drops is not None
+        plain = is_plain_budget(real, p) & (drops.steepest.amax(1).log2().abs() <= STEEPEST)
+        if bool((unknown & plain).any()):
+            lam = torch.where(known.isnan(), best_multiplier(drops.within(real), real, p), known)
+        lam = lam * unit**p
+        rows = (unknown & ~plain).nonzero().squeeze(1)
+        if len(rows):
+            lam[rows] = share_of(drops.rows(rows), real[rows], p) / budget[rows] ** p
+        return lam.nan_to_num(1.0)
+
+    return price
+
+
+# Below this a radius may be lost to rounding alone.
+LEAST_RADIUS = 1e-280
+# Numbers per chunk: no search, so few enough that what is computed on the way stays in a core's cache.
+CHUNK = 2**15
+
+
+def chunks(x: Tensor) -> list[slice]:
+    """Slices of rows whose curves stay in a core's cache."""
+    size = max(1, CHUNK // max(1, x[:1].numel()))
+    return [slice(at, at + size) for at in range(0, len(x), size)]
+
+
+def tight_line(problem: Problem) -> tuple[Bound, SoundLine]:
+    """Level ``tight``: its slopes are given numbers, and its minorant is recomputed from them.
+
+    The slopes may prove slightly more than the mixture of tangents behind level ``tight`` itself.
+    """
+    base, proof = tight_and_proof(problem)
+    choices = [choice.detach() for choice in proof.choices]
+    return base, sound_line(problem.model, problem.x, problem.arithmetic, choices)
+
+
+# The level rested on -> the level and the sound minorant of the same slopes; how the radius is re-proved.
+_RESTS_ON: dict[str, tuple[Rest, Proof]] = {
+    "closed-form": (lambda problem: (closed_form(problem), tangent_line(problem)), by_steepness),
+    "domain": (lambda problem: (domain_aware(problem), tangent_line(problem)), by_fall),
+    "tight": (tight_line, by_fall),
+}
+
+
+@torch.no_grad()
+def sound(problem: Problem) -> Bound:
+    """Level ``sound``: the level ``problem.rests_on``, re-proved with rounding errors.
+
+    Raises:
+        UserError: unknown ``arithmetic`` or ``rests_on``, a threat the level rested on cannot handle, or
+            a module or feature map without a rounding rule.
+    """
+    if problem.rests_on not in _RESTS_ON:
+        raise UserError(
+            f"level 'sound' rests on {', '.join(map(repr, _RESTS_ON))}, got {problem.rests_on!r}"
+        )
+    rest, proof = _RESTS_ON[problem.rests_on]
+    if not len(problem.x):
+        return Bound.of(torch.zeros_like(problem.tangent.value), problem.tangent)
+    base, line = rest(problem)
+    radius = torch.minimum(proof(problem, line, base), base.radius)
+    radius = radius.nan_to_num(0.0, posinf=torch.inf).clamp_min(0.0)
+    # Where the line says nothing the margin is too near zero; elsewhere a number overflowed.
+    lost = base.radius.isnan() | (~(line.value <= 0) & (radius == 0) & (base.radius > LEAST_RADIUS))
+    radius = radius.masked_fill(lost & isinstance(problem.threat, Lp), torch.nan)
+    return Bound.of(radius, base.minorant, base.upper)
+
+
+def tangent_line(problem: Problem) -> SoundLine:
+    """The sound tangent, computed once for all threats of a batch."""
+    key = ("sound line", problem.arithmetic)
+    owner, line = problem.shared.get(key, (None, None))
+    if owner is not problem.tangent:
+        line = sound_line(problem.model, problem.x, problem.arithmetic)
+        problem.shared[key] = (problem.tangent, line)
+    assert isinstance(line, SoundLine)
+    return line

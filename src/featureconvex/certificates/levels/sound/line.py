@@ -1,0 +1,195 @@
+"""Affine minorants that hold in exact real arithmetic, or for the decision a machine computes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.levels.sound import deployed
+from featureconvex.certificates.rounding.rules import trace
+from featureconvex.errors import UserError
+from featureconvex.frozen_model import frozen_model, in_precision
+from featureconvex.model import FeatureConvexModel
+from featureconvex.rounding.ball import Ball, plus
+from featureconvex.rounding.directed import (
+    DTYPES,
+    FLOAT32,
+    FLOAT64,
+    check_gradual_underflow,
+    difference_down,
+    dual_norm_up,
+    upper,
+)
+from featureconvex.rounding.graph import Graph, Trace
+from featureconvex.rounding.steps import Mode
+
+ARITHMETICS = ("real", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class SoundLine:
+    """For every row x and every real x' with ``max |x' - x| <= reach``,
+
+        margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - drag ||x' - x||_2,
+
+    where ``margin`` is the exact one (arithmetic ``real``) or a number whose sign is that of the
+    decision computed in float32 or float64, and everything on the right is an exact real number.
+
+    Attributes:
+        value: (n,) float64.
+        slope: (n, ...) float64 in the shape of ``phi(x)``.
+        slack: (n, ...) float64 in the shape of ``x``, >= 0.
+        reach: inf for arithmetic ``real``; otherwise beyond it the forward pass might overflow.
+        features: the steps of ``phi``.
+        shapes: of its nodes.
+        drag: (n,) float64, >= 0; for feature maps that mix coordinates, None (0) for others.
+    """
+
+    value: Tensor
+    slope: Tensor
+    slack: Tensor
+    reach: float
+    features: Graph
+    shapes: list[torch.Size]
+    drag: Tensor | None = None
+
+    def steepness(self, p: float, cost: Tensor | None) -> Tensor:
+        """(n,): at least how fast the right-hand side can fall per unit of ``||cost * (x' - x)||_p``.
+
+        With ``P`` such that ``|phi(x') - phi(x)| <= P |x' - x|`` entrywise, it is
+        ``||(P^T |v| + slack) / cost||_q`` by Hoelder's inequality. For ``(u, |u|)`` this is never
+        more than the paper's ``2^(1/p) ||v||_q``. A map that mixes coordinates has its constant in
+        l_p or, if that proves more, in l2: ``Lip_p ||v||_q max 1 / cost``, and its drag.
+        """
+        rate, factor = self.features.rates(self.slope.abs(), self.shapes, p)
+        if factor is None:
+            rate = rate + self.slack
+            return dual_norm_up(_dearer(upper(rate, 1, rate > 0), cost), p)
+        assert self.drag is not None
+        cheapest = _dearer(torch.ones_like(self.slack[:1]), cost).amax()
+        # ||d||_2 <= ||d||_p for p <= 2, and n^(1/2 - 1/p) ||d||_p above.
+        longest = self.slack[:1].numel() ** max(0.0, 0.5 - 1 / p) * (1 + 2.0**-40)
+        falls = factor * _dearer(rate, cost).flatten(1).amax(1)
+        if p != 2:
+            rate, euclidean = self.features.rates(self.slope.abs(), self.shapes, 2.0)
+            assert euclidean is not None
+            euclidean = euclidean * _dearer(rate, cost).flatten(1).amax(1) * longest
+            falls = torch.minimum(falls, euclidean)
+        falls = falls + self.drag * (longest * cheapest)
+        return upper(falls, 6, falls > 0)
+
+
+def _dearer(rate: Tensor, cost: Tensor | None) -> Tensor:
+    """At least ``rate / cost``; 0 where the cost is infinite."""
+    if cost is None:
+        return rate
+    price = cost.to(rate.device)
+    return upper(rate / price, 1, rate > 0).masked_fill(torch.isinf(price), 0.0)
+
+
+def sound_line(
+    model: FeatureConvexModel,
+    x: Tensor,
+    arithmetic: str = "real",
+    choices: Sequence[Tensor] | None = None,
+) -> SoundLine:
+    """The affine minorant of a model at ``x`` with all rounding errors accounted for.
+
+    Args:
+        model: a model; it is frozen first if it is not.
+        x: (n, ...), n >= 1, in any dtype: these floats are the exact input.
+        arithmetic: ``"real"``: the margin in exact arithmetic. ``"float32"``, ``"float64"``: the
+            decision of ``model.to(dtype)(x'.to(dtype))`` for every real x'.
+        choices: the minorant of every nonlinear step in the order of evaluation; None: tangents at x.
+
+    Raises:
+        UserError: unknown arithmetic, a module or feature map without a rule, or settings under
+            which the deployed pass rounds in a way not covered.
+    """
+    check_gradual_underflow()
+    model = frozen_model(model)
+    if arithmetic not in ARITHMETICS:
+        raise UserError(f"unknown arithmetic {arithmetic!r}; use one of {', '.join(ARITHMETICS)}")
+    with torch.no_grad(), _plain_convolutions():
+        model = in_arithmetic(model, arithmetic)
+        features, network = graphs(model)
+        wide = x.detach().double()
+        line = _exact_line(features, network, wide, model.tau, choices)
+        if arithmetic == "real":
+            return line
+        rounding = FLOAT32 if arithmetic == "float32" else FLOAT64
+        deployed.check_deployment(network, model.device, rounding)
+        error = deployed.error_here(features, network, wide, rounding)
+        growth = deployed.error_growth(features, network, wide, rounding)
+        slack, drag = line.slack, line.drag
+        if drag is None:
+            slack = upper(slack + growth, 1)
+        else:
+            drag = upper(drag + growth.amax(), 1)
+        return SoundLine(
+            difference_down(line.value, error),
+            line.slope,
+            slack,
+            deployed.reach(features, network, wide, rounding),
+            features,
+            line.shapes,
+            drag,
+        )
+
+
+def _exact_line(
+    features: Graph,
+    network: Graph,
+    x: Tensor,
+    tau: Tensor,
+    choices: Sequence[Tensor] | None,
+) -> SoundLine:
+    """Value by a forward pass, slope by a backward pass, the slope's error pulled back to ``x``."""
+    phi, inner = features.forward(Ball.exact(x), Mode(FLOAT64, relaxed=False))
+    out, outer = network.forward(phi, Mode(FLOAT64, relaxed=True), choices)
+    margin = plus(out, Ball.exact(tau.to(x.device).expand_as(out.centre)), FLOAT64)
+    slope = slope_of(network, outer, out)
+    slack, drag = features.pull(slope.radius, inner.shapes), None
+    if features.mixes:
+        slack, drag = torch.zeros_like(x), slack.flatten(1).amax(1)
+    return SoundLine(margin.lower(), slope.centre, slack, torch.inf, features, inner.shapes, drag)
+
+
+def slope_of(network: Graph, trace: Trace, out: Ball) -> Ball:
+    """The exact slope of the relaxed network lies in this ball."""
+    return network.backward(Ball.exact(torch.ones_like(out.centre)), trace)
+
+
+def graphs(model: FeatureConvexModel) -> tuple[Graph, Graph]:
+    """The steps of the feature map and of the network, each with its output as the last node.
+
+    Raises:
+        UserError: a part has no rule.
+    """
+    made = []
+    for part in (model.feature_map, model.convex_net):
+        graph = Graph(model.dtype)
+        node = trace(part, graph, 0)
+        if node != len(graph.nodes) - 1:
+            raise UserError(f"the steps of {part!r} must end with its output")
+        made.append(graph)
+    return made[0], made[1]
+
+
+def in_arithmetic(model: FeatureConvexModel, arithmetic: str) -> FeatureConvexModel:
+    """The frozen model as deployed: itself, or one with its weights in the dtype asked for."""
+    if arithmetic == "real":
+        if model.dtype not in DTYPES:
+            raise UserError(f"level 'sound' knows float32 and float64 models, got {model.dtype}")
+        return model
+    dtype = torch.float32 if arithmetic == "float32" else torch.float64
+    return in_precision(model, dtype)
+
+
+@contextmanager
+def _plain_convolutions() -> Iterator[None]:
+    """Without cuDNN torch convolves float64 by unfolding and matrix products on every device."""
+    with torch.backends.cudnn.flags(enabled=False):
+        yield

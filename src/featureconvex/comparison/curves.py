@@ -1,0 +1,89 @@
+"""Certified curves of a comparison, and how ``comparison.json`` keeps hundreds of them short.
+
+All curves of a norm stand on the same radii, and accuracy and interval follow from how many points are
+certified, so for settings and levels the file holds counts: a quarter of the size.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from featureconvex.results.curves import counted_curve
+
+Table = dict[str, Any]
+CURVES, COUNTS, GRIDS = "certified_accuracy", "certified", "grids"
+DIGITS = 6
+
+
+def curve(radius: ArrayLike, certified: ArrayLike, n: int) -> Table:
+    """One curve: ``certified`` of ``n`` points at each ``radius``, as shares with exact 95 % intervals.
+
+    >>> found = curve([0.0, 0.5], [4, 1], 5)
+    >>> found["accuracy"].tolist(), found["low"].round(3).tolist()
+    ([0.8, 0.2], [0.284, 0.005])
+    """
+    counts = np.asarray(certified, dtype=np.int64)
+    return {COUNTS: counts, **vars(counted_curve(radius, counts, n))}
+
+
+def stored(tables: Table) -> Table:
+    """``tables`` with counts per norm, ``certified``, in place of the curves of settings and levels.
+
+    The radii they stand on are ``grids``, per norm. A method's own curves, at its best settings, stay.
+    """
+    grids: Table = {}
+
+    def counted(level: Table) -> Table:
+        grids.update({norm: found["radius"] for norm, found in level[CURVES].items()})
+        return {COUNTS: {norm: found[COUNTS] for norm, found in level[CURVES].items()}}
+
+    methods = _replaced(tables["methods"], CURVES, counted)
+    for method in methods.values():
+        if CURVES in method:
+            method[CURVES] = {norm: _rounded(found) for norm, found in method[CURVES].items()}
+    return {**tables, GRIDS: grids, "methods": methods}
+
+
+def restored(tables: Table) -> Table:
+    """What :func:`stored` made, with the curves of settings and levels again.
+
+    Raises:
+        KeyError: there are no counts or no grids in it.
+    """
+
+    def drawn(level: Table) -> Table:
+        found = level[COUNTS].items()
+        return {
+            CURVES: {
+                norm: curve(tables[GRIDS][norm], counts, tables["n_sensitive"])
+                for norm, counts in found
+            }
+        }
+
+    methods = _replaced(tables["methods"], COUNTS, drawn)
+    return {**{key: value for key, value in tables.items() if key != GRIDS}, "methods": methods}
+
+
+def _replaced(methods: Table, field: str, by: Callable[[Table], Table]) -> Table:
+    """Copies of the methods, with ``field`` of every level replaced."""
+
+    def level_of(level: Table) -> Table:
+        return {**{key: value for key, value in level.items() if key != field}, **by(level)}
+
+    def setting_of(setting: Table) -> Table:
+        levels = {name: level_of(level) for name, level in setting["levels"].items()}
+        return {**setting, "levels": levels}
+
+    return {
+        name: {**method, "settings": [setting_of(setting) for setting in method["settings"]]}
+        if "settings" in method
+        else dict(method)
+        for name, method in methods.items()
+    }
+
+
+def _rounded(found: Table) -> Table:
+    shares = {key: np.round(found[key], DIGITS) for key in ("accuracy", "low", "high")}
+    return {**found, **shares}

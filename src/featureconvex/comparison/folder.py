@@ -1,0 +1,164 @@
+"""A comparison's folder: the two files from which everything else is rebuilt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from featureconvex.baselines.description import Description, setting_words
+from featureconvex.comparison.curves import GRIDS, stored
+from featureconvex.comparison.fit import AnotherComparisonError, OneFit
+from featureconvex.comparison.metrics import Failure, Ran, derive_comparison
+from featureconvex.errors import UserError
+from featureconvex.files import replacing, write_text
+from featureconvex.results.record import COMPARISON_FILE, RECORD_FILE
+from featureconvex.results.strict_json import dump_json, load_json
+
+ROWS_FILE = "rows.parquet"
+RECORDED = ("setting", "train_seconds", "facts", "measurements", "unavailable", "provenance")
+DERIVED = ("reference", "methods", "ordering", GRIDS)
+REMEDY = (
+    f"delete {COMPARISON_FILE} and {ROWS_FILE}, and run the `featureconvex compare` command again: "
+    "it makes both anew from what methods/ keeps"
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison in memory.
+
+    Attributes:
+        results: every method and what became of it, in the order of tables and figures.
+        head: task, sizes, ``shape`` of one input, seed, provenance.
+    """
+
+    results: Sequence[Ran]
+    head: dict[str, Any]
+
+    @property
+    def dimension(self) -> int:
+        """The number of coordinates of one input."""
+        return int(np.prod(self.head["shape"]))
+
+    def derive(self) -> dict[str, Any]:
+        """All numbers, of which ``comparison.json`` holds some shortened (:func:`stored`)."""
+        return derive_comparison(self.results, self.dimension, self.head)
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write ``comparison.json`` and ``rows.parquet``: one row per (method, setting, test point)."""
+    written = [folder / COMPARISON_FILE]
+    frames = [
+        fit.rows.assign(method=ran.method.name, setting=setting_words(fit.record["setting"]))
+        for ran in comparison.results
+        for fit in ran.fits
+    ]
+    if frames:
+        rows = pd.concat(frames, ignore_index=True)
+        with replacing(folder / ROWS_FILE) as scratch:
+            rows.to_parquet(scratch, index=False)
+        written.append(folder / ROWS_FILE)
+    write_text(folder / COMPARISON_FILE, dump_json(stored(comparison.derive())))
+    return written
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """Read what :func:`write_comparison` wrote; needs neither the methods' code nor their models.
+
+    Raises:
+        UserError: a file is missing, damaged, of an earlier version, or they do not belong together.
+    """
+    path = folder / COMPARISON_FILE
+    table = _load_table(path)
+    try:
+        head = {key: value for key, value in table.items() if key not in DERIVED}
+        ran = any("reason" not in method for method in table["methods"].values())
+        rows = _read_rows(folder / ROWS_FILE) if ran else pd.DataFrame()
+        results = [
+            _ran(Description.from_table(name, method), method, rows, folder)
+            for name, method in table["methods"].items()
+        ]
+        comparison = Comparison(results, head)
+        _ = comparison.dimension
+    except UserError:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is no comparison that this version can read ({type(error).__name__}: {error}); "
+            + REMEDY
+        ) from error
+    return comparison
+
+
+def kept_results(folder: Path, head: dict[str, Any]) -> dict[str, Ran]:
+    """What an earlier comparison left in ``folder``, by method; nothing in a new folder.
+
+    Args:
+        folder: of the comparison.
+        head: of the comparison to come: task, sizes, samples, epochs, seed, data.
+
+    Raises:
+        AnotherComparisonError: the folder holds a comparison with another head.
+        UserError: it cannot be read, or the folder holds a run.
+    """
+    path = folder / COMPARISON_FILE
+    if not path.is_file():
+        _refuse_a_run(folder)
+        return {}
+    table = _load_table(path)
+    different = [key for key in head if table.get(key) != head[key]]
+    if different:
+        raise AnotherComparisonError(
+            f"{folder} holds a comparison with another {', '.join(different)}; "
+            "delete it or choose another --out"
+        )
+    return {ran.method.name: ran for ran in read_comparison(folder).results}
+
+
+def _refuse_a_run(folder: Path) -> None:
+    """Rows and report of a run have the same names as a comparison's, which would replace them."""
+    if (folder / RECORD_FILE).exists():
+        raise UserError(
+            f"{folder} holds the results of `featureconvex run`; choose another --out or delete it"
+        )
+
+
+def _load_table(path: Path) -> dict[str, Any]:
+    try:
+        table = load_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; {REMEDY}") from error
+    if not isinstance(table, dict) or "methods" not in table:
+        raise UserError(f"{path} is no comparison that this version can read; {REMEDY}")
+    return table
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UserError(f"{path} is missing; {REMEDY}")
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as Parquet ({error}); {REMEDY}") from error
+
+
+def _ran(method: Description, table: dict[str, Any], rows: pd.DataFrame, folder: Path) -> Ran:
+    if "reason" in table:
+        return Ran(method, failures=[Failure({}, str(table["reason"]))])
+    fits, name = [], method.name
+    for setting in table["settings"]:
+        words = setting_words(setting["setting"])
+        own = rows[(rows["method"] == name) & (rows["setting"] == words)]
+        if own.empty:
+            raise UserError(
+                f"{folder / ROWS_FILE} has no rows of {name} {words}".rstrip()
+                + f", which {COMPARISON_FILE} names; the files are not from one comparison"
+            )
+        # A column of another method is empty here.
+        own = own.drop(columns=["method", "setting"]).dropna(axis=1, how="all")
+        record = {key: setting[key] for key in RECORDED}
+        fits.append(OneFit(own.reset_index(drop=True), record))
+    return Ran(method, fits, [Failure(**failed) for failed in table["failed"]])

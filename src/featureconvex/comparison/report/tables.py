@@ -1,0 +1,108 @@
+"""What the methods reach: the tables of accuracies, radii and areas."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from featureconvex.comparison.report.lines import (
+    Line,
+    all_lines,
+    method_lines,
+    norms,
+    ran,
+)
+from featureconvex.comparison.report.results import Results
+from featureconvex.results.numbers import percent, significant
+
+Table = dict[str, Any]
+CONVERTED = "†"
+
+
+def overview_table(tables: Table) -> Table:
+    """Per method: what its radii are, and the median radius at the best setting per norm.
+
+    Each with the clean accuracy of that setting: the best one may differ from norm to norm.
+    """
+    columns = norms(tables)
+    best = {norm: {x.method: x for x in method_lines(tables, norm)} for norm in columns}
+    body = []
+    for name, method in ran(tables).items():
+        lines = [best[norm][name] for norm in columns]
+        body.append(
+            [
+                method["title"],
+                method["guarantee"],
+                ", ".join(method["native_norm"]),
+                *(f"{_median(line)} at {percent(line.clean_accuracy)}" for line in lines),
+            ]
+        )
+    medians = (f"median {norm}, clean accuracy" for norm in columns)
+    return {"head": ["method", "guarantee", "certified in", *medians], "body": body}
+
+
+def norm_table(results: Results, norm: str) -> Table:
+    """Every method at its best setting in one norm, the largest area first."""
+    return _table(results, norm, method_lines(results.tables, norm), levels=False)
+
+
+def every_table(results: Results, norm: str) -> Table:
+    """Every setting at every level in one norm, method by method."""
+    return _table(results, norm, all_lines(results.tables, norm), levels=True)
+
+
+def headline_setting(method: Table) -> Table:
+    """The setting a method's overall numbers are of: the best one in its own norm, l2 if it has it."""
+    native = "l2" if "l2" in method["native_norm"] else method["native_norm"][0]
+    wanted = method["best_setting"][native]
+    setting: Table = next(s for s in method["settings"] if s["setting"] == wanted)
+    return setting
+
+
+def accuracies(setting: Table) -> list[str]:
+    """Clean accuracy in words: of both classes, of the sensitive one, of the other."""
+    by_class = setting["accuracy_by_class"]
+    values = (setting["clean_accuracy"], by_class["sensitive"], by_class["other"])
+    return ["–" if value is None else percent(value) for value in values]
+
+
+def accuracy_head(tables: Table) -> list[str]:
+    """The columns of :func:`accuracies`."""
+    return [
+        "clean accuracy",
+        f"{tables['sensitive_name']} (sensitive)",
+        f"{tables['other_name']} (other)",
+    ]
+
+
+def _table(results: Results, norm: str, lines: Sequence[Line], levels: bool) -> Table:
+    tables = results.tables
+    radii = tables["ordering"][norm]["radii"]
+    settings = {name: method.get("settings") for name, method in tables["methods"].items()}
+    body = []
+    for line in lines:
+        shares = (percent(results.share(line, norm, radius)) for radius in radii)
+        body.append(
+            [
+                tables["methods"][line.method]["title"],
+                *([line.level] if levels else []),
+                _worth(tables, line, norm),
+                _median(line),
+                *shares,
+                significant(line.area),
+                *accuracies(settings[line.method][line.place]),
+                line.setting or "–",
+            ]
+        )
+    certified = [f"{norm} ≥ {significant(radius)}" for radius in radii]
+    head = ["method", *(["level"] if levels else []), "radii are", "median radius", *certified]
+    return {"head": [*head, "area", *accuracy_head(tables), "setting"], "body": body}
+
+
+def _worth(tables: Table, line: Line, norm: str) -> str:
+    """What a radius is: its guarantee, and where it was converted from."""
+    native = tables["methods"][line.method]["native_norm"]
+    converted = f", converted from {' or '.join(native)}" if norm not in native else ""
+    return f"{line.guarantee}{converted}"
+
+
+def _median(line: Line) -> str:
+    return significant(line.median) + (CONVERTED if line.converted else "")

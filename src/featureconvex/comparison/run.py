@@ -1,0 +1,180 @@
+"""Run the comparison: every method on the same points; one method's failure loses nothing else."""
+
+import traceback
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from featureconvex.baselines.description import Description, setting_words, settings_of
+from featureconvex.baselines.method import Method, Options, Setting
+from featureconvex.baselines.registry import METHODS, find_methods
+from featureconvex.comparison.data import ComparisonData, comparison_data
+from featureconvex.comparison.fit import AnotherComparisonError, run_one_fit
+from featureconvex.comparison.folder import (
+    Comparison,
+    kept_results,
+    write_comparison,
+)
+from featureconvex.comparison.metrics import Failure, Ran
+from featureconvex.data import Task
+from featureconvex.device import device
+from featureconvex.errors import UserError
+from featureconvex.files import writable_folder, write_text
+from featureconvex.provenance import provenance
+from featureconvex.results.record import METHODS_FOLDER
+
+ERROR_FILE = "error.txt"
+
+
+class MethodFailedWarning(UserWarning):
+    """A setting of a method did not run; whatever else did is in the comparison."""
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """What a user may choose for a comparison.
+
+    Attributes:
+        methods: names separated by commas; None for all.
+        limit: the first so many test points.
+        samples: of noise per certificate, for sampling methods.
+        epochs: of training, for every method; None leaves it to each.
+        seed: of everything random.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """
+
+    methods: str | None = None
+    limit: int = 1000
+    samples: int = 100_000
+    epochs: int | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "samples", "epochs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be a whole number >= 1, got {value}")
+        if self.seed < 0:
+            raise UserError(f"a seed must be >= 0, got {self.seed}")
+
+
+def compare(
+    task: Task,
+    out: Path,
+    settings: CompareSettings,
+    data_dir: Path | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """Fit and certify every method on ``task``, and write everything below ``out``.
+
+    A killed comparison goes on, step by step, when it is called again with the same settings.
+    ``comparison.json`` and ``rows.parquet`` are written anew behind every method, figures and
+    ``report.html`` at the end. Methods that ``out`` holds from earlier calls stay in the comparison. A
+    setting that fails, or flags every point or none, is reported with its reason, and as a
+    :class:`MethodFailedWarning`; the others of its method stay.
+
+    Returns:
+        The files written, ``report.html`` last.
+
+    Raises:
+        UserError: a bad setting, missing data, results of other settings in ``out``, or no method that ran.
+    """
+    started = datetime.now(UTC)
+    kinds = find_methods(settings.methods)
+    place = device(settings.device)
+    folder = writable_folder(out)
+    dataset = task.load(data_dir)
+    data = comparison_data(dataset, settings.limit, settings.seed)
+    options = Options(
+        shape=data.shape,
+        task=dataset.name,
+        seed=settings.seed,
+        epochs=settings.epochs,
+        samples=settings.samples,
+        device=str(place),
+    )
+    head = {
+        "task": dataset.name,
+        "shape": list(data.shape),
+        "sensitive_name": dataset.sensitive_name,
+        "other_name": dataset.other_name,
+        "n_fitting": len(data.fitting),
+        "n_validation": len(data.validation),
+        "n_test": len(data.test),
+        "n_sensitive": int(data.test.y.sum()),
+        "unit": "pixels in [0, 1]" if options.image else "training standard deviations",
+        "note": dataset.note,
+        "samples": settings.samples,
+        "epochs": settings.epochs,
+        "seed": settings.seed,
+        "data": data.digest,
+    }
+    results = kept_results(folder, head)
+    for kind in kinds:
+        ran = _run(kind, options, data, folder / METHODS_FOLDER / kind.name, progress)
+        results[kind.name] = ran
+        for setting, reason in ran.failures:
+            what = f"{kind.name} {setting_words(setting)}".rstrip()
+            warnings.warn(f"{what} did not run: {reason}", MethodFailedWarning, stacklevel=2)
+        head["provenance"] = provenance(started)
+        ordered = sorted(results.values(), key=lambda ran: _place(ran.method.name))
+        write_comparison(Comparison(ordered, head), folder)
+    # Loads matplotlib and plotly, which nothing before this line needs.
+    from featureconvex.comparison.report.report import write_comparison_report
+
+    written = write_comparison_report(folder)
+    if not any(ran.fits for ran in results.values()):
+        raise UserError(f"no method ran, so nothing is compared; {written[-1]} has the reasons")
+    return written
+
+
+def _run(
+    kind: type[Method], options: Options, data: ComparisonData, folder: Path, progress: bool
+) -> Ran:
+    """All settings of one method, and the reasons why some did not run."""
+    described, fits, failures = Description.of(kind), [], []
+    try:
+        settings = settings_of(kind, options)
+    except Exception as error:
+        return Ran(described, failures=[_failure({}, error, folder)])
+    for setting in settings:
+        own = folder / _folder_name(setting)
+        try:
+            fit = run_one_fit(kind(options, setting), data, own, progress)
+        except AnotherComparisonError:
+            raise
+        except Exception as error:
+            # Whatever one setting does, the others' results stand; the report shows the reason.
+            failures.append(_failure(setting, error, own))
+            continue
+        (own / ERROR_FILE).unlink(missing_ok=True)
+        flags = fit.rows["predicted"]
+        if flags.nunique() > 1:
+            fits.append(fit)
+        else:
+            # Who flags everything certifies everything, by any radius, and would lead every table.
+            every = "every" if flags.iloc[0] else "no"
+            failures.append(Failure(setting, f"no detector, as it flags {every} test point"))
+    return Ran(described, fits, failures)
+
+
+def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:
+    """The reason in one line; the whole traceback beside the results."""
+    # Where the error is that nothing can be written there, its reason still goes into the report.
+    with suppress(OSError):
+        write_text(folder / ERROR_FILE, "".join(traceback.format_exception(error)))
+    kind = "" if isinstance(error, UserError) else type(error).__name__
+    return Failure(setting, ": ".join(filter(None, (kind, str(error)))))
+
+
+def _place(name: str) -> int:
+    """In tables and figures; methods that are not registered here come last."""
+    return list(METHODS).index(name) if name in METHODS else len(METHODS)
+
+
+def _folder_name(setting: Any) -> str:
+    return setting_words(setting).replace(" ", "-").replace(",", "") or "only"

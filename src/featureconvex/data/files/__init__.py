@@ -1,0 +1,1 @@
+"""Folders with one file per example."""

@@ -1,0 +1,84 @@
+"""A user's own folder: one sub-folder per class, one file per example."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from featureconvex.data.classes import choose_sensitive
+from featureconvex.data.dataset import Dataset, Split
+from featureconvex.data.files.listing import list_classes, visible
+from featureconvex.data.location import Location
+from featureconvex.data.source import read_source
+from featureconvex.data.split import stratified_split
+from featureconvex.errors import UserError
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """Reads a folder of classes: pictures, ``.npy`` arrays, or any files as byte counts.
+
+    Attributes:
+        path: the folder.
+        sensitive: the sub-folder of the sensitive class; with more than two sub-folders the others
+            together are class 0.
+    """
+
+    path: Path
+    sensitive: str | None
+
+    def locate(self, data_dir: Path) -> Location:
+        """Whether the folder exists."""
+        found = self.path.is_dir()
+        return Location(found, str(self.path), "" if found else f"put the folder at {self.path}")
+
+    def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
+        """Read every file; every class is split 80 to 20.
+
+        Raises:
+            UserError: no two classes, an unknown sensitive class, mixed or damaged files, or
+                examples of different sizes.
+        """
+        classes = list_classes(self.path)
+        if len(classes) < 2:
+            raise _too_few_classes(self.path, list(classes))
+        sensitive, other = choose_sensitive(sorted(classes), self.sensitive, str(self.path))
+        source = read_source(self.path)
+        found = source.samples
+        assert found is not None
+        labels = np.array([Path(row).parent.name for row in source.rows], dtype=np.str_)
+        train, test = stratified_split(labels)
+        y = (labels == sensitive).astype(np.int8)
+        several = len(classes) > 2
+        return Dataset(
+            name=name,
+            train=Split(found.x[train], y[train]),
+            test=Split(found.x[test], y[test]),
+            kind="table" if found.names is not None else "image",
+            sensitive_name=sensitive,
+            other_name=other,
+            feature_names=found.names,
+            source=str(self.path),
+            note=found.note,
+            train_rows=source.rows[train],
+            test_rows=source.rows[test],
+            rows_from=f"a file in {self.path}",
+            files=found.kind,
+            train_family=labels[train] if several else None,
+            test_family=labels[test] if several else None,
+        )
+
+
+def _too_few_classes(folder: Path, classes: list[str]) -> UserError:
+    """What is there instead of two sub-folders, and what was expected."""
+    files = [path for path in visible(folder) if path.is_file()]
+    what = f"{folder} is empty"
+    if classes:
+        what = f"{folder} has one class folder only, {classes[0]!r}"
+    elif files:
+        several = "" if len(files) == 1 else "s"
+        what = f"{folder} holds {len(files)} file{several} (such as {files[0].name}) and no sub-folders"
+    return UserError(
+        f"{what}; expected one sub-folder per class, two or more, with the examples in them, such as "
+        f"{folder / 'cat' / '1.png'} and {folder / 'dog' / '1.png'}"
+    )

@@ -1,0 +1,1 @@
+"""The named tasks: public data sets, one file per layout."""

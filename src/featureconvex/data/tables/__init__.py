@@ -1,0 +1,1 @@
+"""Tables: a CSV or Parquet file with one row per example."""

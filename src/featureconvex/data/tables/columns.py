@@ -1,0 +1,225 @@
+"""The columns of a table as numbers: learnt from the training data, applied to new rows."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.data.tables.cells import ColumnKind, kind_of, numbers_of, text_of, words_of
+from featureconvex.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CATEGORIES = 16
+"""A text column with more distinct values is refused."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table and what its cells mean.
+
+    Attributes:
+        name: as the file has it.
+        kind: ``"number"``, ``"boolean"`` (1 and 0) or ``"category"`` (one-hot).
+        categories: of a category, sorted; each makes one feature.
+    """
+
+    name: str
+    kind: ColumnKind
+    categories: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many features the column makes."""
+        return len(self.categories) if self.kind == "category" else 1
+
+    def stored(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "categories": list(self.categories)}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows as numbers.
+
+    Attributes:
+        x: float64 (n, d); the features of a missing cell, or of a category that training never saw,
+            are NaN, so no number stands for what is not known.
+        unknown: bool (n,): rows with a category that training never saw.
+        remarks: one sentence per column with such a category.
+    """
+
+    x: NDArray[np.float64]
+    unknown: NDArray[np.bool_]
+    remarks: tuple[str, ...]
+
+
+def learn_columns(frame: "pd.DataFrame", origin: str) -> tuple[Column, ...]:
+    """What each column of a training table is: numbers, truth values, or up to 16 categories.
+
+    Raises:
+        UserError: no columns, dates, text with too many values, or a mix of numbers and text.
+    """
+    if not len(frame.columns):
+        raise UserError(f"{origin} has no column besides the label; add the features")
+    found = []
+    for name in frame.columns:
+        where = _where(origin, name)
+        kind = kind_of(frame[name], where)
+        categories: tuple[str, ...] = ()
+        if kind == "category":
+            text = text_of(frame[name])
+            categories = tuple(sorted(set(text) - {""}))
+            if len(categories) > MAX_CATEGORIES:
+                raise UserError(
+                    f"{where}: text with {len(categories)} distinct values (such as {str(text[0])!r}) is "
+                    f"neither a number nor a category of at most {MAX_CATEGORIES}; drop or encode it, "
+                    f"or keep it beside the features with --keep"
+                )
+        found.append(Column(str(name), kind, categories))
+    return tuple(found)
+
+
+def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Encoded:
+    """The rows of a table as the features of ``columns``, found by name; other columns are ignored.
+
+    Raises:
+        UserError: a column is missing, or holds text where training had numbers.
+    """
+    missing = [column.name for column in columns if column.name not in frame.columns]
+    if missing:
+        raise UserError(
+            f"{origin} lacks {len(missing)} of the {len(columns)} columns that the model was trained "
+            f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+        )
+    blocks: list[NDArray[np.float64]] = []
+    unknown = np.zeros(len(frame), dtype=bool)
+    remarks = []
+    for column in columns:
+        cells = frame[column.name]
+        if column.kind != "category":
+            blocks.append(numbers_of(cells, column.kind, _where(origin, column.name))[:, None])
+            continue
+        text = text_of(cells)
+        block = (text[:, None] == np.array(column.categories, dtype=object)).astype(np.float64)
+        seen = block.any(axis=1)
+        block[~seen] = np.nan
+        blocks.append(block)
+        new = ~seen & (text != "").astype(bool)
+        unknown |= new
+        if new.any():
+            remarks.append(
+                f"{_where(origin, column.name)}: {new.sum()} of {len(new)} rows have a category that "
+                f"training never saw (such as {str(text[new.argmax()])!r} in row {new.argmax() + 1}; known "
+                f"are {', '.join(column.categories)}); they have no certificate"
+            )
+    return Encoded(np.hstack(blocks), unknown, tuple(remarks))
+
+
+def feature_names(columns: Sequence[Column]) -> list[str]:
+    """A name for every feature, no two alike: the column's, or ``column=category``.
+
+    Where two would be alike, the parts of the one-hot names are quoted.
+
+    >>> feature_names([Column("a", "category", ("x",)), Column("a=x", "number")])
+    ['"a"="x"', 'a=x']
+    """
+    taken = {column.name for column in columns if column.kind != "category"}
+    one_hot = [(c.name, v) for c in columns if c.kind == "category" for v in c.categories]
+    plain = [f"{name}={value}" for name, value in one_hot]
+    names: dict[tuple[str, str], str] = {}
+    for (name, value), simple in zip(one_hot, plain, strict=True):
+        shown = simple
+        if simple in taken or plain.count(simple) > 1:
+            shown = f"{_quoted(name)}={_quoted(value)}"
+        while shown in taken or shown in names.values():
+            shown += "'"
+        names[name, value] = shown
+    return [
+        shown
+        for c in columns
+        for shown in ([names[c.name, v] for v in c.categories] if c.categories else [c.name])
+    ]
+
+
+def feature_groups(columns: Sequence[Column]) -> list[int] | None:
+    """The number of the source column of every feature, or None if nothing is one-hot."""
+    if all(column.kind != "category" for column in columns):
+        return None
+    return [number for number, column in enumerate(columns) for _ in range(column.width)]
+
+
+def columns_of_names(names: Sequence[str], present: Iterable[str]) -> tuple[Column, ...]:
+    """The columns behind feature names of a model file that holds no more than those.
+
+    A name that the table has is a column of numbers; ``column=category`` is one-hot if it has
+    ``column``. A name it has neither way is a column of numbers, which will be called missing.
+    """
+    known, found = set(present), dict[str, Column]()
+    for name in names:
+        splits = [(name[:i], name[i + 1 :]) for i, letter in enumerate(name) if letter == "="]
+        source = next((pair for pair in splits if pair[0] in known), None)
+        if name in known or source is None:
+            found[name] = Column(name, "number")
+            continue
+        before = found.get(source[0])
+        categories = (*(before.categories if before else ()), source[1])
+        found[source[0]] = Column(source[0], "category", categories)
+    return tuple(found.values())
+
+
+def check_complete(x: NDArray[np.float64], columns: Sequence[Column], origin: str) -> None:
+    """Refuse training rows with gaps, naming the first column.
+
+    Raises:
+        UserError: a value is missing or not finite.
+    """
+    ends = np.cumsum([column.width for column in columns])
+    for column, end in zip(columns, ends, strict=True):
+        gaps = ~np.isfinite(x[:, end - column.width : end]).all(axis=1)
+        if gaps.any():
+            raise UserError(
+                f"{_where(origin, column.name)}: {gaps.sum()} missing or non-finite values (first: row "
+                f"{gaps.argmax() + 1}); fill them in, drop the rows, or have them dropped with "
+                "--missing drop"
+            )
+
+
+def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
+    """The label of every row as text: 1, 1.0 and "1" are all ``1``.
+
+    Raises:
+        UserError: a label is missing.
+    """
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype):
+        numbers, text = column, text_of(column)
+        missing = numbers.isna().to_numpy(dtype=bool)
+        if column.dtype.kind == "f":
+            text = np.array(
+                [repr(v).removesuffix(".0") for v in column.astype(float)], dtype=object
+            )
+    else:
+        words = words_of(column)
+        text, missing = words.text, words.empty
+        if words.numbers or words.truths:
+            missing = missing | words.missing
+    if missing.any():
+        raise UserError(
+            f"{origin}: {missing.sum()} rows have no label (first: row {missing.argmax() + 1}); drop "
+            "them (among numbers, NA and its like are no label; among words they are)"
+        )
+    return text.astype(np.str_)
+
+
+def _where(origin: str, name: object) -> str:
+    return f"{origin}, column {str(name)!r}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

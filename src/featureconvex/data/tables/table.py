@@ -1,0 +1,136 @@
+"""A user's own table: a CSV or Parquet file with one row per example."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.data.classes import choose_sensitive
+from featureconvex.data.dataset import Dataset, Split
+from featureconvex.data.location import Location
+from featureconvex.data.source import read_source
+from featureconvex.data.split import stratified_split
+from featureconvex.data.tables.columns import (
+    Column,
+    check_complete,
+    class_names,
+    encode,
+    feature_groups,
+    feature_names,
+    learn_columns,
+)
+from featureconvex.data.tables.frame import STANDARD_INPUT
+from featureconvex.errors import UserError
+
+Missing = Literal["refuse", "drop"]
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """Reads a table whose columns are the features and one label.
+
+    Attributes:
+        path: the file.
+        label: the name of the label column.
+        sensitive: the sensitive class; may be None when the labels are 0 and 1 or False and True.
+            With more than two classes the others together are class 0.
+        keep: columns that are no features: they are kept beside the test rows as they are written.
+        missing: what to do with a row that has a gap: ``"refuse"`` the file, or ``"drop"`` the row.
+    """
+
+    path: Path
+    label: str | None
+    sensitive: str | None
+    keep: tuple[str, ...] = ()
+    missing: Missing = "refuse"
+
+    def locate(self, data_dir: Path) -> Location:
+        """Whether the file exists."""
+        found = self.path == STANDARD_INPUT or self.path.is_file()
+        return Location(found, str(self.path), "" if found else f"put the file at {self.path}")
+
+    def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
+        """Read the file; every class is split 80 to 20.
+
+        Raises:
+            UserError: the file cannot be read, the label column is missing or unnamed, the
+                sensitive class is unknown, or a column has no use as a feature.
+        """
+        source = read_source(self.path, self.keep)
+        frame, rows = source.frame, source.rows
+        assert frame is not None
+        origin = str(self.path)
+        listed = ", ".join(str(column) for column in frame.columns[:10])
+        listed += " ..." if len(frame.columns) > 10 else ""
+        if self.label is None:
+            raise UserError(f"{origin}: name the label column with --label, one of: {listed}")
+        if self.label not in frame.columns:
+            raise UserError(
+                f"{origin} has no column {self.label!r}; --label must be one of: {listed}"
+            )
+        for kept in self.keep:
+            if kept not in frame.columns or kept == self.label:
+                raise UserError(
+                    f"{origin}: --keep {kept!r} must name a column besides the label, one of: {listed}"
+                )
+        features = frame.drop(columns=[self.label, *self.keep])
+        columns = learn_columns(features, origin)
+        x = encode(features, columns, origin).x
+        dropped = 0
+        if self.missing == "drop":
+            whole = np.flatnonzero(np.isfinite(x).all(axis=1))
+            dropped = len(x) - len(whole)
+            if not len(whole):
+                raise UserError(f"{origin}: every row has a gap, so none is left; fill them in")
+            frame, features, rows = frame.iloc[whole], features.iloc[whole], rows[whole]
+            # Anew: a category of dropped rows only was never seen in training.
+            columns = learn_columns(features, origin)
+            x = encode(features, columns, origin).x
+        check_complete(x, columns, origin)
+        labels = class_names(frame[self.label], origin)
+        classes = [str(value) for value in np.unique(labels)]
+        sensitive, other = choose_sensitive(classes, self.sensitive, origin)
+        y = (labels == sensitive).astype(np.int8)
+        train, test = stratified_split(labels)
+        several = len(classes) > 2
+        return Dataset(
+            name=name,
+            train=Split(x[train], y[train]),
+            test=Split(x[test], y[test]),
+            kind="table",
+            sensitive_name=sensitive,
+            other_name=other,
+            feature_names=feature_names(columns),
+            feature_groups=feature_groups(columns),
+            source=origin,
+            note=_note(columns, dropped, _merged(labels, sensitive) if several else ""),
+            train_family=labels[train] if several else None,
+            test_family=labels[test] if several else None,
+            columns=columns,
+            train_rows=rows[train],
+            test_rows=rows[test],
+            rows_from=f"a row of {origin}, counted from 0 below the header",
+            test_kept=frame[list(self.keep)].iloc[test] if self.keep else None,
+        )
+
+
+def _merged(labels: NDArray[Any], sensitive: str) -> str:
+    """Which classes are the other one: a misspelt label would be among them."""
+    names, counts = np.unique(labels, return_counts=True)
+    others = [
+        f"{name} ({count})" for name, count in zip(names, counts, strict=True) if name != sensitive
+    ]
+    more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+    return f"{sensitive} against all other classes: {', '.join(others[:10])}{more}."
+
+
+def _note(columns: tuple[Column, ...], dropped: int, merged: str) -> str:
+    one_hot = [column.name for column in columns if column.kind == "category"]
+    remarks = [f"One-hot encoded: {', '.join(one_hot)}."] if one_hot else []
+    if dropped:
+        remarks.append(f"{dropped} rows with missing or non-finite values were dropped.")
+    if merged:
+        remarks.append(merged)
+    return " ".join(remarks)

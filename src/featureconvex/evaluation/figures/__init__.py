@@ -1,5 +1,0 @@
-"""Static figures (PNG) of a run, drawn without pyplot so that no global state changes."""
-
-from featureconvex.evaluation.figures.draw import FIGURES, draw_figures, png_bytes
-
-__all__ = ["FIGURES", "draw_figures", "png_bytes"]

@@ -1,0 +1,1 @@
+"""Pages, figures, tables and words for readers. Draws with matplotlib and plotly."""

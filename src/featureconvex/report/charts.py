@@ -1,0 +1,150 @@
+"""The report's interactive charts as plain data; the page draws them with plotly.js.
+
+A colour is a name such as ``@c1``; the page replaces it by the value of the style sheet's variable,
+so that the charts follow the reader's light or dark setting.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from featureconvex.report.binning import radius_bins
+from featureconvex.report.thinning import thin
+from featureconvex.report.wording import LEVEL_NAMES
+from featureconvex.results.curves import flagged_radii
+from featureconvex.results.detection import certified_recall, confusion, roc_curve
+from featureconvex.results.folder import Run
+from featureconvex.results.history import Line, known_series, sorted_tradeoff
+from featureconvex.results.metrics import telling_radii
+from featureconvex.results.numbers import significant
+from featureconvex.results.rows import sensitive
+
+Chart = dict[str, Any]
+
+
+def radius_histograms(run: Run) -> list[Chart]:
+    """One histogram of closed-form radii per threat, in the unit shown first."""
+    charts = []
+    for threat in run.ranges(run.unit):
+        column = run.levels(threat, run.unit)[0]
+        bins = radius_bins(flagged_radii(run.rows, column.name), column)
+        if bins is None:
+            continue
+        bars = {
+            "type": "bar",
+            "x": bins.centres,
+            "y": bins.counts,
+            "width": bins.width,
+            "marker": {"color": "@c1", "line": {"width": 0}},
+            "hovertemplate": "about %{x:.3g}: %{y} samples<extra></extra>",
+        }
+        axis = f"{threat} radius, {LEVEL_NAMES[column.level]}"
+        charts.append(_chart(f"histogram-{threat}", [bars], axis, "test samples", note=bins.note))
+    return charts
+
+
+def roc_chart(run: Run) -> Chart:
+    """Recall, and certified recall at up to three radii, against the false-positive rate."""
+    column = run.movable
+    roc = roc_curve(run.rows)
+    keep = thin(roc.false_positive_rate)
+    radii = [0.0, *telling_radii(run.rows, column.name)]
+    table = certified_recall(run.rows, column, roc.threshold[keep], radii)
+    floor = 0.5 / float((~sensitive(run.rows)).sum())
+    rate = np.maximum(roc.false_positive_rate[keep], floor)
+    lines = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"certified for {column.threat} {significant(r)}" if r else "flagged",
+            "x": rate,
+            "y": table[:, i],
+            "line": {"color": f"@c{i + 1}", "width": 2.5, "shape": "hv"},
+            "hovertemplate": "%{y:.1%}",
+        }
+        for i, r in enumerate(radii)
+    ]
+    here = confusion(run.rows)
+    calibrated = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "calibrated threshold",
+        "x": [max(1 - here.other_accuracy, floor)],
+        "y": [here.sensitive_accuracy],
+        "marker": {"color": "@ink", "size": 10},
+        "hovertemplate": "%{y:.1%}",
+    }
+    chart = _chart(
+        "roc", [*lines, calibrated], "false-positive rate (log scale)", "share of sensitive samples"
+    )
+    chart["layout"]["xaxis"] |= {
+        "type": "log",
+        "tickformat": "~%",
+        "hoverformat": ".2%",
+        "dtick": 1,
+    }
+    chart["layout"]["yaxis"] |= {"tickformat": ".0%", "range": [0, 1.02]}
+    return chart | {"log_range": [float(np.log10(floor)), 0.0]}
+
+
+def training_charts(run: Run) -> list[Chart]:
+    """Loss, accuracy and median radius against the epoch, as far as the history holds them."""
+    charts = []
+    for panel in known_series(run.record):
+        traces = [_curve(line, f"@c{i + 1}") for i, line in enumerate(panel.lines)]
+        chart = _chart(f"training-{panel.title.replace(' ', '-')}", traces, "epoch", panel.title)
+        if panel.title == "accuracy":
+            chart["layout"]["yaxis"] = {"title": {"text": "accuracy"}, "tickformat": ".3~%"}
+        charts.append(chart)
+    return charts
+
+
+def tradeoff_chart(run: Run) -> Chart | None:
+    """Validation accuracy against median radius, one point per temperature; None without a sweep."""
+    points = sorted_tradeoff(run.record)
+    if not points:
+        return None
+    trace = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": [p.radius for p in points],
+        "y": [p.accuracy for p in points],
+        "text": [f"temperature {significant(p.temperature)}" for p in points],
+        "hovertemplate": "%{text}<br>radius %{x:.3g}, accuracy %{y:.1%}<extra></extra>",
+        "line": {"color": "@c1", "width": 2},
+        "marker": {
+            "size": [15 if p.chosen else 9 for p in points],
+            "color": ["@c2" if p.chosen else "@c1" for p in points],
+            "symbol": ["star" if p.chosen else "circle" for p in points],
+        },
+    }
+    chart = _chart("tradeoff", [trace], "validation median radius", "validation accuracy")
+    low, high = (end(p.accuracy for p in points) for end in (min, max))
+    margin = max(0.15 * (high - low), 0.005)
+    chart["layout"]["yaxis"] = {
+        "title": {"text": "validation accuracy"},
+        "tickformat": ".3~%",
+        "range": [low - margin, high + margin],
+    }
+    return chart
+
+
+def _curve(line: Line, colour: str) -> Chart:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(line.epochs) < 3 else "lines",
+        "name": line.name,
+        "x": line.epochs,
+        "y": line.values,
+        "line": {"color": colour, "width": 2.5},
+        "hovertemplate": "%{y:.4g}",
+    }
+
+
+def _chart(name: str, traces: list[Chart], x: str, y: str, note: str = "") -> Chart:
+    layout = {
+        "xaxis": {"title": {"text": x}},
+        "yaxis": {"title": {"text": y}, "rangemode": "tozero"},
+        "showlegend": len(traces) > 1,
+    }
+    return {"id": name, "traces": traces, "layout": layout, "note": note}

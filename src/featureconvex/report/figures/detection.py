@@ -1,0 +1,78 @@
+"""ROC with certified recall, and the confusion matrix."""
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from featureconvex.report.figures.style import BLUE, INK, SERIES, as_written, canvas, plain
+from featureconvex.report.thinning import thin
+from featureconvex.results.detection import (
+    area_under_curve,
+    certified_recall,
+    confusion,
+    roc_curve,
+)
+from featureconvex.results.folder import Run
+from featureconvex.results.metrics import telling_radii
+from featureconvex.results.numbers import percent, significant
+from featureconvex.results.rows import sensitive
+
+
+def roc_figure(run: Run) -> Figure:
+    """Recall, and certified recall at up to three radii of the model's norm, against false positives."""
+    column = run.movable
+    roc = roc_curve(run.rows)
+    keep = thin(roc.false_positive_rate)
+    radii = [0.0, *telling_radii(run.rows, column.name)]
+    table = certified_recall(run.rows, column, roc.threshold[keep], radii)
+    floor = 0.5 / float((~sensitive(run.rows)).sum())
+    figure, (axes,) = canvas(1, 1, 5.4, 4.6)
+    for i, radius in enumerate(radii):
+        name = (
+            f"certified for {column.threat} radius {significant(radius)}" if radius else "flagged"
+        )
+        rate = np.maximum(roc.false_positive_rate[keep], floor)
+        axes.step(rate, table[:, i], where="post", color=SERIES[i], lw=1.8, label=name)
+    here = confusion(run.rows)
+    now = (max(1 - here.other_accuracy, floor), here.sensitive_accuracy)
+    axes.plot(*now, "o", color=INK, ms=6, label="calibrated threshold", zorder=5)
+    plain(
+        axes,
+        "false-positive rate (log scale)",
+        "share of sensitive samples",
+        f"area under the ROC curve {area_under_curve(run.rows):.4f}",
+    )
+    axes.set_xscale("log")
+    axes.set_xlim(floor, 1)
+    axes.set_ylim(0, 1.02)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def confusion_figure(run: Run) -> Figure:
+    """Counts and shares per true class."""
+    counts = confusion(run.rows)
+    table = np.array(
+        [
+            [counts.sensitive_flagged, counts.sensitive_missed],
+            [counts.other_flagged, counts.other_passed],
+        ]
+    )
+    share = table / table.sum(axis=1, keepdims=True)
+    figure, (axes,) = canvas(1, 1, 4.4, 3.4)
+    shades = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", BLUE])
+    axes.imshow(share, cmap=shades, vmin=0, vmax=1, aspect="auto")
+    for (i, j), value in np.ndenumerate(share):
+        colour = "white" if value > 0.5 else INK
+        text = f"{table[i, j]}\n{percent(float(value))}"
+        axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=13)
+    names = [as_written(run.record[name]) for name in ("sensitive_name", "other_name")]
+    axes.set_xticks([0, 1], ["flagged", "passed"])
+    axes.set_yticks([0, 1], [f"{names[0]}\n(sensitive)", f"{names[1]}\n(other)"])
+    axes.set_title(f"accuracy {percent(counts.accuracy)}", color=INK, fontsize=11)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure

@@ -1,0 +1,185 @@
+"""A network as a list of steps, and the three passes over it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from featureconvex.errors import UserError
+from featureconvex.rounding.ball import Ball, plus
+from featureconvex.rounding.directed import FLOAT64, Rounding, dual_norm_up, upper
+from featureconvex.rounding.steps import Mode, Step, sum_growth
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a forward pass leaves for the passes back: shapes of all nodes, and the choices taken."""
+
+    shapes: list[torch.Size]
+    choices: dict[int, Tensor]
+
+
+@dataclass
+class Graph:
+    """Nodes in the order of evaluation; node 0 is the input, the last one the output.
+
+    A node is a step applied to an earlier node, or the sum of two earlier nodes.
+
+    Attributes:
+        dtype: of the forward pass described; feature maps round their constants to it.
+    """
+
+    dtype: torch.dtype
+    nodes: list[tuple[Step | None, tuple[int, ...]]] = field(default_factory=lambda: [(None, ())])
+
+    def apply(self, step: Step, node: int) -> int:
+        """Append ``step(node)``; returns the new node."""
+        self.nodes.append((step, (node,)))
+        return len(self.nodes) - 1
+
+    def add(self, a: int, b: int) -> int:
+        """Append ``a + b``."""
+        self.nodes.append((None, (a, b)))
+        return len(self.nodes) - 1
+
+    @property
+    def mixes(self) -> bool:
+        """Whether some step mixes all coordinates."""
+        return any(step is not None and step.mixes for step, _ in self.nodes)
+
+    def nonlinear(self, trace: Trace) -> list[Tensor]:
+        """The choices in the order of evaluation, as :meth:`forward` takes them."""
+        return [trace.choices[k] for k in sorted(trace.choices)]
+
+    def forward(
+        self, x: Ball, mode: Mode, choices: Sequence[Tensor] | None = None
+    ) -> tuple[Ball, Trace]:
+        """Enclose the output at ``x``.
+
+        Args:
+            x: the input.
+            mode: arithmetic, and whether nonlinear steps become affine minorants.
+            choices: the minorants to take, in the order of evaluation; None: tangents at ``x``.
+
+        Returns:
+            The output, and the trace.
+        """
+        last = self._last_uses()
+        values: dict[int, Ball] = {0: x}
+        shapes, taken = [x.centre.shape], {}
+        given = None if choices is None else iter(choices)
+        for k, (step, parents) in enumerate(self.nodes[1:], start=1):
+            if step is None:
+                values[k] = plus(values[parents[0]], values[parents[1]], mode.arithmetic)
+            else:
+                wanted = next(given) if given is not None and step.chooses else None
+                values[k], choice = step.forward(values[parents[0]], mode, wanted)
+                if choice is not None:
+                    taken[k] = choice
+            shapes.append(values[k].centre.shape)
+            for node in {node for node in parents if last[node] == k}:
+                del values[node]
+        return values[len(self.nodes) - 1], Trace(shapes, taken)
+
+    def backward(self, g: Ball, trace: Trace) -> Ball:
+        """The slope of the affine minorant of a relaxed forward pass; ``g`` is its output's weight."""
+        pending = {len(self.nodes) - 1: g}
+        for k in range(len(self.nodes) - 1, 0, -1):
+            step, parents = self.nodes[k]
+            here = pending.pop(k)
+            for node in parents:
+                back = (
+                    here
+                    if step is None
+                    else step.backward(here, trace.shapes[node], trace.choices.get(k))
+                )
+                _accumulate(pending, node, back)
+        return pending[0]
+
+    def growth(self, g: Ball, shapes: Sequence[torch.Size], arithmetic: Rounding) -> Ball:
+        """Weights of the error bound at the input; see :mod:`.steps`."""
+        pending = {len(self.nodes) - 1: g}
+        for k in range(len(self.nodes) - 1, 0, -1):
+            step, parents = self.nodes[k]
+            here = pending.pop(k)
+            for node in parents:
+                back = (
+                    sum_growth(here, arithmetic)
+                    if step is None
+                    else step.growth(here, shapes[node], arithmetic)
+                )
+                _accumulate(pending, node, back, nonnegative=True)
+        return pending[0]
+
+    def pull(self, p: Tensor, shapes: Sequence[torch.Size]) -> Tensor:
+        """``p'`` with ``<p, |change of the output|> <= <p', |change of the input|>`` in exact arithmetic.
+
+        For chains of steps, as feature maps are. With a step that mixes: ``<= max(p') ||change||_2``.
+        """
+        for k in range(len(self.nodes) - 1, 0, -1):
+            step, parents = self.nodes[k]
+            if step is None or parents != (k - 1,):
+                raise UserError("a feature map's steps must form a chain")
+            p = step.pull(p, shapes[k - 1])
+        return p
+
+    def rates(
+        self, p: Tensor, shapes: Sequence[torch.Size], exponent: float
+    ) -> tuple[Tensor, Tensor | None]:
+        """``(rate, factor)`` with ``<p, |change of the output|> <= <rate, |change of the input|>``, in
+        exact arithmetic, if ``factor`` is None, else ``<= factor ||rate * change of the input||_exponent``.
+
+        The first step from behind that mixes coordinates turns ``p`` into a number by Hoelder's inequality.
+
+        Raises:
+            UserError: in front of such a step stands one of another kind that mixes, too.
+        """
+        factor: Tensor | None = None
+        for k in range(len(self.nodes) - 1, 0, -1):
+            step, parents = self.nodes[k]
+            if step is None or parents != (k - 1,):
+                raise UserError("a feature map's steps must form a chain")
+            if not step.mixes:
+                if factor is not None and not step.coordinatewise:
+                    raise UserError("level 'sound' has no rule for this order of feature maps")
+                p = step.pull(p, shapes[k - 1])
+                continue
+            # For diagonal maps ||rate * d||_p <= max(rate) ||d||_p.
+            held = dual_norm_up(p, exponent) if factor is None else factor * p.flatten(1).amax(1)
+            factor = upper(held * step.lipschitz(exponent), 2, held > 0)
+            p = torch.ones((1, *shapes[k - 1][1:]), dtype=torch.float64, device=p.device)
+        return p, factor
+
+    def largest(self, bound: Tensor, arithmetic: Rounding) -> tuple[Tensor, float]:
+        """Bounds on the output, and on everything summed on the way, for inputs with ``|x| <= bound``."""
+        mode = Mode(arithmetic, relaxed=False)
+        values, most = [bound], 0.0
+        for step, parents in self.nodes[1:]:
+            balls = [Ball(torch.zeros_like(values[k]), values[k]) for k in parents]
+            ball = (
+                plus(balls[0], balls[1], arithmetic)
+                if step is None
+                else step.forward(balls[0], mode, None)[0]
+            )
+            values.append(upper(ball.centre.abs() + ball.radius, 2))
+            swell = 1.0 if step is None else step.swell
+            most = max(most, swell * max(float(values[k].max()) for k in parents))
+        return values[-1], max(most, *(float(value.max()) for value in values))
+
+    def _last_uses(self) -> dict[int, int]:
+        last = {}
+        for k, (_, parents) in enumerate(self.nodes):
+            last.update(dict.fromkeys(parents, k))
+        last.pop(len(self.nodes) - 1, None)
+        return last
+
+
+def _accumulate(pending: dict[int, Ball], node: int, back: Ball, nonnegative: bool = False) -> None:
+    if node not in pending:
+        pending[node] = back
+    elif nonnegative:
+        centre, radius = pending[node].centre + back.centre, pending[node].radius + back.radius
+        pending[node] = Ball(upper(centre, 1, centre > 0), upper(radius, 1, radius > 0))
+    else:
+        pending[node] = plus(pending[node], back, FLOAT64)

@@ -1,0 +1,235 @@
+"""The steps of a network, each with its rounding errors forward and backward.
+
+Every step maps one tensor to one. It knows three passes:
+
+``forward``
+    a :class:`~featureconvex.rounding.ball.Ball` through the step, either as it is
+    (``relaxed=False``) or with its nonlinearity replaced by an affine minorant (``relaxed=True``).
+    The radius bounds the distance from the exact value of *every* evaluation with the unit
+    roundoff of ``arithmetic`` or a smaller one: of the float64 centre and of the deployed network.
+``backward``
+    the transposed affine minorant, for slopes; in float64.
+``growth``
+    how the error bound of ``forward`` can grow away from the point it was computed at. The bound at
+    another point is at most the bound here plus ``<p, |change of the input|>``; the pass carries a ball
+    with ``p`` as radius and, as centre, the weight ``q`` of the error at that place in the final bound.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from featureconvex.rounding.ball import Ball, plus
+from featureconvex.rounding.directed import FLOAT64, Rounding, upper
+from featureconvex.rounding.operators import Diagonal, Operator
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What ``forward`` encloses."""
+
+    arithmetic: Rounding
+    relaxed: bool
+
+
+class Step(ABC):
+    """One step; ``choice`` is the affine minorant taken: slopes, or indices of a maximum.
+
+    Attributes:
+        chooses: whether the step is nonlinear, so that it has a choice.
+        mixes: whether every output depends on many inputs, in feature maps. Then the weights of ``growth``
+            and ``pull`` are the same for all inputs, and stand for ``weight ||change||_2``.
+    """
+
+    chooses: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
+
+    @property
+    def coordinatewise(self) -> bool:
+        """Whether every output depends on one input only."""
+        return False
+
+    @property
+    def swell(self) -> float:
+        """No number on the way is more than this many times the largest in front."""
+        return 1.0
+
+    @abstractmethod
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor | None]:
+        """The enclosure, and the minorant taken (the tangent where ``choice`` is None)."""
+
+    @abstractmethod
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """``g`` through the transposed minorant; ``shape`` is the input's."""
+
+    @abstractmethod
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Weights of the error bound at the input, from those at the output; all >= 0."""
+
+    def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
+        """``p'`` with ``<p, |change of the output|> <= <p', |change of the input|>``, without rounding."""
+        return self.growth(Ball(torch.zeros_like(p), p), shape, FLOAT64).radius
+
+    def lipschitz(self, p: float) -> float:
+        """At least the constant in l_p, of a step that mixes."""
+        raise TypeError(f"{type(self).__name__} is bounded entry by entry")
+
+
+def _alive(g: Ball) -> Tensor:
+    """(n, 1, ...) bool: rows that are not zero throughout. Zero rows stay exactly zero."""
+    row = ((g.centre != 0) | (g.radius != 0)).flatten(1).any(dim=1)
+    return row.view(-1, *[1] * (g.centre.ndim - 1))
+
+
+@dataclass(frozen=True)
+class Affine(Step):
+    """``M x + b``.
+
+    Theorem (forward): if ``|x' - x| <= r`` and ``|c - x| <= r``, any evaluation at ``x'`` errs by at
+    most ``|M| ((1 + 2 gamma) r + gamma |c|) + gamma |b| + absolute``, ``gamma = gamma_(n + extra + 2)``.
+    Proof: ``|fl(M x' + b) - (M x + b)| <= |M| |x' - x| + gamma (|M| |x'| + |b|)``, ``|x'| <= |c| + 2 r``.
+
+    Attributes:
+        operator: ``M``.
+        bias: ``b``, broadcastable to the output, or None.
+        bias_size: bound on the terms summed in ``b`` (``|b|`` itself for a stored bias).
+        extra: further roundings in the coefficients of ``M`` and ``b``.
+    """
+
+    operator: Operator
+    bias: Tensor | None = None
+    bias_size: Tensor | None = None
+    extra: int = 0
+
+    @property
+    def coordinatewise(self) -> bool:
+        """Diagonal matrices."""
+        return isinstance(self.operator, Diagonal)
+
+    @cached_property
+    def magnitude(self) -> Operator:
+        """``|M|``, formed once."""
+        return self.operator.magnitude()
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """One product with ``M``; the deployed pass takes one with ``|M|`` for a sharper radius."""
+        count = self.operator.terms + self.extra + 2
+        gamma = mode.arithmetic.gamma(count)
+        centre = self.operator.apply(x.centre)
+        if mode.relaxed:
+            radius = self.operator.spread(x, gamma)
+        else:
+            size = (x.radius * (1 + 2 * gamma)).add_(x.centre.abs(), alpha=gamma)
+            radius = self.magnitude.apply(size)
+        if self.bias is not None and self.bias_size is not None:
+            centre = centre.add_(self.bias)
+            radius = radius.add_(gamma * self.bias_size)
+        return Ball(centre, upper(radius.add_(mode.arithmetic.absolute(count)), count + 6)), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """As forward, for ``M^T``."""
+        gamma = FLOAT64.gamma(self.operator.transposed_terms + self.extra + 2)
+        centre = self.operator.transposed(g.centre, shape)
+        return Ball(centre, self.operator.spread_transposed(g, shape, gamma))
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """``q -> (1 + 2 gamma) |M|^T q``, ``p -> |M|^T ((1 + 2 gamma) p + gamma q)``."""
+        gamma = arithmetic.gamma(self.operator.terms + self.extra + 2)
+        count = self.operator.transposed_terms + self.extra + 6
+        more = g.radius * (1 + 2 * gamma) + gamma * g.centre
+        alive = _alive(g).view(-1, *[1] * (len(shape) - 1))
+        return Ball(
+            upper(self.magnitude.transposed(g.centre * (1 + 2 * gamma), shape), count, alive),
+            upper(self.magnitude.transposed(more, shape), count, alive),
+        )
+
+
+@dataclass(frozen=True)
+class Translation(Step):
+    """``x + shift``: one rounding, no change in how anything grows."""
+
+    shift: Tensor
+
+    @property
+    def coordinatewise(self) -> bool:
+        """Always."""
+        return True
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """A sum."""
+        return plus(x, Ball.exact(self.shift), mode.arithmetic), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Exact."""
+        return g
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """The rounding of the sum grows with ``|x|``."""
+        return sum_growth(g, arithmetic)
+
+    def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
+        """Exact."""
+        return p
+
+
+def sum_growth(g: Ball, arithmetic: Rounding) -> Ball:
+    """Growth through a sum, for each of its terms: see :func:`~.ball.plus`."""
+    u = arithmetic.unit
+    more = g.radius * (1 + 4 * u) + 2 * u * g.centre
+    return Ball(
+        upper(g.centre * (1 + 4 * u), 2, g.centre > 0), upper(more, 4, g.radius + g.centre > 0)
+    )
+
+
+@dataclass(frozen=True)
+class Reshape(Step):
+    """Moves numbers without arithmetic: all dimensions behind ``start`` become ``tail``."""
+
+    start: int
+    tail: tuple[int, ...]
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """Exact."""
+        return x.reshape(*x.centre.shape[: self.start], *self.tail), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Exact."""
+        return g.reshape(*shape)
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Exact."""
+        return g.reshape(*shape)
+
+
+@dataclass(frozen=True)
+class AbsStack(Step):
+    """``u -> (u, |u|)`` on dimension 1: exact, in feature maps only, so it has no minorant."""
+
+    @property
+    def coordinatewise(self) -> bool:
+        """Two outputs for each input."""
+        return True
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """``||a| - |b|| <= |a - b|``."""
+        return Ball(
+            torch.cat((x.centre, x.centre.abs()), dim=1), torch.cat((x.radius, x.radius), dim=1)
+        ), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Not affine."""
+        raise TypeError("the absolute value has no affine minorant that holds for both signs")
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Both halves change by ``|change of u|``."""
+        q = torch.add(*g.centre.chunk(2, dim=1))
+        return Ball(upper(q, 1, q > 0), self.pull(g.radius, shape))
+
+    def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
+        """The two halves together."""
+        total = torch.add(*p.chunk(2, dim=1))
+        return upper(total, 1, total > 0)

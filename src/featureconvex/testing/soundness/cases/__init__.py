@@ -1,0 +1,1 @@
+"""What the campaign certifies and attacks: random, unexpected and trained models."""

@@ -1,0 +1,1 @@
+"""The verdict on an attacked point: the sign of the exact margin."""

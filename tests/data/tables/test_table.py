@@ -1,0 +1,193 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featureconvex.data import Dataset, find_task
+from featureconvex.data.tables.frame import read_frame
+from featureconvex.errors import UserError
+
+
+def load(
+    path: Path, frame: pd.DataFrame | str, label: str | None = "y", sensitive: str | None = None
+) -> Dataset:
+    if isinstance(frame, str):
+        path.write_text(frame)
+    elif path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    return find_task(str(path), label=label, sensitive=sensitive).load()
+
+
+FRAME = pd.DataFrame({"a": np.arange(20) / 4, "b": np.arange(20), "y": ["spam", "ham"] * 10})
+
+
+@pytest.mark.parametrize("name", ["mails.csv", "mails.csv.gz", "mails.parquet", "MAILS.CSV"])
+def test_both_formats(tmp_path: Path, name: str) -> None:
+    data = load(tmp_path / name, FRAME, sensitive="spam")
+    assert data.name.lower() == "mails"
+    assert data.kind == "table"
+    assert data.feature_names == ["a", "b"]
+    assert data.feature_groups is None
+    assert data.train.x.shape == (16, 2)
+    assert data.train.x.dtype == np.float64
+    for split in (data.train, data.test):
+        np.testing.assert_array_equal(split.x[:, 0] * 4, split.x[:, 1])
+        np.testing.assert_array_equal(split.y, split.x[:, 1] % 2 == 0)
+    assert (data.sensitive_name, data.other_name) == ("spam", "ham")
+    assert data.test.y.sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "sensitive"),
+    [([0, 1], "1"), ([0.0, 1.0], "1"), ([False, True], "True"), (["0", " 1"], "1")],
+)
+def test_implied_sensitive_class(tmp_path: Path, labels: list[str], sensitive: str) -> None:
+    data = load(tmp_path / "t.parquet", FRAME.assign(y=labels * 10))
+    assert data.sensitive_name == sensitive
+    np.testing.assert_array_equal(data.test.y, data.test.x[:, 1] % 2 == 1)
+
+
+def test_one_against_the_rest(tmp_path: Path) -> None:
+    frame = FRAME.assign(y=["a", "b", "c", "d"] * 5)
+    data = load(tmp_path / "t.csv", frame, sensitive="b")
+    assert data.other_name == "not b"
+    assert data.test_family is not None
+    assert sorted(data.test_family) == ["a", "b", "c", "d"]
+    np.testing.assert_array_equal(data.test.y, data.test_family == "b")
+
+
+def test_booleans_and_categories(tmp_path: Path) -> None:
+    frame = FRAME.assign(flag=[True, False] * 10, colour=["red", "blue"] * 10, last=1)
+    data = load(tmp_path / "t.csv", frame, sensitive="spam")
+    assert data.feature_names == ["a", "b", "flag", "colour=blue", "colour=red", "last"]
+    assert data.feature_groups == [0, 1, 2, 3, 3, 4]
+    np.testing.assert_array_equal(data.train.x[:, 3], 1 - data.train.x[:, 4])
+    np.testing.assert_array_equal(data.train.x[:, 4], data.train.y)
+    np.testing.assert_array_equal(data.train.x[:, 2], data.train.y)
+    assert data.note == "One-hot encoded: colour."
+
+
+def test_parquet_types(tmp_path: Path) -> None:
+    frame = FRAME.assign(
+        whole=pd.array(range(20), dtype="Int64"), kind=pd.Categorical(["u", "v"] * 10)
+    )
+    data = load(tmp_path / "t.parquet", frame, sensitive="spam")
+    assert data.feature_names == ["a", "b", "whole", "kind=u", "kind=v"]
+
+
+def text_column(*values: str) -> pd.DataFrame:
+    return FRAME.assign(c=(list(values) * 20)[:20])
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (FRAME.assign(a=[np.nan] + [1.0] * 19), "column 'a': 1 missing .*row 1"),
+        (FRAME.assign(a=[1.0, np.inf] * 10), "column 'a': 10 missing or non-finite .*row 2"),
+        (FRAME.assign(y=pd.Series(["spam", None] * 10)), "10 rows have no label .*row 2"),
+        (FRAME.assign(c=[f"id-{i}" for i in range(20)]), "column 'c': text with 20 distinct"),
+        (text_column("1", "2", "?"), r"column 'c': '\?' in row 3 is not a number"),
+        (FRAME.assign(c=pd.Timestamp("2020-01-01")), "column 'c': values of type datetime"),
+        (FRAME[["y"]], "no column besides the label"),
+        (FRAME.assign(y="spam"), "has 1 class"),
+        (FRAME.assign(y=["spam"] + ["ham"] * 19), "class 'spam' has 1 example"),
+        (FRAME.iloc[:0], "no rows or no columns"),
+    ],
+)
+def test_what_is_no_table_of_numbers(tmp_path: Path, frame: pd.DataFrame, reason: str) -> None:
+    with pytest.raises(UserError, match=reason) as failure:
+        load(tmp_path / "t.parquet", frame, sensitive="spam")
+    assert "t.parquet" in str(failure.value) or "class 'spam'" in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("label", "sensitive", "reason"),
+    [
+        (None, None, "name the label column with --label, one of: a, b, y"),
+        ("z", None, "no column 'z'; --label must be one of: a, b, y"),
+        ("y", None, "classes ham, spam; name the one .* --sensitive"),
+        ("y", "eggs", "no class 'eggs'; --sensitive must be one of: ham, spam"),
+    ],
+)
+def test_what_must_be_named(
+    tmp_path: Path, label: str | None, sensitive: str | None, reason: str
+) -> None:
+    with pytest.raises(UserError, match=reason):
+        load(tmp_path / "t.csv", FRAME, label, sensitive)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "cannot read .* as a table"),
+        ("a,y\n1,0\n2,1,7\n", "cannot read .* as a table"),
+        ("a,y\n1,0,5\n2,1,7\n", "cannot read .* as a table"),
+        ("a,y\n1,0\n2,1\n3", "1 rows have no label"),
+        ('a,y\n"1,0\n', "cannot read .* as a table|no label|no rows"),
+    ],
+)
+def test_ragged_or_empty_csv(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        load(tmp_path / "t.csv", text)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv.gz", "t.csv"])
+def test_bytes_of_another_kind(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00\x01garbage")
+    with pytest.raises(UserError, match=r"cannot read .* as a table") as failure:
+        find_task(str(tmp_path / name), label="y").load()
+    assert "\n" not in str(failure.value)
+
+
+def test_a_truncated_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.gz"
+    FRAME.to_csv(path, index=False)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(UserError, match=r"cannot read .* as a table"):
+        find_task(str(path), label="y").load()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a;b;y\n1,5;2;0\n3,5;4;1\n", "';'"),
+        ("a\tb\ty\n1\t2\t0\n", "a tab"),
+        ("a|y\n1|0\n", r"'\|'"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_other_separators_are_recognised(
+    tmp_path: Path, text: str, name: str, packed: bool
+) -> None:
+    path = tmp_path / ("t.csv.gz" if packed else "t.csv")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    with pytest.raises(UserError, match=rf"separator looks like {name}, not a comma; save"):
+        find_task(str(path), label="y").load()
+
+
+def test_columns_of_the_same_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,a,y\n1,2,3,ham\n4,5,6,spam\n")
+    with pytest.raises(UserError, match="two columns named 'a'"):
+        read_frame(path)
+
+
+def test_separators_inside_column_names_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    frame = FRAME.rename(columns={"a": "x;y;z", "b": "colour|red"})
+    assert load(tmp_path / "t.csv", frame, sensitive="spam").feature_names == [
+        "x;y;z",
+        "colour|red",
+    ]
+    quoted = '"a;b",y\n' + "1.5,0\n2.5,1\n" * 5
+    assert load(tmp_path / "q.csv", quoted).feature_names == ["a;b"]
+
+
+def test_classes_that_are_one_are_named_with_their_counts(tmp_path: Path) -> None:
+    """A misspelt label would be trained as the other class."""
+    frame = pd.DataFrame({"a": range(40), "y": ["spam"] * 20 + ["Spam"] * 5 + ["ham"] * 15})
+    data = load(tmp_path / "t.csv", frame, sensitive="spam")
+    assert "spam against all other classes: Spam (5), ham (15)." in data.note
