@@ -36,14 +36,8 @@ def against(make: Callable[[Any], Any]) -> Entry:
     return lambda value: fc.certify(MODEL, X, make(value), fc.Box(0, 1), "domain")
 
 
-def option(level: str, name: str) -> Entry:
-    return lambda value: certified(level, {name: value})
-
-
-def certified(level: str, options: dict[str, Any]) -> fc.Certificate:
-    certificate = fc.certify(MODEL, X, level=level, **options)
-    assert isinstance(certificate, fc.Certificate)
-    return certificate
+def owned(level: type[fc.levels.Level], name: str) -> Entry:
+    return lambda value: fc.certify(MODEL, X, level=level(**{name: value}))
 
 
 def attacked(name: str) -> Entry:
@@ -71,9 +65,9 @@ ENTRIES: dict[str, Entry] = {
     "certify: threats": lambda value: fc.certify(MODEL, X, [fc.Lp(1), value]),
     "certify: domain": lambda value: fc.certify(MODEL, X, domain=value),
     "certify: level": lambda value: fc.certify(MODEL, X, level=value),
-    "certify: batch_size": option("closed-form", "batch_size"),
-    **{f"tight: {name}": option("tight", name) for name in ("tolerance", "attacks")},
-    **{f"sound: {name}": option("sound", name) for name in ("arithmetic", "rests_on")},
+    "certify: batch_size": lambda value: fc.certify(MODEL, X, batch_size=value),
+    **{f"Tight: {name}": owned(fc.levels.Tight, name) for name in ("tolerance", "attacks")},
+    **{f"Sound: {name}": owned(fc.levels.Sound, name) for name in ("arithmetic", "base")},
     "Box: lo": inside(lambda value: fc.Box(value, 1)),
     "Box: hi": inside(lambda value: fc.Box(0, value)),
     "Box: immutable": inside(lambda value: fc.Box(0, 1, value)),
@@ -296,37 +290,52 @@ def test_numpy_scalars_are_numbers() -> None:
         }
 
 
-USED: dict[str, set[str]] = {
-    "closed-form": set(),
-    "domain": set(),
-    "tight": {"iterations", "tolerance", "attacks"},
-    "sound": {"arithmetic", "rests_on"},
-}
-VALUES: dict[str, Any] = {
+OLD = {
     "iterations": 3,
     "tolerance": 0.1,
     "attacks": False,
-    "arithmetic": "real",
-    "rests_on": "domain",
+    "arithmetic": "float32",
+    "rests_on": "tight",
 }
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("name", VALUES)
-def test_an_option_that_a_level_ignores_is_refused(level: str, name: str) -> None:
-    if name in USED[level]:
-        assert len(certified(level, {name: VALUES[name]})) == 2
-    else:
-        with pytest.raises(fc.UserError, match=f"{level}.*{name}"):
-            certified(level, {name: VALUES[name]})
-    with pytest.raises(fc.UserError, match=name):
-        certified(level, {name: "nonsense"})
+@pytest.mark.parametrize("name", OLD)
+def test_an_option_of_a_level_belongs_to_its_object(level: str, name: str) -> None:
+    """Whatever the level: the message shows the object that takes it."""
+    call: Any = fc.certify
+    with pytest.raises(TypeError, match=rf"{name}.*fc\.levels\.\w+\(\w+={OLD[name]!r}\)") as found:
+        call(MODEL, X, level=level, **{name: OLD[name]})
+    shown = str(found.value).split("level=")[1]
+    assert isinstance(eval(shown, {"fc": fc}), fc.levels.Level)
+    with pytest.raises(TypeError, match=r"unexpected.*'nonsense'"):
+        call(MODEL, X, level=level, nonsense=OLD[name])
 
 
-def test_sound_on_tight_takes_the_options_of_tight() -> None:
-    search = {"iterations": 3, "tolerance": 0.1, "attacks": False}
-    found = certified("sound", {"rests_on": "tight", **search})
-    assert (found.radius <= certified("tight", search).radius).all()
+def test_sound_on_tight_is_never_above_it() -> None:
+    search = fc.levels.Tight(iterations=3, tolerance=0.1, attacks=False)
+    found = fc.certify(MODEL, X, level=fc.levels.Sound(search))
+    assert (found.radius <= fc.certify(MODEL, X, level=search).radius).all()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_levels_stay_what_they_were_made(level: str) -> None:
+    chosen = fc.levels.level_named(level)
+    assert chosen == fc.levels.level_named(level)
+    assert eval(repr(chosen), vars(fc.levels)) == chosen
+    assert fc.certify(MODEL, X, level=chosen).level == level
+    with pytest.raises(AttributeError):
+        chosen.name = "mine"  # type: ignore[misc]
+    with pytest.raises(fc.UserError, match="brackets"):
+        fc.certify(MODEL, X, level=type(chosen))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    "options", [{"level": "domain", "iterations": 3}, {"level": "tight", "base": "domain"}]
+)
+def test_the_command_line_refuses_options_of_other_levels(options: dict[str, Any]) -> None:
+    with pytest.raises(fc.UserError, match=f"{options['level']}.* has no"):
+        fc.levels.parse_level(options.pop("level"), **options)
 
 
 @pytest.mark.parametrize(

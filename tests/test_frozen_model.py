@@ -294,7 +294,7 @@ def test_a_classifier_fits_in_inference_mode() -> None:
 
 def test_the_float_kinds_refuse_autocast_by_name() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(UserError, match="autocast"):
-        fc.certify(small(), X, level="sound", arithmetic="float32")
+        fc.certify(small(), X, level=fc.levels.Sound(arithmetic="float32"))
 
 
 @contextmanager
@@ -350,7 +350,7 @@ def test_settings_under_which_a_float32_product_is_none_are_refused_by_name(
             with pytest.raises(UserError, match=words):
                 radii(model, level=level)
         with pytest.raises(UserError, match=words):
-            fc.certify(model, X, level="sound", arithmetic="float32")
+            fc.certify(model, X, level=fc.levels.Sound(arithmetic="float32"))
         # Nothing else is asked of a model in double precision.
         assert equal(radii(small().double(), X.double()), expected)
     radii(model)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featureconvex import features, nn, testing
+    from featureconvex import features, levels, nn, testing
     from featureconvex.certificates import (
         L0,
         AttackResult,
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Lp,
         Patch,
         Status,
+        Threat,
         Unbounded,
         attack,
         certify,
@@ -40,18 +41,20 @@ __all__ = [
     "Lp",
     "Patch",
     "Status",
+    "Threat",
     "Unbounded",
     "UserError",
     "attack",
     "certify",
     "features",
+    "levels",
     "load",
     "nn",
     "save_model",
     "testing",
 ]
 
-_ROOMS = ("features", "nn", "testing")
+_ROOMS = ("features", "levels", "nn", "testing")
 _HOMES = {
     "ConvexityError": "errors",
     "FeatureConvexClassifier": "estimator",

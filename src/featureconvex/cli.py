@@ -292,10 +292,19 @@ def certify(
             min=1,
         ),
     ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            "--rests-on",
+            help="The level that level sound proves again: closed-form, domain (default) or tight.",
+        ),
+    ] = None,
     keep: Keep = None,
 ) -> None:
     """Certify your own inputs with a trained model, one row each."""
     from featureconvex.certificates import Box, parse_threat
+    from featureconvex.certificates.levels import parse_level
     from featureconvex.experiment import certify_file
 
     names = [*(norm or []), *(threat or [])] or ["2"]
@@ -316,17 +325,18 @@ def certify(
             "level closed-form is blind to --box, --immutable, --increase-only and --decrease-only, its "
             "radius holds everywhere; use --level domain, or leave them out"
         )
-    level = level or ("domain" if held else "closed-form")
+    chosen = parse_level(
+        level or ("domain" if held else "closed-form"), base=base, iterations=iterations
+    )
     rows = certify_file(
         model,
         inputs,
         out,
         threats,
         domain,
-        level,
+        chosen,
         tuple(keep or ()),
         progress=True,
-        iterations=iterations,
     )
     counts = [f"{int((rows[f'radius_{t.name}'] > 0).sum())} for {t.name}" for t in threats]
     # Standard output may hold the rows.

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from featureconvex.ambient import undisturbed
-from featureconvex.certificates import Certificate, Domain, Threat, certify
+from featureconvex.certificates import Certificate, Domain, Level, Threat, certify
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.device import device
 from featureconvex.errors import UserError
@@ -207,8 +207,10 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         X: Any,
         threat: Threat | None = ...,
         domain: Domain | None = ...,
-        level: str = ...,
-        **options: Any,
+        level: str | Level = ...,
+        *,
+        batch_size: int | None = ...,
+        progress: bool = ...,
     ) -> Certificate: ...
     @overload
     def certify(
@@ -216,15 +218,17 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         X: Any,
         threat: list[Threat],
         domain: Domain | None = ...,
-        level: str = ...,
-        **options: Any,
+        level: str | Level = ...,
+        *,
+        batch_size: int | None = ...,
+        progress: bool = ...,
     ) -> list[Certificate]: ...
     def certify(
         self,
         X: Any,
         threat: Threat | list[Threat] | None = None,
         domain: Domain | None = None,
-        level: str = "closed-form",
+        level: str | Level = "closed-form",
         **options: Any,
     ) -> Certificate | list[Certificate]:
         """Certificates for the rows of ``X``, (n, d); see :func:`featureconvex.certify`.

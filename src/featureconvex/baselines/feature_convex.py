@@ -11,7 +11,7 @@ from torch import Tensor
 
 from featureconvex.baselines.method import Method, Options, Radii, Setting
 from featureconvex.certificates import Box, Domain, Guarantee, Lp, Unbounded, certify
-from featureconvex.certificates.options import used_by
+from featureconvex.certificates.levels import level_named
 from featureconvex.device import device
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import load_model, save_model
@@ -141,8 +141,8 @@ class FeatureConvex(Method):
         if self.options.image and level != "closed-form":
             domain = Box(0, 1)
         threats = [Lp(p) for p in self.native_norms]
-        options = used_by(level, {"attacks": False})
-        certificates = certify(self._trained(), x, threats, domain, level, **options)
+        bare = level_named(level).without_attacks()
+        certificates = certify(self._trained(), x, threats, domain, bare)
         return {p: c.radius for p, c in zip(self.native_norms, certificates, strict=True)}
 
     def save(self, path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from featureconvex.certificates.attacks import AttackResult, attack
 from featureconvex.certificates.certificate import Certificate, Guarantee, Status
-from featureconvex.certificates.certify import LEVELS, certify
+from featureconvex.certificates.certify import certify
 from featureconvex.certificates.domain import Box, Domain, Unbounded
+from featureconvex.certificates.levels import LEVELS, Level
 from featureconvex.certificates.minorant import Minorant, tangent
 from featureconvex.certificates.threats import L0, Lp, Patch, Threat, parse_threat
 
@@ -15,6 +16,7 @@ __all__ = [
     "Certificate",
     "Domain",
     "Guarantee",
+    "Level",
     "Lp",
     "Minorant",
     "Patch",

@@ -7,36 +7,25 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from featureconvex.ambient import check_float32_products, check_no_autocast, undisturbed
+from featureconvex.ambient import check_float32_products, undisturbed
 from featureconvex.certificates.arguments import (
     check_domain,
     check_inputs,
     check_model,
     check_threats,
+    refuse_options,
 )
-from featureconvex.certificates.certificate import Certificate, Guarantee
+from featureconvex.certificates.certificate import Certificate
 from featureconvex.certificates.columns import Columns, Usable
 from featureconvex.certificates.domain import Domain
-from featureconvex.certificates.levels.closed_form import closed_form
-from featureconvex.certificates.levels.domain_aware import domain_aware
-from featureconvex.certificates.levels.problem import Level, Problem
-from featureconvex.certificates.levels.sound.level import sound
-from featureconvex.certificates.levels.tight import tight
+from featureconvex.certificates.levels import Level, Problem, level_named
 from featureconvex.certificates.minorant import tangent
-from featureconvex.certificates.options import checked_options
 from featureconvex.certificates.threats import Threat
 from featureconvex.frozen_model import frozen_model
-from featureconvex.given import one_of, rows_tensor, whole_number
+from featureconvex.given import rows_tensor, whole_number
 from featureconvex.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 
-_LEVELS: dict[str, tuple[Level, Guarantee]] = {
-    "closed-form": (closed_form, Guarantee.deterministic),
-    "domain": (domain_aware, Guarantee.deterministic),
-    "tight": (tight, Guarantee.deterministic),
-    "sound": (sound, Guarantee.sound),
-}
-LEVELS = tuple(_LEVELS)
 # Input numbers per batch: bounds the memory of a forward and backward pass for any number of rows.
 BATCH_NUMBERS = 2**20
 
@@ -47,50 +36,32 @@ def certify(
     x: Any,
     threat: Threat | None = ...,
     domain: Domain | None = ...,
-    level: str = ...,
+    level: str | Level = ...,
     *,
     batch_size: int | None = ...,
     progress: bool = ...,
-    iterations: int | None = ...,
-    tolerance: float | None = ...,
-    arithmetic: str | None = ...,
-    rests_on: str | None = ...,
-    attacks: bool | None = ...,
 ) -> Certificate: ...
-
-
 @overload
 def certify(
     model: FeatureConvexModel,
     x: Any,
     threat: Sequence[Threat],
     domain: Domain | None = ...,
-    level: str = ...,
+    level: str | Level = ...,
     *,
     batch_size: int | None = ...,
     progress: bool = ...,
-    iterations: int | None = ...,
-    tolerance: float | None = ...,
-    arithmetic: str | None = ...,
-    rests_on: str | None = ...,
-    attacks: bool | None = ...,
 ) -> list[Certificate]: ...
-
-
 def certify(
     model: FeatureConvexModel,
     x: Any,
     threat: Threat | Sequence[Threat] | None = None,
     domain: Domain | None = None,
-    level: str = "closed-form",
+    level: str | Level = "closed-form",
     *,
     batch_size: int | None = None,
     progress: bool = False,
-    iterations: int | None = None,
-    tolerance: float | None = None,
-    arithmetic: str | None = None,
-    rests_on: str | None = None,
-    attacks: bool | None = None,
+    **options: Any,
 ) -> Certificate | list[Certificate]:
     """For every input predicted sensitive, prove a budget below which it stays so.
 
@@ -100,31 +71,21 @@ def certify(
         x: (n, ...) tensor or array, in the units of the raw input. It is converted to the model's
             dtype, and the certificate is about the converted input.
         threat: what the budget measures, default ``Lp(2)``; several share one pass.
-        domain: where the attacker may move, default everywhere. Level ``"closed-form"`` only looks whether
-            a row lies in it: its radius holds everywhere, and the other levels' is larger.
-        level: ``"closed-form"`` (Lp only, blind to the domain), ``"domain"``, ``"tight"`` or ``"sound"``.
+        domain: where the attacker may move, default everywhere.
+        level: ``"closed-form"``, ``"domain"``, ``"tight"`` or ``"sound"``, each with its defaults; or an
+            object that owns its options, such as ``fc.levels.Tight(iterations=40)`` or
+            ``fc.levels.Sound(base="tight", arithmetic="float32")``.
         batch_size: rows per pass; by default as many as keep memory bounded.
         progress: show a bar on standard error.
-        iterations: of level ``tight``, rounds per row at most, default 20; more close the bracket of the
-            hardest rows.
-        tolerance: of level ``tight``: for affine features and Lp threats a row stops when its bracket
-            ``[radius, upper]`` is this narrow, relative to ``upper``; default 0.01.
-        arithmetic: what level ``sound`` is about: ``"real"`` (default) for the exact margin, ``"float32"``
-            or ``"float64"`` for the decision that the deployed model computes in that precision.
-        rests_on: the level whose minorant level ``sound`` makes sound: ``"closed-form"``, ``"domain"``
-            (default) or ``"tight"``, which takes the options of level ``tight``. Its radius is never above
-            that level's.
-        attacks: of level ``tight``: look for a flip where no bracket gives ``upper``, default True. False
-            saves that time, and leaves ``upper`` nan there.
 
     Returns:
         One certificate with n rows, or a list of them for a list of threats.
 
     Raises:
-        UserError: unknown level, a threat the level cannot handle, an option it does not use, or an
-            input of the wrong shape.
+        UserError: unknown level, a threat the level cannot handle, or an input of the wrong shape.
         ConvexityError: the network is no longer provably convex, or a call of the model runs other code
             than its class's (a hook, a replaced method).
+        TypeError: an option of a level; it belongs into the level's object.
 
     >>> import featureconvex as fc
     >>> net = fc.nn.MaxAffine(2, pieces=1)
@@ -133,26 +94,17 @@ def certify(
     >>> fc.certify(model, torch.tensor([[1.0, 0.5], [-1.0, 0.0]])).radius.round(9)
     array([1., 0.])
     """
-    level = one_of("level", level, LEVELS)
-    given = {
-        "iterations": iterations,
-        "tolerance": tolerance,
-        "arithmetic": arithmetic,
-        "rests_on": rests_on,
-        "attacks": attacks,
-    }
-    options = checked_options(level, given)
+    refuse_options(options)
+    chosen = level_named(level)
     if batch_size is not None:
         batch_size = whole_number("batch_size", batch_size, 1)
     model, x = check_model(model), check_inputs(x)
     threats, domain = check_threats(threat), check_domain(domain)
     size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
-    run, guarantee = _LEVELS[level]
-    if level == "sound" and options["arithmetic"] == "float32":
-        check_no_autocast()
+    chosen.check_settings()
     if model.dtype == torch.float32:
         check_float32_products(model.device)
-    with undisturbed(), progress_bar(f"certify ({level})", len(x), progress) as tick:
+    with undisturbed(), progress_bar(f"certify ({chosen.name})", len(x), progress) as tick:
         columns = [Columns(len(x)) for _ in threats]
         start = 0
         for batch in _batches(model, x, size):
@@ -164,8 +116,8 @@ def certify(
             usable = Usable(finite.cpu().numpy(), domain.contains(batch).cpu().numpy())
             shared: dict[Any, Any] = {}
             for item, filled in zip(threats, columns, strict=True):
-                problem = Problem(model, batch, item, domain, line, **options, shared=shared)
-                filled.write(start, run(problem), line.value, usable)
+                problem = Problem(model, batch, item, domain, line, shared)
+                filled.write(start, chosen.bound(problem), line.value, usable)
             start += len(batch)
             tick(len(batch), "")
     certificates = [
@@ -177,8 +129,8 @@ def certify(
             slope=filled.slope,
             threat=item,
             domain=domain,
-            level=level,
-            guarantee=guarantee,
+            level=chosen.name,
+            guarantee=chosen.guarantee,
         )
         for item, filled in zip(threats, columns, strict=True)
     ]

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from featureconvex.certificates import Certificate, Domain, Threat, certify
+from featureconvex.certificates import Certificate, Domain, Level, Threat, certify
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.certificates.certificate import Status
 from featureconvex.data.meaning import Meaning
@@ -31,9 +31,9 @@ def certify_file(
     out: Path,
     threats: list[Threat],
     domain: Domain | None = None,
-    level: str = "closed-form",
+    level: str | Level = "closed-form",
     keep: tuple[str, ...] = (),
-    **options: Any,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Certify every row of a file and write one row each.
 
@@ -47,6 +47,7 @@ def certify_file(
         domain: where the attacker may move.
         level: of the certificates.
         keep: columns of the table to carry along.
+        progress: show a bar and remarks on standard error.
 
     Returns:
         The rows: ``row`` (source row from 0, or file name), the columns kept, ``index`` (position
@@ -69,10 +70,10 @@ def certify_file(
     known = extra.get("feature_names") or extra.get("estimator", {}).get("feature_names") or None
     inputs = read_inputs(input_path, Meaning.from_extra(extra), keep)
     domain = check_domain(domain, known)
-    if options.get("progress"):
+    if progress:
         for remark in inputs.remarks:
             sys.stderr.write(f"{remark}\n")
-    found = _certify(model, inputs.x, threats, domain, level, options, input_path)
+    found = _certify(model, inputs.x, threats, domain, level, progress, input_path)
     certificates = [_unknown_named(certificate, inputs.unknown) for certificate in found]
     columns = _columns(certificates, _class_names(model, extra))
     frame = pd.DataFrame({"row": inputs.source.rows, **_names(inputs), **columns})
@@ -116,14 +117,14 @@ def _certify(
     x: NDArray[Any],
     threats: list[Threat],
     domain: Domain | None,
-    level: str,
-    options: dict[str, Any],
+    level: str | Level,
+    progress: bool,
     path: Path,
 ) -> list[Certificate]:
     try:
         # The classifier's own method asks scikit-learn for the columns' names, which are checked already.
         core = model.model_ if isinstance(model, FeatureConvexClassifier) else model
-        return certify(core, torch.from_numpy(x), threats, domain, level, **options)
+        return certify(core, torch.from_numpy(x), threats, domain, level, progress=progress)
     except (RuntimeError, ValueError) as error:
         if isinstance(error, UserError):
             raise

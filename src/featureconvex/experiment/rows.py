@@ -9,7 +9,7 @@ import pandas as pd
 from torch import Tensor
 
 from featureconvex.certificates import LEVELS, Box, Certificate, Domain, Lp, Unbounded, certify
-from featureconvex.certificates.options import used_by
+from featureconvex.certificates.levels import level_named
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
 from featureconvex.training.points import Points
@@ -55,7 +55,7 @@ def certified_rows(
     for level in LEVELS:
         where, suffix = (Unbounded(), "") if level == CLOSED_FORM else (domain, f"_{level}")
         # Rows hold no upper bounds, so nobody would read what an attack finds.
-        options = used_by(level, {"attacks": False})
+        bare = level_named(level).without_attacks()
         begin = time.perf_counter()
         try:
             certificates = certify(
@@ -63,9 +63,8 @@ def certified_rows(
                 test.x,
                 [Lp(p) for p in NORMS],
                 where,
-                level,
+                bare,
                 progress=progress,
-                **options,
             )
         except UserError as error:
             # A level refuses a model it has no proof for; the others stand.
@@ -76,7 +75,7 @@ def certified_rows(
             columns |= _predictions(certificates[0], test)
         columns |= _columns(certificates, "", suffix)
         if cost is not None:
-            scaled = certify(model, test.x, [Lp(p, cost) for p in NORMS], where, level, **options)
+            scaled = certify(model, test.x, [Lp(p, cost) for p in NORMS], where, bare)
             columns |= _columns(scaled, "std_", suffix)
     return CertifiedRows(pd.DataFrame(columns), seconds, unavailable)
 

@@ -27,6 +27,7 @@ from featureconvex import (
 from featureconvex.certificates import Domain, Threat
 from featureconvex.certificates.attacks import final
 from featureconvex.certificates.attacks.moves import best_move
+from featureconvex.certificates.levels import Tight
 from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine, project_
 from featureconvex.testing import balanced, grid, max_affine_radius
@@ -150,7 +151,7 @@ def test_close_to_the_exact_radius_of_a_trained_network(p: float) -> None:
     model.eval()
     with torch.no_grad():
         x = x[model(x) > 0][:25]
-    exact = certify(model, x, Lp(p), Box(0, 1), "tight", tolerance=2e-3)
+    exact = certify(model, x, Lp(p), Box(0, 1), Tight(tolerance=2e-3))
     result = attack(model, x, Lp(p), Box(0, 1))
     gap = result.distance / exact.radius - 1
     assert (gap >= -1e-5).all()

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Patch, Unbounded, certify
 from featureconvex.certificates import Certificate, Domain, Threat
+from featureconvex.certificates.levels import Domain as DomainLevel
+from featureconvex.certificates.levels import Level, Sound, Tight
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity
 from featureconvex.nn import ConvexMLP
 from featureconvex.testing import CERTIFICATE_LAWS, CertificateCase, Law, balanced, grid
@@ -48,30 +50,34 @@ def model(phi: Callable[[], FeatureMap], x: Tensor, lift: float) -> FeatureConve
 
 # Level, maps, threats, domains, how well radii repeat: an ascent with a finite number of steps follows the
 # cost and the margin roughly, a proof with rounding nearly.
-TABLE: tuple[tuple[str, Any, tuple[Callable[[], FeatureMap], ...], Any, tuple[str, ...], float], ...] = (
-    ("tight", {"iterations": 8}, (Identity,), LP, ("free", "one way", "growing"), 2e-2),
-    ("tight", {"iterations": 8}, (Identity,), COUNTS, ("one way",), 2e-2),
-    ("tight", {"iterations": 4}, (absolute,), LP, ("box",), 2e-2),
-    ("tight", {"iterations": 4}, (absolute,), COUNTS, ("box",), 2e-2),
-    ("domain", {}, (Identity, absolute), COUNTS, ("one way", "box"), 1e-9),
-    ("domain", {}, (Identity, absolute), LP, ("growing",), 1e-4),
-    ("sound", {}, (Identity, absolute), LP, ("one way",), 1e-6),
-    ("sound", {}, (Identity, absolute), COUNTS, ("box",), 1e-6),
-    ("sound", {"rests_on": "closed-form"}, (Identity,), LP, ("free",), 1e-6),
-    ("sound", {"rests_on": "tight", "iterations": 4}, (Identity,), (LP[1], COUNTS[0]), ("box",), 2e-2),
+TABLE: tuple[tuple[Level, tuple[Callable[[], FeatureMap], ...], Any, tuple[str, ...], float], ...] = (
+    (Tight(iterations=8), (Identity,), LP, ("free", "one way", "growing"), 2e-2),
+    (Tight(iterations=8), (Identity,), COUNTS, ("one way",), 2e-2),
+    (Tight(iterations=4), (absolute,), LP, ("box",), 2e-2),
+    (Tight(iterations=4), (absolute,), COUNTS, ("box",), 2e-2),
+    (DomainLevel(), (Identity, absolute), COUNTS, ("one way", "box"), 1e-9),
+    (DomainLevel(), (Identity, absolute), LP, ("growing",), 1e-4),
+    (Sound(), (Identity, absolute), LP, ("one way",), 1e-6),
+    (Sound(), (Identity, absolute), COUNTS, ("box",), 1e-6),
+    (Sound("closed-form"), (Identity,), LP, ("free",), 1e-6),
+    (Sound(Tight(iterations=4)), (Identity,), (LP[1], COUNTS[0]), ("box",), 2e-2),
 )  # fmt: skip
 
 
 def make_cases() -> dict[str, CertificateCase]:
     cases = {}
-    for level, options, maps, threats, domains, tolerance in TABLE:
-        run: Any = partial(certify, level=level, **options)
+    for level, maps, threats, domains, tolerance in TABLE:
+        run: Any = partial(certify, level=level)
         for phi in maps:
             for threat in threats:
                 for where in domains:
                     domain, x = WHERE[where]
                     lift = 0.0 if isinstance(threat, Lp) else 1.0
-                    kind = f"{level}{'-' + options.get('rests_on', '')}"
+                    kind = (
+                        f"{level.name}-{level.base.name}"
+                        if isinstance(level, Sound)
+                        else level.name
+                    )
                     cases[f"{kind} {phi.__name__} {threat!r} {where}"] = CertificateCase(
                         partial(model, phi, x, lift), x, threat, domain, run, tolerance=tolerance
                     )

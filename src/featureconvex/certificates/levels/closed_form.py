@@ -5,12 +5,14 @@ subgradient of ``g`` at ``phi(x)``. Proof: for ``x'`` with ``||x' - x||_p < r``,
 ``g(phi(x')) + tau >= g(phi(x)) + tau + <v, phi(x') - phi(x)> >= margin - ||v||_q Lip_p ||x' - x||_p > 0``.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.domain import Unbounded
+from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
 from featureconvex.certificates.minorant import Minorant
@@ -42,6 +44,22 @@ def radius(margin: Tensor, slope: Tensor) -> Tensor:
     quotient = (margin / slope).clamp(max=torch.finfo(torch.float64).max) * ROUND_DOWN
     quotient = torch.where(slope == 0, torch.inf, quotient)
     return torch.where((margin > 0) & (slope >= 0), quotient, 0.0)
+
+
+@dataclass(frozen=True)
+class ClosedForm(Level):
+    """The paper's Theorem 3.1: one forward and one backward pass, for Lp threats, blind to the domain.
+
+    It only looks whether a row lies in the domain: its radius holds everywhere, and the other levels' is
+    larger.
+    """
+
+    name: ClassVar[str] = "closed-form"
+    uses_domain: ClassVar[bool] = False
+
+    def bound(self, problem: Problem) -> Bound:
+        """See :func:`closed_form`."""
+        return closed_form(problem)
 
 
 def closed_form(problem: Problem) -> Bound:

@@ -8,7 +8,8 @@ For a minorant ``l <= g + tau``, every ``x'`` in the domain of budget ``r`` has
 choosing a better one, and level ``sound`` checks them again with outward rounding.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from featureconvex.certificates.domain import Unbounded
 from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.kinked import kinked_form
+from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
 from featureconvex.certificates.levels.closed_form import slope as closed_form_slope
 from featureconvex.certificates.levels.flat import checked
@@ -28,6 +30,17 @@ from featureconvex.errors import UserError
 
 # Numbers per chunk of rows: enough to hide what a search costs per step, however few the rows.
 CHUNK = 2**18
+
+
+@dataclass(frozen=True)
+class Domain(Level):
+    """The tangent at x, with an attacker held to the domain. Never below :class:`ClosedForm`."""
+
+    name: ClassVar[str] = "domain"
+
+    def bound(self, problem: Problem) -> Bound:
+        """See :func:`domain_aware`."""
+        return domain_aware(problem)
 
 
 def domain_aware(problem: Problem) -> Bound:

@@ -1,6 +1,5 @@
 """What a level is given, and what it answers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +23,6 @@ class Problem:
         threat: what the budget measures.
         domain: where the attacker may move.
         tangent: the tangent minorant at ``x``, computed once for all threats.
-        iterations: steps of an iterative level.
-        tolerance: relative gap at which an iterative level stops, per row.
-        arithmetic: of level ``sound``: ``"real"``, ``"float32"`` or ``"float64"``.
-        rests_on: the level that level ``sound`` makes sound.
-        attacks: whether level ``tight`` looks for flips where no bracket gives one.
         shared: what a level keeps for the other threats of the same batch.
     """
 
@@ -37,11 +31,6 @@ class Problem:
     threat: Threat
     domain: Domain
     tangent: Minorant
-    iterations: int = 20
-    tolerance: float = 0.01
-    arithmetic: str = "real"
-    rests_on: str = "domain"
-    attacks: bool = True
     shared: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 
@@ -82,9 +71,22 @@ class Bound:
         )
 
 
+@dataclass(frozen=True)
+class Proof:
+    """A bound, and its minorants as numbers that anyone can check.
+
+    Attributes:
+        bound: radius, minorant and upper bound per row.
+        choices: the minorant of every nonlinear call of the network, in the order of evaluation; see
+            :class:`~featureconvex.certificates.relaxation.Relaxation`. Any numbers near a valid
+            choice name a minorant, so rounding them costs sharpness, never validity. None: the tangents
+            at x.
+    """
+
+    bound: Bound
+    choices: list[Tensor] | None = None
+
+
 def or_not_computed(radius: Tensor, steepest: Tensor) -> Tensor:
     """The radius (n,) of an Lp threat, nan where it is 0 because the slope (n,) is no finite number."""
     return radius.masked_fill((radius == 0) & ~torch.isfinite(steepest), torch.nan)
-
-
-Level = Callable[[Problem], Bound]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 import featureconvex as fc
 from featureconvex.certificates import Domain
-from featureconvex.certificates.options import used_by
 from featureconvex.errors import UserError
 from featureconvex.testing.law import require
 from featureconvex.testing.soundness.attack_points import Attacker, check_domain_holds
@@ -132,15 +131,12 @@ class Shard:
     def certified(self, claim: Claim, index: int) -> NDArray[np.float64]:
         """(n,) radii."""
         threat, domain = self.case.settings[index]
-        wanted = {
-            "arithmetic": claim.arithmetic,
-            "rests_on": claim.rests_on,
-            "iterations": ITERATIONS,
-        }
-        options = used_by(claim.level, wanted)
-        return fc.certify(
-            self.case.model, self.case.x, threat, domain, claim.level, **options
-        ).radius
+        tight = fc.levels.Tight(iterations=ITERATIONS)
+        level: str | fc.levels.Level = tight if claim.level == "tight" else claim.level
+        if claim.level == "sound":
+            base = tight if claim.base == "tight" else claim.base
+            level = fc.levels.Sound(base, claim.arithmetic)
+        return fc.certify(self.case.model, self.case.x, threat, domain, level).radius
 
     def verdicts(
         self, claim: Claim, index: int, radius: NDArray[np.float64], tries: NDArray[np.float64]
@@ -186,7 +182,7 @@ class Shard:
         threat, domain = self.case.settings[index]
         return {
             "level": claim.name,
-            "rests_on": claim.rests_on if claim.level == "sound" else "",
+            "rests_on": claim.base if claim.level == "sound" else "",
             "threat": threat_name(threat),
             "domain": _domain_name(domain),
             "architecture": self.case.architecture,

@@ -7,6 +7,7 @@ import pytest
 
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Patch, certify
 from featureconvex.certificates import Threat
+from featureconvex.certificates.levels import Sound, Tight
 from featureconvex.certificates.levels.tight import level
 from featureconvex.features import AbsConcat, FeatureMap, Identity
 from featureconvex.nn import ConvexMLP
@@ -35,9 +36,9 @@ def test_tight_is_solved_once(
             return solve(*given, **named)
 
         monkeypatch.setattr(level, name, counted)
-    sound = certify(model, x, threat, Box(0, 1), "sound", rests_on="tight", iterations=8)
+    sound = certify(model, x, threat, Box(0, 1), Sound(Tight(8)))
     assert len(solved) == 1
-    tight = certify(model, x, threat, Box(0, 1), "tight", iterations=8)
+    tight = certify(model, x, threat, Box(0, 1), Tight(8))
     assert solved == 2 * solved[:1]
     np.testing.assert_array_equal(sound.upper, tight.upper)
     assert (sound.radius <= tight.radius).all()

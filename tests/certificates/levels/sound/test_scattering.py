@@ -45,13 +45,13 @@ def images(shape: tuple[int, int, int], n: int) -> Tensor:
 
 def test_the_loss_is_within_the_promise() -> None:
     model, x = colour_model(), images((3, 16, 16), 60)
-    for p, domain, rests_on in itertools.product(NORMS, (None, BOX), ("closed-form", "domain")):
-        base = fc.certify(model, x, fc.Lp(p), domain, rests_on)
-        cert = fc.certify(model, x, fc.Lp(p), domain, "sound", rests_on=rests_on)
+    for p, domain, base in itertools.product(NORMS, (None, BOX), ("closed-form", "domain")):
+        below = fc.certify(model, x, fc.Lp(p), domain, base)
+        cert = fc.certify(model, x, fc.Lp(p), domain, fc.levels.Sound(base))
         assert cert.guarantee is Guarantee.sound
-        assert (cert.radius <= base.radius).all()
-        ok = (base.margin > 1e-3) & np.isfinite(base.radius)
-        loss = 1 - cert.radius[ok] / base.radius[ok]
+        assert (cert.radius <= below.radius).all()
+        ok = (below.margin > 1e-3) & np.isfinite(below.radius)
+        loss = 1 - cert.radius[ok] / below.radius[ok]
         assert np.median(loss) <= 1e-6
         assert np.quantile(loss, 0.99) <= 1e-3
 
@@ -61,8 +61,8 @@ def test_float_kinds_lose_what_the_transform_may_round() -> None:
     with torch.no_grad():
         model.tau += 0.5
     base = fc.certify(model, x, fc.Lp(2)).radius
-    double = fc.certify(model, x, fc.Lp(2), level="sound", arithmetic="float64").radius
-    single = fc.certify(model, x, fc.Lp(2), level="sound", arithmetic="float32").radius
+    double = fc.certify(model, x, fc.Lp(2), level=fc.levels.Sound(arithmetic="float64")).radius
+    single = fc.certify(model, x, fc.Lp(2), level=fc.levels.Sound(arithmetic="float32")).radius
     assert (double >= base * (1 - 1e-6)).all()
     assert (single <= double).all()
     assert (single >= 0.5 * base).all()
@@ -102,7 +102,7 @@ def test_no_attack_contradicts_a_radius(arithmetic: str) -> None:
     promised = 0
     for threat, domain in EVERY:
         base = fc.certify(model, x, threat, domain, "domain").radius
-        cert = fc.certify(model, x, threat, domain, "sound", arithmetic=arithmetic)
+        cert = fc.certify(model, x, threat, domain, fc.levels.Sound(arithmetic=arithmetic))
         radius = torch.as_tensor(cert.radius)
         assert bool((radius <= torch.as_tensor(base)).all())
         budget = radius.clamp(max=1e3) * (1 - 1e-9 if isinstance(threat, fc.Lp) else 1)
@@ -198,9 +198,10 @@ def test_on_tight_slopes() -> None:
     model, x = colour_model(), images((3, 16, 16), 8)
     with torch.no_grad():
         model.tau += 0.3
+    tight = fc.levels.Tight(iterations=4)
     for p in (1.0, 2.0):
-        base = fc.certify(model, x, fc.Lp(p), BOX, "tight", iterations=4).radius
-        cert = fc.certify(model, x, fc.Lp(p), BOX, "sound", rests_on="tight", iterations=4).radius
+        base = fc.certify(model, x, fc.Lp(p), BOX, tight).radius
+        cert = fc.certify(model, x, fc.Lp(p), BOX, fc.levels.Sound(tight)).radius
         plain = fc.certify(model, x, fc.Lp(p), BOX, "domain").radius
         assert (cert <= base).all()
         assert (cert >= np.minimum(plain, base) * (1 - 1e-3)).all()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Patch, Status, Unbounded, certify
 from featureconvex.certificates import Domain, Threat
-from featureconvex.certificates.levels.tight import everywhere
+from featureconvex.certificates.levels.tight import Tight, everywhere
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing import grid
@@ -83,7 +83,7 @@ def test_inf_exactly_where_linear_programming_says_so(
     for threat, gap in itertools.product((Lp(1), Lp(2), Lp(math.inf), L0()), (1e-4, 1e-1)):
         below = certify(lifted(model, -least - gap), x, threat, domain, "tight")
         assert np.isfinite(below.radius).all()
-        above = certify(lifted(model, -least + gap), x, threat, domain, "tight", iterations=60)
+        above = certify(lifted(model, -least + gap), x, threat, domain, Tight(60))
         assert above.status.tolist() == [Status.unbounded]
         assert np.isnan(above.upper).all()
 
@@ -105,7 +105,7 @@ def test_more_coordinates_and_single_precision(size: int, dtype: torch.dtype) ->
     high, low = (lifted(model, -least + gap).to(dtype) for gap in (0.2, -0.2))
     for threat in LPS:
         # The other norms have no master problem of their own, and may need more rounds.
-        cert = certify(high, x.to(dtype), threat, level="tight", iterations=60)
+        cert = certify(high, x.to(dtype), threat, level=Tight(60))
         assert (cert.radius == math.inf).all()
         assert np.isfinite(certify(low, x.to(dtype), threat, level="tight").radius).all()
 

@@ -15,7 +15,7 @@ from featureconvex import Box, FeatureConvexModel, Lp, Status, Unbounded, UserEr
 from featureconvex.certificates import L0, Domain, Patch, Threat, tangent
 from featureconvex.certificates.levels.domain_aware import radius_of
 from featureconvex.certificates.levels.problem import Problem
-from featureconvex.certificates.levels.tight import bracket, tight, tight_proof
+from featureconvex.certificates.levels.tight import Tight, bracket
 from featureconvex.certificates.levels.tight.cuts import Cuts
 from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
@@ -139,9 +139,7 @@ def test_no_iterate_is_above_the_truth_and_none_loses_ground(name: str) -> None:
     true = case.truth(m, case.inputs)
     last = certify(m, case.inputs, case.threat, case.domain, "domain").radius
     for iterations in range(9):
-        cert = certify(
-            m, case.inputs, case.threat, case.domain, "tight", iterations=iterations, tolerance=0
-        )
+        cert = certify(m, case.inputs, case.threat, case.domain, Tight(iterations, tolerance=0))
         assert (cert.radius <= true * (1 + 1e-8)).all()
         # What is kept is the best by a cheaper formula than the final one.
         assert (cert.radius >= last * (1 - 1e-3)).all()
@@ -162,8 +160,8 @@ def test_a_raised_cut_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     m = case.make().double().eval()
     assert case.truth is not None
     line = tangent(m, case.inputs)
-    problem = Problem(m, case.inputs, case.threat, case.domain, line, 20, 0.0)
-    found = radius_of(problem, bracket(problem).minorant).numpy()
+    problem = Problem(m, case.inputs, case.threat, case.domain, line)
+    found = radius_of(problem, bracket(problem, 20, 0.0).minorant).numpy()
     assert (found > case.truth(m, case.inputs) * (1 + 1e-3)).any()
 
 
@@ -183,7 +181,7 @@ def test_the_bracket_closes(p: float, activation: str) -> None:
     make = model(Identity, lambda: ConvexMLP(6, (12, 8), activation=activation), x)
     m = make().double().eval()
     for domain in (Unbounded(), Box(0, 1), Box(-0.5, 2, immutable=[True] + [False] * 5)):
-        cert = certify(m, x, Lp(p), domain, "tight", iterations=80, tolerance=0.02)
+        cert = certify(m, x, Lp(p), domain, Tight(80, tolerance=0.02))
         plain = certify(m, x, Lp(p), domain, "domain").radius
         assert (cert.radius >= plain).all()
         sure = cert.status == Status.certified
@@ -199,7 +197,7 @@ def test_convolutions_in_single_precision(p: float) -> None:
     x = grid((6, 1, 6, 6), 2**-8, seed=72).abs().clamp(0, 1)
     net = lambda: ConvexConvNet(1, 6, features=3, depth=2, pool=2)  # noqa: E731
     m = model(lambda: Center(0.5), net, x)().float().eval()
-    cert = certify(m, x, Lp(p), Box(0, 1), "tight", iterations=60)
+    cert = certify(m, x, Lp(p), Box(0, 1), Tight(60))
     sure = cert.status == Status.certified
     assert (1 - cert.radius[sure] / cert.upper[sure] <= 0.0101).all()
 
@@ -394,28 +392,28 @@ def test_the_choices_prove_the_radius(threat: Threat, domain: Domain) -> None:
     ):
         m = make().double().eval()
         problem = Problem(m, x, threat, domain, tangent(m, x))
-        proof = tight_proof(problem)
+        proof = Tight().minorants(problem)
+        assert proof.choices is not None
         rounded = [part.float().double() for part in proof.choices]
         again = radius_of(problem, Relaxation(m).minorant(m.feature_map(x), rounded))
         sure = torch.isfinite(proof.bound.radius) & (proof.bound.radius > 0)
         if isinstance(threat, Lp):
             torch.testing.assert_close(again[sure], proof.bound.radius[sure], rtol=1e-4, atol=0)
-        plain = tight(problem).radius
+        plain = Tight().bound(problem).radius
         assert (proof.bound.radius >= plain * (1 - 0.02)).all()
 
 
 def test_no_rows() -> None:
     m = model(Identity, small, X)().double().eval()
     problem = Problem(m, X[:0], Lp(2), Unbounded(), tangent(m, X[:0]))
-    assert len(tight(problem).radius) == len(tight_proof(problem).bound.radius) == 0
+    assert len(Tight().bound(problem).radius) == len(Tight().proof(problem).bound.radius) == 0
 
 
 def test_bad_options_are_refused() -> None:
-    m = model(Identity, small, X)().double().eval()
     with pytest.raises(UserError, match="iterations"):
-        certify(m, X, level="tight", iterations=-1)
+        Tight(iterations=-1)
     with pytest.raises(UserError, match="tolerance"):
-        certify(m, X, level="tight", tolerance=-0.1)
+        Tight(tolerance=-0.1)
 
 
 def test_a_custom_network_needs_no_slopes_for_the_bracket() -> None:

@@ -24,7 +24,7 @@ from featureconvex import (
 from featureconvex.certificates import Threat, tangent
 from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.levels.problem import Problem
-from featureconvex.certificates.levels.tight import tight, upper
+from featureconvex.certificates.levels.tight import Tight, upper
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scattering
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing import balanced, grid
@@ -88,7 +88,7 @@ def test_the_bracket_is_one(phi: Callable[[], FeatureMap], factor: int, threat: 
     """``radius <= upper``, strictly where a radius covers its own budget; most rows have an upper."""
     for domain, x in ((Unbounded(), X), (ONE_WAY, IN_BOX)):
         model = mlp(phi, x, factor).float()
-        cert = certify(model, x.float(), threat, domain, "tight", iterations=8)
+        cert = certify(model, x.float(), threat, domain, Tight(8))
         known = np.isfinite(cert.upper)
         assert (cert.radius[known] <= cert.upper[known]).all()
         if isinstance(threat, L0 | Patch):
@@ -141,10 +141,10 @@ def test_it_can_be_left_out() -> None:
     model = mlp(absolute, IN_BOX, 2)
     full = certify(model, IN_BOX, Lp(2), Box(0, 1), "tight")
     assert np.isfinite(full.upper).any()
-    bare = certify(model, IN_BOX, Lp(2), Box(0, 1), "tight", attacks=False)
+    bare = certify(model, IN_BOX, Lp(2), Box(0, 1), Tight(attacks=False))
     assert np.isnan(bare.upper).all()
     np.testing.assert_array_equal(bare.radius, full.radius)
-    assert np.isnan(certify(model, IN_BOX, L0(), Box(0, 1), "tight", iterations=0).upper).all()
+    assert np.isnan(certify(model, IN_BOX, L0(), Box(0, 1), Tight(0)).upper).all()
 
 
 def test_the_cost_is_bounded_by_the_iterations() -> None:
@@ -165,7 +165,7 @@ def test_the_cost_is_bounded_by_the_iterations() -> None:
     certify(model, IN_BOX)  # tries the model out
     for iterations in (4, 20, 40):
         calls.clear()
-        certify(model, IN_BOX, Lp(2), Box(0, 1), "tight", iterations=iterations)
+        certify(model, IN_BOX, Lp(2), Box(0, 1), Tight(iterations))
         assert len(calls) <= 30 + 1.5 * iterations
 
 
@@ -175,7 +175,7 @@ def contradicted(threat: Threat, monkeypatch: pytest.MonkeyPatch, share: float) 
     model.tau += 0.5
     line = tangent(model, IN_BOX)
     problem = Problem(model, IN_BOX, threat, Box(0, 1), line)
-    before = tight(problem).radius
+    before = Tight().bound(problem).radius
 
     def found(*arguments: Any) -> tuple[Any, ...]:
         safe: Tensor = arguments[-1]
@@ -183,8 +183,8 @@ def contradicted(threat: Threat, monkeypatch: pytest.MonkeyPatch, share: float) 
         return None, None, flip.ceil() if isinstance(threat, L0) else flip
 
     monkeypatch.setattr(upper, "search_all", found)
-    bare = Problem(model, IN_BOX, threat, Box(0, 1), line, attacks=False)
-    open_ = upper.attacked(problem, tight(bare))
+    bare = Tight(attacks=False).bound(problem)
+    open_ = upper.attacked(problem, bare, iterations=20, tolerance=0.01)
     return before.numpy(), open_
 
 

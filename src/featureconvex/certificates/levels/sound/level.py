@@ -14,24 +14,28 @@ exact roots of unity).
 the machine's decision, for every real x' in the ball; what is assumed of that computation is listed
 in :mod:`featureconvex.certificates.levels.sound.deployed`.
 
-The radius is never above that of the level it rests on, whose minorant it takes.
+The radius is never above that of the base, the level whose minorant it takes.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.closed_form import closed_form
-from featureconvex.certificates.levels.domain_aware import domain_aware, drops_of
-from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.ambient import check_no_autocast
+from featureconvex.certificates.certificate import Guarantee
+from featureconvex.certificates.levels.base import Level
+from featureconvex.certificates.levels.closed_form import ClosedForm
+from featureconvex.certificates.levels.domain_aware import Domain, drops_of
+from featureconvex.certificates.levels.problem import Bound, Problem, Proof
 from featureconvex.certificates.levels.sound.fall import fall_of
 from featureconvex.certificates.levels.sound.fall_radius import radius_of_fall
 from featureconvex.certificates.levels.sound.kinks import Kinked, kinked
-from featureconvex.certificates.levels.sound.line import SoundLine, sound_line
+from featureconvex.certificates.levels.sound.line import ARITHMETICS, SoundLine, sound_line
 from featureconvex.certificates.levels.sound.movement import radius_of_movement
-from featureconvex.certificates.levels.tight import tight_and_proof
+from featureconvex.certificates.levels.tight import Tight
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.separable import STEEPEST, is_plain
 from featureconvex.certificates.threats import L0, Lp, Patch
@@ -39,13 +43,11 @@ from featureconvex.certificates.threats.dual import best_multiplier
 from featureconvex.certificates.threats.relative import share_of
 from featureconvex.certificates.threats.worst_case import is_plain_budget
 from featureconvex.errors import UserError
+from featureconvex.given import one_of
 from featureconvex.rounding.directed import difference_down, quotient_down
 
-Rest = Callable[[Problem], tuple[Bound, SoundLine]]
-Proof = Callable[[Problem, SoundLine, Bound], Tensor]
 
-
-def by_steepness(problem: Problem, line: SoundLine, _: Bound) -> Tensor:
+def by_steepness(problem: Problem, line: SoundLine) -> Tensor:
     """(n,): ``value / S`` for an Lp threat, inf where ``S`` is exactly 0; the domain plays no part."""
     assert isinstance(problem.threat, Lp)
     cost = problem.threat.cost
@@ -62,7 +64,7 @@ def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
     """(n,): the largest budget near ``base.radius`` whose worst fall in the domain stays below ``value``.
 
     For Lp never less than :func:`by_steepness`. A feature map that does not separate has its constants
-    and the room to move (:mod:`.sound_movement`).
+    and the room to move (:mod:`.movement`).
 
     Raises:
         UserError: a threat other than Lp, L0 and Patch.
@@ -77,7 +79,7 @@ def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
         else _separable(problem, line, base, form)
     )
     if isinstance(threat, Lp):
-        return torch.maximum(radius, by_steepness(problem, line, base))
+        return torch.maximum(radius, by_steepness(problem, line))
     return radius
 
 
@@ -98,7 +100,7 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
 
 
 def _price(problem: Problem, slope: Tensor, known: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """A multiplier for a budget: any will do, that of the level rested on is nearly the best."""
+    """A multiplier for a budget: any will do, that of the base is nearly the best."""
 
     def price(budget: Tensor, unit: Tensor) -> Tensor:
         assert isinstance(problem.threat, Lp)
@@ -132,54 +134,84 @@ def chunks(x: Tensor) -> list[slice]:
     return [slice(at, at + size) for at in range(0, len(x), size)]
 
 
-def tight_line(problem: Problem) -> tuple[Bound, SoundLine]:
-    """Level ``tight``: its slopes are given numbers, and its minorant is recomputed from them.
+@dataclass(frozen=True, init=False)
+class Sound(Level):
+    """Another level, re-proved with every rounding error accounted for. Never above that level.
 
-    The slopes may prove slightly more than the mixture of tangents behind level ``tight`` itself.
-    """
-    base, proof = tight_and_proof(problem)
-    choices = [choice.detach() for choice in proof.choices]
-    return base, sound_line(problem.model, problem.x, problem.arithmetic, choices)
-
-
-# The level rested on -> the level and the sound minorant of the same slopes; how the radius is re-proved.
-_RESTS_ON: dict[str, tuple[Rest, Proof]] = {
-    "closed-form": (lambda problem: (closed_form(problem), tangent_line(problem)), by_steepness),
-    "domain": (lambda problem: (domain_aware(problem), tangent_line(problem)), by_fall),
-    "tight": (tight_line, by_fall),
-}
-
-
-@torch.no_grad()
-def sound(problem: Problem) -> Bound:
-    """Level ``sound``: the level ``problem.rests_on``, re-proved with rounding errors.
+    Args:
+        base: the level whose radii and minorants are proved again: an object, or a name for its defaults.
+        arithmetic: what the radius is about: ``"real"`` for the exact margin, ``"float32"`` or
+            ``"float64"`` for the decision that the deployed model computes in that precision.
 
     Raises:
-        UserError: unknown ``arithmetic`` or ``rests_on``, a threat the level rested on cannot handle, or
-            a module or feature map without a rounding rule.
+        UserError: an unknown base or arithmetic.
+
+    >>> Sound(Tight(iterations=40), arithmetic="float32").base.iterations
+    40
     """
-    if problem.rests_on not in _RESTS_ON:
-        raise UserError(
-            f"level 'sound' rests on {', '.join(map(repr, _RESTS_ON))}, got {problem.rests_on!r}"
-        )
-    rest, proof = _RESTS_ON[problem.rests_on]
-    if not len(problem.x):
-        return Bound.of(torch.zeros_like(problem.tangent.value), problem.tangent)
-    base, line = rest(problem)
-    radius = torch.minimum(proof(problem, line, base), base.radius)
-    radius = radius.nan_to_num(0.0, posinf=torch.inf).clamp_min(0.0)
-    # Where the line says nothing the margin is too near zero; elsewhere a number overflowed.
-    lost = base.radius.isnan() | (~(line.value <= 0) & (radius == 0) & (base.radius > LEAST_RADIUS))
-    radius = radius.masked_fill(lost & isinstance(problem.threat, Lp), torch.nan)
-    return Bound.of(radius, base.minorant, base.upper)
+
+    base: Level
+    arithmetic: str
+    name: ClassVar[str] = "sound"
+    guarantee: ClassVar[Guarantee] = Guarantee.sound
+
+    def __init__(self, base: str | Level = "domain", arithmetic: str = "real") -> None:
+        if not isinstance(base, Level):
+            base = BASES[one_of("base of level 'sound'", base, BASES)]()
+        if isinstance(base, Sound):
+            raise UserError("level 'sound' takes another level as its base, not itself")
+        object.__setattr__(self, "base", base)
+        object.__setattr__(self, "arithmetic", one_of("arithmetic", arithmetic, ARITHMETICS))
+
+    @torch.no_grad()
+    def bound(self, problem: Problem) -> Bound:
+        """The base's bound, proved again.
+
+        Raises:
+            UserError: a threat the base cannot handle, or a module or feature map without a rounding rule.
+        """
+        if not len(problem.x):
+            return Bound.of(torch.zeros_like(problem.tangent.value), problem.tangent)
+        return self._proved(problem, self.base.proof(problem))
+
+    def _proved(self, problem: Problem, proof: Proof) -> Bound:
+        base, choices = proof.bound, proof.choices
+        if choices is None:
+            line = tangent_line(problem, self.arithmetic)
+        else:
+            # They may prove slightly more than the mixture of tangents behind level ``tight`` itself.
+            choices = [choice.detach() for choice in choices]
+            line = sound_line(problem.model, problem.x, self.arithmetic, choices)
+        inside = self.base.uses_domain
+        radius = by_fall(problem, line, base) if inside else by_steepness(problem, line)
+        radius = torch.minimum(radius, base.radius)
+        radius = radius.nan_to_num(0.0, posinf=torch.inf).clamp_min(0.0)
+        # Where the line says nothing the margin is too near zero; elsewhere a number overflowed.
+        lost = (radius == 0) & (base.radius > LEAST_RADIUS) & ~(line.value <= 0)
+        lost = base.radius.isnan() | lost
+        radius = radius.masked_fill(lost & isinstance(problem.threat, Lp), torch.nan)
+        return Bound.of(radius, base.minorant, base.upper)
+
+    def without_attacks(self) -> Self:
+        """The same on a base without attacks."""
+        return replace(self, base=self.base.without_attacks())
+
+    def check_settings(self) -> None:
+        """Autocast, for ``arithmetic="float32"``."""
+        if self.arithmetic == "float32":
+            check_no_autocast()
 
 
-def tangent_line(problem: Problem) -> SoundLine:
+BASES: dict[str, type[Level]] = {kind.name: kind for kind in (ClosedForm, Domain, Tight)}
+"""The levels that can be named as a base."""
+
+
+def tangent_line(problem: Problem, arithmetic: str) -> SoundLine:
     """The sound tangent, computed once for all threats of a batch."""
-    key = ("sound line", problem.arithmetic)
+    key = ("sound line", arithmetic)
     owner, line = problem.shared.get(key, (None, None))
     if owner is not problem.tangent:
-        line = sound_line(problem.model, problem.x, problem.arithmetic)
+        line = sound_line(problem.model, problem.x, arithmetic)
         problem.shared[key] = (problem.tangent, line)
     assert isinstance(line, SoundLine)
     return line

@@ -53,8 +53,8 @@ class Ascent:
         self.guide = _guide(problem)
         self.separable = drops_of(problem, problem.tangent) is not None
 
-    def run(self) -> None:
-        """``problem.iterations`` steps, or fewer when no row can gain any more."""
+    def run(self, iterations: int) -> None:
+        """``iterations`` steps, or fewer when no row can gain any more."""
         if not (self.separable or isinstance(self.problem.threat, Lp)):
             return
         if not self.best_choices:
@@ -62,19 +62,19 @@ class Ascent:
         choices = self._blend(BETWEEN)
         first = [torch.zeros_like(part) for part in choices]
         second = [torch.zeros_like(part) for part in choices]
-        for k in range(self.problem.iterations):
+        for k in range(iterations):
             budget = self._target()
             if not bool(torch.isfinite(budget).any()):
                 return
             gradient = self._gradient(choices, budget)
-            rate = RATE * 0.5 * (1 + math.cos(math.pi * k / self.problem.iterations))
+            rate = RATE * 0.5 * (1 + math.cos(math.pi * k / iterations))
             for at, g, m, v in zip(choices, gradient, first, second, strict=True):
                 m.mul_(BETA_1).add_(g, alpha=1 - BETA_1)
                 v.mul_(BETA_2).addcmul_(g, g, value=1 - BETA_2)
                 size = (v / (1 - BETA_2 ** (k + 1))).sqrt_().add_(1e-30)
                 at.addcdiv_(m / (1 - BETA_1 ** (k + 1)), size, value=rate).clamp_(0, 1)
             self._judge(choices)
-        for _ in range(min(LAST_BLENDS, self.problem.iterations)):
+        for _ in range(min(LAST_BLENDS, iterations)):
             self._blend((0.0, 1.0))
 
     def _blend(self, limits: tuple[float, float]) -> list[Tensor]:
@@ -197,8 +197,8 @@ def _like(rows: Tensor, part: Tensor) -> Tensor:
     return rows.view(-1, *[1] * (part.ndim - 1))
 
 
-def ascend(problem: Problem, rows: Tensor) -> Ascent:
-    """Run the ascent on some rows of a problem.
+def ascend(problem: Problem, rows: Tensor, iterations: int) -> Ascent:
+    """Run the ascent on some rows of a problem, for so many steps.
 
     Raises:
         UserError: the network has a nonlinear module without affine minorants.
@@ -206,5 +206,5 @@ def ascend(problem: Problem, rows: Tensor) -> Ascent:
     line = problem.tangent
     tangent = Minorant(line.value[rows], line.slope[rows])
     ascent = Ascent(replace(problem, x=problem.x[rows], tangent=tangent))
-    ascent.run()
+    ascent.run(iterations)
     return ascent

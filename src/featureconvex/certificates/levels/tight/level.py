@@ -6,13 +6,15 @@ Affine features and an Lp threat: the *exact* radius, in a bracket that closes
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.domain_aware import domain_aware, marked, radius_of
 from featureconvex.certificates.levels.flat import checked
-from featureconvex.certificates.levels.problem import Bound, Problem
+from featureconvex.certificates.levels.problem import Bound, Problem, Proof
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
 from featureconvex.certificates.levels.tight.solve import Bracket, bracket, sensitive_chunks
 from featureconvex.certificates.levels.tight.upper import attacked, not_above
@@ -20,56 +22,174 @@ from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Lp
-from featureconvex.errors import UserError
+from featureconvex.given import real_number, whole_number, yes_or_no
 
 
 @dataclass(frozen=True)
-class Proof:
-    """A bound, and its minorants as numbers that anyone can check.
+class Tight(Level):
+    """The best affine minorant found for each input. Never below level ``domain``.
 
-    Attributes:
-        bound: radius, minorant and upper bound per row.
-        choices: the minorant of every nonlinear call of the network, in the order of evaluation; see
-            :class:`~featureconvex.certificates.relaxation.Relaxation`. Any numbers near a valid
-            choice name a minorant, so rounding them costs sharpness, never validity.
-    """
-
-    bound: Bound
-    choices: list[Tensor]
-
-
-def tight(problem: Problem) -> Bound:
-    """Level ``tight``. Never below level ``domain``.
-
-    ``problem.iterations`` bounds the rounds per row. For affine features and an Lp threat a row stops
-    when its bracket ``[radius, upper]`` is closed to ``problem.tolerance``, relative to ``upper``. For
-    other feature maps and threats ``upper`` comes from a short attack (:func:`attacked`), and the two
-    need not meet. Without rounds there is no ``upper``.
+    Args:
+        iterations: rounds per row at most; more close the bracket of the hardest rows. Without rounds
+            there is no ``upper``.
+        tolerance: for affine features and Lp threats a row stops when its bracket ``[radius, upper]`` is
+            this narrow, relative to ``upper``.
+        attacks: look for a flip where no bracket gives ``upper``. False saves that time, and leaves
+            ``upper`` nan there.
 
     Raises:
-        UserError: a negative number of iterations or a negative tolerance; a module without affine
-            minorants, where the bracket does not apply.
+        UserError: a negative number of iterations or a negative tolerance, or no numbers.
+
+    >>> Tight(tolerance=0.05)
+    Tight(iterations=20, tolerance=0.05, attacks=True)
     """
-    _check(problem)
-    if _has_bracket(problem):
-        found = bracket(problem)
-        return _finished(problem, _bracketed(problem, found), found.everywhere)
-    return _finished(problem, tight_proof(problem).bound, None)
 
+    iterations: int = 20
+    tolerance: float = 0.01
+    attacks: bool = True
+    name: ClassVar[str] = "tight"
 
-def tight_and_proof(problem: Problem) -> tuple[Bound, Proof]:
-    """:func:`tight` and :func:`tight_proof` of one solution: a bracket or an ascent is most of their work.
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("iterations", whole_number("iterations", self.iterations, 0)),
+            ("tolerance", real_number("tolerance", self.tolerance, 0)),
+            ("attacks", yes_or_no("attacks", self.attacks)),
+        ):
+            object.__setattr__(self, name, value)
 
-    Raises:
-        UserError: as :func:`tight_proof`.
-    """
-    _check(problem)
-    if not _has_bracket(problem):
-        proof = tight_proof(problem)
-        return _finished(problem, proof.bound, None), proof
-    found = bracket(problem, keep_points=True)
-    bound = _finished(problem, _bracketed(problem, found), found.everywhere)
-    return bound, _proof(problem, found)
+    def bound(self, problem: Problem) -> Bound:
+        """A bracket for affine features and an Lp threat, else an ascent and a short attack.
+
+        Raises:
+            UserError: a module without affine minorants, where the bracket does not apply.
+        """
+        if not _has_bracket(problem):
+            return self._finished(problem, self.minorants(problem).bound, None)
+        found = bracket(problem, self.iterations, self.tolerance)
+        return self._finished(problem, _bracketed(problem, found), found.everywhere)
+
+    def proof(self, problem: Problem) -> Proof:
+        """The bound, and the slopes of :meth:`minorants`, of one solution: it is most of the work.
+
+        Raises:
+            UserError: as :meth:`minorants`.
+        """
+        if not _has_bracket(problem):
+            found = self.minorants(problem)
+            return Proof(self._finished(problem, found.bound, None), found.choices)
+        solved = bracket(problem, self.iterations, self.tolerance, keep_points=True)
+        bound = self._finished(problem, _bracketed(problem, solved), solved.everywhere)
+        return Proof(bound, self._minorants(problem, solved).choices)
+
+    def minorants(self, problem: Problem) -> Proof:
+        """The radii that the slopes of the relaxed network prove, and the slopes, before any attack.
+
+        Raises:
+            UserError: a module without affine minorants.
+        """
+        solved = None
+        if _has_bracket(problem):
+            solved = bracket(problem, self.iterations, self.tolerance, keep_points=True)
+        return self._minorants(problem, solved)
+
+    def without_attacks(self) -> Self:
+        """The same, with ``attacks=False``."""
+        return replace(self, attacks=False)
+
+    def _finished(self, problem: Problem, bound: Bound, everywhere: Tensor | None) -> Bound:
+        """The bound after attacks, a look at endless domains, and a check of infinite radii.
+
+        Args:
+            problem: the problem.
+            bound: a solution of it.
+            everywhere: (n,) bool, rows proved positive in the whole domain; None where nobody looked.
+        """
+        if self.attacks:
+            bound = attacked(problem, bound, self.iterations, self.tolerance)
+        bound = self._without_border(problem, bound)
+        bound = self._checked(problem, bound, everywhere)
+        # The radius and the attack may differ in their last digits only, and then the attack is right.
+        radius = not_above(problem, bound.radius, bound.upper)
+        return replace(bound, radius=marked(problem, radius))
+
+    def _checked(self, problem: Problem, bound: Bound, proved: Tensor | None) -> Bound:
+        """Infinite radii of a slope of 0, checked in domains without a border; see :mod:`.flat`.
+
+        Others come of slopes that cancel each other, which :mod:`.everywhere` proves with their rounding.
+        """
+        flat = (bound.minorant.slope == 0).flatten(1).all(1) & torch.isinf(bound.radius)
+        flat = flat if proved is None else flat & ~proved
+        rows = flat.nonzero().squeeze(1)
+        if not len(rows):
+            return bound
+        line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
+        part = replace(problem, x=problem.x[rows], tangent=line)
+        radius = bound.radius.clone()
+        radius[rows] = checked(part, line, domain_aware(part).radius)
+        if bool((~torch.isinf(radius[rows])).any()):
+            proof = self.minorants(part)
+            chosen = checked(part, proof.bound.minorant, proof.bound.radius, proof.choices)
+            radius[rows] = torch.fmax(radius[rows], chosen)
+        return replace(bound, radius=radius)
+
+    def _without_border(self, problem: Problem, bound: Bound) -> Bound:
+        """A second look at rows without an attack where the domain is endless: perhaps there is none.
+
+        In l2 the search for a proof takes most rounds, and a minorant that cannot fall serves every threat.
+        """
+        if not (self.attacks or _has_bracket(problem)):
+            return bound  # nobody looked for an attack
+        open_ = (
+            (problem.tangent.value > 0) & torch.isfinite(bound.radius) & torch.isnan(bound.upper)
+        )
+        rows = open_.nonzero().squeeze(1)
+        other = Lp(2, problem.threat.cost)
+        ends = problem.domain.bounds(problem.x[rows])
+        endless = any(
+            bool(torch.isinf(room).any())
+            for room in movement_room(problem.x[rows], *ends, problem.threat.cost)
+        )
+        if not self.iterations or not len(rows) or not endless:
+            return bound
+        line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
+        part = replace(problem, x=problem.x[rows], tangent=line, threat=other)
+        if problem.model.feature_map.affine:
+            proved = torch.zeros_like(open_)
+            proved[rows] = bracket(part, self.iterations, self.tolerance).everywhere
+            return _unbounded(bound, proved)
+        again = radius_of(replace(part, threat=problem.threat), self.minorants(part).bound.minorant)
+        radius = bound.radius.clone()
+        radius[rows] = torch.maximum(radius[rows], again)
+        return replace(bound, radius=radius)
+
+    def _minorants(self, problem: Problem, found: Bracket | None) -> Proof:
+        """The choices of a bracket that kept its points; those of an ascent where there is none."""
+        relaxation = Relaxation(problem.model)
+        with torch.no_grad():
+            u = problem.model.feature_map(problem.x)
+        start = relaxation.tangent_choices(u)
+        if not len(problem.x):
+            return Proof(_better(problem, problem.tangent, None)[0], start)
+        choices = [part.clone() for part in start]
+        upper = None
+        if found is not None:
+            upper = found.upper
+            for mixture in found.mixtures:
+                points = mixture.points.reshape(-1, *problem.x.shape[1:])
+                with torch.no_grad():
+                    images = problem.model.feature_map(points)
+                images = images.reshape(*mixture.points.shape[:2], *u.shape[1:])
+                mixed = relaxation.mixed_choices(images, mixture.weights)
+                _write(choices, mixture.rows, mixed)
+        else:
+            for rows in sensitive_chunks(problem, CHUNK):
+                _write(choices, rows, ascend(problem, rows, self.iterations).best_choices)
+        bound, better = _better(problem, relaxation.minorant(u, choices), upper)
+        kept = [
+            torch.where(better.view(-1, *[1] * (new.ndim - 1)), new, old)
+            for new, old in zip(choices, start, strict=True)
+        ]
+        return Proof(bound, kept)
 
 
 def _bracketed(problem: Problem, found: Bracket) -> Bound:
@@ -77,120 +197,8 @@ def _bracketed(problem: Problem, found: Bracket) -> Bound:
     return _unbounded(bound, found.everywhere)
 
 
-def _finished(problem: Problem, bound: Bound, everywhere: Tensor | None) -> Bound:
-    """The bound after attacks, a look at endless domains, and a check of infinite radii.
-
-    Args:
-        problem: the problem.
-        bound: a solution of it.
-        everywhere: (n,) bool, rows proved positive in the whole domain; None where nobody looked.
-    """
-    bound = without_border(problem, attacked(problem, bound))
-    bound = _checked(problem, bound, everywhere)
-    # A verified attack ends the argument about the last digits.
-    radius = not_above(problem, bound.radius, bound.upper)
-    return replace(bound, radius=marked(problem, radius))
-
-
-def _checked(problem: Problem, bound: Bound, proved: Tensor | None) -> Bound:
-    """Infinite radii that rest on a slope of 0, checked in domains without a border; see :mod:`.flat`.
-
-    Others rest on slopes that cancel each other, which :mod:`.everywhere` proves with their rounding.
-    """
-    flat = (bound.minorant.slope == 0).flatten(1).all(1) & torch.isinf(bound.radius)
-    flat = flat if proved is None else flat & ~proved
-    rows = flat.nonzero().squeeze(1)
-    if not len(rows):
-        return bound
-    line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
-    part = replace(problem, x=problem.x[rows], tangent=line)
-    radius = bound.radius.clone()
-    radius[rows] = checked(part, line, domain_aware(part).radius)
-    if bool((~torch.isinf(radius[rows])).any()):
-        proof = tight_proof(part)
-        chosen = checked(part, proof.bound.minorant, proof.bound.radius, proof.choices)
-        radius[rows] = torch.fmax(radius[rows], chosen)
-    return replace(bound, radius=radius)
-
-
-def without_border(problem: Problem, bound: Bound) -> Bound:
-    """A second look at rows without an attack where the domain is endless: perhaps there is none.
-
-    In l2 the search for a proof is the most patient, and a minorant that cannot fall serves every threat.
-    """
-    if not (problem.attacks or _has_bracket(problem)):
-        return bound  # nobody looked for one
-    open_ = (problem.tangent.value > 0) & torch.isfinite(bound.radius) & torch.isnan(bound.upper)
-    rows = open_.nonzero().squeeze(1)
-    other = Lp(2, problem.threat.cost)
-    ends = problem.domain.bounds(problem.x[rows])
-    endless = any(
-        bool(torch.isinf(room).any())
-        for room in movement_room(problem.x[rows], *ends, problem.threat.cost)
-    )
-    if not problem.iterations or not len(rows) or not endless:
-        return bound
-    line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
-    part = replace(problem, x=problem.x[rows], tangent=line, threat=other)
-    if problem.model.feature_map.affine:
-        proved = torch.zeros_like(open_)
-        proved[rows] = bracket(part).everywhere
-        return _unbounded(bound, proved)
-    again = radius_of(replace(part, threat=problem.threat), tight_proof(part).bound.minorant)
-    radius = bound.radius.clone()
-    radius[rows] = torch.maximum(radius[rows], again)
-    return replace(bound, radius=radius)
-
-
 def _unbounded(bound: Bound, rows: Tensor) -> Bound:
     return replace(bound, radius=torch.where(rows, torch.inf, bound.radius))
-
-
-def tight_proof(problem: Problem) -> Proof:
-    """Level ``tight`` with the slopes its radii rest on, for level ``sound``.
-
-    Raises:
-        UserError: as :func:`tight`, and for any module without affine minorants.
-    """
-    _check(problem)
-    return _proof(problem, bracket(problem, keep_points=True) if _has_bracket(problem) else None)
-
-
-def _proof(problem: Problem, found: Bracket | None) -> Proof:
-    """The choices of a bracket that kept its points; those of an ascent where there is none."""
-    relaxation = Relaxation(problem.model)
-    with torch.no_grad():
-        u = problem.model.feature_map(problem.x)
-    start = relaxation.tangent_choices(u)
-    if not len(problem.x):
-        return Proof(_better(problem, problem.tangent, None)[0], start)
-    choices = [part.clone() for part in start]
-    upper = None
-    if found is not None:
-        upper = found.upper
-        for mixture in found.mixtures:
-            points = mixture.points.reshape(-1, *problem.x.shape[1:])
-            with torch.no_grad():
-                images = problem.model.feature_map(points)
-            images = images.reshape(*mixture.points.shape[:2], *u.shape[1:])
-            mixed = relaxation.mixed_choices(images, mixture.weights)
-            _write(choices, mixture.rows, mixed)
-    else:
-        for rows in sensitive_chunks(problem, CHUNK):
-            _write(choices, rows, ascend(problem, rows).best_choices)
-    bound, better = _better(problem, relaxation.minorant(u, choices), upper)
-    kept = [
-        torch.where(better.view(-1, *[1] * (new.ndim - 1)), new, old)
-        for new, old in zip(choices, start, strict=True)
-    ]
-    return Proof(bound, kept)
-
-
-def _check(problem: Problem) -> None:
-    if problem.iterations < 0:
-        raise UserError(f"iterations must be >= 0, got {problem.iterations}")
-    if not problem.tolerance >= 0:
-        raise UserError(f"tolerance must be >= 0, got {problem.tolerance}")
 
 
 def _has_bracket(problem: Problem) -> bool:
@@ -206,7 +214,6 @@ def _better(problem: Problem, minorant: Minorant, upper: Tensor | None) -> tuple
     """The better of ``minorant`` and the tangent, row by row, and where ``minorant`` is it: (n,) bool."""
     radius = radius_of(problem, minorant)
     if upper is not None:
-        # A verified attack ends the argument about the last digits.
         radius = not_above(problem, radius, upper)
     before = radius_of(problem, problem.tangent)
     better = radius > before

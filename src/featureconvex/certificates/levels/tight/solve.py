@@ -72,8 +72,17 @@ def sensitive_chunks(problem: Problem, numbers: int) -> list[Tensor]:
 
 
 @torch.no_grad()
-def bracket(problem: Problem, keep_points: bool = False) -> Bracket:
-    """Close the bracket of every sensitive row of a problem with affine features and an Lp threat."""
+def bracket(
+    problem: Problem, iterations: int = 20, tolerance: float = 0.01, keep_points: bool = False
+) -> Bracket:
+    """Close the bracket of every sensitive row of a problem with affine features and an Lp threat.
+
+    Args:
+        problem: the problem.
+        iterations: rounds per row at most.
+        tolerance: a row stops when its bracket is this narrow, relative to its upper end.
+        keep_points: whether to answer with mixtures.
+    """
     line = problem.tangent
     answer = Bracket(
         Minorant(line.value.clone(), line.slope.to(torch.float64, copy=True)),
@@ -83,17 +92,24 @@ def bracket(problem: Problem, keep_points: bool = False) -> Bracket:
         torch.zeros(len(line.value), dtype=torch.bool, device=line.value.device),
     )
     for rows in sensitive_chunks(problem, CHUNK):
-        _solve(problem, rows, answer, keep_points)
+        _solve(problem, rows, answer, (iterations, tolerance), keep_points)
     return answer
 
 
-def _solve(problem: Problem, rows: Tensor, answer: Bracket, keep_points: bool) -> None:
+def _solve(
+    problem: Problem,
+    rows: Tensor,
+    answer: Bracket,
+    limits: tuple[int, float],
+    keep_points: bool,
+) -> None:
+    iterations, tolerance = limits
     line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
     geometry = Geometry.of(problem, rows)
     method = Bracketing(problem.model, geometry, line, keep_points or not geometry.enclosed)
-    for k in range(problem.iterations + 1):
-        done = method.state.closed(problem.tolerance)
-        last = k == problem.iterations or bool(done.all())
+    for k in range(iterations + 1):
+        done = method.state.closed(tolerance)
+        last = k == iterations or bool(done.all())
         if last:
             done = torch.ones_like(done)
         # Dropping rows copies the others' cuts: it waits for enough of them.

@@ -18,7 +18,7 @@ BISECTIONS = 8
 WIDE = 0.3
 
 
-def attacked(problem: Problem, bound: Bound) -> Bound:
+def attacked(problem: Problem, bound: Bound, iterations: int, tolerance: float) -> Bound:
     """The bound with an attack's budget as ``upper`` where it had none or a much larger one.
 
     A bracket stays wide where coordinates differ in scale by orders of magnitude, which l1 and linf
@@ -28,22 +28,22 @@ def attacked(problem: Problem, bound: Bound) -> Bound:
     those without a certificate. The flips are measured again on the final points in the model's dtype,
     and one that contradicts the last digits of a radius wins.
     """
-    near = bound.upper <= bound.radius * (1 + max(WIDE, problem.tolerance))
+    near = bound.upper <= bound.radius * (1 + max(WIDE, tolerance))
     open_ = (problem.tangent.value > 0) & torch.isfinite(bound.radius) & ~near
     if isinstance(problem.threat, Patch):
         open_ &= bound.radius < problem.threat.size
     rows = open_.nonzero().squeeze(1)
-    if not (problem.attacks and problem.iterations and len(rows)):
+    if not (iterations and len(rows)):
         return bound
     search = Search(
         problem.threat,
-        max(1, problem.iterations // ROUNDS_PER_STEP),
+        max(1, iterations // ROUNDS_PER_STEP),
         bisections=BISECTIONS,
         pace=HASTY,
     )
     if problem.model.feature_map.affine and isinstance(problem.threat, Lp):
         # Few rows, left by a method that spent as much, and a search that converges.
-        search = replace(search, steps=problem.iterations, pace=PATIENT)
+        search = replace(search, steps=iterations, pace=PATIENT)
     x, safe = problem.x[rows], bound.radius[rows]
     *_, distance = search_all(problem.model, x, problem.domain, None, search, safe)
     upper = bound.upper.clone()

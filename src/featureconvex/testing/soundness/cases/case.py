@@ -58,12 +58,12 @@ class Claim:
     Attributes:
         level: as for :func:`featureconvex.certify`.
         arithmetic: what the radius is about: exact numbers, or the decision of a machine.
-        rests_on: of level ``sound``.
+        base: of level ``sound``.
     """
 
     level: str
     arithmetic: str = "real"
-    rests_on: str = "domain"
+    base: str = "domain"
 
     @property
     def name(self) -> str:
