@@ -91,9 +91,11 @@ def test_run_report_certify(tmp_path: Path) -> None:
     assert {"radius_l1", "radius_linf"} <= set(pd.read_parquet(rows).columns)
 
 
-def test_the_rounds_of_level_tight_are_those_of_the_library() -> None:
-    command, library = (inspect.signature(one).parameters for one in (cli.certify, fc.certify))
-    assert command["iterations"].default == library["iterations"].default
+def test_the_options_of_levels_are_those_of_the_library() -> None:
+    defaults = {name: p.default for name, p in inspect.signature(cli.certify).parameters.items()}
+    for name in fc.levels.LEVELS:
+        given = {option: defaults[option] for option in ("base", "iterations")}
+        assert fc.levels.parse_level(name, **given) == fc.levels.level_named(name)
 
 
 def test_what_holds_the_attacker_is_never_ignored(tmp_path: Path) -> None:
@@ -128,10 +130,18 @@ def test_what_holds_the_attacker_is_never_ignored(tmp_path: Path) -> None:
         np.testing.assert_allclose(pd.read_csv(tmp_path / "rows.csv")["radius_l2"], expected(box))
         with pytest.raises(SystemExit, match="2"):
             certify(*options, "--level", "closed-form")
+    for spelling in ("--base", "--rests-on"):
+        with pytest.raises(SystemExit, match="0"):
+            certify("--level", "sound", spelling, "tight", "--iterations", 3)
+        level = fc.levels.Sound(fc.levels.Tight(iterations=3))
+        expected_radius = clf.certify(frame, fc.Lp(2), level=level).radius
+        np.testing.assert_allclose(pd.read_csv(tmp_path / "rows.csv")["radius_l2"], expected_radius)
     wrong: list[tuple[object, ...]] = [
         ("--immutable", "wage"),
         ("--increase-only", "age", "--decrease-only", "age"),
         ("--iterations", 5),
+        ("--base", "domain"),
+        ("--level", "sound", "--base", "domain", "--iterations", 5),
     ]
     for options in wrong:
         with pytest.raises(SystemExit, match="2"):
