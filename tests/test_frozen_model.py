@@ -20,8 +20,16 @@ import featureconvex as fc
 from featureconvex import ConvexityError, FeatureConvexModel, UserError
 from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale, Scattering
 from featureconvex.frozen_model import frozen_model
-from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine, NonNegativeLinear, convexity
-from featureconvex.nn.convexity import MONOTONE_CONVEX
+from featureconvex.nn import (
+    Card,
+    ConvexConvNet,
+    ConvexMLP,
+    Curvature,
+    MaxAffine,
+    NonNegativeLinear,
+    card,
+)
+from featureconvex.nn.curvature import MONOTONE_CONVEX
 
 LEVELS = ("closed-form", "domain", "tight", "sound")
 X = torch.randn(16, 3, generator=torch.Generator().manual_seed(5))
@@ -645,10 +653,10 @@ class SeesInLargeBatches(SeesOthers):
         return out.flip(0) if len(x) >= 25 else out
 
 
-@pytest.fixture
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convexity, "_RULES", dict(convexity._RULES))
-    convexity.rule(SeesOthers, SeesEarlier, SeesInLargeBatches)(lambda _: MONOTONE_CONVEX)
+@card(SeesOthers, SeesEarlier, SeesInLargeBatches)
+class WrongCard(Card[SeesOthers]):
+    def curvature(self, module: SeesOthers) -> Curvature:
+        return MONOTONE_CONVEX
 
 
 def rows_as_channels() -> nn.Module:
@@ -670,7 +678,6 @@ SEEING: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
 }
 
 
-@pytest.mark.usefixtures("_registered")
 @pytest.mark.parametrize("name", SEEING)
 def test_rows_that_see_each_other_are_refused(name: str) -> None:
     build, shape, words = SEEING[name]
@@ -687,7 +694,6 @@ def test_rows_of_a_shape_that_the_model_does_not_take_are_refused_with_the_shape
         fc.certify(model, X)
 
 
-@pytest.mark.usefixtures("_registered")
 def test_a_larger_batch_is_tried_out_anew() -> None:
     model = FeatureConvexModel(Identity(), SeesInLargeBatches(), tau=3.0).eval()
     fc.certify(model, torch.rand(4, 3))

@@ -14,9 +14,18 @@ from torch.nn.utils import parametrize
 import featureconvex as fc
 from featureconvex import ConvexityError, FeatureConvexModel, certify
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
-from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine, NonNegativeLinear
+from featureconvex.nn import (
+    Card,
+    ConvexConvNet,
+    ConvexMLP,
+    Curvature,
+    MaxAffine,
+    NonNegativeLinear,
+    card,
+    curvature,
+)
 from featureconvex.nn import nonnegative as rules
-from featureconvex.nn.convexity import CONVEX, Curvature, curvature, rule
+from featureconvex.nn.curvature import CONVEX
 
 
 class Halve(FeatureMap):
@@ -50,11 +59,12 @@ class Bowl(nn.Module):
         return out.squeeze(1)
 
 
-@rule(Bowl)
-def _bowl(net: Bowl) -> Curvature:
-    for part in (net.first, net.act, net.last):
-        curvature(part)
-    return CONVEX
+@card(Bowl)
+class BowlCard(Card[Bowl]):
+    def curvature(self, module: Bowl) -> Curvature:
+        for part in (module.first, module.act, module.last):
+            curvature(part)
+        return CONVEX
 
 
 def shared() -> Compose:

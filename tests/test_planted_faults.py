@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from featureconvex.nn import ConvexMLP, Curvature, MaxAffine, rule
+from featureconvex.nn import Card, ConvexMLP, Curvature, MaxAffine, card
 from featureconvex.testing import (
     ConvexNetCase,
     build,
@@ -100,10 +100,12 @@ class Unconstrained(nn.Module):
         return out
 
 
-@rule(Raw, MaxOfConcave, BatchCoupled, Unconstrained)
-def _(_: nn.Module) -> Curvature:
+@card(Raw, MaxOfConcave, BatchCoupled, Unconstrained)
+class WrongCard(Card[nn.Module]):
     """Registered by somebody who did not think."""
-    return Curvature(affine=False, nondecreasing=False)
+
+    def curvature(self, module: nn.Module) -> Curvature:
+        return Curvature(affine=False, nondecreasing=False)
 
 
 def net(make: Callable[[], nn.Module]) -> ConvexNetCase:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from featureconvex import Box, Certificate, FeatureConvexModel, Lp, Status, Unbounded, certify
 from featureconvex.certificates import Domain, Threat
 from featureconvex.features import AbsConcat, Center, Compose, Identity
-from featureconvex.nn import ConvexMLP, Curvature, MaxAffine, rule
+from featureconvex.nn import Card, ConvexMLP, Curvature, MaxAffine, card
 from featureconvex.norms import dual_exponent, vector_norm
 from featureconvex.testing import (
     CertificateCase,
@@ -233,9 +233,10 @@ class Concave(nn.Module):
         return out
 
 
-@rule(Concave)
-def _(_: Concave) -> Curvature:
-    return Curvature(affine=False, nondecreasing=False)
+@card(Concave)
+class WrongCard(Card[Concave]):
+    def curvature(self, module: Concave) -> Curvature:
+        return Curvature(affine=False, nondecreasing=False)
 
 
 # Threats.

@@ -281,15 +281,15 @@ def test_no_radius_is_above_the_attack_that_flips() -> None:
 
 @pytest.mark.parametrize("spec", ["celu:1000000", "celu:1000", "softplus:1e36", "softplus:1e-6"])
 def test_lines_below_activations_of_any_scale_stay_below(spec: str) -> None:
-    from featureconvex.certificates.relaxation.pieces import piece_of
     from featureconvex.nn.activations import activation
+    from featureconvex.nn.card import card_of
 
     module = activation(spec)
-    rule = piece_of(module)
-    assert rule is not None
+    minorants = card_of(module).minorants(module)
+    assert minorants is not None
     z = torch.linspace(-2, 2, 41)
-    choice = rule.tangent(module, z)
-    line = rule.line(module, z[:, None], choice)
+    choice = minorants.tangent(z)
+    line = minorants.line(z[:, None], choice)
     wide = module(z[:, None].double())
     # Only the rounding of one product and one sum of numbers of this size.
     size = 1 + (0.0 if "celu" in spec or "1e36" in spec else 1e6)

@@ -11,18 +11,22 @@ from torch import Tensor, nn
 
 from featureconvex import FeatureConvexModel, UserError
 from featureconvex.certificates import Minorant, tangent
-from featureconvex.certificates.relaxation import Piece, Relaxation, piece
-from featureconvex.certificates.relaxation import pieces as pieces_module
+from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.features import Identity
 from featureconvex.nn import (
+    Card,
     ConvexConvNet,
     ConvexMLP,
+    Curvature,
     MaxAffine,
+    Minorants,
     MonotoneBatchNorm1d,
     NonNegativeConv2d,
     NonNegativeLinear,
-    convexity,
+    card,
+    minorants,
 )
+from featureconvex.nn.curvature import MONOTONE_CONVEX
 from featureconvex.nn.curves import SmoothRamp
 from featureconvex.rounding.ball import Ball
 
@@ -162,7 +166,7 @@ def test_nothing_is_left_behind() -> None:
 # The suite must see a wrong minorant.
 
 
-def unrestricted(_: Piece, __: nn.Module, choice: Tensor) -> Tensor:
+def unrestricted(_: Minorants, choice: Tensor) -> Tensor:
     return choice
 
 
@@ -172,7 +176,7 @@ def test_a_slope_above_one_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     u = torch.randn(20, *shape, dtype=torch.float64)
     choices = [torch.full_like(part, 1.05) for part in relaxation.tangent_choices(u)]
     assert excess(model, u, relaxation.minorant(u, choices)).max() <= 1e-9
-    monkeypatch.setattr(pieces_module.Elementwise, "restrict", unrestricted)
+    monkeypatch.setattr(minorants.Elementwise, "restrict", unrestricted)
     assert excess(model, u, relaxation.minorant(u, choices)).max() > 1e-3
 
 
@@ -194,7 +198,7 @@ def test_weights_above_one_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     model, shape = make("max-affine")
     relaxation = Relaxation(model)
     u = torch.randn(20, *shape, dtype=torch.float64)
-    monkeypatch.setattr(pieces_module.PieceMaximum, "restrict", unrestricted)
+    monkeypatch.setattr(minorants.Maximum, "restrict", unrestricted)
     choices = [1.05 * part for part in relaxation.tangent_choices(u)]
     assert excess(model, u, relaxation.minorant(u, choices)).max() > 1e-3
 
@@ -209,33 +213,35 @@ class Square(nn.Module):
         return x.clamp_min(0).square()
 
 
-def test_a_module_without_a_rule_is_refused_by_name() -> None:
-    convexity.rule(Square)(lambda _: convexity.MONOTONE_CONVEX)
+class Tangents(Minorants):
+    """``x_+^2 >= a x - a^2 / 4``."""
+
+    def tangent(self, z: Tensor) -> Tensor:
+        return 2 * z.clamp_min(0)
+
+    def restrict(self, choice: Tensor) -> Tensor:
+        return choice.clamp_min(0)
+
+    def line(self, z: Tensor, choice: Tensor) -> Tensor:
+        return choice * z - choice.square() / 4
+
+
+@card(Square)
+class SquareCard(Card[Square]):
+    def curvature(self, module: Square) -> Curvature:
+        return MONOTONE_CONVEX
+
+
+def test_a_module_without_minorants_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     net = nn.Sequential(nn.Linear(3, 4), Square(), NonNegativeLinear(4, 1), nn.Flatten(0))
     model = FeatureConvexModel(Identity(), net).double().eval()
-    with pytest.raises(UserError, match=r"Square; register them with .*relaxation\.piece"):
+    with pytest.raises(UserError, match=r"Square; give its card .* the method minorants"):
         Relaxation(model)
-
-    @piece(Square)
-    class Tangents(Piece):
-        """``x_+^2 >= a x - a^2 / 4``."""
-
-        def tangent(self, module: nn.Module, z: Tensor) -> Tensor:
-            return 2 * z.clamp_min(0)
-
-        def restrict(self, module: nn.Module, choice: Tensor) -> Tensor:
-            return choice.clamp_min(0)
-
-        def line(self, module: nn.Module, z: Tensor, choice: Tensor) -> Tensor:
-            return choice * z - choice.square() / 4
-
-    try:
-        u = torch.randn(4, 3, dtype=torch.float64)
-        relaxation = Relaxation(model)
-        choices = [5 * torch.rand_like(part) for part in relaxation.tangent_choices(u)]
-        assert excess(model, u, relaxation.minorant(u, choices)).max() <= 1e-9
-    finally:
-        del pieces_module._PIECES[Square], convexity._RULES[Square]
+    monkeypatch.setattr(SquareCard, "minorants", lambda *_: Tangents())
+    u = torch.randn(4, 3, dtype=torch.float64)
+    relaxation = Relaxation(model)
+    choices = [5 * torch.rand_like(part) for part in relaxation.tangent_choices(u)]
+    assert excess(model, u, relaxation.minorant(u, choices)).max() <= 1e-9
 
 
 def test_pools_with_ceil_mode_are_refused() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from featureconvex import ConvexityError
 from featureconvex.nn import (
+    Card,
     ConvexConvNet,
     ConvexMLP,
     Curvature,
@@ -16,11 +17,11 @@ from featureconvex.nn import (
     MonotoneBatchNorm2d,
     NonNegativeConv2d,
     NonNegativeLinear,
+    card,
     curvature,
     prove_convex,
-    rule,
 )
-from featureconvex.nn.convexity import AFFINE, CONVEX, MONOTONE_AFFINE, MONOTONE_CONVEX
+from featureconvex.nn.curvature import AFFINE, CONVEX, MONOTONE_AFFINE, MONOTONE_CONVEX
 
 KINDS = (AFFINE, MONOTONE_AFFINE, CONVEX, MONOTONE_CONVEX)
 
@@ -75,6 +76,7 @@ def test_sums_claim_only_what_examples_show(a: Curvature, b: Curvature) -> None:
         (MonotoneBatchNorm2d(2), MONOTONE_AFFINE),
         (nn.ReLU(), MONOTONE_CONVEX),
         (nn.MaxPool2d(2), MONOTONE_CONVEX),
+        (nn.MaxPool2d(1), MONOTONE_AFFINE),
         (MaxAffine(3, 4), CONVEX),
         (ConvexMLP(3, ()), AFFINE),
         (ConvexMLP(3, (4,)), CONVEX),
@@ -94,8 +96,8 @@ def test_what_is_proved(module: nn.Module, kind: Curvature) -> None:
 @pytest.mark.parametrize(
     ("module", "word"),
     [
-        (nn.Tanh(), "no convexity rule for .*Tanh"),
-        (nn.Softplus(), "no convexity rule for .*Softplus"),
+        (nn.Tanh(), "no card for .*Tanh"),
+        (nn.Softplus(), "no card for .*Softplus"),
         (nn.LeakyReLU(1.5), "not convex"),
         (nn.LeakyReLU(-0.1), "not convex"),
         (nn.ELU(1.5), "not convex"),
@@ -104,7 +106,7 @@ def test_what_is_proved(module: nn.Module, kind: Curvature) -> None:
         (nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), "not nondecreasing"),
         (nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.BatchNorm1d(3)), "not nondecreasing"),
         (nn.Sequential(MaxAffine(2, 3), nn.Linear(1, 1)), "not nondecreasing"),
-        (nn.Sequential(nn.Linear(2, 3), nn.Sigmoid()), "no convexity rule"),
+        (nn.Sequential(nn.Linear(2, 3), nn.Sigmoid()), "no card for .*Sigmoid"),
     ],
     ids=lambda item: str(item)[:24],
 )
@@ -118,12 +120,13 @@ def test_an_unknown_module_is_refused_with_the_way_to_register_it() -> None:
         def forward(self, u: Tensor) -> Tensor:
             return (u**2).sum(1)
 
-    with pytest.raises(ConvexityError, match=r"featureconvex\.nn\.convexity\.rule"):
+    with pytest.raises(ConvexityError, match=r"register it with featureconvex\.nn\.card"):
         prove_convex(Square())
 
-    @rule(Square)
-    def _(_: Square) -> Curvature:
-        return CONVEX
+    @card(Square)
+    class SquareCard(Card[Square]):
+        def curvature(self, module: Square) -> Curvature:
+            return CONVEX
 
     assert prove_convex(Square()) == CONVEX
 

@@ -2,11 +2,14 @@
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from featureconvex.errors import ConvexityError, UserError
 from featureconvex.given import real_number
+from featureconvex.nn.card import card
+from featureconvex.nn.curves import SmoothRamp, smooth_ramp
+from featureconvex.nn.elementwise import ElementwiseCard, activation_cards, not_an_activation
+from featureconvex.rounding.activation import Curve
 
 
 class Softplus(nn.Module):
@@ -35,25 +38,23 @@ class Softplus(nn.Module):
         return f"beta={self.beta:g}"
 
 
-def smooth_ramp(x: Tensor, beta: float) -> Tensor:
-    """``logaddexp(0, beta x) / beta``, and ``max(0, x)``, its limit, where the product overflows."""
-    if beta > torch.finfo(x.dtype).max:
-        return x.clamp_min(0)
-    product = beta * x
-    far = ~torch.isfinite(product) & torch.isfinite(x)
-    zero = torch.zeros((), dtype=x.dtype, device=x.device)
-    if not bool(far.any()):
-        return torch.logaddexp(zero, product) / beta
-    # Masked before the product, so that no gradient meets an infinity.
-    near = torch.logaddexp(zero, beta * x.masked_fill(far, 0.0)) / beta
-    return torch.where(far, x.clamp_min(0), near)
+@card(Softplus)
+class SoftplusCard(ElementwiseCard[Softplus]):
+    """For finite beta > 0."""
+
+    name, parameter = "softplus", "beta"
+
+    def curve(self, module: Softplus) -> Curve | None:
+        """The integral of a logistic function."""
+        return SmoothRamp(module.beta) if 0 < module.beta < math.inf else None
 
 
 def check_activation(module: nn.Module) -> nn.Module:
     """Return ``module`` if it is convex and nondecreasing on all of R.
 
-    Accepted: ``ReLU``; ``LeakyReLU`` with slope in [0, 1]; ``ELU`` with alpha in [0, 1] (above 1 the
-    slope jumps down at 0); ``CELU`` with alpha > 0; :class:`Softplus`; ``Identity``.
+    Accepted: ``Identity``, and every module whose card is an :class:`ElementwiseCard` with a curve for the
+    module's parameters: ``ReLU``; ``LeakyReLU`` with slope in [0, 1]; ``ELU`` with alpha in [0, 1] (above 1
+    the slope jumps down at 0); ``CELU`` with alpha > 0; :class:`Softplus`.
 
     Raises:
         ConvexityError: for any other module; a curve that is neither convex nor monotone would make
@@ -65,35 +66,10 @@ def check_activation(module: nn.Module) -> nn.Module:
     featureconvex.errors.ConvexityError: Tanh() is not convex and nondecreasing; use one of relu, ...
     """
     kind = type(module)  # exactly these classes: a subclass may override forward
-    fits = (
-        kind in (nn.ReLU, nn.Identity)
-        or (kind is Softplus and 0 < module.beta < math.inf)  # type: ignore[operator]
-        or (kind is nn.LeakyReLU and 0 <= module.negative_slope <= 1)  # type: ignore[operator]
-        or (kind is nn.ELU and 0 <= module.alpha <= 1)  # type: ignore[operator]
-        or (kind is nn.CELU and module.alpha > 0)  # type: ignore[operator]
-    )
-    if not fits:
-        hint = (
-            " (torch's version is not convex as computed)"
-            if isinstance(module, nn.Softplus)
-            else ""
-        )
-        raise ConvexityError(
-            f"{module!r} is not convex and nondecreasing{hint}; use one of {', '.join(_NAMED)}, or "
-            "LeakyReLU with slope in [0, 1], ELU with alpha in [0, 1], CELU with alpha > 0"
-        )
+    made = activation_cards().get(kind)
+    if kind is not nn.Identity and (made is None or made.curve(module) is None):
+        raise not_an_activation(module)
     return module
-
-
-_NAMED = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "celu": nn.CELU,
-    "softplus": Softplus,
-    "identity": nn.Identity,
-}
-_PARAMETER = {nn.LeakyReLU: "negative_slope", nn.ELU: "alpha", nn.CELU: "alpha", Softplus: "beta"}
 
 
 def activation(spec: str | nn.Module) -> nn.Module:
@@ -112,14 +88,18 @@ def activation(spec: str | nn.Module) -> nn.Module:
             f"an activation is a name such as 'relu' or a module such as nn.ReLU(), got {spec!r}"
         )
     name, _, value = spec.partition(":")
-    if name not in _NAMED:
-        raise ConvexityError(f"unknown activation {spec!r}; use one of {', '.join(_NAMED)}")
-    kind = _NAMED[name]
+    named = {made.name: (kind, made.parameter) for kind, made in activation_cards().items()}
+    named["identity"] = (nn.Identity, None)
+    if name not in named:
+        raise ConvexityError(f"unknown activation {spec!r}; use one of {', '.join(named)}")
+    kind, parameter = named[name]
     if not value:
         return check_activation(kind())
+    if parameter is None:
+        raise ConvexityError(f"activation {spec!r}: {name} takes no parameter")
     try:
-        return check_activation(kind(**{_PARAMETER[kind]: float(value)}))
-    except (KeyError, ValueError) as error:
+        return check_activation(kind(**{parameter: float(value)}))
+    except ValueError as error:
         raise ConvexityError(f"activation {spec!r}: {name} takes no such parameter") from error
 
 
@@ -129,6 +109,9 @@ def activation_name(module: nn.Module) -> str:
     >>> activation_name(Softplus(5.0))
     'softplus:5.0'
     """
-    name = next(name for name, kind in _NAMED.items() if type(module) is kind)
-    parameter = _PARAMETER.get(type(module))
-    return name if parameter is None else f"{name}:{float(getattr(module, parameter))!r}"
+    made = activation_cards().get(type(module))
+    if made is None:
+        return "identity"
+    if made.parameter is None:
+        return made.name
+    return f"{made.name}:{float(getattr(module, made.parameter))!r}"

@@ -8,6 +8,8 @@ from featureconvex.errors import UserError
 from featureconvex.given import whole_number, whole_numbers, yes_or_no
 from featureconvex.nn.activations import activation as make_activation
 from featureconvex.nn.activations import activation_name
+from featureconvex.nn.card import card
+from featureconvex.nn.composite import Composite, Node, Wires
 from featureconvex.nn.initialisation import initialise_
 from featureconvex.nn.nonnegative import (
     MonotoneBatchNorm2d,
@@ -45,6 +47,16 @@ class ConvexBlock(nn.Module):
         z = self.norm(z)
         out: Tensor = self.activation(self.conv(z) + z)
         return out
+
+
+@card(ConvexBlock)
+class ConvexBlockCard(Composite[ConvexBlock]):
+    """A sum of nondecreasing maps, then an activation."""
+
+    def wiring(self, module: ConvexBlock, wires: Wires[Node], node: Node) -> Node:
+        """As :meth:`ConvexBlock.forward`."""
+        z = wires.through(module.norm, node)
+        return wires.through(module.activation, wires.add(wires.through(module.conv, z), z))
 
 
 class ConvexConvNet(nn.Module):
@@ -147,3 +159,16 @@ class ConvexConvNet(nn.Module):
             "image_size": list(self.image_size),
             "activation": activation_name(self.activation),
         }
+
+
+@card(ConvexConvNet)
+class ConvexConvNetCard(Composite[ConvexConvNet]):
+    """An affine map, and nondecreasing convex ones after it."""
+
+    def wiring(self, module: ConvexConvNet, wires: Wires[Node], node: Node) -> Node:
+        """As :meth:`ConvexConvNet.forward`."""
+        front = (module.first_norm, module.first_conv, module.activation)
+        for part in (*front, *module.blocks, module.pooling, module.last_norm):
+            node = wires.through(part, node)
+        node = wires.through(module.readout, wires.reshape(node, 1, (-1,)))
+        return wires.reshape(node, 1, ())

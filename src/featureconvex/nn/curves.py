@@ -4,17 +4,14 @@
 rounded slope is a valid slope, and only the intercept has an error. Library functions (exp, log,
 expm1, log1p, logaddexp, sigmoid) are taken to be right to 8 units of roundoff; torch's are to about 2.
 
-A curve has ``value(z)``; ``slope(z)``, near a subgradient; ``clamp(a)``, the nearest slope with an
-intercept; ``intercept(a)``; ``relative`` and ``absolute``: computed with unit roundoff ``u``, ``s(z)``
-errs by at most ``u (relative |z| + absolute)``; and ``kinks_at_zero``: all intercepts are 0.
+Each is a :class:`featureconvex.rounding.activation.Curve`.
 """
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from featureconvex.nn.activations import Softplus, smooth_ramp
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import FLOAT64
 
@@ -93,6 +90,20 @@ class Exponential:
         )
 
 
+def smooth_ramp(x: Tensor, beta: float) -> Tensor:
+    """``logaddexp(0, beta x) / beta``, and ``max(0, x)``, its limit, where the product overflows."""
+    if beta > torch.finfo(x.dtype).max:
+        return x.clamp_min(0)
+    product = beta * x
+    far = ~torch.isfinite(product) & torch.isfinite(x)
+    zero = torch.zeros((), dtype=x.dtype, device=x.device)
+    if not bool(far.any()):
+        return torch.logaddexp(zero, product) / beta
+    # Masked before the product, so that no gradient meets an infinity.
+    near = torch.logaddexp(zero, beta * x.masked_fill(far, 0.0)) / beta
+    return torch.where(far, x.clamp_min(0), near)
+
+
 @dataclass(frozen=True)
 class SmoothRamp:
     """Softplus ``log(1 + exp(beta z)) / beta``: ``c(a) = -(a ln a + (1 - a) ln(1 - a)) / beta``."""
@@ -123,25 +134,3 @@ class SmoothRamp:
         """Both terms are nonnegative, so the entropy has a small relative error."""
         entropy = -(torch.xlogy(a, a) + torch.special.xlog1py(1 - a, -a)) / self.beta
         return Ball(entropy, entropy.abs() * 64 * FLOAT64.unit)
-
-
-Curve = Kink | Exponential | SmoothRamp
-
-
-def curve_of(activation: nn.Module) -> Curve | None:
-    """The curve of an activation that :func:`~featureconvex.nn.activations.check_activation` admits.
-
-    None for the identity.
-    """
-    if isinstance(activation, nn.ReLU):
-        return Kink(0.0)
-    if isinstance(activation, nn.LeakyReLU):
-        return Kink(float(activation.negative_slope))
-    if isinstance(activation, nn.ELU):
-        height = float(activation.alpha)
-        return Kink(0.0) if height == 0 else Exponential(height, 1.0)
-    if isinstance(activation, nn.CELU):
-        return Exponential(float(activation.alpha), float(activation.alpha))
-    if isinstance(activation, Softplus):
-        return SmoothRamp(activation.beta)
-    return None

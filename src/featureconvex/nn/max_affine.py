@@ -6,6 +6,14 @@ from torch import Tensor, nn
 
 from featureconvex.errors import UserError
 from featureconvex.given import whole_number
+from featureconvex.nn.card import Card, card
+from featureconvex.nn.convexity import curvature
+from featureconvex.nn.curvature import CONVEX, Curvature
+from featureconvex.nn.minorants import Maximum
+from featureconvex.nn.torch_modules.affine import dense_step
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.maxima import PieceMaximum
+from featureconvex.rounding.steps import Reshape
 
 
 class MaxAffine(nn.Module):
@@ -34,3 +42,29 @@ class MaxAffine(nn.Module):
     def config(self) -> dict[str, Any]:
         """Constructor arguments, as plain values for a model file."""
         return {"in_features": self.in_features, "pieces": self.pieces}
+
+
+@card(MaxAffine)
+class MaxAffineCard(Card[MaxAffine]):
+    """Above each of its pieces."""
+
+    def curvature(self, module: MaxAffine) -> Curvature:
+        """A maximum of affine functions is convex."""
+        curvature(module.affine)
+        return CONVEX
+
+    def minorants(self, module: MaxAffine) -> Maximum:
+        """Choices are weights (n, pieces)."""
+
+        def pieces(z: Tensor) -> Tensor:
+            values: Tensor = module.affine(z.flatten(1))
+            return values
+
+        return Maximum(pieces)
+
+    def rounding_steps(self, module: MaxAffine, graph: Graph, node: int) -> int:
+        """One step on flat rows."""
+        u = graph.apply(Reshape(1, (-1,)), node)
+        return graph.apply(
+            PieceMaximum(dense_step(module.affine), module.affine.weight.detach().double()), u
+        )

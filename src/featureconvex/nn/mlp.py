@@ -10,6 +10,8 @@ from featureconvex.errors import UserError
 from featureconvex.given import whole_number, whole_numbers, yes_or_no
 from featureconvex.nn.activations import activation as make_activation
 from featureconvex.nn.activations import activation_name
+from featureconvex.nn.card import card
+from featureconvex.nn.composite import Composite, Node, Wires
 from featureconvex.nn.initialisation import initialise_
 from featureconvex.nn.nonnegative import MonotoneBatchNorm1d, NonNegativeLinear
 
@@ -88,3 +90,21 @@ class ConvexMLP(nn.Module):
             "activation": activation_name(self.activation),
             "init": self.init,
         }
+
+
+@card(ConvexMLP)
+class ConvexMLPCard(Composite[ConvexMLP]):
+    """Convex by Proposition 1."""
+
+    def wiring(self, module: ConvexMLP, wires: Wires[Node], node: Node) -> Node:
+        """As :meth:`ConvexMLP.forward`."""
+        u = wires.reshape(node, 1, (-1,))
+        z = wires.through(module.input_layers[0], u)
+        for i, layer in enumerate(module.hidden_layers):
+            z = wires.through(module.activation, z)
+            if len(module.norms):
+                z = wires.through(module.norms[i], z)
+            z = wires.through(layer, z)
+            if len(module.input_layers) > 1:
+                z = wires.add(z, wires.through(module.input_layers[i + 1], u))
+        return wires.reshape(z, 1, ())

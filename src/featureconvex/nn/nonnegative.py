@@ -12,12 +12,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
 from featureconvex.given import real_number, whole_number
 from featureconvex.nn.as_written import runs_as_written
+from featureconvex.nn.card import card
+from featureconvex.nn.curvature import Curvature
 from featureconvex.nn.frozen import is_frozen
+from featureconvex.nn.torch_modules.affine import (
+    BatchNorm1dCard,
+    BatchNorm2dCard,
+    Conv2dCard,
+    LinearCard,
+)
 
 
 class NonNegative(nn.Module):
@@ -206,3 +215,49 @@ class MonotoneBatchNorm2d(_Constrained, nn.BatchNorm2d):
     def __init__(self, num_features: int) -> None:
         super().__init__(whole_number("num_features", num_features, 1))
         constrain_(self, minimum=SMALLEST_SCALE)
+
+
+def _monotone(layer: nn.Module, free: Curvature) -> Curvature:
+    """``A x + b`` with ``A >= 0`` is affine and nondecreasing, as long as the constraint is there."""
+    if not is_nonnegative(layer):
+        kind = parametrize.type_before_parametrizations(layer).__qualname__
+        raise ConvexityError(
+            f"the nonnegativity of a {kind} was removed or altered; build the layer anew to restore it"
+        )
+    return Curvature(free.affine, nondecreasing=True)
+
+
+@card(NonNegativeLinear)
+class NonNegativeLinearCard(LinearCard):
+    """A linear layer that is nondecreasing."""
+
+    def curvature(self, module: nn.Linear) -> Curvature:
+        """Nonnegative weights."""
+        return _monotone(module, super().curvature(module))
+
+
+@card(NonNegativeConv2d)
+class NonNegativeConv2dCard(Conv2dCard):
+    """A convolution that is nondecreasing."""
+
+    def curvature(self, module: nn.Conv1d | nn.Conv2d) -> Curvature:
+        """Nonnegative weights."""
+        return _monotone(module, super().curvature(module))
+
+
+@card(MonotoneBatchNorm1d)
+class MonotoneBatchNorm1dCard(BatchNorm1dCard):
+    """A batch norm that is nondecreasing."""
+
+    def curvature(self, module: _BatchNorm) -> Curvature:
+        """Nonnegative scales."""
+        return _monotone(module, super().curvature(module))
+
+
+@card(MonotoneBatchNorm2d)
+class MonotoneBatchNorm2dCard(BatchNorm2dCard):
+    """A batch norm that is nondecreasing."""
+
+    def curvature(self, module: _BatchNorm) -> Curvature:
+        """Nonnegative scales."""
+        return _monotone(module, super().curvature(module))

@@ -9,25 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
+from featureconvex.nn.card import card_of, has_card
 from featureconvex.nn.frozen import intercepting, is_known
-from featureconvex.nn.nonnegative import (
-    MonotoneBatchNorm1d,
-    MonotoneBatchNorm2d,
-    NonNegativeConv2d,
-    NonNegativeLinear,
-)
 
-# Dimensions of an input whose first one is the batch; with others the module means something else.
-_DIMENSIONS: dict[type[nn.Module], tuple[int, ...]] = {
-    nn.Conv1d: (3,),
-    **dict.fromkeys((nn.Conv2d, NonNegativeConv2d, nn.MaxPool2d, nn.AvgPool2d), (4,)),
-    **dict.fromkeys((nn.BatchNorm2d, MonotoneBatchNorm2d), (4,)),
-    **dict.fromkeys((nn.BatchNorm1d, MonotoneBatchNorm1d), (2, 3)),
-    **dict.fromkeys((nn.Linear, NonNegativeLinear), (2, 3, 4, 5)),
-}
 # Batches in which a row is tried: how many rows, and its place among them.
 _COMPANY = ((1, 0), (2, 0), (2, 1), (3, 1), (5, 4), (9, 0), (17, 8))
 # Rounding may depend on the batch, by far less than what a row that is seen would change.
@@ -76,21 +62,5 @@ def prove_rows_independent(function: nn.Module, x: Tensor) -> None:
 
 def _check_dimensions(module: nn.Module, inputs: tuple[Any, ...]) -> None:
     """A handler of calls that lets every module run."""
-    kind = parametrize.type_before_parametrizations(module)
-    z = inputs[0] if inputs else None
-    if not isinstance(z, Tensor):
-        return
-    allowed = _DIMENSIONS.get(kind)
-    if allowed is not None and z.ndim not in allowed:
-        raise ConvexityError(
-            f"{module!r} got a batch of shape (n, {', '.join(map(str, z.shape[1:]))}) and would take its "
-            f"rows for something else than rows; it needs {' or '.join(map(str, allowed))} dimensions, the "
-            "batch first: give the inputs that shape"
-        )
-    if kind is nn.Flatten and isinstance(module, nn.Flatten):
-        start = module.start_dim % z.ndim if z.ndim else 0
-        if start == 0 and z[0].numel() != 1:
-            raise ConvexityError(
-                f"{module!r} joins the rows of a batch of shape (n, {', '.join(map(str, z.shape[1:]))}) "
-                "into one; start it at dimension 1"
-            )
+    if inputs and isinstance(inputs[0], Tensor) and has_card(module):
+        card_of(module).check_batch(module, inputs[0])

@@ -18,13 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from featureconvex.certificates.minorant import Minorant
-from featureconvex.certificates.relaxation.pieces import Piece, piece_of, refuse
+from featureconvex.errors import UserError
 from featureconvex.frozen_model import frozen_model
 from featureconvex.model import FeatureConvexModel
+from featureconvex.nn.card import card_of, name_of
 from featureconvex.nn.convexity import curvature
 from featureconvex.nn.frozen import intercepting
+from featureconvex.nn.minorants import Minorants
 
-Replace = Callable[[int, nn.Module, Piece, Tensor], Tensor]
+Replace = Callable[[int, Minorants, Tensor], Tensor]
 
 
 class Relaxation:
@@ -38,7 +40,7 @@ class Relaxation:
         model: a model; it is frozen first if it is not.
 
     Raises:
-        UserError: a nonlinear module has no rule in :mod:`.pieces`.
+        UserError: a nonlinear module's card has no minorants.
     """
 
     def __init__(self, model: FeatureConvexModel) -> None:
@@ -50,9 +52,9 @@ class Relaxation:
         """The choices that make the minorant the tangent at ``u`` (n, ...)."""
         choices: list[Tensor] = []
 
-        def record(_: int, module: nn.Module, rule: Piece, z: Tensor) -> Tensor:
-            choices.append(rule.tangent(module, z))
-            return rule.line(module, z, choices[-1])
+        def record(_: int, part: Minorants, z: Tensor) -> Tensor:
+            choices.append(part.tangent(z))
+            return part.line(z, choices[-1])
 
         with self._replacing(record):
             self.model.convex_net(u)
@@ -69,8 +71,8 @@ class Relaxation:
             differentiable: keep the graph, so that value and slope can be differentiated in the choices.
         """
 
-        def replace(call: int, module: nn.Module, rule: Piece, z: Tensor) -> Tensor:
-            return rule.line(module, z, rule.restrict(module, choices[call]))
+        def replace(call: int, part: Minorants, z: Tensor) -> Tensor:
+            return part.line(z, part.restrict(choices[call]))
 
         with torch.enable_grad(), self._replacing(replace):
             u = u.detach().requires_grad_()
@@ -118,13 +120,13 @@ class Relaxation:
         taken: list[Tensor] = []
         outputs: list[Tensor] = []
 
-        def record(call: int, module: nn.Module, rule: Piece, z: Tensor) -> Tensor:
+        def record(call: int, part: Minorants, z: Tensor) -> Tensor:
             with torch.no_grad():
                 if choices is None:
-                    taken.append(rule.tangent(module, z))
+                    taken.append(part.tangent(z))
                 else:
-                    taken.append(rule.restrict(module, choices[call]))
-            outputs.append(rule.line(module, z, taken[-1]))
+                    taken.append(part.restrict(choices[call]))
+            outputs.append(part.line(z, taken[-1]))
             return outputs[-1]
 
         with torch.enable_grad(), self._replacing(record):
@@ -138,12 +140,12 @@ class Relaxation:
 
     @contextmanager
     def _replacing(self, replace: Replace) -> Iterator[None]:
-        """Every call of a nonlinear module answers with ``replace(call, module, rule, z)``."""
+        """Every call of a nonlinear module answers with ``replace(call, minorants, z)``."""
         calls = count()
 
         def answer(module: nn.Module, inputs: tuple[Any, ...]) -> Tensor | None:
-            rule = self.parts.get(module)
-            return None if rule is None else replace(next(calls), module, rule, inputs[0])
+            part = self.parts.get(module)
+            return None if part is None else replace(next(calls), part, inputs[0])
 
         with intercepting(answer):
             yield
@@ -179,18 +181,19 @@ class _Products:
         ]
 
 
-def _nonlinear(module: nn.Module) -> Iterator[tuple[nn.Module, Piece]]:
-    """Every nonlinear module below ``module`` with its rule."""
-    rule = piece_of(module)
-    if rule is not None:
-        if rule.nonlinear(module):
-            yield module, rule
-        return
-    container = isinstance(module, nn.ModuleList | nn.ModuleDict)
-    if not container and curvature(module).affine:
-        return
-    children = list(module.children())
-    if not children and not container:
-        raise refuse(module)
-    for child in children:
+def _nonlinear(module: nn.Module) -> Iterator[tuple[nn.Module, Minorants]]:
+    """Every nonlinear module below ``module`` with its minorants."""
+    if not isinstance(module, nn.ModuleList | nn.ModuleDict):
+        minorants = card_of(module).minorants(module)
+        if minorants is not None:
+            yield module, minorants
+            return
+        if curvature(module).affine:
+            return
+        if not list(module.children()):
+            raise UserError(
+                f"no affine minorants are known for {name_of(module)}; give its card "
+                "(featureconvex.nn.Card) the method minorants, or use level 'domain'"
+            )
+    for child in module.children():
         yield from _nonlinear(child)

@@ -21,6 +21,7 @@ from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.errors import UserError
 from featureconvex.nn import NonNegativeConv2d, NonNegativeLinear, curves
 from featureconvex.rounding import Ball, Graph, directed, steps
+from featureconvex.rounding.activation import Curve
 from featureconvex.rounding.maxima import WindowMaximum
 from featureconvex.rounding.operators import Dense
 from featureconvex.testing.exact import ExactMargin
@@ -292,7 +293,7 @@ def test_slopes_are_never_below_what_the_activation_admits() -> None:
 @pytest.mark.parametrize(
     "curve", [curves.Exponential(0.6, 1.0), curves.Exponential(0.4, 0.4), curves.SmoothRamp(7.0)]
 )
-def test_intercepts_are_conjugates(curve: curves.Curve) -> None:
+def test_intercepts_are_conjugates(curve: Curve) -> None:
     """``s(z) - a z`` has minimum ``c(a)``, on a fine grid."""
     z = torch.linspace(-40, 40, 400_001, dtype=torch.float64)
     for a in (0.0, 1e-9, 0.1, 0.35, 0.599999, 0.6, 0.75, 1.0):
