@@ -1,5 +1,6 @@
 """What a method in the comparison is: fit, predict, certify."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class Method(nn.Module, ABC):
         points_per_step: how many points are certified between two saves.
         passes: what one certificate takes, in words ("1 forward, 1 backward").
         literature: what its paper reports on the nearest comparable task, with the source.
+        former_names: how names of tensors began in files of earlier versions -> how they begin now.
     """
 
     name: ClassVar[str]
@@ -81,6 +83,7 @@ class Method(nn.Module, ABC):
     points_per_step: ClassVar[int] = 250
     passes: ClassVar[str]
     literature: ClassVar[str]
+    former_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, options: Options, setting: Setting) -> None:
         super().__init__()
@@ -142,7 +145,10 @@ class Method(nn.Module, ABC):
             UserError: the file is damaged, or of another method, setting or shape.
         """
         try:
-            self.load_state_dict(load_file(path))
+            tensors = load_file(path)
+            for old, new in self.former_names.items():
+                tensors = {re.sub(f"^{re.escape(old)}", new, k): v for k, v in tensors.items()}
+            self.load_state_dict(tensors)
         except Exception as error:
             raise UserError(
                 f"{path} is not a saved {self.name}: {error}; delete it to fit anew"

@@ -18,13 +18,13 @@ from featureconvex.training.points import Points
 
 Loss = Callable[[nn.Module, Tensor, Tensor, float], Tensor]
 """``(network, x, sign, done) -> loss``: ``sign`` is +1 for sensitive, -1 for other; ``done`` in
-[0, 1] is how much of training is behind it, for schedules."""
-Perturbation = Callable[[Tensor, torch.Generator], Tensor]
+[0, 1] is the share of training done so far, for schedules."""
+Perturb = Callable[[Tensor, torch.Generator], Tensor]
 """``(x, generator) -> x``: noise or quantisation, drawn anew in every step."""
 
 
 def logistic(network: nn.Module, x: Tensor, sign: Tensor, done: float) -> Tensor:
-    """Binary cross-entropy on the scores (n,), all the way."""
+    """Binary cross-entropy on the scores (n,)."""
     del done
     return softplus(-sign * network(x)).mean()
 
@@ -35,13 +35,13 @@ def train_network(
     *,
     epochs: int,
     seed: int,
-    loss: Loss = logistic,
-    perturbation: Perturbation | None = None,
-    augmentation: Augmentation | None = None,
-    learning_rate: float = 1e-3,
-    weight_decay: float = 0.0,
-    batch_size: int = 128,
-    after_step: Callable[[], None] | None = None,
+    loss: Loss,
+    perturb: Perturb,
+    augmentation: Augmentation,
+    learning_rate: float,
+    weight_decay: float,
+    batch_size: int,
+    after_step: Callable[[], None],
     folder: Path | None = None,
     tick: Ticker = silent,
 ) -> None:
@@ -53,14 +53,14 @@ def train_network(
         epochs: passes over the points.
         seed: of the order and of everything drawn; initial weights are the caller's.
         loss: of a batch.
-        perturbation: of a batch's inputs, behind the augmentation.
+        perturb: changes a batch's inputs, after the augmentation.
         augmentation: of images.
         learning_rate: the peak of the one-cycle rate.
         weight_decay: as Adam's l2 penalty.
         batch_size: of a step.
-        after_step: called behind every step, to project weights, say.
+        after_step: called after every step, to project weights, say.
         folder: the training continues from its last epoch here after a kill.
-        tick: called with 1 and words behind every epoch.
+        tick: called with 1 and words after every epoch.
 
     Raises:
         UserError: the loss is no longer finite.
@@ -84,18 +84,13 @@ def train_network(
         order = torch.randperm(len(x), generator=order_generator).to(device)
         for step in range(steps):
             rows = order[step * size : (step + 1) * size]
-            batch = x[rows]
-            if augmentation is not None:
-                batch = augmentation(batch, order_generator)
-            if perturbation is not None:
-                batch = perturbation(batch, generator)
+            batch = perturb(augmentation(x[rows], order_generator), generator)
             progress = (epoch + step / steps) / epochs
             value = loss(network, batch, y[rows].to(batch.dtype) * 2 - 1, progress)
             adam.zero_grad(set_to_none=True)
             value.backward()  # type: ignore[no-untyped-call]
             adam.step()
-            if after_step is not None:
-                after_step()
+            after_step()
             scheduler.step()
             total += value.item()
         if not math.isfinite(total):

@@ -4,11 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from featureconvex.data import Dataset, to_tensor
+from featureconvex.data import Dataset, hold_out, to_tensor
 from featureconvex.errors import UserError
 from featureconvex.training.points import Points
 
@@ -69,7 +68,7 @@ def comparison_data(dataset: Dataset, limit: int, seed: int) -> ComparisonData:
             f"none of the first {limit} test points is sensitive, so there is nothing to certify; "
             "use a larger --limit"
         )
-    held = _held_out(dataset.train.y, seed)
+    held = torch.from_numpy(hold_out(dataset.train.y, VALIDATION_FRACTION, seed))
     return ComparisonData(
         Points(x[~held], y[~held]), Points(x[held], y[held]), Points(test, test_y)
     )
@@ -79,12 +78,3 @@ def _standardised(x: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
     std = torch.where(std > 0, std, torch.ones_like(std))
     return ((x - mean) / std).float(), ((test - mean) / std).float()
-
-
-def _held_out(labels: np.ndarray, seed: int) -> Tensor:
-    rng = np.random.default_rng(seed)
-    mask = torch.zeros(len(labels), dtype=torch.bool)
-    for label in (0, 1):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        mask[rows[: max(1, round(VALIDATION_FRACTION * len(rows)))]] = True
-    return mask

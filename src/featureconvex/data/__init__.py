@@ -3,7 +3,7 @@
 from featureconvex.data.dataset import Dataset, Split, to_tensor
 from featureconvex.data.location import Location, resolve_data_dir
 from featureconvex.data.registry import find_task, list_tasks
-from featureconvex.data.split import TEST_FRACTION, stratified_split
+from featureconvex.data.split import TEST_FRACTION, chosen_rows, hold_out, stratified_split
 from featureconvex.data.task import Task
 
 __all__ = [
@@ -12,7 +12,9 @@ __all__ = [
     "Location",
     "Split",
     "Task",
+    "chosen_rows",
     "find_task",
+    "hold_out",
     "list_tasks",
     "resolve_data_dir",
     "stratified_split",

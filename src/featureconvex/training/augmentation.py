@@ -37,6 +37,29 @@ class Augmentation:
         return x
 
 
+@dataclass(frozen=True)
+class AugmentationPolicy:
+    """Which augmentation for which inputs; none for tables.
+
+    Attributes:
+        grey: of images with one channel.
+        colour: of images with more.
+    """
+
+    grey: Augmentation = Augmentation()
+    colour: Augmentation = Augmentation()
+
+    def of(self, shape: tuple[int, ...]) -> Augmentation:
+        """For inputs of this shape, without the batch.
+
+        >>> AugmentationPolicy(grey=Augmentation(shift=1)).of((1, 28, 28))
+        Augmentation(shift=1, warp=0.0, flip=False)
+        """
+        if len(shape) != 3:
+            return Augmentation()
+        return self.grey if shape[0] == 1 else self.colour
+
+
 def _shifted(x: Tensor, most: int, generator: torch.Generator) -> Tensor:
     n, _, height, width = x.shape
     offsets = torch.randint(-most, most + 1, (2, n, 1), generator=generator).to(x.device)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.ambient import undisturbed
+from featureconvex.data import hold_out
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
 from featureconvex.model import FeatureConvexModel
@@ -268,20 +269,10 @@ def _check(points: Points) -> None:
 def _split(points: Points, fraction: float, seed: int) -> tuple[Points, Points, str]:
     """Hold out ``fraction`` of each class, at least one point; all of a small data set serves twice."""
     labels = points.y.numpy()
-    by_class = [np.flatnonzero(labels == label) for label in (0, 1)]
-    if min(map(len, by_class)) < SMALLEST_CLASS_TO_SPLIT:
+    if np.bincount(labels).min() < SMALLEST_CLASS_TO_SPLIT:
         return points, points, "training"
-    rng = np.random.default_rng(seed)
-    held = np.concatenate(
-        [rng.permutation(part)[: max(1, round(fraction * len(part)))] for part in by_class]
-    )
-    mask = torch.zeros(len(points), dtype=torch.bool)
-    mask[held] = True
-    return (
-        points.subset(~mask),
-        points.subset(mask),
-        "validation",
-    )
+    mask = torch.from_numpy(hold_out(labels, fraction, seed))
+    return points.subset(~mask), points.subset(mask), "validation"
 
 
 def calibration_record(fitted: Fitted) -> dict[str, Any]:

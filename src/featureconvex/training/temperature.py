@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
+from featureconvex.data import chosen_rows
 from featureconvex.model import FeatureConvexModel
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
@@ -119,13 +120,10 @@ def halves(points: Points, seed: int, copies: int = 1) -> tuple[Points, Points]:
         seed: of the choice.
         copies: stay together, so that no half is judged on what the other has seen.
     """
-    rng = np.random.default_rng(seed)
     labels = points.y.numpy()[: len(points) // copies]
-    mask = torch.zeros(len(labels), dtype=torch.bool)
-    for label in (0, 1):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        mask[rows[: (len(rows) + 1) // 2]] = True
-    mask = mask.repeat(copies)
+    order = np.random.default_rng(seed).permutation
+    first = chosen_rows(labels, order, lambda size: (size + 1) // 2)
+    mask = torch.from_numpy(first).repeat(copies)
     return points.subset(mask), points.subset(~mask)
 
 

@@ -92,4 +92,4 @@ def test_tables(kind: Kind) -> None:
 
 @pytest.mark.parametrize(("shape", "epochs"), [((1, 8, 8), 20), ((9,), 20), ((3, 8, 8), 12)])
 def test_default_epochs(shape: tuple[int, ...], epochs: int) -> None:
-    assert SLL(Options(shape=shape), SETTING).default_epochs() == epochs
+    assert SLL(Options(shape=shape), SETTING).default_epochs == epochs

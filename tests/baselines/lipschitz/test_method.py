@@ -39,11 +39,8 @@ class Shallow(LipschitzMethod):
     name = "shallow"
     title = "shallow"
     literature = ""
-    learning_rate: ClassVar[float] = 0.05
+    learning_rate = 0.05
     middle: ClassVar[type[nn.Module]] = MaxMin
-
-    def default_epochs(self) -> int:
-        return 3
 
     def layers(self, options: Options) -> Sequence[nn.Module]:
         return [Flatten(), self.middle(), CayleyDense(options.dimension, 1)]
@@ -85,7 +82,7 @@ def test_a_constant_that_is_understated_is_caught() -> None:
     survives_perturbations(MethodCase(lambda: made(Stretched), *digits()))
 
 
-def test_the_constant_is_measured_again_behind_a_load(tmp_path: Path) -> None:
+def test_the_constant_is_measured_again_after_a_load(tmp_path: Path) -> None:
     first, second = made(), made()
     x = digits()[2].x
     before = second.certify(x, "certified")[2.0]

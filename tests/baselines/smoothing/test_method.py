@@ -69,8 +69,8 @@ def linear(kind: type[Smoothing], w: Tensor, b: float, samples: int, seed: int =
         for row, sign in enumerate((1.0, -1.0)):
             net.first.weight[row] = sign * w / net.scale
             net.first.bias[row] = sign * b
-            net.behind.get_parameter("1.weight")[row, row] = 1
-            net.behind.get_parameter("3.weight")[0, row] = sign
+            net.head.get_parameter("1.weight")[row, row] = 1
+            net.head.get_parameter("3.weight")[0, row] = sign
     return method
 
 
@@ -238,7 +238,7 @@ def test_the_measurement_runs_every_pass_on_noise_of_its_own(
         return torch.zeros(len(z))
 
     monkeypatch.setattr(method.network, "forward", forward)
-    seconds_with_fresh_noise(method, x)
+    seconds_with_fresh_noise(method.network, method.noise, 5100, x, 0)
     copies = torch.cat(seen)
     assert len(copies) == 2 * 5100
     assert len(np.unique(copies.flatten(1).numpy(), axis=0)) == 2 * 5100

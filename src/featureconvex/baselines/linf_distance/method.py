@@ -1,36 +1,29 @@
 """``linf-distance``: an l-infinity distance network, whose margin is its radius."""
 
 import math
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from featureconvex.baselines.method import Method, Options, Radii, Setting
-from featureconvex.baselines.thresholds import accuracy, balanced_threshold
-from featureconvex.baselines.training import train_network
+from featureconvex.baselines.method import Radii
+from featureconvex.baselines.scored_network import ScoredNetwork
+from featureconvex.baselines.training import Loss
 from featureconvex.certificates import Guarantee
-from featureconvex.device import device
 from featureconvex.features.nonexpansive.linf_distance import DistanceNetwork
-from featureconvex.progress import Ticker, silent
-from featureconvex.training.augmentation import Augmentation
+from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points
 
 HIDDEN = (512, 512)
-EPOCHS = 20
-LEARNING_RATE = 1e-2
 SHARPNESS = (4.0, 40.0)
 TEMPERATURE = 0.1
 """Of the loss, in units of the margin: what a radius is worth against accuracy."""
 CENTRING_POINTS = 2000
-CHUNK = 250
 
 
-class LinfDistance(Method):
+class LinfDistance(ScoredNetwork):
     """``score(x) + tau`` with a score that is 1-Lipschitz in linf: the margin is a radius.
 
     **Certificate.** ``|score(x) - score(x')| <= ||x - x'||_inf`` (:class:`.DistanceNetwork`), so the
@@ -53,58 +46,32 @@ class LinfDistance(Method):
         "93.20 % certified at linf 0.3; CIFAR-10 54.30 % clean, 40.06 % at 8/255 (arXiv 2110.06850). "
         "Fashion-MNIST 79.23 % at 0.1, with an MLP on top (arXiv 2102.05363)."
     )
-    tau: Tensor
+    learning_rate = 1e-2
+    augmentation = AugmentationPolicy(Augmentation(shift=1), Augmentation(shift=3, flip=True))
+    rows_at_once = 250
+    network: DistanceNetwork
 
-    def __init__(self, options: Options, setting: Setting) -> None:
-        super().__init__(options, setting)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
-            self.network = DistanceNetwork(options.dimension, HIDDEN)
-        self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
-        self.to(device(options.device))
+    def build(self) -> DistanceNetwork:
+        """Two hidden layers of distances."""
+        return DistanceNetwork(self.options.dimension, HIDDEN)
 
-    def fit(
-        self,
-        fitting: Points,
-        validation: Points,
-        *,
-        folder: Path | None = None,
-        tick: Ticker = silent,
-    ) -> dict[str, Any]:
-        """Train with growing sharpness, set the mean shifts with p = inf, balance."""
-        epochs = self.options.epochs or EPOCHS
-        train_network(
-            self.network,
-            fitting,
-            epochs=epochs,
-            seed=self.options.seed,
-            loss=self._loss,
-            augmentation=_augmentation(self.options),
-            learning_rate=LEARNING_RATE,
-            folder=folder,
-            tick=tick,
-        )
-        spread = torch.arange(0, len(fitting), math.ceil(len(fitting) / CENTRING_POINTS))
-        self.network.centre(fitting.x[spread].to(self.tau.device))
-        self.tau.fill_(balanced_threshold(self._scores(validation.x), validation.y))
-        return {"epochs": epochs, "train_accuracy": accuracy(self.margins(fitting.x), fitting.y)}
+    def prepare(self, fitting: Points) -> Loss:
+        """Cross-entropy at a temperature, on scores that grow sharper."""
+        return self._loss
 
     def _loss(self, network: nn.Module, x: Tensor, sign: Tensor, done: float) -> Tensor:
         start, end = SHARPNESS
         self.network.sharpness = start * (end / start) ** done
         return softplus(-sign * network(x) / TEMPERATURE).mean()
 
-    def _scores(self, x: Tensor) -> Tensor:
-        where = self.tau.device
-        return torch.cat([self.network.scores(part.to(where)) for part in torch.split(x, CHUNK)])
+    def finish(self, fitting: Points) -> None:
+        """Set the mean shifts with p = inf."""
+        spread = torch.arange(0, len(fitting), math.ceil(len(fitting) / CENTRING_POINTS))
+        self.network.centre(fitting.x[spread].to(self.tau.device))
 
-    def margins(self, x: Tensor) -> Tensor:
-        """``score(x) + tau``, (n, *shape) -> (n,) float64."""
-        return self._scores(x) + self.tau
-
-    def predict(self, x: Tensor) -> NDArray[np.bool_]:
-        """Whether the margin is positive."""
-        return np.asarray((self.margins(x) > 0).cpu().numpy())
+    def score(self, x: Tensor) -> Tensor:
+        """With p = inf."""
+        return self.network.scores(x)
 
     def certify(self, x: Tensor, level: str) -> Radii:
         """The margin, less what rounding can change in it here and at the perturbed input."""
@@ -113,10 +80,3 @@ class LinfDistance(Method):
         reach = x.abs().flatten(1).amax(dim=1).to(margins) + margins.clamp(min=0)
         radii = margins - 2 * self.network.rounding(reach, float(self.tau))
         return {math.inf: np.asarray(radii.clamp(min=0).cpu().numpy())}
-
-
-def _augmentation(options: Options) -> Augmentation | None:
-    """The authors': shifts, and flips for photographs."""
-    if not options.image:
-        return None
-    return Augmentation(shift=3, flip=True) if options.shape[0] == 3 else Augmentation(shift=1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from featureconvex.baselines.lipschitz.method import LipschitzMethod
-from featureconvex.baselines.method import Options
+from featureconvex.baselines.method import Options, Setting
 from featureconvex.features.nonexpansive.layers import Flatten, Pool, blocks
 
 LARGEST_SIDE = 64
@@ -15,6 +15,11 @@ LARGEST_SIDE = 64
 class DenseOrConvolutional(LipschitzMethod):
     """Dense layers see grey images pooled to at most ``LARGEST_SIDE`` pixels a side."""
 
+    def __init__(self, options: Options, setting: Setting) -> None:
+        super().__init__(options, setting)
+        if _coloured(options):
+            self.default_epochs = 12
+
     @abstractmethod
     def dense(self, inputs: int) -> Sequence[nn.Module]:
         """(n, inputs) -> (n, 1)."""
@@ -22,10 +27,6 @@ class DenseOrConvolutional(LipschitzMethod):
     @abstractmethod
     def convolutions(self, channels: int, height: int, width: int) -> Sequence[nn.Module]:
         """(n, channels, height, width) -> (n, 1)."""
-
-    def default_epochs(self) -> int:
-        """20; 12 where convolutions are trained."""
-        return 12 if _coloured(self.options) else 20
 
     def layers(self, options: Options) -> Sequence[nn.Module]:
         """Of the shape that the inputs ask for."""

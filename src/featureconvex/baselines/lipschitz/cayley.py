@@ -1,7 +1,6 @@
 """``cayley``: a network of orthogonal layers by the Cayley transform; l2."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from torch import nn
 
@@ -27,7 +26,7 @@ class Cayley(DenseOrConvolutional):
         "l2 36/255 (as listed by Prach et al., arXiv 2311.16833, Table 4). Here, by default, half its "
         "widths and 12 epochs for colour images, three dense layers and 20 epochs for grey ones."
     )
-    learning_rate: ClassVar[float] = 0.01
+    learning_rate = 0.01
 
     def dense(self, inputs: int) -> Sequence[nn.Module]:
         """MaxMin between orthogonal layers."""

@@ -6,27 +6,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from featureconvex.baselines.method import Method, Options, Radii, Setting
-from featureconvex.baselines.thresholds import accuracy, balanced_threshold
-from featureconvex.baselines.training import train_network
+from featureconvex.baselines.method import Options, Radii, Setting
+from featureconvex.baselines.scored_network import ScoredNetwork
+from featureconvex.baselines.training import Loss
 from featureconvex.features.nonexpansive.layers import Frozen, frozen_network
-from featureconvex.progress import Ticker, silent
-from featureconvex.training.augmentation import Augmentation
+from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points
 from featureconvex.training.temperature import class_distance
 
 # Many times what a float64 forward pass can be off, relative to the size of the score.
 ROUNDING = 1e-9
-SMALL = 5000
 SHARES = (1 / 64, 1 / 16, 1 / 4, 1.0)
 
 
-class LipschitzMethod(Method):
+class LipschitzMethod(ScoredNetwork):
     """A network of measured Lipschitz constant ``L`` in l2: radius ``(score + tau) / L``.
 
     Trained with the logistic loss on ``score / T``. The score of a 1-Lipschitz network is a distance,
@@ -39,17 +35,19 @@ class LipschitzMethod(Method):
 
     native_norms: ClassVar[tuple[float, ...]] = (2.0,)
     passes = "1 forward"
-    learning_rate: ClassVar[float]
-    tau: Tensor
+    small_batch = 32
+    # Grey images warped a little, as for the library's own models.
+    augmentation = AugmentationPolicy(Augmentation(warp=0.08), Augmentation(shift=2, flip=True))
+    rows_at_once = 250
+    network: nn.Sequential
 
     def __init__(self, options: Options, setting: Setting) -> None:
         super().__init__(options, setting)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
-            self.network = nn.Sequential(*self.layers(options))
-        self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
         self._frozen: Frozen | None = None
-        self.to(options.device)
+
+    def build(self) -> nn.Sequential:
+        """The layers, one after the other."""
+        return nn.Sequential(*self.layers(self.options))
 
     @abstractmethod
     def layers(self, options: Options) -> Sequence[nn.Module]:
@@ -60,53 +58,24 @@ class LipschitzMethod(Method):
         """Four temperatures, as shares of the distance between the classes."""
         return [{"share": share} for share in SHARES]
 
-    @abstractmethod
-    def default_epochs(self) -> int:
-        """Where the options leave it to the method."""
-
-    def fit(
-        self,
-        fitting: Points,
-        validation: Points,
-        *,
-        folder: Path | None = None,
-        tick: Ticker = silent,
-    ) -> dict[str, Any]:
-        """Logistic loss on ``score / T``, Adam with a one-cycle rate."""
-        epochs = self.options.epochs or self.default_epochs()
+    def prepare(self, fitting: Points) -> Loss:
+        """The logistic loss on ``score / T``."""
         temperature = class_distance(fitting, 2.0) * self.setting["share"]
+        self.temperature = temperature
 
         def loss(network: nn.Module, x: Tensor, sign: Tensor, done: float) -> Tensor:
             del done
             return softplus(-sign * network(x)[:, 0] / temperature).mean()
 
-        train_network(
-            self.network,
-            fitting,
-            epochs=epochs,
-            seed=self.options.seed,
-            loss=loss,
-            augmentation=self.augmentation(),
-            learning_rate=self.learning_rate,
-            batch_size=32 if len(fitting) < SMALL else 128,
-            folder=folder,
-            tick=tick,
-        )
-        self._frozen = None
-        self.tau.fill_(balanced_threshold(self.scores(validation.x), validation.y))
-        return {
-            "epochs": epochs,
-            "temperature": temperature,
-            "train_accuracy": accuracy(self.scores(fitting.x) + self.tau, fitting.y),
-            "lipschitz_bound": self.frozen().bound,
-        }
+        return loss
 
-    def augmentation(self) -> Augmentation | None:
-        """As for the library's own models: small warps of grey images, mirror images of others."""
-        if not self.options.image:
-            return None
-        grey = self.options.shape[0] == 1
-        return Augmentation(warp=0.08) if grey else Augmentation(shift=2, flip=True)
+    def finish(self, fitting: Points) -> None:
+        """Measure the constant anew."""
+        self._frozen = None
+
+    def facts(self) -> dict[str, Any]:
+        """``T`` and ``L``."""
+        return {"temperature": self.temperature, "lipschitz_bound": self.frozen().bound}
 
     def frozen(self) -> Frozen:
         """The network with its present weights, measured once per fit or load."""
@@ -114,16 +83,9 @@ class LipschitzMethod(Method):
             self._frozen = frozen_network(self.network)
         return self._frozen
 
-    @torch.no_grad()
-    def scores(self, x: Tensor) -> Tensor:
-        """(n, *shape) -> (n,) float64."""
-        apply, place = self.frozen().apply, self.tau.device
-        parts = [apply(part.to(place).double())[:, 0] for part in torch.split(x, 250)]
-        return torch.cat(parts)
-
-    def predict(self, x: Tensor) -> NDArray[np.bool_]:
-        """``score + tau > 0``."""
-        return np.asarray((self.scores(x) + self.tau > 0).cpu().numpy())
+    def score(self, x: Tensor) -> Tensor:
+        """By the frozen weights, in float64."""
+        return self.frozen().apply(x.double())[:, 0]
 
     def certify(self, x: Tensor, level: str) -> Radii:
         """``(score + tau) / L``, less what rounding could have added to the score."""

@@ -1,7 +1,6 @@
 """``sll``: a network of SDP-based Lipschitz layers; l2."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from torch import nn
 
@@ -23,7 +22,7 @@ class SLL(DenseOrConvolutional):
         "2311.16833, Table 4). Here, by default, four convolutional and two dense layers and 12 epochs "
         "for colour images, four dense layers and 20 epochs for grey ones."
     )
-    learning_rate: ClassVar[float] = 0.01
+    learning_rate = 0.01
 
     def dense(self, inputs: int) -> Sequence[nn.Module]:
         """Residual layers, then one row of length 1."""

@@ -1,29 +1,25 @@
 """``monotone``: a score that grows with the evidence and with nothing else, the one-sided defence."""
 
 import math
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from featureconvex.baselines.method import Method, Options, Radii, Setting
+from featureconvex.baselines.method import Options, Radii, Setting
 from featureconvex.baselines.monotone.bisection import HALVINGS, largest_kept
 from featureconvex.baselines.monotone.network import OneSidedNetwork
-from featureconvex.baselines.thresholds import accuracy, balanced_threshold
-from featureconvex.baselines.training import Loss, train_network
+from featureconvex.baselines.scored_network import ScoredNetwork
+from featureconvex.baselines.training import Loss
 from featureconvex.certificates import Guarantee
 from featureconvex.errors import UserError
 from featureconvex.nn.nonnegative import project_
-from featureconvex.progress import Ticker, silent
-from featureconvex.training.augmentation import Augmentation
+from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points
 from featureconvex.training.temperature import class_distance
 
-EPOCHS = 20
 HIDDEN = (128, 32)
 # Of the linf distance between the classes; 0 is the classic training, without an attacker.
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.4)
@@ -31,10 +27,9 @@ SHARES = (0.0, 0.05, 0.1, 0.2, 0.4)
 LARGEST = 1024.0
 # Many times what a float64 forward pass can be off, relative to the size of the score.
 ROUNDING = 1e-9
-SMALL = 5000
 
 
-class Monotone(Method):
+class Monotone(ScoredNetwork):
     """Nonnegative weights on features that each speak for one class (Incer et al. 2018).
 
     Two certificates come with the architecture. Whatever only moves features in the direction of
@@ -44,7 +39,7 @@ class Monotone(Method):
     clipped corner, and the radius is infinite if the last corner of the cube keeps the flag.
 
     Trained with the logistic loss where the sensitive points are moved to the worst corner at
-    ``epsilon``, a share of the distance between the classes: the exact robust loss, at the price of
+    ``epsilon``, a share of the distance between the classes: the exact robust loss, at the cost of
     the usual one. The direction of each feature is that of the class means in the training data.
     """
 
@@ -61,65 +56,39 @@ class Monotone(Method):
         "trees held monotone on PDF malware: 99 % accuracy at 1.78 % false positives (Chen 2020, "
         "Monotonic Malware Classifiers)."
     )
-    tau: Tensor
+    learning_rate = 5e-3
+    small_batch = 32
+    augmentation = AugmentationPolicy(Augmentation(warp=0.08), Augmentation(flip=True))
+    rows_at_once = 1000
+    network: OneSidedNetwork
 
-    def __init__(self, options: Options, setting: Setting) -> None:
-        super().__init__(options, setting)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
-            self.network = OneSidedNetwork(options.dimension, HIDDEN).double()
-        self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
-        self.to(options.device)
+    def build(self) -> OneSidedNetwork:
+        """In float64."""
+        return OneSidedNetwork(self.options.dimension, HIDDEN).double()
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
         """The classic training, and four strengths of the attacker in training."""
         return [{"epsilon_share": share} for share in SHARES]
 
-    def fit(
-        self,
-        fitting: Points,
-        validation: Points,
-        *,
-        folder: Path | None = None,
-        tick: Ticker = silent,
-    ) -> dict[str, Any]:
-        """Logistic loss at the worst corner, weights moved back to the nonnegative after each step."""
-        epochs = self.options.epochs or EPOCHS
-        epsilon = class_distance(fitting, math.inf) * self.setting["epsilon_share"]
+    def prepare(self, fitting: Points) -> Loss:
+        """Orient the features; the logistic loss at the worst corner."""
         self.network.orient_(fitting)
-        train_network(
-            self.network,
-            fitting,
-            epochs=epochs,
-            seed=self.options.seed,
-            loss=worst_case_loss(self.network, epsilon),
-            augmentation=self._augmentation(),
-            learning_rate=5e-3,
-            batch_size=32 if len(fitting) < SMALL else 128,
-            after_step=lambda: project_(self.network),
-            folder=folder,
-            tick=tick,
-        )
-        self.tau.fill_(balanced_threshold(self.scores(validation.x), validation.y))
-        train_accuracy = accuracy(self.scores(fitting.x) + self.tau, fitting.y)
-        return {"epochs": epochs, "train_accuracy": train_accuracy, "epsilon": epsilon}
+        self.epsilon = class_distance(fitting, math.inf) * self.setting["epsilon_share"]
+        return worst_case_loss(self.network, self.epsilon)
 
-    def _augmentation(self) -> Augmentation | None:
-        if not self.options.image:
-            return None
-        grey = self.options.shape[0] == 1
-        return Augmentation(warp=0.08) if grey else Augmentation(flip=True)
+    def project(self) -> None:
+        """Back to nonnegative weights."""
+        project_(self.network)
 
-    @torch.no_grad()
-    def scores(self, x: Tensor) -> Tensor:
-        """(n, *shape) -> (n,) float64."""
-        place = self.tau.device
-        return torch.cat([self.network(part.to(place)) for part in torch.split(x, 1000)])
+    def facts(self) -> dict[str, Any]:
+        """The radius trained for."""
+        return {"epsilon": self.epsilon}
 
-    def predict(self, x: Tensor) -> NDArray[np.bool_]:
-        """``score + tau > 0``."""
-        return np.asarray((self.scores(x) + self.tau > 0).cpu().numpy())
+    def score(self, x: Tensor) -> Tensor:
+        """In float64."""
+        score: Tensor = self.network(x)
+        return score
 
     def certify(self, x: Tensor, level: str) -> Radii:
         """The largest ``r`` found at which the corner ``x - r s`` keeps the flag.

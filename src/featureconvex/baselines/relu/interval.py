@@ -27,7 +27,7 @@ class Interval(ReluNetworkMethod):
         "Gowal et al. 2018 (arXiv 1810.12715) report a verified error of 2.23 % at linf 0.1 and "
         "8.05 % at 0.3 on ten-class MNIST, with convolutional networks and longer training."
     )
-    default_epochs: ClassVar[int] = 60
+    default_epochs = 60
     radii: ClassVar[Mapping[str, Mapping[float, float]]] = {
         "mnist-3-8": {1.0: 6.0, 2.0: 1.0, math.inf: 0.1},
         "fashion-shirts": {1.0: 4.0, 2.0: 0.4, math.inf: 0.05},

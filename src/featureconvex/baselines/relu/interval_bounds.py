@@ -8,13 +8,11 @@ from torch import Tensor
 from featureconvex.baselines.relu.network import Affine
 from featureconvex.norms import dual_exponent
 
-Interval = tuple[Tensor, Tensor]
+Bounds = tuple[Tensor, Tensor]
 """Lower and upper bounds (n, width) on one layer's pre-activations."""
 
 
-def interval_bounds(
-    layers: Sequence[Affine], x: Tensor, radius: Tensor, p: float
-) -> list[Interval]:
+def interval_bounds(layers: Sequence[Affine], x: Tensor, radius: Tensor, p: float) -> list[Bounds]:
     """Bounds on every layer's pre-activations over the balls around ``x``, first to last.
 
     The first layer's are exact: ``W x + b -+ r ||W_j||_q`` by Hoelder's inequality. From there on
@@ -37,7 +35,7 @@ def interval_bounds(
     return bounds
 
 
-def propagated(interval: Interval, weight: Tensor, bias: Tensor) -> Interval:
+def propagated(interval: Bounds, weight: Tensor, bias: Tensor) -> Bounds:
     """``W relu(z) + b`` for ``z`` in the interval (n, in): an interval (n, out)."""
     low, high = (bound.relu() for bound in interval)
     middle = (low + high) / 2 @ weight.T + bias

@@ -3,20 +3,16 @@
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.baselines.method import Method, Options, Radii, Setting
+from featureconvex.baselines.method import Options, Radii, Setting
 from featureconvex.baselines.relu.network import Affine, ReluNetwork, scores, shifted
-from featureconvex.baselines.thresholds import accuracy, balanced_threshold
-from featureconvex.baselines.training import Loss, train_network
+from featureconvex.baselines.scored_network import ScoredNetwork
+from featureconvex.baselines.training import Loss
 from featureconvex.norms import norm_name, parse_norm
-from featureconvex.progress import Ticker, silent
 from featureconvex.training.points import Points
 from featureconvex.training.temperature import class_distance
 
@@ -26,26 +22,23 @@ SHARES: Mapping[float, float] = {1.0: 0.13, 2.0: 0.2, math.inf: 0.1}
 """Of the distance between the classes: the training radius of a task that names none."""
 
 
-class ReluNetworkMethod(Method):
+class ReluNetworkMethod(ScoredNetwork):
     """A network ``d-200-50-1`` trained for balls in one norm, and certified in all three.
 
     Attributes:
         radii: task -> norm -> the radius trained for.
-        default_epochs: where the user names none.
     """
 
     native_norms: ClassVar[tuple[float, ...]] = (1.0, 2.0, math.inf)
     radii: ClassVar[Mapping[str, Mapping[float, float]]]
-    default_epochs: ClassVar[int]
-    tau: Tensor
+    network: ReluNetwork
 
-    def __init__(self, options: Options, setting: Setting) -> None:
-        super().__init__(options, setting)
+    def build(self) -> ReluNetwork:
+        """With the initial weights of the options' seed."""
         self.norm = parse_norm(self.setting["norm"])
-        self.network = ReluNetwork(options.dimension, HIDDEN)
-        self.network.reset(options.seed)
-        self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
-        self.to(options.device)
+        network = ReluNetwork(self.options.dimension, HIDDEN)
+        network.reset(self.options.seed)
+        return network
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
@@ -56,36 +49,20 @@ class ReluNetworkMethod(Method):
     def loss(self, epsilon: float) -> Loss:
         """What to train with, for balls of radius ``epsilon`` in the setting's norm."""
 
-    def fit(
-        self,
-        fitting: Points,
-        validation: Points,
-        *,
-        folder: Path | None = None,
-        tick: Ticker = silent,
-    ) -> dict[str, Any]:
-        """Train at the task's radius, or at a share of the distance between the classes."""
-        epochs = self.options.epochs or self.default_epochs
+    def prepare(self, fitting: Points) -> Loss:
+        """The loss at the task's radius, or at a share of the distance between the classes."""
         known = self.radii.get(self.options.task)
         share = SHARES[self.norm]
-        epsilon = known[self.norm] if known else share * class_distance(fitting, self.norm)
-        train_network(
-            self.network,
-            fitting,
-            epochs=epochs,
-            seed=self.options.seed,
-            loss=self.loss(epsilon),
-            folder=folder,
-            tick=tick,
-        )
-        self.tau.fill_(balanced_threshold(self._scores(validation.x), validation.y))
-        train_accuracy = accuracy(self._scores(fitting.x) + self.tau, fitting.y)
-        return {"epochs": epochs, "epsilon": epsilon, "train_accuracy": train_accuracy}
+        self.epsilon = known[self.norm] if known else share * class_distance(fitting, self.norm)
+        return self.loss(self.epsilon)
 
-    @torch.no_grad()
-    def predict(self, x: Tensor) -> NDArray[np.bool_]:
-        """Whether the score and the threshold together are positive, in float64."""
-        return np.asarray((self._scores(x) + self.tau > 0).cpu().numpy())
+    def facts(self) -> dict[str, Any]:
+        """The radius trained for."""
+        return {"epsilon": self.epsilon}
+
+    def score(self, x: Tensor) -> Tensor:
+        """In float64."""
+        return scores(self.network.affine(), x)
 
     def certify(self, x: Tensor, level: str) -> Radii:
         """The largest proved radius in each norm; 0 where the input is not flagged."""
@@ -102,7 +79,3 @@ class ReluNetworkMethod(Method):
     @abstractmethod
     def proved(self, layers: list[Affine], x: Tensor, p: float) -> Tensor:
         """Radii (n,) in norm ``p`` of flagged points ``x`` (n, *shape) float64; 0 where none is proved."""
-
-    @torch.no_grad()
-    def _scores(self, x: Tensor) -> Tensor:
-        return scores(self.network.affine(), x.to(self.tau.device))

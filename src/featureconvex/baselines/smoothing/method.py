@@ -2,42 +2,36 @@
 
 import math
 import zlib
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.baselines.method import Method, Options, Radii, Setting
+from featureconvex.baselines.method import Options, Radii, Setting
+from featureconvex.baselines.scored_network import ScoredNetwork
 from featureconvex.baselines.smoothing.bound import probability_bound
 from featureconvex.baselines.smoothing.cost import seconds_with_fresh_noise
 from featureconvex.baselines.smoothing.network import NoisyMLP
 from featureconvex.baselines.smoothing.noise import Noise, paper_sigmas
 from featureconvex.baselines.smoothing.pool import NoisePool, Stream, seed_of
-from featureconvex.baselines.thresholds import balanced_threshold
-from featureconvex.baselines.training import train_network
 from featureconvex.certificates import Guarantee
-from featureconvex.device import device
 from featureconvex.errors import UserError
-from featureconvex.progress import Ticker, silent
-from featureconvex.training.augmentation import Augmentation
-from featureconvex.training.points import Points
+from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 
 ALPHA = 0.001
 """The probability with which one point's radius may be too large."""
 FEWEST_SAMPLES = math.floor(math.log(ALPHA) / math.log(0.5)) + 1
 """That n copies agree proves a probability of ``ALPHA^(1/n)``, which must be above one half."""
-EPOCHS = 60
-LEARNING_RATE = 3e-3
 THRESHOLD_COPIES = 501
 POOL = 10_000
 """Noise vectors from which each point's copies for the threshold and for the guess are chosen."""
 COST_POINTS = 3
 
 
-class Smoothing(Method):
+class Smoothing(ScoredNetwork):
     """The class that a noisy copy of ``x`` most likely gets, for one noise at one ``sigma``.
 
     **Prediction.** ``n0 = 100`` noisy copies; sensitive if more than half score above the threshold.
@@ -49,15 +43,15 @@ class Smoothing(Method):
     **Shared noise.** All points are certified with the same ``n`` vectors, drawn independently of
     the training, the threshold and the guess. Each point's guarantee holds as it stands, for its
     vectors are as random as its own would be; but failures of different points are not independent.
-    Through the linear first layer the vectors pass once per fit, so a point costs the layers behind
-    it only: :func:`.smoothing_cost.seconds_with_fresh_noise` measures what it costs without sharing.
+    Through the linear first layer the vectors pass once per fit, so a point costs the later
+    layers only: :func:`.cost.seconds_with_fresh_noise` measures what it costs without sharing.
     Seeds are fixed: certifying again gives the same radii.
 
     **Threshold.** ``tau`` balances the smoothed decisions on the validation points: a majority of
     noisy copies scores above ``-tau`` if and only if their median does, so ``tau`` balances the
     medians of 501 noisy copies of each validation point.
 
-    **Base classifier.** An MLP (:class:`.smoothing_network.NoisyMLP`) trained on noisy copies drawn
+    **Base classifier.** An MLP (:class:`.network.NoisyMLP`) trained on noisy copies drawn
     anew in every step. The paper's code takes a ResNet-18 for grey images and a WideResNet-40-2 for
     CIFAR; 100,000 passes of those for each of a thousand points are out of reach on a CPU.
 
@@ -69,21 +63,20 @@ class Smoothing(Method):
     passes = "100 + n forward (100,100 at the default n)"
     noise_type: ClassVar[type[Noise]]
     guesses: ClassVar[int] = 100
-    tau: Tensor
+    former_names: ClassVar[Mapping[str, str]] = {"network.behind.": "network.head."}
+    default_epochs = 60
+    learning_rate = 3e-3
+    # Grey images warped a little, as for the library's own models.
+    augmentation = AugmentationPolicy(Augmentation(warp=0.08), Augmentation(shift=3, flip=True))
+    network: NoisyMLP
 
     def __init__(self, options: Options, setting: Setting) -> None:
-        super().__init__(options, setting)
         if options.samples < FEWEST_SAMPLES:
             raise UserError(
                 f"with {options.samples} samples of noise nothing can be certified at confidence "
                 f"{1 - ALPHA:g}; smoothing needs at least {FEWEST_SAMPLES}"
             )
-        self.noise = self.noise_type(float(setting["sigma"]))
-        # Pixels lie in [0, 1]; tables are standardised.
-        centre, spread = (0.5, 0.35) if options.image else (0.0, 1.0)
-        self.network = NoisyMLP(options.shape, self.noise.sigma, centre, spread)
-        self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
-        self.to(device(options.device))
+        super().__init__(options, setting)
         self._thresholding = self._pool(Stream.threshold, POOL)
         self._guessing = self._pool(Stream.guess, POOL)
         self._certifying = self._pool(Stream.certificate, options.samples)
@@ -96,46 +89,26 @@ class Smoothing(Method):
         """The paper's standard deviations."""
         return [{"sigma": sigma} for sigma in paper_sigmas(options.task)]
 
-    def fit(
-        self,
-        fitting: Points,
-        validation: Points,
-        *,
-        folder: Path | None = None,
-        tick: Ticker = silent,
-    ) -> dict[str, Any]:
-        """Noise-augmented training, then the threshold."""
+    def build(self) -> NoisyMLP:
+        """For inputs of about unit variance after scaling."""
         options = self.options
-        epochs = options.epochs or EPOCHS
-        self._fresh_weights()
-        train_network(
-            self.network,
-            fitting,
-            epochs=epochs,
-            seed=seed_of(options.seed, Stream.training),
-            perturbation=lambda x, generator: x + self.noise.sample(tuple(x.shape), generator),
-            augmentation=_augmentation(options),
-            learning_rate=LEARNING_RATE,
-            folder=folder,
-            tick=tick,
-        )
-        with torch.no_grad():
-            self.tau.fill_(balanced_threshold(self._medians(validation.x), validation.y))
-        right = self.predict(fitting.x) == (fitting.y.numpy() > 0)
-        return {"epochs": epochs, "train_accuracy": float(right.mean())}
+        self.noise = self.noise_type(float(self.setting["sigma"]))
+        # Pixels lie in [0, 1]; tables are standardised.
+        centre, spread = (0.5, 0.35) if options.image else (0.0, 1.0)
+        torch.manual_seed(seed_of(options.seed, Stream.weights))
+        return NoisyMLP(options.shape, self.noise.sigma, centre, spread)
 
-    def _fresh_weights(self) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(self.options.seed, Stream.weights))
-            for layer in self.network.modules():
-                if isinstance(layer, torch.nn.Linear):
-                    layer.reset_parameters()
+    def training_seed(self) -> int:
+        """Of a stream of its own."""
+        return seed_of(self.options.seed, Stream.training)
 
-    @torch.no_grad()
-    def _medians(self, x: Tensor) -> Tensor:
-        """The median score of each input's noisy copies, (n, *shape) -> (n,)."""
-        scores = self._noisy_scores(x, self._thresholding, THRESHOLD_COPIES)
-        return scores.median(dim=1).values
+    def perturb(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Noisy copies of a batch."""
+        return x + self.noise.sample(tuple(x.shape), generator)
+
+    def score(self, x: Tensor) -> Tensor:
+        """The median score of each input's noisy copies."""
+        return self._noisy_scores(x, self._thresholding, THRESHOLD_COPIES).median(dim=1).values
 
     def _noisy_scores(self, x: Tensor, pool: NoisePool, copies: int) -> Tensor:
         """(n, copies) scores under noise chosen from the pool by each input's own content.
@@ -182,17 +155,9 @@ class Smoothing(Method):
 
     def measurements(self, x: Tensor) -> dict[str, float]:
         """What a certificate takes without sharing: forward passes, and seconds on a few points."""
-        passes = float(self.guesses + self.options.samples)
+        passes = self.guesses + self.options.samples
         if not len(x):
-            return {"forward_passes": passes}
-        seconds = seconds_with_fresh_noise(self, x[:COST_POINTS])
-        return {"forward_passes": passes, "seconds_with_fresh_noise": seconds}
-
-
-def _augmentation(options: Options) -> Augmentation | None:
-    """Small affine maps of grey images, as for our own model; photographs shifted and mirrored."""
-    if not options.image:
-        return None
-    if options.shape[0] == 1:
-        return Augmentation(warp=0.08)
-    return Augmentation(shift=3, flip=True)
+            return {"forward_passes": float(passes)}
+        few = x[:COST_POINTS].to(self.tau.device)
+        seconds = seconds_with_fresh_noise(self.network, self.noise, passes, few, self.options.seed)
+        return {"forward_passes": float(passes), "seconds_with_fresh_noise": seconds}

@@ -30,7 +30,7 @@ class NoisyMLP(nn.Module):
         self.scale = 1 / math.hypot(spread, sigma / self.square)
         inputs = self._averaged(torch.zeros(1, *shape)).shape[1]
         self.first = nn.Linear(inputs, HIDDEN[0])
-        self.behind = nn.Sequential(
+        self.head = nn.Sequential(
             nn.ReLU(inplace=True),
             nn.Linear(*HIDDEN),
             nn.ReLU(inplace=True),
@@ -53,8 +53,8 @@ class NoisyMLP(nn.Module):
         return linear(self._averaged(z), self.first.weight * self.scale)
 
     def scores(self, response: Tensor) -> Tensor:
-        """What the layers behind the first make of its response, (n, 200) -> (n,); overwrites it."""
-        out: Tensor = self.behind(response)
+        """What the later layers make of the first one's response, (n, 200) -> (n,); overwrites it."""
+        out: Tensor = self.head(response)
         return out
 
     def forward(self, x: Tensor) -> Tensor:

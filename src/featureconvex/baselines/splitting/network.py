@@ -1,4 +1,4 @@
-"""The classifier behind splitting noise, with arithmetic that never rounds a sum."""
+"""The classifier that sees inputs through splits, with arithmetic that never rounds a sum."""
 
 import math
 

@@ -87,7 +87,7 @@ class SplitNoise:
         return whole + (part > drawn)
 
     def seen(self, levels: Tensor, cells: Tensor) -> Tensor:
-        """What remains of whole levels (n, d) behind splits in cells (n, d): (n, 4, d) float32.
+        """What is seen of whole levels (n, d) through splits in cells (n, d): (n, 4, d) float32.
 
         Channels, with the split at ``s = (cell + 1/2) / R``: ``1`` and ``s`` where the level is above,
         ``1`` and ``1 - s`` where it is below; all zero where the split is out of reach.

@@ -2,7 +2,7 @@
 
 **The smoothed classifier, on real inputs.** Let ``z_i`` be the level of coordinate i (a real number),
 ``u`` in (0, 1) and ``q_i(u) = floor(z_i) + [z_i - floor(z_i) > u]``: the levels rounded, all with the
-same threshold ``u``. The base classifier ``f`` sees the whole levels ``q(u)`` behind the splits of
+same threshold ``u``. The base classifier ``f`` sees the whole levels ``q(u)`` through the splits of
 offset ``t``. The vote is
 
     votes(x) = sum over t = 0 .. Q - 1 of the length of {u in (0, 1): f(split_t(q(u))) = 1},
@@ -68,7 +68,7 @@ class SplitVotes:
     twice along ``t``, give the products for all offsets at once.
 
     Args:
-        network: with :meth:`.SplitNetwork.round_weights` behind it.
+        network: after :meth:`.SplitNetwork.round_weights`.
         noise: the levels and offsets.
         starts: (d,) long, the ``v_i``.
     """

@@ -1,4 +1,4 @@
-"""Laws of the bounds behind ``alpha-beta-crown``: below the network, whatever the free numbers."""
+"""Laws of the bounds of ``alpha-beta-crown``: below the network, whatever the free numbers."""
 
 import itertools
 import math
@@ -10,7 +10,12 @@ from tests.baselines.relu.test_interval_bounds import moves
 from torch import Tensor
 
 from featureconvex.baselines.relu.crown.ascent import Free, ascend
-from featureconvex.baselines.relu.crown.bounds import Ball, Problem, Relaxation, affine_bound
+from featureconvex.baselines.relu.crown.bounds import (
+    BallImage,
+    BoundProblem,
+    ReluLines,
+    affine_bound,
+)
 from featureconvex.baselines.relu.crown.boxes import preactivation_bounds
 from featureconvex.baselines.relu.interval_bounds import interval_bounds
 from featureconvex.baselines.relu.network import Affine, scores
@@ -41,7 +46,7 @@ def worst_gap(
     generator = torch.Generator().manual_seed(0)
     layers = random_layers((5, 3), seed=seed)
     x = flagged_points(layers, 1, seed=0)
-    problem = Problem.at(layers, x, p)
+    problem = BoundProblem.at(layers, x, p)
     weight, bias = layers[-1]
     gaps = []
     for radius, share in itertools.product((0.05, 0.5, 1.0), (0.0, 0.1, 0.3)):
@@ -56,7 +61,7 @@ def worst_gap(
             pull = repel * signs * torch.rand(low.shape, generator=generator, dtype=torch.float64)
             held_low = torch.where(signs > 0, low.clamp(min=0), low)
             held_high = torch.where(signs < 0, high.clamp(max=0), high)
-            relaxation = Relaxation.over(held_low, held_high)
+            relaxation = ReluLines.over(held_low, held_high)
             value, reach = affine_bound(problem, weight, bias, relaxation, slopes, pull)
             kept = ((values * signs) >= 0).all(dim=1)
             gaps.append(float(network[kept].min() - (value - shrink * radius * reach)))
@@ -88,7 +93,7 @@ def test_the_reach_is_the_dual_norm(p: float) -> None:
     rows = torch.randn(6, 4, generator=generator, dtype=torch.float64)
     products = rows @ weight
     dual = {1.0: products.abs().amax(1), 2.0: products.norm(dim=1), math.inf: products.abs().sum(1)}
-    assert torch.allclose(Ball.behind(weight, p).reach(rows), dual[p])
+    assert torch.allclose(BallImage.of(weight, p).reach(rows), dual[p])
 
 
 @pytest.mark.parametrize("p", NORMS, ids=norm_name)
@@ -96,7 +101,7 @@ def test_preactivations_stay_within_their_bounds(p: float) -> None:
     layers = random_layers((5, 8, 7, 6), seed=4)
     x = flagged_points(layers, 3, seed=0)
     radius = torch.tensor([0.2, 0.5, 1.0], dtype=torch.float64)
-    problem = Problem.at(layers, x, p)
+    problem = BoundProblem.at(layers, x, p)
     plain_low, plain_high = preactivation_bounds(problem, radius, 0)
     low, high = preactivation_bounds(problem, radius, 20)
     for row in range(3):
@@ -115,11 +120,11 @@ def test_preactivations_stay_within_their_bounds(p: float) -> None:
 def test_with_every_sign_settled_the_bound_is_the_network() -> None:
     layers = random_layers((5, 8, 6), seed=3)
     x = flagged_points(layers, 4, seed=0)
-    problem = Problem.at(layers, x, 2.0)
+    problem = BoundProblem.at(layers, x, 2.0)
     exact = hidden_values(layers, x)
     weight, bias = layers[-1]
     value, _ = affine_bound(
-        problem, weight.expand(4, -1), bias.expand(4), Relaxation.over(exact, exact), exact
+        problem, weight.expand(4, -1), bias.expand(4), ReluLines.over(exact, exact), exact
     )
     assert torch.allclose(value, scores(layers, x))
 

@@ -6,7 +6,7 @@ import torch
 from tests.baselines.relu.exact import exact_radius, flagged_points, random_layers
 from torch import Tensor
 
-from featureconvex.baselines.relu.crown.bounds import Problem
+from featureconvex.baselines.relu.crown.bounds import BoundProblem
 from featureconvex.baselines.relu.crown.boxes import preactivation_bounds
 from featureconvex.baselines.relu.crown.branch_and_bound import Budget, searched
 from featureconvex.baselines.relu.crown.branching import split, splittable
@@ -19,7 +19,7 @@ POINTS = flagged_points(LAYERS, 4, seed=0)
 
 
 def region(p: float, limit: Tensor, rows: slice = slice(None)) -> Region:
-    problem = Problem.at(LAYERS, POINTS[rows], p)
+    problem = BoundProblem.at(LAYERS, POINTS[rows], p)
     low, high = preactivation_bounds(problem, limit, 10)
     return Region(problem, limit, low, high)
 

@@ -23,7 +23,7 @@ class Free:
 
 
 def ascend(free: Sequence[Free], bound: Bound, steps: int) -> tuple[Tensor, list[Tensor]]:
-    """The best value of every row in ``steps`` steps of Adam, (m,), and the numbers behind it.
+    """The best value of every row in ``steps`` steps of Adam, (m,), and the numbers that gave it.
 
     Rows do not influence one another, so a batch gives what its rows give alone. With 0 steps: the
     value at the start.

@@ -1,4 +1,4 @@
-"""CROWN: an affine lower bound on a ReLU network over a ball, found layer by layer from behind.
+"""CROWN: an affine lower bound on a ReLU network over a ball, found layer by layer, last layer first.
 
 Over pre-activations in ``[l, u]`` with ``l < 0 < u``, ``relu(z)`` lies below ``u (z - l) / (u - l)``
 and above ``a z`` for every ``a`` in [0, 1] (Zhang et al. 2018). Whatever is positive in front of it is
@@ -19,8 +19,8 @@ from featureconvex.baselines.relu.network import Affine
 
 
 @dataclass(frozen=True)
-class Ball:
-    """Unit-ball perturbations, seen by the first layer.
+class BallImage:
+    """What the first layer makes of the unit ball of perturbations.
 
     Attributes:
         matrix: (h, k) with ``||a W_1||_q = ||a matrix||_q`` for every row ``a``: the first weight, or
@@ -32,7 +32,7 @@ class Ball:
     p: float
 
     @classmethod
-    def behind(cls, weight: Tensor, p: float) -> "Ball":
+    def of(cls, weight: Tensor, p: float) -> "BallImage":
         """Of a first layer's weight (h, d)."""
         if p == 2:
             return cls(torch.linalg.qr(weight.T, mode="r").R.T.contiguous(), p)
@@ -54,7 +54,7 @@ class Ball:
 
 
 @dataclass(frozen=True)
-class Problem:
+class BoundProblem:
     """``n`` points of one network, prepared for bounds over balls around them.
 
     Hidden neurons are numbered through, first layer first: ``H`` in all.
@@ -62,22 +62,22 @@ class Problem:
     Attributes:
         ball: the perturbations, through the first layer.
         centre: (n, h_1), the first layer's pre-activations at the points.
-        later: the layers behind the first; the last one has one row, with the threshold in its bias.
+        later: the layers after the first; the last one has one row, with the threshold in its bias.
     """
 
-    ball: Ball
+    ball: BallImage
     centre: Tensor
     later: Sequence[Affine]
 
     @classmethod
-    def at(cls, layers: Sequence[Affine], x: Tensor, p: float) -> "Problem":
+    def at(cls, layers: Sequence[Affine], x: Tensor, p: float) -> "BoundProblem":
         """Of points ``x`` (n, *shape) in float64, and layers with the threshold in the last bias."""
         (weight, bias), *later = layers
-        return cls(Ball.behind(weight, p), x.flatten(1).to(weight) @ weight.T + bias, later)
+        return cls(BallImage.of(weight, p), x.flatten(1).to(weight) @ weight.T + bias, later)
 
-    def part(self, rows: Tensor) -> "Problem":
+    def part(self, rows: Tensor) -> "BoundProblem":
         """Only the points in ``rows``: a mask or indices."""
-        return Problem(self.ball, self.centre[rows], self.later)
+        return BoundProblem(self.ball, self.centre[rows], self.later)
 
     def __len__(self) -> int:
         return len(self.centre)
@@ -102,7 +102,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Relaxation:
+class ReluLines:
     """The two lines around each neuron's ReLU, one row per bound, over the layers known so far.
 
     Attributes:
@@ -117,7 +117,7 @@ class Relaxation:
     fixed: Tensor
 
     @classmethod
-    def over(cls, low: Tensor, high: Tensor) -> "Relaxation":
+    def over(cls, low: Tensor, high: Tensor) -> "ReluLines":
         """Of pre-activations between ``low`` and ``high``, (m, k)."""
         active = low >= 0
         free = ~active & (high > 0)
@@ -125,10 +125,10 @@ class Relaxation:
         slope = torch.where(free, high / torch.where(free, high - low, 1.0), fixed)
         return cls(slope, torch.where(free, -slope * low, 0.0), free, fixed)
 
-    def rows(self, chosen: Tensor) -> "Relaxation":
+    def rows(self, chosen: Tensor) -> "ReluLines":
         """The rows with these indices."""
         parts = (self.slope, self.intercept, self.free, self.fixed)
-        return Relaxation(*(part[chosen] for part in parts))
+        return ReluLines(*(part[chosen] for part in parts))
 
 
 def first_slopes(low: Tensor, high: Tensor) -> Tensor:
@@ -137,10 +137,10 @@ def first_slopes(low: Tensor, high: Tensor) -> Tensor:
 
 
 def affine_bound(
-    problem: Problem,
+    problem: BoundProblem,
     rows: Tensor,
     constant: Tensor,
-    relaxation: Relaxation,
+    relaxation: ReluLines,
     slopes: Tensor,
     pull: Tensor | None = None,
     trace: list[Tensor] | None = None,

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from featureconvex.baselines.relu.crown.ascent import Free, ascend
 from featureconvex.baselines.relu.crown.bounds import (
-    Problem,
-    Relaxation,
+    BoundProblem,
+    ReluLines,
     affine_bound,
     first_slopes,
 )
@@ -22,10 +22,12 @@ CHUNK = 4_000_000
 """Largest number of products ``row x input`` held at a time."""
 
 
-def preactivation_bounds(problem: Problem, radius: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def preactivation_bounds(
+    problem: BoundProblem, radius: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
     """``low, high``, (n, H) each: every hidden pre-activation within ``radius`` of each point.
 
-    The first layer's are exact. Behind it, the tighter of interval propagation and CROWN; where the
+    The first layer's are exact. After it, the tighter of interval propagation and CROWN; where the
     sign stays open, CROWN's slopes are optimised for each bound alone.
 
     Args:
@@ -38,7 +40,7 @@ def preactivation_bounds(problem: Problem, radius: Tensor, steps: int) -> tuple[
     for weight, bias in problem.later[:-1]:
         low, high = propagated((lows[-1], highs[-1]), weight, bias)
         known = torch.cat(lows, dim=1), torch.cat(highs, dim=1)
-        relaxation, slopes = Relaxation.over(*known), first_slopes(*known)
+        relaxation, slopes = ReluLines.over(*known), first_slopes(*known)
         layer = _Layer(problem, radius, relaxation, slopes, weight, bias)
         for rounds in (0, steps)[: 2 if steps else 1]:
             undecided = (low < 0) & (high > 0) if rounds else torch.ones_like(low, dtype=torch.bool)
@@ -53,9 +55,9 @@ def preactivation_bounds(problem: Problem, radius: Tensor, steps: int) -> tuple[
 class _Layer:
     """The pre-activations ``W a + b`` of one layer, given lines around the layers before it."""
 
-    problem: Problem
+    problem: BoundProblem
     radius: Tensor
-    relaxation: Relaxation
+    relaxation: ReluLines
     slopes: Tensor
     weight: Tensor
     bias: Tensor

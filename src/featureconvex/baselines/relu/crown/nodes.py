@@ -8,8 +8,8 @@ from torch import Tensor
 
 from featureconvex.baselines.relu.crown.ascent import Free, ascend
 from featureconvex.baselines.relu.crown.bounds import (
-    Problem,
-    Relaxation,
+    BoundProblem,
+    ReluLines,
     affine_bound,
     first_slopes,
 )
@@ -61,7 +61,7 @@ class Region:
         low, high: (n, H), of the pre-activations within the limit.
     """
 
-    problem: Problem
+    problem: BoundProblem
     limit: Tensor
     low: Tensor
     high: Tensor
@@ -74,11 +74,11 @@ class Region:
         owner = torch.arange(count, device=self.low.device)
         return Nodes(owner, nothing, start, nothing, torch.zeros_like(self.limit))
 
-    def relaxation(self, nodes: Nodes) -> Relaxation:
+    def relaxation(self, nodes: Nodes) -> ReluLines:
         """The lines around every neuron, given the signs."""
         low, high = self.low[nodes.owner], self.high[nodes.owner]
         low = torch.where(nodes.signs > 0, low.clamp(min=0), low)
-        return Relaxation.over(low, torch.where(nodes.signs < 0, high.clamp(max=0), high))
+        return ReluLines.over(low, torch.where(nodes.signs < 0, high.clamp(max=0), high))
 
     def bounded(self, nodes: Nodes, steps: int) -> Nodes:
         """The nodes after ``steps`` of ascent on slopes and multipliers, with their radius.
@@ -108,7 +108,7 @@ class Region:
         return replace(found, pulls=numbers[1]) if len(numbers) > 1 else found
 
 
-def typical_weight(problem: Problem) -> Tensor:
+def typical_weight(problem: BoundProblem) -> Tensor:
     """The size of what the backward pass puts in front of a neuron, roughly: (H,), > 0."""
     square = problem.later[-1][0].square()[0]
     parts = [square]

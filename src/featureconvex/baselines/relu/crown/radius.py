@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.baselines.relu.adversarial_radius import attack_radius
-from featureconvex.baselines.relu.crown.bounds import Problem, Relaxation, affine_bound
+from featureconvex.baselines.relu.crown.bounds import BoundProblem, ReluLines, affine_bound
 from featureconvex.baselines.relu.crown.boxes import preactivation_bounds
 from featureconvex.baselines.relu.crown.branch_and_bound import Budget, searched
 from featureconvex.baselines.relu.crown.nodes import Region
@@ -55,7 +55,7 @@ def certified_radius(layers: Sequence[Affine], x: Tensor, p: float, effort: Effo
         p: 1, 2 or inf.
         effort: of the search.
     """
-    problem = Problem.at(layers, x, p)
+    problem = BoundProblem.at(layers, x, p)
     margins, lipschitz = problem.margins, lipschitz_constant(problem)
     if lipschitz == 0:
         return torch.where(margins > 0, math.inf, 0.0).to(margins)
@@ -65,7 +65,7 @@ def certified_radius(layers: Sequence[Affine], x: Tensor, p: float, effort: Effo
         return radius
     problem = problem.part(rows)
     local = problem.margins / local_slope(problem).clamp_min(0.01 * lipschitz)
-    bracket = Bracket(torch.zeros_like(local), torch.full_like(local, math.inf))
+    bracket = RadiusBracket(torch.zeros_like(local), torch.full_like(local, math.inf))
     trial = local / 2
     for _ in range(effort.rounds):
         proved = _trial(problem, trial, effort, None)
@@ -74,7 +74,7 @@ def certified_radius(layers: Sequence[Affine], x: Tensor, p: float, effort: Effo
         trial = bracket.inside((trial * proved.clamp_min(1e-9 * trial)).sqrt())
     if effort.trials:
         reached = attack_radius(layers, x[rows], p, bracket.low, effort.attack_steps)
-        bracket = Bracket(bracket.low, reached)
+        bracket = RadiusBracket(bracket.low, reached)
         budget = replace(effort.budget, nodes=effort.budget.nodes // effort.trials)
         for _ in range(effort.trials):
             bracket = _branched(problem, bracket, effort, budget)
@@ -82,16 +82,16 @@ def certified_radius(layers: Sequence[Affine], x: Tensor, p: float, effort: Effo
 
 
 @dataclass(frozen=True)
-class Bracket:
+class RadiusBracket:
     """What is known of each radius, (n,): proved up to ``low``; nothing above ``high`` is tried."""
 
     low: Tensor
     high: Tensor
 
-    def after(self, tried: Tensor, proved: Tensor) -> "Bracket":
+    def after(self, tried: Tensor, proved: Tensor) -> "RadiusBracket":
         """With a proof for ``min(tried, proved)``."""
         high = torch.where(proved < tried, torch.minimum(self.high, tried), self.high)
-        return Bracket(torch.maximum(self.low, torch.minimum(tried, proved)), high)
+        return RadiusBracket(torch.maximum(self.low, torch.minimum(tried, proved)), high)
 
     def inside(self, wanted: Tensor) -> Tensor:
         """``wanted`` where it is strictly inside, else a point that is."""
@@ -99,7 +99,7 @@ class Bracket:
         return torch.where((wanted > self.low) & (wanted < self.high), wanted, middle)
 
 
-def _trial(problem: Problem, limit: Tensor, effort: Effort, budget: Budget | None) -> Tensor:
+def _trial(problem: BoundProblem, limit: Tensor, effort: Effort, budget: Budget | None) -> Tensor:
     """What holds on each point's ball within ``limit``, (n,): with a budget, branched."""
     low, high = preactivation_bounds(problem, limit, effort.box_steps)
     region = Region(problem, limit, low, high)
@@ -107,19 +107,21 @@ def _trial(problem: Problem, limit: Tensor, effort: Effort, budget: Budget | Non
     return roots.radius if budget is None else searched(region, roots, budget)
 
 
-def _branched(problem: Problem, bracket: Bracket, effort: Effort, budget: Budget) -> Bracket:
+def _branched(
+    problem: BoundProblem, bracket: RadiusBracket, effort: Effort, budget: Budget
+) -> RadiusBracket:
     """One radius tried with branch and bound, where the bracket is still open."""
     rows = (bracket.high > bracket.low * (1 + CLOSED)).nonzero()[:, 0]
     if len(rows) == 0:
         return bracket
-    part = Bracket(bracket.low[rows], bracket.high[rows])
+    part = RadiusBracket(bracket.low[rows], bracket.high[rows])
     tried = (part.low * part.high).sqrt()
     part = part.after(tried, _trial(problem.part(rows), tried, effort, budget))
     low = bracket.low.index_copy(0, rows, part.low)
-    return Bracket(low, bracket.high.index_copy(0, rows, part.high))
+    return RadiusBracket(low, bracket.high.index_copy(0, rows, part.high))
 
 
-def local_slope(problem: Problem) -> Tensor:
+def local_slope(problem: BoundProblem) -> Tensor:
     """The dual norm of the gradient at the points, (n,)."""
     pre = [problem.centre]
     for weight, bias in problem.later[:-1]:
@@ -128,10 +130,10 @@ def local_slope(problem: Problem) -> Tensor:
     weight, bias = problem.later[-1]
     rows = weight.expand(len(problem), -1)
     constant = bias.expand(len(problem))
-    return affine_bound(problem, rows, constant, Relaxation.over(exact, exact), exact)[1]
+    return affine_bound(problem, rows, constant, ReluLines.over(exact, exact), exact)[1]
 
 
-def lipschitz_constant(problem: Problem) -> float:
+def lipschitz_constant(problem: BoundProblem) -> float:
     """An upper bound for the network in the dual norm: ``|w| |W_L| ... ||W_1||_q``."""
     reach = vector_norm(problem.ball.matrix, dual_exponent(problem.ball.p))
     for weight, _ in problem.later:
