@@ -59,6 +59,12 @@ def own_methods() -> Iterator[None]:
     METHODS.update(before)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs have no PNG figures, which take most of a small run's time: for tests of the rest of it."""
+    monkeypatch.setattr("featureconvex.report.report.draw_figures", lambda _: {})
+
+
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)

@@ -57,6 +57,7 @@ def test_rows_are_the_stored_model_s_certificates(digits: Path) -> None:
     np.testing.assert_array_equal(rows["label"], dataset.test.y)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_same_seed_same_rows(digits: Path, tmp_path: Path) -> None:
     run(find_task("digits-3-8"), tmp_path, QUICK, progress=False)
     first, second = (pd.read_parquet(folder / "rows.parquet") for folder in (digits, tmp_path))
@@ -75,6 +76,7 @@ def test_tables_report_standard_deviations(table: Path) -> None:
     np.testing.assert_allclose(rows["radius_std_l2"], certificate.radius, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_cut_short_continues_to_the_same_rows(digits: Path, tmp_path: Path) -> None:
     """A checkpoint left by a killed run is picked up by the same command."""
     from featureconvex.training.checkpoint import Checkpoint
@@ -130,6 +132,7 @@ def test_unwritable_output_fails_first(tmp_path: Path) -> None:
         run(find_task("digits-3-8"), tmp_path / "file" / "out", QUICK, progress=False)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_target_false_positive_rate(tmp_path: Path) -> None:
     settings = Settings(epochs=4, temperature=0.3, target_fpr=0.0)
     run(find_task("digits-3-8"), tmp_path, settings, progress=False)
@@ -138,6 +141,7 @@ def test_target_false_positive_rate(tmp_path: Path) -> None:
     assert record["calibration"]["other_accuracy"] == 1.0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_temperature_chooses_itself(tmp_path: Path) -> None:
     run(find_task("digits-3-8"), tmp_path, Settings(epochs=4), progress=False)
     record = json.loads((tmp_path / "record.json").read_text())
@@ -146,6 +150,7 @@ def test_the_temperature_chooses_itself(tmp_path: Path) -> None:
     assert record["temperature"] > 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_paper_recipe_calibrates_on_the_test_points(tmp_path: Path) -> None:
     run(find_task("digits-3-8"), tmp_path, Settings(recipe="paper", epochs=2), progress=False)
     record = json.loads((tmp_path / "record.json").read_text())
@@ -153,6 +158,7 @@ def test_paper_recipe_calibrates_on_the_test_points(tmp_path: Path) -> None:
     assert "paper" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_tradeoff_draws_and_keeps_what_is_there(tmp_path: Path) -> None:
     task, settings = find_task("digits-3-8"), Settings(epochs=2)
     figure = tradeoff(task, tmp_path, settings, [0.1, 1.0], progress=False)
@@ -244,6 +250,7 @@ def test_pictures_that_do_not_fit_the_model_say_why(digits: Path, tmp_path: Path
             certify_file(digits, tmp_path, tmp_path / "r.csv", [fc.Lp(2)])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_grey_pictures_among_colour_ones_are_certified_as_they_were_trained_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -279,6 +286,7 @@ def _mails(n: int) -> pd.DataFrame:
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_of_a_table_with_categories_certifies_new_rows(tmp_path: Path) -> None:
     mails = _mails(200)
     mails.to_csv(tmp_path / "mails.csv", index=False)
@@ -300,6 +308,7 @@ def test_a_model_of_a_table_with_categories_certifies_new_rows(tmp_path: Path) -
         certify_file(tmp_path / "run", tmp_path / "new.csv", tmp_path / "r.csv", [fc.Lp(2)])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_tiny_table_is_calibrated_on_its_training_points(tmp_path: Path) -> None:
     _mails(14).to_csv(tmp_path / "mails.csv", index=False)
     task = find_task(str(tmp_path / "mails.csv"), label="kind", sensitive="spam")
@@ -349,6 +358,7 @@ def test_load_takes_a_run_s_folder(digits: Path) -> None:
     assert isinstance(fc.load(digits), fc.FeatureConvexModel)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_constant_column_has_no_pull(tmp_path: Path) -> None:
     """Nothing was learnt about a column that never varied, so it is not among those that matter."""
     _mails(120).assign(always=7.0).to_csv(tmp_path / "mails.csv", index=False)
@@ -363,6 +373,7 @@ def test_a_constant_column_has_no_pull(tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
+@pytest.mark.usefixtures("undrawn")
 def test_every_named_table_comes_to_an_end(tmp_path: Path) -> None:
     """Feature names with brackets in them once hung the record."""
     run(find_task("spambase"), tmp_path, Settings(epochs=1), progress=False)

@@ -2,18 +2,20 @@
 
 import io
 import json
-import subprocess
+import resource
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 import featureconvex as fc
 from featureconvex import cli
 from featureconvex.estimator import FeatureConvexClassifier
+from featureconvex.training.checkpoint import Checkpoint
 
 ODD = "f[0]<0>"
 QUICK = ("--epochs", "2", "--temperature", "0.3")
@@ -206,6 +208,7 @@ def test_pixels_of_another_unit_are_refused(
 
 
 @pytest.mark.parametrize("kind", ["bytes", "arrays"])
+@pytest.mark.usefixtures("undrawn")
 def test_folders_of_other_files_certify(kind: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number, name in enumerate(("good", "bad")):
@@ -269,33 +272,32 @@ def test_whole_numbers_for_a_model_that_does_not_know_are_refused(
     assert command("certify", tmp_path / "model", tmp_path / "x.npy", "--out", out) == 0
 
 
-def test_a_full_disk_leaves_the_last_whole_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_a_full_disk_leaves_the_last_whole_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The limit on the size of a file stands for a full disk; it allows the probe, not a checkpoint."""
     arguments = ("run", "digits-3-8", "--out", str(tmp_path), "--epochs", "6", *QUICK[2:])
-    code = (
-        "import resource, sys\n"
-        "from featureconvex.training.checkpoint import Checkpoint\n"
-        "from featureconvex.cli import main\n"
-        "save, saves = Checkpoint.save, []\n"
-        "def counting(self, state):\n"
-        "    saves.append(0)\n"
-        "    if len(saves) == 3:\n"
-        "        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "    save(self, state)\n"
-        "Checkpoint.save = counting\n"
-        "main(sys.argv[1:])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "cannot write the checkpoint" in done.stderr
-    assert "free some space" in done.stderr
+    save, saves = Checkpoint.save, []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def counting(self: Checkpoint, state: dict) -> None:
+        saves.append(state)
+        if len(saves) == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        save(self, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", counting)
+        try:
+            assert command(*arguments) == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    shown = capsys.readouterr().err
+    assert "cannot write the checkpoint" in shown
+    assert "free some space" in shown
     left = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert left == ["training.pt"]
-    import torch
-
     content = torch.load(tmp_path / "checkpoints" / "training.pt", weights_only=True)
     assert len(content["state"]["history"]) == 2
     assert command(*arguments) == 0
@@ -322,6 +324,7 @@ def _noise(n: int, ones: int, columns: dict[str, np.ndarray] | None = None) -> p
     ],
     ids=["tiny class", "random labels", "an index", "duplicates"],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_warns_of_itself(
     table: pd.DataFrame, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -336,6 +339,7 @@ def test_a_report_warns_of_itself(
     assert "Of 1 sensitive test samples" not in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sound_run_has_no_warnings(tmp_path: Path) -> None:
     assert command("run", "breast-cancer", "--out", tmp_path, *QUICK) == 0
     assert json.loads((tmp_path / "metrics.json").read_text())["warnings"] == []

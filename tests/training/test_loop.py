@@ -1,10 +1,10 @@
 """Training: reproducible, resumable, and never outside the convex set."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -118,35 +118,37 @@ def test_divergence_is_named() -> None:
 
 
 SCRIPT = """
-import sys, torch
-import featureconvex as fc
+import torch
 from pathlib import Path
+from featureconvex.model_file import save_model
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
 from featureconvex.training.architectures import table_architecture
 from featureconvex.training.recipes import Recipe
-torch.set_num_threads(1)
-generator = torch.Generator().manual_seed(0)
-x = torch.randn(600, 5, generator=generator, dtype=torch.float64)
-y = (x[:, 0].abs() > 0.7).long()
-architecture, cost = table_architecture(x, (16, 8), torch.device("cpu"))
-fitted = fit(architecture, Recipe("kill", temperature=0.3, epochs=40, batch_size=16),
-             Points(x, y), cost=cost, folder=Path(sys.argv[1]))
-from featureconvex.model_file import save_model
-save_model(fitted.model, sys.argv[2])
+
+def job(folder, out):
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(600, 5, generator=generator, dtype=torch.float64)
+    y = (x[:, 0].abs() > 0.7).long()
+    architecture, cost = table_architecture(x, (16, 8), torch.device("cpu"))
+    recipe = Recipe("kill", temperature=0.3, epochs=40, batch_size=16)
+    fitted = fit(architecture, recipe, Points(x, y), cost=cost, folder=Path(folder))
+    save_model(fitted.model, out)
+
+if __name__ == "__main__":
+    import sys
+    job(*sys.argv[1:])
 """
 
 
-def test_kill_9_and_the_same_command_give_the_same_model(tmp_path: Path) -> None:
+def test_kill_9_and_the_same_job_give_the_same_model(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-
-    def start(folder: str, out: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, str(script), str(tmp_path / folder), str(tmp_path / out)]
-        )
-
-    process = start("killed", "never")
+    script.write_text(SCRIPT)
+    job = runpy.run_path(str(script))["job"]
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "killed"), str(tmp_path / "never")]
+    )
     file = tmp_path / "killed" / "training.pt"
     deadline = time.monotonic() + 120
     while not file.exists() and time.monotonic() < deadline:
@@ -155,8 +157,8 @@ def test_kill_9_and_the_same_command_give_the_same_model(tmp_path: Path) -> None
     process.wait()
     assert file.exists()
     assert not (tmp_path / "never").exists()
-    assert start("killed", "resumed").wait() == 0
-    assert start("whole", "straight").wait() == 0
+    job(tmp_path / "killed", tmp_path / "resumed")
+    job(tmp_path / "whole", tmp_path / "straight")
     weights = [
         (tmp_path / out / "weights.safetensors").read_bytes() for out in ("resumed", "straight")
     ]
