@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Another processor: older kernels, and the tests whose numbers depend on them.
 OTHER_KERNELS := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2
@@ -13,11 +14,13 @@ ROUNDING_TESTS := tests/rounding tests/certificates/levels/sound tests/certifica
 ORDER_TESTS := tests/certificates/test_certify.py tests/certificates/levels/test_domain_aware.py \
 	$(addprefix tests/certificates/levels/sound/test_,deployed.py line.py level.py)
 
-.PHONY: help setup demo test test-processors lint types check clean
+.PHONY: help setup demo test test-fast slow-list test-processors lint types check clean
 
 help:
 	@echo "make demo   train and certify on bundled data, ending in two reports"
-	@echo "make test   run the tests"
+	@echo "make test   run the tests (10 minutes on two cores)"
+	@echo "make test-fast   without the tests that take a second or more (2 minutes)"
+	@echo "make slow-list   measure which those are, on a quiet machine"
 	@echo "make test-processors   the certificate tests with older kernels, and sums in another order"
 	@echo "make check  lint, types and import rules"
 
@@ -38,12 +41,19 @@ demo: setup
 	@echo "  runs/breast-cancer/report.html"
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(PYTEST)
+
+# While working: what tests/slow.txt does not name. Everything must pass `make test` in the end.
+test-fast: setup
+	$(PYTEST) -m "not slow"
+
+slow-list: setup
+	$(PYTEST) --measure-slow
 
 # A verdict must not depend on the processor: older kernels, then sums permuted (tests/sum_order.py).
 test-processors: setup
-	$(OTHER_KERNELS) $(BIN)/python -m pytest -n 2 --dist worksteal $(ROUNDING_TESTS)
-	SUM_ORDER=1 $(BIN)/python -m pytest -n 2 --dist worksteal -k "not test_law and not brute_force" $(ORDER_TESTS)
+	$(OTHER_KERNELS) $(PYTEST) -m "not slow" $(ROUNDING_TESTS)
+	SUM_ORDER=1 $(PYTEST) -m "not slow" $(ORDER_TESTS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import torch
 from hypothesis import settings
 from tests.sum_order import OtherOrder
 
-pytest_plugins = ["tests.synthetic_runs"]
+pytest_plugins = ["tests.synthetic_runs", "tests.slow"]
 
 settings.register_profile("featureconvex", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("featureconvex")

@@ -94,10 +94,9 @@ def test_bad_parameters_are_named(parameters: dict[str, object], word: str) -> N
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("seed", range(3))
-def test_spambase_is_at_least_92_per_cent_clean(seed: int) -> None:
+def test_spambase_is_at_least_92_per_cent_clean() -> None:
     mails = find_task("spambase").load()
-    clf = fc.FeatureConvexClassifier(sensitive_class=1, random_state=seed)
+    clf = fc.FeatureConvexClassifier(sensitive_class=1, random_state=0)
     assert clf.fit(mails.train.x, mails.train.y).score(mails.test.x, mails.test.y) >= 0.92
 
 

@@ -20,7 +20,7 @@ from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Ident
 from featureconvex.nn import ConvexMLP
 from featureconvex.testing import CERTIFICATE_LAWS, CertificateCase, Law, balanced, grid
 
-X = grid((5, 4), 2**-8, seed=60)
+X = grid((4, 4), 2**-8, seed=60)
 IN_BOX = X.abs().clamp(0, 1)
 COST = torch.tensor([0.5, 2.0, math.inf, 1.0], dtype=torch.float64)
 WHERE: dict[str, tuple[Domain, Tensor]] = {
@@ -51,7 +51,9 @@ def model(phi: Callable[[], FeatureMap], x: Tensor, lift: float) -> FeatureConve
 # Level, maps, threats, domains, how well radii repeat: an ascent with a finite number of steps follows the
 # cost and the margin roughly, a proof with rounding nearly.
 TABLE: tuple[tuple[Level, tuple[Callable[[], FeatureMap], ...], Any, tuple[str, ...], float], ...] = (
-    (Tight(iterations=8), (Identity,), LP, ("free", "one way", "growing"), 2e-2),
+    (Tight(iterations=8), (Identity,), LP, ("one way",), 2e-2),
+    (Tight(iterations=8), (Identity,), LP[1:], ("growing",), 2e-2),
+    (Tight(iterations=8), (Identity,), LP[:1], ("free",), 2e-2),
     (Tight(iterations=8), (Identity,), COUNTS, ("one way",), 2e-2),
     (Tight(iterations=4), (absolute,), LP, ("box",), 2e-2),
     (Tight(iterations=4), (absolute,), COUNTS, ("box",), 2e-2),

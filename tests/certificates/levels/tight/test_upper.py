@@ -29,7 +29,7 @@ from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Ident
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing import balanced, grid
 
-X = grid((8, 5), 2**-8, seed=90)
+X = grid((5, 5), 2**-8, seed=90)
 IN_BOX = X.abs().clamp(0, 1)
 ONE_WAY = Box(0, 1, immutable=[False, True, False, False, False], direction=[1, 0, -1, 0, 0])
 IMAGES = grid((6, 1, 8, 8), 2**-8, seed=91).abs().clamp(0, 1)
