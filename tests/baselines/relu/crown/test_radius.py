@@ -12,7 +12,7 @@ from featureconvex.norms import norm_name
 
 NORMS = (1.0, 2.0, math.inf)
 ALPHA = Effort(trials=0)
-LONG = Effort(rounds=4, trials=5, budget=Budget(nodes=300, at_once=16, steps=10))
+LONG = Effort(trials=5, budget=Budget(nodes=300, at_once=16, steps=10))
 
 
 @pytest.mark.parametrize("p", NORMS, ids=norm_name)

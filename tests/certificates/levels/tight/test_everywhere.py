@@ -75,7 +75,9 @@ def least_margin(model: FeatureConvexModel, domain: Domain, x: Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    ("phi", "domain"), [(Identity, Unbounded()), (scaled, HISTOGRAM), (scaled, HALF)], ids=repr
+    ("phi", "domain"),
+    [(Identity, Unbounded()), (scaled, HISTOGRAM), (scaled, HALF)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_inf_exactly_where_linear_programming_says_so(
     phi: Callable[[], FeatureMap], domain: Domain
