@@ -143,6 +143,17 @@ def on_class(kind: type[nn.Module], name: str = "forward") -> Callable[[FeatureC
     return change
 
 
+def on_torch(owner: Any, name: str) -> Callable[[FeatureConvexModel], Any]:
+    def change(_: FeatureConvexModel) -> Any:
+        # Classes show what they inherit: it must be gone again, not be written down.
+        own = name in vars(owner)
+        before = getattr(owner, name)
+        setattr(owner, name, lambda *given, **named: before(*given, **named) - 3)
+        return lambda: setattr(owner, name, before) if own else delattr(owner, name)
+
+    return change
+
+
 def replaced(model: FeatureConvexModel) -> Any:
     model.forward = lambda x: FeatureConvexModel.forward(model, 20 * x)  # type: ignore[method-assign]
     return lambda: delattr(model, "forward")
@@ -191,6 +202,21 @@ CHANGES: dict[str, tuple[Callable[[FeatureConvexModel], Any], str]] = {
     "network's class changed": (on_class(ConvexMLP), "forward method of ConvexMLP"),
     "layer's class changed": (on_class(NonNegativeLinear), "forward method of NonNegativeLinear"),
     "map's class changed": (on_class(AbsConcat), "forward method of AbsConcat"),
+    "call of the network's class": (on_class(ConvexMLP, "__call__"), "ConvexMLP.* __call__"),
+    "call of a layer's class": (on_class(nn.Linear, "_call_impl"), "_call_impl of its own"),
+    "function of the activation": (
+        on_torch(nn.functional, "relu"),
+        "relu of torch.nn.functional, which ReLU uses",
+    ),
+    "function of a function": (on_torch(torch, "relu"), "relu of torch, which ReLU uses"),
+    "function of the layers": (on_torch(nn.functional, "linear"), "linear of torch.nn.functional"),
+    "method of tensors in the network": (on_torch(Tensor, "squeeze"), "squeeze method of Tensor"),
+    "method of tensors in the map": (on_torch(Tensor, "abs"), "abs method of Tensor"),
+    "method of tensors in the weights": (
+        on_torch(Tensor, "clamp_min"),
+        "clamp_min method of Tensor",
+    ),
+    "function of the map": (on_torch(torch, "cat"), "cat of torch, which AbsConcat uses"),
 }
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from featureconvex.errors import UserError
+from featureconvex.nn.code import remember
 from featureconvex.norms import dual_exponent, vector_norm
 
 
@@ -28,9 +29,7 @@ class FeatureMap(nn.Module, ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # What the constant is about: a method that is replaced later is another map.
-        cls._written_forward = cls.forward
-
-    _written_forward: Any = None
+        remember(cls)
 
     @classmethod
     def inherited_claim(cls) -> str | None:

@@ -11,6 +11,7 @@ from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.features.wavelets import ROUNDING, WaveletStage, float32_exact, interpolate
 from featureconvex.given import whole_number, whole_numbers, yes_or_no
+from featureconvex.nn.code import remember
 from featureconvex.norms import check_exponent
 
 # Constants known: a second of work each for larger images.
@@ -170,6 +171,9 @@ class _Cascade(nn.Module):
 
     def lipschitz(self, p: float) -> float:
         return self.stage.norm(p, [deep.lipschitz(p) for deep in self.deeper])  # type: ignore[operator]
+
+
+remember(_Cascade)
 
 
 def _checked(

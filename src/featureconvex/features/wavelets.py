@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from featureconvex.nn.code import remember
+
 #: Relative slack on every proved constant: covers the float64 evaluation of the norms. The filters
 #: themselves need none: they are rounded to float32 once, before their norms are taken. What the
 #: forward pass rounds is not covered, as for any other map.
@@ -187,3 +189,7 @@ def _gaussian(
             across = (y * math.cos(angle) - x * math.sin(angle)) / slant
             total += torch.exp(-0.5 * sigma**2 * (along**2 + across**2))
     return total
+
+
+# Here, where the functions that it calls are known.
+remember(WaveletStage)

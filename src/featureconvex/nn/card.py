@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError, UserError
+from featureconvex.nn.code import remember
 from featureconvex.nn.curvature import Curvature
 from featureconvex.nn.minorants import Minorants
 from featureconvex.rounding.graph import Graph
@@ -96,7 +97,9 @@ def card(*kinds: type[nn.Module]) -> Callable[[_C], _C]:
     """Register a card for modules of exactly these classes."""
 
     def register(made: _C) -> _C:
-        _CARDS.update({kind: _Entry(made(), kind.forward) for kind in kinds})
+        for kind in kinds:
+            _CARDS[kind] = _Entry(made(), kind.forward)
+            remember(kind)
         return made
 
     return register

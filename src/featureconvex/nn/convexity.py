@@ -6,6 +6,7 @@ from torch.nn.utils import parametrize
 from featureconvex.errors import ConvexityError
 from featureconvex.nn.as_written import foreign_code
 from featureconvex.nn.card import card_of
+from featureconvex.nn.code import check_unchanged
 from featureconvex.nn.curvature import Curvature
 
 
@@ -20,6 +21,7 @@ def curvature(module: nn.Module) -> Curvature:
     if other is not None:
         kind = parametrize.type_before_parametrizations(module)
         raise ConvexityError(f"{kind.__qualname__} has {other}; it may compute anything")
+    check_unchanged(parametrize.type_before_parametrizations(module))
     proved: Curvature = card.curvature(module)
     return proved
 

@@ -19,6 +19,7 @@ from featureconvex.errors import ConvexityError
 from featureconvex.given import real_number, whole_number
 from featureconvex.nn.as_written import runs_as_written
 from featureconvex.nn.card import card
+from featureconvex.nn.code import check_unchanged, remember
 from featureconvex.nn.curvature import Curvature
 from featureconvex.nn.frozen import is_frozen
 from featureconvex.nn.torch_modules.affine import (
@@ -217,8 +218,12 @@ class MonotoneBatchNorm2d(_Constrained, nn.BatchNorm2d):
         constrain_(self, minimum=SMALLEST_SCALE)
 
 
+remember(NonNegative)
+
+
 def _monotone(layer: nn.Module, free: Curvature) -> Curvature:
     """``A x + b`` with ``A >= 0`` is affine and nondecreasing, as long as the constraint is there."""
+    check_unchanged(NonNegative)
     if not is_nonnegative(layer):
         kind = parametrize.type_before_parametrizations(layer).__qualname__
         raise ConvexityError(

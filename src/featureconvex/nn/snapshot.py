@@ -1,6 +1,6 @@
 """Whether a module is still, bit for bit, what it was when it was frozen.
 
-Looked at before every certificate, so in one flat pass: every module's class, forward method, hooks,
+Looked at before every certificate, so in one flat pass: every module's class, what calls of it run, hooks,
 settings and parts, and every number. Version counters would be cheaper, but ``w.data.mul_(2)`` leaves
 no trace in them.
 """
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from featureconvex.nn.code import Use, uses
 from featureconvex.nn.frozen import IGNORED, TENSORS
 from featureconvex.nn.nonnegative import NonNegative
 
@@ -83,6 +84,8 @@ class Snapshot:
         self._sizes: list[tuple[dict[str, Any], int]] = []
         # Tensors that a parametrisation of unknown kind computes.
         self._computed: list[tuple[nn.Module, str, Tensor]] = []
+        # What the classes of the parts run, each of it once.
+        self._uses: dict[tuple[str, str], Use] = {}
         for name, part in module.named_modules():
             self._add(name, part, None if part is module else part)
 
@@ -104,6 +107,9 @@ class Snapshot:
 
     def matches(self, module: nn.Module) -> bool:
         """Whether ``module``, the one that was looked at, still looks the same."""
+        for read, name, found, _ in self._uses.values():
+            if read(name) is not found:
+                return False
         for part in self._parts:
             own = part.own
             kind = type(module if part.module is None else part.module)
@@ -140,6 +146,9 @@ class Snapshot:
         ]
         kind = type(module)
         parts = dict(own["_modules"])
+        for use in uses(parametrize.type_before_parametrizations(module)):
+            _, found_as, _, place = use
+            self._uses.setdefault((found_as, place), use)
         self._parts.append(_Part(kept, own, len(own), kind, kind.forward, settings, parts))
         for group in TENSORS:
             self._sizes.append((own[group], len(own[group])))
