@@ -1,5 +1,6 @@
 """Whatever is handed to a public entry point: an answer or an error to act on, never torch's or numpy's."""
 
+import copy
 import decimal
 import json
 import math
@@ -66,6 +67,9 @@ ENTRIES: dict[str, Entry] = {
     "certify: domain": lambda value: fc.certify(MODEL, X, domain=value),
     "certify: level": lambda value: fc.certify(MODEL, X, level=value),
     "certify: batch_size": lambda value: fc.certify(MODEL, X, batch_size=value),
+    "certify: progress": lambda value: fc.certify(MODEL, X, progress=value),
+    "save_model: model": lambda value: fc.save_model(value, "no/where"),
+    "model.tau": lambda value: setattr(copy.deepcopy(MODEL), "tau", value),
     **{f"Tight: {name}": owned(fc.levels.Tight, name) for name in ("tolerance", "attacks")},
     **{f"Sound: {name}": owned(fc.levels.Sound, name) for name in ("arithmetic", "base")},
     "Box: lo": inside(lambda value: fc.Box(value, 1)),
@@ -134,6 +138,24 @@ JUNK: tuple[Any, ...] = (
 )
 
 
+CLASSIFIER = fc.FeatureConvexClassifier(hidden=(2,), epochs=1, temperature=1.0, random_state=0)
+# Paths take text.
+PATHS: dict[str, Entry] = {
+    "load": fc.load,
+    "save_model: path": lambda value: fc.save_model(MODEL, value),
+    "classifier: save": lambda value: CLASSIFIER.save(value),
+}
+# Amounts: a bool would be read as 0 or 1 where a mask or a switch was meant.
+AMOUNTS = (
+    *("Box: lo", "Box: hi", "Lp: p", "Lp: cost", "L0: groups", "Patch: size", "Scale: scale"),
+    *("Scale: shift", "Center", "Tight: tolerance", "attack: budget", "attack: steps", "model.tau"),
+)
+BOOLS: tuple[Any, ...] = (
+    *(True, np.True_, np.array(True), torch.tensor(True)),
+    *([True, True, True], np.array([True, False, True]), torch.ones(3, dtype=torch.bool)),
+)
+
+
 def refused_or_answered(entry: Entry, value: Any) -> bool:
     """Whether ``value`` is refused; any other error than the library's own goes through."""
     try:
@@ -147,6 +169,110 @@ def refused_or_answered(entry: Entry, value: Any) -> bool:
 def test_junk_is_refused_with_a_message(name: str) -> None:
     accepted = [value for value in JUNK if not refused_or_answered(ENTRIES[name], value)]
     assert accepted == []
+
+
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_bools_are_no_amounts(name: str) -> None:
+    accepted = [value for value in BOOLS if not refused_or_answered(ENTRIES[name], value)]
+    assert accepted == []
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_what_is_no_path_is_refused(name: str) -> None:
+    if not hasattr(CLASSIFIER, "model_"):
+        CLASSIFIER.fit(np.arange(40.0).reshape(20, 2), np.arange(20) % 2)
+    for value in (None, 3, b"bytes", "", ["a"], {"a": 1}, open, math.nan):
+        with pytest.raises(fc.UserError, match="path must be a path such as"):
+            PATHS[name](value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: features.Scale([1, 2], [1, 2, 3]),
+        lambda: features.Compose(features.Center([1, 2]), features.Scale([1, 2, 3])),
+        lambda: features.Compose(
+            features.Scale([1, 2]),
+            features.Identity(),
+            features.Center(0),
+            features.Center([1, 2, 3]),
+        ),
+        lambda: fc.Box([0, 0], [1, 1, 1]),
+    ],
+)
+def test_shapes_that_no_input_has_together_are_refused_at_once(make: Callable[[], object]) -> None:
+    with pytest.raises(fc.UserError, match=r"shape \(2,\) and .*shape \(3,\) do not belong"):
+        make()
+
+
+def test_maps_that_change_the_shape_start_anew() -> None:
+    folded = features.Compose(
+        features.Center([1, 2]), features.AbsConcat(), features.Scale([1] * 4)
+    )
+    assert folded(torch.zeros(1, 2)).shape == (1, 4)
+
+
+WORDS: dict[str, tuple[Callable[[], object], str]] = {
+    "a slope out of range": (
+        lambda: nn.ConvexMLP(2, activation="leaky_relu:2"),
+        r"slope in \[0, 1\]",
+    ),
+    "no number": (lambda: nn.ConvexMLP(2, activation="elu:x"), "'x' is not a number"),
+    "no parameter": (lambda: nn.ConvexMLP(2, activation="relu:1"), "relu takes no parameter"),
+    "a list of maps": (lambda: features.Compose([features.AbsConcat()]), "one by one"),  # type: ignore[arg-type]
+    "a class": (lambda: features.Compose(features.AbsConcat), "one by one"),  # type: ignore[arg-type]
+    "an infinite mean": (
+        lambda: features.Center(math.inf),
+        "mean must hold finite numbers, got inf",
+    ),
+    "no costs": (lambda: fc.Lp(2, []), "cost is empty"),
+    "not fitted": (
+        lambda: fc.attack(fc.FeatureConvexClassifier(), X),
+        "not fitted yet; call its fit",
+    ),
+    "no weights": (
+        lambda: fc.certify(copy.deepcopy(MODEL).to("meta"), X),
+        r"tau is on the meta device|weight is on the meta device",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_a_message_names_the_cause(name: str) -> None:
+    act, words = WORDS[name]
+    with pytest.raises(fc.UserError, match=words):
+        act()
+
+
+@pytest.mark.parametrize("transform", [torch.func.vmap, torch.func.jacrev])
+@pytest.mark.parametrize("act", [fc.certify, fc.attack])
+def test_transformed_tensors_are_refused(transform: Any, act: Any) -> None:
+    """They have no numbers; in certificates of a formula they would look as if they had."""
+    with pytest.raises(fc.UserError, match=r"torch.func.*call it outside"):
+        transform(lambda x: act(MODEL, x[None], fc.Lp(2)) and x.sum())(X)
+
+
+def test_two_exponents_never_look_the_same() -> None:
+    assert repr(fc.Lp(1 + 1e-9)) == "Lp(1.000000001)"
+    assert [repr(fc.Lp(p)) for p in (1, 2.0, math.inf, 1.5)] == [
+        "Lp(1)",
+        "Lp(2)",
+        "Lp(inf)",
+        "Lp(1.5)",
+    ]
+
+
+def test_a_threshold_may_be_set_as_a_number() -> None:
+    model = copy.deepcopy(MODEL)
+    model.tau = 3  # type: ignore[assignment]
+    assert model.tau.dtype == torch.float64
+    with torch.no_grad():
+        assert torch.equal(model(X), MODEL(X) + 2)
+
+
+def test_radii_near_the_largest_number_are_shown_without_a_warning() -> None:
+    certificate = fc.certify(MODEL, X, fc.Lp(2, cost=1e308))
+    assert "median radius" in repr(certificate)
 
 
 _NUMBERS = st.one_of(

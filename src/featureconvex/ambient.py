@@ -30,7 +30,15 @@ def undisturbed() -> Iterator[None]:
 
     Autocast, inference mode, function and dispatch modes (a default device is one) and hooks on what
     autograd saves. Tensor subclasses count as the tensors that they are.
+
+    Raises:
+        UserError: inside of a transformation by ``torch.func``, where tensors stand for others.
     """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise UserError(
+            "this cannot run inside of torch.func.vmap, grad, jvp and the like, whose tensors have no "
+            "numbers to look at; call it outside, on all rows at once"
+        )
     with ExitStack() as stack:
         # Modes are told of what changes below, so they go first.
         stack.enter_context(torch._C.DisableTorchFunction())

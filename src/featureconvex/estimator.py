@@ -17,7 +17,7 @@ from featureconvex.certificates import Certificate, Domain, Level, Threat, certi
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.device import device
 from featureconvex.errors import UserError
-from featureconvex.given import check_unmasked, real_number, rows_tensor
+from featureconvex.given import check_unmasked, file_path, real_number, rows_tensor
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import load_model, pack, save_model, unpack
 from featureconvex.norms import parse_norm
@@ -315,7 +315,7 @@ def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
     Raises:
         UserError: as :func:`featureconvex.model_file.load_model`.
     """
-    path = Path(path)
+    path = file_path("path", path)
     if (path / "model" / "model.json").exists():
         path = path / "model"
     model, extra = load_model(path)

@@ -113,6 +113,11 @@ def check_precision(model: nn.Module) -> None:
                 f"{name} is a {type(value).__qualname__}, which may compute anything; replace it by a "
                 "plain tensor with .as_subclass(torch.Tensor)"
             )
+        if value.is_meta:
+            raise UserError(
+                f"{name} is on the meta device and holds no numbers; move the model with "
+                "model.to_empty(device='cpu') and load its weights"
+            )
         if (value.is_floating_point() or value.is_complex()) and value.element_size() < 4:
             raise UserError(
                 f"{name} is {str(value.dtype).removeprefix('torch.')}: a half-precision model is neither "

@@ -4,6 +4,7 @@ What an object keeps is a copy of its own, so that a later change of the caller'
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,12 +97,14 @@ def real_tensor(name: str, value: object, expected: str = WHOLE_ARRAY) -> Tensor
     """A float64 copy, on the device where ``value`` is.
 
     Raises:
-        UserError: as :func:`real_array`.
+        UserError: as :func:`real_array`, and bools: they mark coordinates, they are no amounts.
 
     >>> real_tensor("cost", np.array([1, 2], dtype=">i4"))
     tensor([1., 2.], dtype=torch.float64)
     """
     array = real_array(name, value, expected)
+    if array.dtype.kind == "b":
+        raise UserError(f"{name} must be {expected}, got {_shown(value)}; a bool is no amount")
     with np.errstate(over="ignore"):  # a longdouble beyond float64 is an infinity
         tensor = torch.from_numpy(np.array(array, dtype=np.float64))
     return tensor.to(value.device) if isinstance(value, torch.Tensor) else tensor
@@ -123,6 +126,38 @@ def rows_tensor(rows: NDArray[Any] | Tensor) -> Tensor:
         with np.errstate(over="ignore"):
             array = np.array(array, dtype=kind, order="C" if odd else "K")
     return torch.from_numpy(array)
+
+
+def file_path(name: str, value: object) -> Path:
+    """``value`` as a path.
+
+    Raises:
+        UserError: neither text nor a path, or text that is empty.
+    """
+    if not isinstance(value, str | Path) or not str(value):
+        raise UserError(f"{name} must be a path such as 'runs/mine', got {_shown(value)}")
+    return Path(value)
+
+
+def check_shared_shape(**constants: Tensor) -> None:
+    """Refuse constants that no input can have together.
+
+    Raises:
+        UserError: their shapes do not broadcast.
+
+    >>> check_shared_shape(lo=torch.zeros(2), hi=torch.ones(3))
+    Traceback (most recent call last):
+        ...
+    featureconvex.errors.UserError: lo of shape (2,) and hi of shape (3,) do not belong to the same ...
+    """
+    shapes = {name: tuple(value.shape) for name, value in constants.items()}
+    try:
+        torch.broadcast_shapes(*shapes.values())  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        told = " and ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
+        raise UserError(
+            f"{told} do not belong to the same input; give each one number, or one per coordinate"
+        ) from error
 
 
 def whole_number(name: str, value: object, least: int | None = None) -> int:
@@ -203,7 +238,8 @@ def one_of(name: str, value: object, choices: Iterable[str]) -> str:
 
 def _not_a_scalar(value: object) -> bool:
     text_or_flag = isinstance(value, str | bytes | bytearray | bool | np.bool_ | np.ma.MaskedArray)
-    return text_or_flag or getattr(value, "ndim", 0) != 0
+    flags = str(getattr(value, "dtype", "")).endswith("bool")  # of numpy's arrays or torch's
+    return text_or_flag or flags or getattr(value, "ndim", 0) != 0
 
 
 def _not_iterable(value: object) -> bool:

@@ -50,6 +50,9 @@ class FeatureConvexModel(nn.Module):
             )
         if name == "convex_net":
             prove_convex(value)
+        plain = isinstance(value, Tensor) and value.is_floating_point() and not value.ndim
+        if name == "tau" and not plain:
+            value = torch.tensor(real_number("tau", value), dtype=torch.float64, device=self.device)
         super().__setattr__(name, value)
 
     def forward(self, x: Tensor) -> Tensor:

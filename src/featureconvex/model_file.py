@@ -28,6 +28,7 @@ from featureconvex.features import (
 )
 from featureconvex.files import write_bytes, write_text
 from featureconvex.frozen_model import check_precision
+from featureconvex.given import file_path
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine
 
@@ -69,7 +70,7 @@ def save_model(
         UserError: a part of the model is of an unknown kind or in half precision, or the folder cannot be
             written.
     """
-    path = Path(path)
+    path = file_path("path", path)
     text, weights = pack(model, extra)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -82,6 +83,10 @@ def save_model(
 
 def pack(model: FeatureConvexModel, extra: dict[str, Any] | None = None) -> tuple[str, bytes]:
     """The two files' contents, structure and weights; raises as :func:`save_model`."""
+    if not isinstance(model, FeatureConvexModel):
+        raise UserError(
+            f"expected a FeatureConvexModel, got {type(model).__name__}; a classifier has a save of its own"
+        )
     check_precision(model)
     structure = {
         "format": FORMAT,
@@ -125,7 +130,7 @@ def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
             tensor, a negative weight on a convex path, or weights that were changed since; the
             message names it.
     """
-    path = Path(path)
+    path = file_path("path", path)
     try:
         text = (path / STRUCTURE).read_text(encoding="utf-8")
         weights = (path / WEIGHTS).read_bytes()
@@ -138,7 +143,7 @@ def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
 
 def read_extra(path: str | Path) -> dict[str, Any]:
     """The ``extra`` of a model file, without its weights; raises as :func:`load_model`."""
-    path = Path(path)
+    path = file_path("path", path)
     try:
         text = (path / STRUCTURE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

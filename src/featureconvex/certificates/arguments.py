@@ -19,6 +19,8 @@ def check_model(model: object) -> FeatureConvexModel:
         UserError: not a model.
     """
     if not isinstance(model, FeatureConvexModel):
+        if hasattr(model, "fit") and not hasattr(model, "model_"):
+            raise UserError(f"this {type(model).__name__} is not fitted yet; call its fit first")
         raise UserError(
             f"expected a FeatureConvexModel, got {type(model).__name__}; wrap a convex network as "
             "FeatureConvexModel(feature_map, convex_net), or call an estimator's own certify"

@@ -99,7 +99,8 @@ class Certificate:
 
     def __repr__(self) -> str:
         proved = self.radius[self.radius > 0]
-        median = f", median radius {np.median(proved):.4g}" if len(proved) else ""
+        # Of halves: the sum of two radii may overflow.
+        median = f", median radius {2 * np.median(proved / 2):.4g}" if len(proved) else ""
         return (
             f"Certificate({self.threat}, level={self.level!r}: {len(proved)} of {len(self)} "
             f"certified{median})"

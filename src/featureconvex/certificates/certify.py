@@ -22,7 +22,7 @@ from featureconvex.certificates.levels import Level, Problem, level_named
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.threats import Threat
 from featureconvex.frozen_model import frozen_model
-from featureconvex.given import rows_tensor, whole_number
+from featureconvex.given import rows_tensor, whole_number, yes_or_no
 from featureconvex.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 
@@ -98,6 +98,7 @@ def certify(
     chosen = level_named(level)
     if batch_size is not None:
         batch_size = whole_number("batch_size", batch_size, 1)
+    progress = yes_or_no("progress", progress)
     model, x = check_model(model), check_inputs(x)
     threats, domain = check_threats(threat), check_domain(domain)
     size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))

@@ -12,7 +12,7 @@ from featureconvex.certificates.coordinates import Direction, Immutable
 from featureconvex.certificates.value import Value
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
-from featureconvex.given import real_tensor
+from featureconvex.given import check_shared_shape, real_tensor
 
 
 class Domain(Value, ABC):
@@ -80,13 +80,7 @@ class Box(Domain):
 
     def __init__(self, lo: Any, hi: Any, immutable: Any = None, direction: Any = None) -> None:
         self._lo, self._hi = real_tensor("lo", lo), real_tensor("hi", hi)
-        try:
-            torch.broadcast_shapes(self._lo.shape, self._hi.shape)  # type: ignore[no-untyped-call]
-        except RuntimeError as error:
-            raise UserError(
-                f"lo of shape {tuple(self._lo.shape)} and hi of shape {tuple(self._hi.shape)} do not "
-                "belong to the same input; give each one number, or one per coordinate"
-            ) from error
+        check_shared_shape(lo=self._lo, hi=self._hi)
         low, high = self._lo, self._hi.to(self._lo.device)
         if not ((low <= high) & (low < torch.inf) & (high > -torch.inf)).all():
             raise UserError(f"a box needs lo <= hi in every coordinate, got {lo} and {hi}")

@@ -8,7 +8,13 @@ from torch import Tensor
 
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap, check_fits
-from featureconvex.given import check_plain, real_tensor
+from featureconvex.given import (
+    check_plain,
+    check_shared_shape,
+    real_array,
+    real_tensor,
+    rows_tensor,
+)
 from featureconvex.norms import check_exponent
 
 
@@ -45,6 +51,9 @@ class Scale(FeatureMap):
         scale: finite, broadcastable to one input (a number, (d,), or (c, 1, 1) for images).
         shift: likewise, default 0.
 
+    Raises:
+        UserError: not finite numbers, or shapes that no input can have together.
+
     >>> Scale([2.0, 0.5]).lipschitz(2)
     2.0
     """
@@ -59,9 +68,9 @@ class Scale(FeatureMap):
         for name, value in (("scale", scale), ("shift", shift)):
             # float64 keeps the constants exact; the forward pass casts them to the input's dtype.
             tensor = real_tensor(name, value)
-            if not torch.isfinite(tensor).all() or not tensor.numel():
-                raise UserError(f"{name} must hold finite numbers, got {tensor}")
+            _check_finite(name, tensor)
             self.register_buffer(name, tensor)
+        check_shared_shape(scale=self.scale, shift=self.shift)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, ...) -> the same shape and dtype.
@@ -93,7 +102,9 @@ class Center(Scale):
     """``phi(x) = x - mean``; constant 1 for every p. The paper's map for MNIST, Fashion and Malimg."""
 
     def __init__(self, mean: Any) -> None:
-        super().__init__(1.0, -real_tensor("mean", mean))
+        mean = real_tensor("mean", mean)
+        _check_finite("mean", mean)
+        super().__init__(1.0, -mean)
         # Not stored: a model file must not be able to claim another scale than the one applied.
         self.register_buffer("scale", torch.ones((), dtype=torch.float64), persistent=False)
 
@@ -116,6 +127,11 @@ class Center(Scale):
         return {"mean": torch.zeros(self.shift.shape).tolist()}
 
 
+def _check_finite(name: str, value: Tensor) -> None:
+    if not torch.isfinite(value).all() or not value.numel():
+        raise UserError(f"{name} must hold finite numbers, got {value.tolist()}")
+
+
 # Columns converted to float64 at once.
 COLUMNS = 8
 
@@ -132,7 +148,7 @@ def standardise(x: Tensor) -> Scale:
     tensor([[1., 1.]])
     """
     # A tensor is only read, a few columns at a time: all of it in float64 may be twice the data.
-    x = check_plain("x", x) if isinstance(x, Tensor) else real_tensor("x", x)
+    x = check_plain("x", x) if isinstance(x, Tensor) else rows_tensor(real_array("x", x))
     if not x.ndim or not x.numel():
         raise UserError(f"x needs at least one row of numbers, got shape {tuple(x.shape)}")
     columns = x.reshape(len(x), -1)

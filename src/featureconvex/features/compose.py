@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from featureconvex.errors import UserError
-from featureconvex.features.affine import Center, Scale
+from featureconvex.features.affine import Center, Identity, Scale
 from featureconvex.features.base import FeatureMap
+from featureconvex.given import check_shared_shape
 
 
 class Compose(FeatureMap):
@@ -31,9 +32,11 @@ class Compose(FeatureMap):
         for part in flat:
             if not isinstance(part, FeatureMap):
                 raise UserError(
-                    f"Compose takes feature maps, got a {type(part).__name__}; a map of your own is a "
-                    "subclass of featureconvex.features.FeatureMap with a proved constant"
+                    f"Compose takes feature maps one by one, as in Compose(Center(0.5), AbsConcat()), got "
+                    f"{part!r}; a map of your own is a subclass of featureconvex.features.FeatureMap with "
+                    "a proved constant"
                 )
+        _check_neighbours(flat)
         self.maps = nn.ModuleList(flat)
         self.affine = all(part.affine for part in flat)
         self.coordinatewise = all(part.coordinatewise for part in flat)
@@ -88,6 +91,22 @@ class Compose(FeatureMap):
     def config(self) -> dict[str, Any]:
         """The maps are stored one by one."""
         return {}
+
+
+def _check_neighbours(maps: list[FeatureMap]) -> None:
+    """Diagonal maps in a row see inputs of one shape."""
+    before: Tensor | None = None
+    for part in maps:
+        if _is_diagonal(part):
+            own = part.scale + part.shift  # for its shape
+            if before is not None:
+                name = type(part).__name__
+                check_shared_shape(
+                    **{"the constants of maps": before, f"those of the {name} behind": own}
+                )
+            before = own if before is None else before + own
+        elif type(part) is not Identity:
+            before = None
 
 
 def _divided(cost: Tensor, scale: Tensor) -> Tensor:

@@ -98,9 +98,10 @@ def activation(spec: str | nn.Module) -> nn.Module:
     if parameter is None:
         raise ConvexityError(f"activation {spec!r}: {name} takes no parameter")
     try:
-        return check_activation(kind(**{parameter: float(value)}))
+        number = float(value)
     except ValueError as error:
-        raise ConvexityError(f"activation {spec!r}: {name} takes no such parameter") from error
+        raise ConvexityError(f"activation {spec!r}: {value!r} is not a number") from error
+    return check_activation(kind(**{parameter: number}))
 
 
 def activation_name(module: nn.Module) -> str:

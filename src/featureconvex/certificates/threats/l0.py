@@ -38,7 +38,7 @@ class L0(Threat):
             self._groups = groups
         else:
             labels = real_array("groups", groups, _TAKES)
-            if labels.dtype.kind == "f" or not labels.ndim:
+            if labels.dtype.kind in "fb" or not labels.ndim:
                 raise UserError(f"groups takes {_TAKES}, got {groups!r}")
             self._groups = torch.from_numpy(np.array(labels, dtype=np.int64))
 

@@ -37,6 +37,8 @@ class Lp(Threat):
         self.p = check_exponent(p)
         self._cost = None if cost is None else real_tensor("cost", cost)
         if self._cost is not None:
+            if not self._cost.numel():
+                raise UserError("cost is empty; give a number, or one per coordinate")
             if not (self._cost > 0).all():
                 raise UserError("every cost must be > 0 (inf: the coordinate cannot change)")
             if torch.isinf(self._cost).all():
@@ -53,7 +55,7 @@ class Lp(Threat):
         return norm_name(self.p)
 
     def __repr__(self) -> str:
-        return f"Lp({self.p:g}{', cost' if self.cost is not None else ''})"
+        return f"Lp({self.name.removeprefix('l')}{', cost' if self.cost is not None else ''})"
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse costs that do not broadcast to one input."""
