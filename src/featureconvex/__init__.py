@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from featureconvex.estimator import FeatureConvexClassifier, load
     from featureconvex.model import FeatureConvexModel
     from featureconvex.model_file import save_model
+    from featureconvex.paper_checkpoint import import_checkpoint
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ __all__ = [
     "certify",
     "features",
     "levels",
+    "import_checkpoint",
     "load",
     "nn",
     "save_model",
@@ -60,6 +62,7 @@ _HOMES = {
     "FeatureConvexClassifier": "estimator",
     "FeatureConvexModel": "model",
     "UserError": "errors",
+    "import_checkpoint": "paper_checkpoint",
     "load": "estimator",
     "save_model": "model_file",
 }
