@@ -4,14 +4,14 @@ A function stands there if all its parameters together took ``LONGEST`` seconds 
 --measure-slow`` (``make slow-list``, on a quiet machine) writes the list anew.
 """
 
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 LIST = Path(__file__).parent / "slow.txt"
 LONGEST = 1.0
-SPENT = pytest.StashKey[Counter[str]]()
+SPENT = pytest.StashKey[dict[str, float]]()
 
 
 def function_of(nodeid: str) -> str:
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--measure-slow") and not hasattr(config, "workerinput"):
-        config.stash[SPENT] = Counter()
+        config.stash[SPENT] = defaultdict(float)
         config.pluginmanager.register(Stopwatch(config.stash[SPENT]))
 
 
@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 class Stopwatch:
     """Adds up what every test takes, set-up included."""
 
-    def __init__(self, spent: Counter[str]) -> None:
+    def __init__(self, spent: "dict[str, float]") -> None:
         self.spent = spent
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -46,8 +46,9 @@ def small(activation: str | nn.Module = "relu", **options: Any) -> FeatureConvex
 def radii(model: FeatureConvexModel, x: Any = X, level: str = "domain") -> list[np.ndarray]:
     domain = None if level == "closed-form" else fc.Box(-6, 6)
     # The tight level costs as much for four rows as the others for a thousand.
-    x, options = (x[:4], {"iterations": 3}) if level == "tight" else (x, {})
-    return [c.radius for c in fc.certify(model, x, THREATS, domain, level, **options)]
+    few = level == "tight"
+    chosen = fc.levels.Tight(iterations=3) if few else level
+    return [c.radius for c in fc.certify(model, x[:4] if few else x, THREATS, domain, chosen)]
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """The list of slow tests is strict: a test that is gone from its file is named."""
 
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +31,7 @@ def test_listed_tests_are_marked_and_missing_ones_named(
 
 def test_parameters_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slow, "LIST", tmp_path / "slow.txt")
-    watch = slow.Stopwatch(slow.Counter())
+    watch = slow.Stopwatch(defaultdict(float))
     for name, seconds in (("a[1]", 0.6), ("a[2]", 0.6), ("b", 0.9)):
         report: Any = SimpleNamespace(nodeid=name, duration=seconds)
         watch.pytest_runtest_logreport(report)
