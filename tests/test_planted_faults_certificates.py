@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
-from featureconvex import Box, Certificate, FeatureConvexModel, Lp, Status, Unbounded, certify
+from featureconvex import (
+    Box,
+    Certificate,
+    FeatureConvexModel,
+    Lp,
+    Status,
+    Unbounded,
+    certify,
+    levels,
+)
 from featureconvex.certificates import Domain, Threat
+from featureconvex.certificates.levels import Level
 from featureconvex.features import AbsConcat, Center, Compose, Identity
 from featureconvex.nn import Card, ConvexMLP, Curvature, MaxAffine, card
 from featureconvex.norms import dual_exponent, vector_norm
@@ -53,11 +63,14 @@ def network() -> FeatureConvexModel:
     return balanced(FeatureConvexModel(Identity(), ConvexMLP(3, (8, 5))), INPUTS)
 
 
-def changed(edit: Callable[[Certificate, FeatureConvexModel, Tensor], dict[str, Any]]) -> Any:
+def changed(
+    edit: Callable[[Certificate, FeatureConvexModel, Tensor], dict[str, Any]],
+    level: str | Level = "closed-form",
+) -> Any:
     """``certify`` with some columns of the record replaced."""
 
     def faulty(model: FeatureConvexModel, x: Tensor, threat: Threat, domain: Domain) -> Certificate:
-        cert = certify(model, x, threat, domain)
+        cert = certify(model, x, threat, domain, level)
         return dataclasses.replace(cert, **edit(cert, model, x))
 
     return faulty
@@ -123,7 +136,21 @@ def linear_truth(model: FeatureConvexModel, x: Tensor) -> np.ndarray:
     return radius
 
 
+def known_upper(cert: Certificate) -> np.ndarray:
+    """The upper end in place of the radius, by how much it is above it and a little more."""
+    return np.where(np.isnan(cert.upper), cert.radius, np.maximum(cert.upper, 1.001 * cert.radius))
+
+
+def halved(cert: Certificate, *_: Any) -> dict[str, Any]:
+    return {
+        "radius": cert.radius / 2,
+        "upper": np.where(cert.radius > 0, cert.radius / 2, math.nan),
+    }
+
+
 ATTACKED = certificate_laws.holds_against_an_attack
+IN_TRUTH = certificate_laws.never_above_the_truth
+IN_BRACKET = certificate_laws.the_truth_is_in_the_bracket
 more = changed(lambda c, *_: {"radius": c.radius * 1.01})
 CERTIFICATE_FAULTS = {
     "radius x 1.01": (ATTACKED, cert(linear, certify=more)),
@@ -198,6 +225,65 @@ CERTIFICATE_FAULTS = {
         ),
     ),
 }
+
+
+# The levels that search and those that prove: their laws are the same, and so are the ways to break them.
+SEARCHED: dict[str, Level] = {
+    "tight": levels.Tight(iterations=6),
+    "sound": levels.Sound("domain"),
+    "sound on tight": levels.Sound(levels.Tight(iterations=6)),
+    "sound in float32": levels.Sound("domain", "float32"),
+}
+
+
+def larger(by: float) -> Any:
+    return lambda c, *_: {"radius": c.radius * by}
+
+
+LEVEL_FAULTS: dict[str, tuple[Any, CertificateCase]] = {
+    f"{fault}, {name}": (law, cert(linear, certify=changed(edit, level), **options))
+    for name, level in SEARCHED.items()
+    for fault, law, edit, options in (
+        ("radius x 1.01", ATTACKED, larger(1.01), {}),
+        ("radius x 1.01 (truth)", IN_TRUTH, larger(1.01), {"truth": linear_truth}),
+        ("wrong dual norm, linf", ATTACKED, wrong_dual, {"threat": Lp(math.inf)}),
+        (
+            "too small where it claims to be exact",
+            IN_TRUTH,
+            larger(0.97),
+            {"truth": linear_truth, "tight": True, "tolerance": 0.02},
+        ),
+    )
+}
+# Faults of a bracket: closed from the wrong side.
+LEVEL_FAULTS |= {
+    f"{fault}, {name}": (
+        law,
+        cert(linear, certify=changed(edit, SEARCHED[name]), truth=linear_truth),
+    )
+    for name in ("tight", "sound on tight")
+    for fault, law, edit in (
+        ("the upper end taken for the radius", ATTACKED, lambda c, *_: {"radius": known_upper(c)}),
+        ("the upper end on a smaller radius", IN_BRACKET, halved),
+        ("an upper end below", IN_BRACKET, lambda c, *_: {"upper": c.upper * 0.9}),
+    )
+}
+
+
+@pytest.mark.parametrize("name", LEVEL_FAULTS)
+def test_a_faulty_level_is_caught(name: str) -> None:
+    law, case = LEVEL_FAULTS[name]
+    with pytest.raises(AssertionError):
+        law(case)
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_the_same_levels_without_the_fault_pass(name: str) -> None:
+    run = changed(lambda *_: {}, SEARCHED[name])
+    for threat in (Lp(1), Lp(2), Lp(math.inf)):
+        truth = linear_truth if threat.p == 2 else None
+        for law in (ATTACKED, IN_TRUTH, IN_BRACKET):
+            law(cert(linear, threat=threat, certify=run, truth=truth, tight=True, tolerance=0.02))
 
 
 @pytest.mark.parametrize("name", CERTIFICATE_FAULTS)

@@ -119,5 +119,5 @@ def test_nothing_to_compose_is_refused() -> None:
 
 
 def test_only_feature_maps_compose() -> None:
-    with pytest.raises(UserError, match="takes feature maps, got a Linear"):
+    with pytest.raises(UserError, match=r"takes feature maps one by one.*got Linear\("):
         Compose(AbsConcat(), torch.nn.Linear(4, 4))  # type: ignore[arg-type]

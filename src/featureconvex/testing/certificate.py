@@ -119,6 +119,20 @@ def never_above_the_truth(case: CertificateCase) -> None:
         )
 
 
+def the_truth_is_in_the_bracket(case: CertificateCase) -> None:
+    """``radius <= upper`` where there is an ``upper``, a flip's budget: never below the truth."""
+    model = _model(case)
+    cert = _run(case, model, case.inputs)
+    known = ~np.isnan(cert.upper)
+    require(bool((cert.radius <= cert.upper)[known].all()), "a radius is above its upper")
+    if case.truth is not None:
+        truth = case.truth(model, case.inputs)[known]
+        worst = float(np.max(truth - cert.upper[known] * (1 + 1e-7), initial=-math.inf))
+        require(
+            worst <= 0, f"an upper is {worst:.3g} below the true radius, so no flip has that budget"
+        )
+
+
 def scales_with_the_units(case: CertificateCase) -> None:
     """``f(x / c)`` at ``c x`` has radius ``c r``: a radius is in the units of the raw input."""
     if not isinstance(case.threat, Lp):
@@ -279,6 +293,7 @@ def _require_equal(
 CERTIFICATE_LAWS: tuple[Law[CertificateCase], ...] = (
     holds_against_an_attack,
     never_above_the_truth,
+    the_truth_is_in_the_bracket,
     scales_with_the_units,
     scales_with_the_cost,
     grows_with_the_margin,

@@ -465,3 +465,22 @@ def test_the_closed_form_knows_lp_threats_only() -> None:
     model, x = build("mlp", torch.float64)
     with pytest.raises(UserError, match="L0"):
         radii(model, x, L0(), BOX, base="closed-form")
+
+
+@pytest.mark.parametrize("cost", [None, COST], ids=["plain", "cost"])
+@pytest.mark.parametrize("p", [1 + 1e-9, 1 + 1e-4, 1.001, 1.01, 1.04, 1.5, 20, 70, 1e3, 1e6, 1e200])
+def test_a_proof_loses_little_at_any_exponent(p: float, cost: list[float] | None) -> None:
+    """Where powers of an exponent say little, the nearest norm without powers does."""
+    torch.manual_seed(3)
+    model = fc.FeatureConvexModel(abs_map(), fc.nn.ConvexMLP(2 * D, (8, 4))).double().eval()
+    x = torch.rand(30, D, dtype=torch.float64)
+    with torch.no_grad():
+        model.tau -= model(x).quantile(0.3)
+    threat = fc.Lp(p, cost)
+    for domain in (fc.Unbounded(), fc.Box(-3, 3)):
+        level = fc.certify(model, x, threat, domain, "domain").radius
+        proved = radii(model, x, threat, domain, base="domain")
+        held = (level > 0) & np.isfinite(level)
+        assert held.sum() > 10
+        assert (proved[held] <= level[held]).all()
+        assert (proved[held] >= 0.99 * level[held]).all()

@@ -17,6 +17,7 @@ in :mod:`featureconvex.certificates.levels.sound.deployed`.
 The radius is never above that of the base, the level whose minorant it takes.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -38,10 +39,10 @@ from featureconvex.certificates.levels.sound.movement import radius_of_movement
 from featureconvex.certificates.levels.tight import Tight
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.separable import STEEPEST, is_plain
-from featureconvex.certificates.threats import L0, Lp, Patch
+from featureconvex.certificates.threats import L0, Lp, Patch, Threat
 from featureconvex.certificates.threats.dual import best_multiplier
 from featureconvex.certificates.threats.relative import share_of
-from featureconvex.certificates.threats.worst_case import is_plain_budget
+from featureconvex.certificates.threats.worst_case import has_plain_exponent, is_plain_budget
 from featureconvex.errors import UserError
 from featureconvex.given import one_of
 from featureconvex.rounding.directed import difference_down, quotient_down
@@ -93,10 +94,33 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
         x, ends = problem.x[rows].double(), (lo[rows], hi[rows])
         fall = fall_of(form.rows(rows), x, *ends, threat.cost)
         whole = fall if is_plain(threat.cost) else fall_of(form.rows(rows), x, *ends, free)
-        price = _price(replace(problem, x=problem.x[rows]), line.slope[rows], base.multiplier[rows])
-        limits = (value[rows], base.radius[rows], line.reach)
-        found.append(radius_of_fall(threat, fall, whole.totals(line.reach), *limits, price))
+        totals, best = whole.totals(line.reach), torch.zeros_like(value[rows])
+        for norm, share in _norms(threat, x[:1].numel()):
+            known = base.multiplier[rows]
+            price = _price(
+                replace(problem, x=problem.x[rows], threat=norm),
+                line.slope[rows],
+                known if norm is threat else torch.full_like(known, torch.nan),
+            )
+            limits = (value[rows], base.radius[rows] / share, line.reach)
+            near = radius_of_fall(norm, fall, totals, *limits, price)
+            best = torch.maximum(best, near * share)
+        found.append(best)
     return torch.cat(found)
+
+
+def _norms(threat: Threat, coordinates: int) -> list[tuple[Threat, float]]:
+    """Threats in which a proof may be had, and the share of such a radius that is one of ``threat``.
+
+    For exponents at which powers say little, those of the nearest norm without powers: ``||z||_inf <=
+    ||z||_p``, and ``||z||_1 <= n^(1 - 1/p) ||z||_p``.
+    """
+    if not isinstance(threat, Lp) or threat.p in (1, math.inf) or has_plain_exponent(threat.p):
+        return [(threat, 1.0)]
+    if threat.p > 2:
+        return [(threat, 1.0), (Lp(math.inf, threat.cost), 1.0)]
+    share = coordinates ** (1 / threat.p - 1) * (1 - 2**-40)  # rounded down
+    return [(threat, 1.0), (Lp(1, threat.cost), share)]
 
 
 def _price(problem: Problem, slope: Tensor, known: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
