@@ -7,17 +7,29 @@ the remedy; nothing is scaled by a guess.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.data.dataset import Dataset, Kind
-from featureconvex.data.files.samples import BYTE_NAMES, FileKind
-from featureconvex.data.tables.columns import Column
+from featureconvex.data.files.samples import BYTE_NAMES, FileKind, check_white
+from featureconvex.data.tables.cells import numbers_of
+from featureconvex.data.tables.columns import (
+    Column,
+    Encoded,
+    columns_of_names,
+    encode,
+    feature_blocks,
+)
 from featureconvex.errors import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Pixels = Literal["uint8", "float"]
+FAR = 3.0
+"""No perturbation worth certifying takes a pixel of [0, 1] so far: the unit is another one."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,7 @@ class Meaning:
 
     def _of_an_older_file(self, estimator: bool) -> "Meaning":
         if estimator and self.names is not None:
-            columns = tuple(Column(name, "number") for name in self.names)
+            columns = tuple(Column(name, "unstated") for name in self.names)
             return Meaning("table", self.shape, columns, self.names)
         if estimator or self.names is not None:
             bytes_counted = self.names is not None and self.names == tuple(BYTE_NAMES)
@@ -126,7 +138,7 @@ class Meaning:
                 f"{origin} holds values of type {x.dtype}; save real numbers, one row per input"
             )
         if self.kind == "table":
-            return x.astype(np.float64)
+            return self._encoded(x.astype(np.float64), origin)
         if self.kind is None:
             if x.dtype.kind != "f":
                 raise UserError(
@@ -137,9 +149,82 @@ class Meaning:
             return x.astype(np.float32 if x.dtype.itemsize <= 4 else np.float64)
         return self._pixels(x, origin, pictures)
 
+    @property
+    def blocks(self) -> dict[str, range]:
+        """Where the features of each one-hot encoded column are."""
+        return feature_blocks(self.columns or ())
+
+    def rows(self, x: Any) -> Any:
+        """What is given in Python, ready for the model: the columns of a data frame are found by name.
+
+        Arrays and tensors stay as they are. Points of an attack may lie outside [0, 1], so of images only
+        values far from it are refused.
+
+        Raises:
+            UserError: a frame without the model's columns, or images in another unit.
+        """
+        if hasattr(x, "columns") and hasattr(x, "iloc"):
+            return self.table(x, "x").x
+        if self.kind != "image" or not hasattr(x, "dtype"):
+            return x
+        unit = "the model takes pixels in [0, 1]; give x / 255 if 255 is white"
+        if not str(x.dtype).removeprefix("torch.").startswith("float"):
+            raise UserError(f"x holds images of type {x.dtype}, and {unit}")
+        if 0 not in x.shape and x.max() > FAR:
+            raise UserError(f"x holds images with values up to {float(x.max()):g}, and {unit}")
+        return x
+
+    def table(self, frame: "pd.DataFrame", origin: str) -> Encoded:
+        """The features of a frame, found by the names of its columns.
+
+        Raises:
+            UserError: a model of images, or one that knows no names and is given words; a missing column.
+        """
+        columns = self.columns
+        if columns is None and self.names is not None:
+            columns = columns_of_names(self.names, map(str, frame.columns))
+        if columns is not None:
+            return encode(frame, columns, origin)
+        if self.kind == "image":
+            raise UserError(f"{origin} is a table, the model was trained on images; give images")
+        # The model knows no names: numbers in the order of the file, and nothing is encoded by a guess.
+        values = [
+            numbers_of(frame[c], "unstated", f"{origin}, column {str(c)!r}") for c in frame.columns
+        ]
+        return Encoded(np.column_stack(values), np.zeros(len(frame), dtype=bool), ())
+
+    def _encoded(self, x: NDArray[np.float64], origin: str) -> NDArray[np.float64]:
+        """Rows (n, d) whose features are as training made them from its columns; gaps are NaN.
+
+        Raises:
+            UserError: a truth value that is neither 0 nor 1, or a category that is not a single 1.
+        """
+        end = 0
+        for column in self.columns or ():
+            start, end = end, end + column.width
+            block = x[:, start:end]
+            if column.kind not in ("boolean", "category"):
+                continue
+            bits = np.isin(block, (0.0, 1.0)).all(axis=1)
+            single = column.kind == "boolean" or (block == 1).sum(axis=1) == 1
+            odd = ~(bits & single) & ~np.isnan(block).any(axis=1)
+            if odd.any():
+                row = int(odd.argmax())
+                shown = ", ".join(f"{value:g}" for value in block[row])
+                wanted = "0 or 1 (false or true)"
+                if column.kind == "category":
+                    wanted = f"one 1 and else 0, for {', '.join(column.categories)}"
+                raise UserError(
+                    f"{origin}, row {row}: the column {column.name!r} takes {wanted}, got {shown}; encode "
+                    "it as in training, or give the table itself, with the names of its columns"
+                )
+        return x
+
     def _pixels(self, x: NDArray[Any], origin: str, pictures: bool) -> NDArray[Any]:
         """Images as float32 in [0, 1]."""
         if x.dtype == np.uint8 and (pictures or self.pixels == "uint8"):
+            if not pictures:
+                check_white(x, origin)
             scaled: NDArray[Any] = x.astype(np.float32) / np.float32(255)
             return scaled
         trained = {

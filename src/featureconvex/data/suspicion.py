@@ -1,6 +1,8 @@
 """What in a data set makes its numbers look better than they are."""
 
 import hashlib
+import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,20 @@ SMALLEST_INDEX = 10
 
 
 def data_warnings(dataset: Dataset) -> list[str]:
-    """One sentence for exact duplicates across the split, and one per column that looks like an id."""
-    found = []
+    """One sentence for exact duplicates across the split, one per pair of classes that may be one, and one
+    per column that looks like an id.
+    """
+    families = [half for half in (dataset.train_family, dataset.test_family) if half is not None]
+    classes = {
+        dataset.sensitive_name,
+        dataset.other_name,
+        *np.concatenate([*families, []]).tolist(),
+    }
+    found = [
+        f"The classes {first!r} and {second!r} differ only in case, blanks, accents' encoding or leading "
+        "zeros, and are taken as two; if they are one, write them alike."
+        for first, second in look_alikes(map(str, classes))
+    ]
     twins = duplicates(dataset.train.x, dataset.test.x)
     if twins:
         found.append(
@@ -30,6 +44,19 @@ def data_warnings(dataset: Dataset) -> list[str]:
             for number in index_like(_in_order(dataset))
         ]
     return found
+
+
+def look_alikes(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that a person may have meant as one.
+
+    >>> look_alikes(["spam", "ham", "Spam", "01", "1", "0"])
+    [('01', '1'), ('Spam', 'spam')]
+    """
+    alike: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        alike.setdefault(plain.lstrip("0") or plain[-1:], []).append(name)
+    return [(group[0], other) for group in alike.values() for other in group[1:]]
 
 
 def duplicates(train: NDArray[Any], test: NDArray[Any]) -> int:

@@ -13,8 +13,6 @@ from featureconvex.data.files.listing import visible
 from featureconvex.data.files.samples import file_kind
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.source import Source, read_source
-from featureconvex.data.tables.cells import numbers_of
-from featureconvex.data.tables.columns import columns_of_names, encode
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,8 +59,9 @@ def read_inputs(path: Path, meaning: Meaning, keep: tuple[str, ...] = ()) -> Inp
     known = np.zeros(len(source.rows), dtype=bool)
     if source.frame is not None:
         kept = _kept(source.frame, keep, origin)
-        x, unknown, remarks = _table(source.frame, meaning, origin)
-        return Inputs(meaning.numbers(x, origin), source, unknown, kept, remarks)
+        found = meaning.table(source.frame, origin)
+        x = meaning.numbers(found.x, origin)
+        return Inputs(x, source, found.unknown, kept, found.remarks)
     if keep:
         raise UserError(f"{origin} is no table, so it has no column to keep")
     if source.samples is not None:
@@ -79,23 +78,6 @@ def read_inputs(path: Path, meaning: Meaning, keep: tuple[str, ...] = ()) -> Inp
 
 def _has_pictures(path: Path) -> bool:
     return path.is_dir() and any(file_kind(file) == "pictures" for file in visible(path))
-
-
-def _table(
-    frame: "pd.DataFrame", meaning: Meaning, origin: str
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[str, ...]]:
-    """The features of a frame, the rows with an unknown category, and what to say about them."""
-    columns = meaning.columns
-    if columns is None and meaning.names is not None:
-        columns = columns_of_names(meaning.names, map(str, frame.columns))
-    if columns is not None:
-        encoded = encode(frame, columns, origin)
-        return encoded.x, encoded.unknown, encoded.remarks
-    if meaning.kind == "image":
-        raise UserError(f"{origin} is a table, the model was trained on images; give images")
-    # The model knows no names: numbers in the order of the file, and nothing is encoded by a guess.
-    values = [numbers_of(frame[c], "number", f"{origin}, column {str(c)!r}") for c in frame.columns]
-    return np.column_stack(values), np.zeros(len(frame), dtype=bool), ()
 
 
 def _kept(frame: "pd.DataFrame", keep: tuple[str, ...], origin: str) -> "pd.DataFrame | None":

@@ -140,7 +140,8 @@ def test_image_arrays(
     tmp_path: Path, shape: tuple[int, ...], dtype: type, expected: tuple[tuple[int, ...], type]
 ) -> None:
     for index in range(4):
-        save_array(tmp_path / "cd"[index % 2] / f"{index}.npy", np.ones(shape, dtype))
+        value = 200 if dtype is np.uint8 else 1  # 1 is white in floats only
+        save_array(tmp_path / "cd"[index % 2] / f"{index}.npy", np.full(shape, value, dtype))
     data = load(tmp_path, "c")
     assert data.kind == "image"
     assert data.train.x.shape[1:] == expected[0]

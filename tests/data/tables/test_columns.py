@@ -149,8 +149,8 @@ def test_no_two_features_share_a_name(columns: list[Column], names: list[str]) -
 def test_a_model_file_with_names_only_is_read_by_what_the_table_has() -> None:
     names = ["a", "arch=kind", "kind=x", "kind=y=z"]
     assert columns_of_names(names, ["a", "arch=kind", "kind"]) == (
-        Column("a", "number"),
-        Column("arch=kind", "number"),
+        Column("a", "unstated"),
+        Column("arch=kind", "unstated"),
         Column("kind", "category", ("x", "y=z")),
     )
 
@@ -238,3 +238,92 @@ def test_rows_of_named_tasks_lead_back_to_the_files(name: str) -> None:
     else:
         whole = read_batch(folder / "cifar-10-batches-py" / "test_batch").images
     np.testing.assert_array_equal(data.test.x, whole[data.test_rows])
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["01", "1", "2"], ["01", "1", "2"]),
+        (["007", "7", "7"], ["007", "7", "7"]),
+        (["1", "1.0", "0"], ["1", "1", "0"]),
+        (["1.5", "0.50", "0"], ["1.5", "0.5", "0"]),
+        (["9007199254740993", "9007199254740992", "1"], None),
+        (["true", "TRUE", "False"], ["True", "True", "False"]),
+        (["yes", "Yes", " no"], ["yes", "Yes", "no"]),
+        (["1e3", "1000", "-0"], ["1000", "1000", "0"]),
+    ],
+)
+def test_two_labels_are_one_only_if_they_are_the_same_number(
+    labels: list[str], expected: list[str] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("c,y\n" + "".join(f"1,{label}\n" for label in labels))
+    found = class_names(read_frame(path, ["y"])["y"], "t").tolist()
+    assert found == (labels if expected is None else expected)
+
+
+@pytest.mark.parametrize("cells", [("1,5", "2,5"), ("1.234,5", "2"), ("14,009.0", "7,100.0")])
+@pytest.mark.parametrize("unit", ["", " %", "%", "€", " $"])
+def test_numbers_written_otherwise_are_no_categories(
+    cells: tuple[str, str], unit: str, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"c": [cell + unit for cell in cells] * 5})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    read = read_frame(tmp_path / "t.csv")
+    with pytest.raises(UserError, match="with a decimal point and nothing else"):
+        learn_columns(read, "t")
+    # New rows of a column that had numbers in training.
+    with pytest.raises(UserError, match="with a decimal point and nothing else"):
+        encode(read, [Column("c", "number")], "t")
+
+
+@pytest.mark.parametrize(
+    "words", [["2020-01-01", "2020-02-01"], ["1.2.3", "1.2.4"], ["0-9", "10-19"], ["a1,5", "b"]]
+)
+def test_words_with_digits_are_categories(words: list[str]) -> None:
+    (column,) = learn_columns(pd.DataFrame({"c": words * 3}), "t")
+    assert column.categories == tuple(sorted(words))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [[1, 2], {"x": 1}, b"ab", (1, 2), pd.Timestamp("2020-01-01").date(), np.array([1.0])],
+    ids=["list", "struct", "bytes", "tuple", "date", "array"],
+)
+def test_cells_that_are_no_single_value_are_refused(cell: Any) -> None:
+    frame = pd.DataFrame({"c": pd.Series([cell, None, cell], dtype=object)})
+    for kind, categories in (("number", ()), ("boolean", ()), ("category", ("[1, 2]", "b'ab'"))):
+        with pytest.raises(UserError, match="neither numbers nor words"):
+            encode(frame, [Column("c", kind, categories)], "t")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="neither numbers nor words"):
+        learn_columns(frame, "t")
+    with pytest.raises(UserError, match="neither numbers nor words"):
+        class_names(frame["c"], "t")
+
+
+@pytest.mark.parametrize(
+    "cells", [[True, False], ["true", "False"], [True, None], ["TRUE", "NA"]], ids=str
+)
+def test_truth_values_are_no_numbers(cells: list[Any]) -> None:
+    frame = pd.DataFrame({"c": cells})
+    with pytest.raises(UserError, match="truth values where training had numbers"):
+        encode(frame, [Column("c", "number")], "t")
+    for kind in ("boolean", "unstated"):
+        found = encode(frame, [Column("c", kind)], "t").x
+        assert found[0] == 1
+
+
+@pytest.mark.parametrize("start", [10**17, 2**62, 2**63])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_whole_numbers_that_floats_cannot_tell_apart_are_refused(
+    start: int, kind: str, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"c": [start + i for i in range(20)], "z": range(20)})
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    with pytest.raises(UserError, match=r"beyond 2\^53 .* --keep"):
+        learn_columns(read_frame(path), "t")
+    assert learn_columns(read_frame(path)[["z"]], "t")[0].kind == "number"

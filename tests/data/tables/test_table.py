@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from featureconvex.data import Dataset, find_task
+from featureconvex.data.suspicion import data_warnings
 from featureconvex.data.tables.frame import read_frame
 from featureconvex.errors import UserError
 
@@ -191,3 +192,65 @@ def test_classes_that_are_one_are_named_with_their_counts(tmp_path: Path) -> Non
     frame = pd.DataFrame({"a": range(40), "y": ["spam"] * 20 + ["Spam"] * 5 + ["ham"] * 15})
     data = load(tmp_path / "t.csv", frame, sensitive="spam")
     assert "spam against all other classes: Spam (5), ham (15)." in data.note
+
+
+@pytest.mark.parametrize(
+    ("pair", "others"),
+    [
+        (("spam", "Spam"), ["ham"]),
+        (("01", "1"), []),
+        (("e\u0301", "\u00e9"), ["x"]),
+        (("a b", "ab"), []),
+    ],
+)
+def test_classes_that_a_person_would_take_for_one_are_a_warning(
+    tmp_path: Path, pair: tuple[str, str], others: list[str]
+) -> None:
+    names = [*pair, *others]
+    frame = pd.DataFrame({"a": np.arange(60) % 7, "y": (names * 60)[:60]})
+    for suffix in ("csv", "parquet"):
+        data = load(tmp_path / f"t.{suffix}", frame, sensitive=pair[0])
+        assert data.sensitive_name == pair[0]
+        assert int((data.train.y == 1).sum() + (data.test.y == 1).sum()) == 60 // len(names)
+        assert any("differ only in case" in sentence for sentence in data_warnings(data))
+
+
+def test_a_named_index_of_parquet_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    ids = FRAME.set_index(pd.Index([f"m{i}" for i in range(20)], name="mail"))
+    ids.to_parquet(path)
+    data = find_task(str(path), "y", "spam").load()
+    assert data.feature_names == ["a", "b"]
+    assert "index 'mail' is no feature; --keep copies it" in data.note
+    kept = find_task(str(path), "y", "spam", ("mail",)).load()
+    assert kept.test_kept is not None
+    assert kept.test_rows is not None
+    assert kept.test_kept["mail"].tolist() == [f"m{row}" for row in kept.test_rows]
+    assert "index" not in kept.note
+    # The label, or a column that a model knows, may be the index.
+    FRAME.set_index("y").to_parquet(path)
+    assert find_task(str(path), "y", "spam").load().feature_names == ["a", "b"]
+    FRAME.set_index(["a", "b"]).to_parquet(path)
+    assert set(read_frame(path).columns) == {"a", "b", "y"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding_names_the_remedy(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "t.csv"
+    FRAME.rename(columns={"a": "Größe"}).to_csv(path, index=False, encoding=encoding)
+    with pytest.raises(UserError, match="save it as UTF-8"):
+        find_task(str(path), "y", "spam").load()
+
+
+def test_numbers_that_no_float32_holds_are_refused_by_name(tmp_path: Path) -> None:
+    for value in (1e300, -1e39):
+        with pytest.raises(
+            UserError, match=r"column 'b': 1 of 20 numbers are beyond 3.4e\+38,.* row 3"
+        ):
+            load(
+                tmp_path / "t.csv",
+                FRAME.assign(b=np.where(np.arange(20) == 2, value, 1.0)),
+                "y",
+                "ham",
+            )
+    load(tmp_path / "t.csv", FRAME.assign(b=1e38), "y", "ham")

@@ -109,6 +109,8 @@ def read_pictures(paths: list[Path], shape: tuple[int, ...] | None = None) -> Sa
             "colour, so the task is one on colour images."
         )
     x = stack(paths, lambda path: read_pixels(path, grey), (1 if grey else 3, size[0], size[1]))
+    if shape is None:
+        check_white(x, f"the pictures (such as {paths[0]})")
     return Samples(x, "pictures", note=note)
 
 
@@ -141,6 +143,7 @@ def read_arrays(paths: list[Path], finite: bool = True) -> Samples:
             "(channels, height, width) with at most 4 channels"
         )
     if x.dtype == np.uint8:
+        check_white(x, f"the image arrays (such as {paths[0]})")
         return Samples(x, ".npy files")
     if x.dtype.kind != "f" or (x < 0).any() or (x > 1).any():
         raise UserError(
@@ -148,6 +151,23 @@ def read_arrays(paths: list[Path], finite: bool = True) -> Samples:
             "them as uint8, or as floats in [0, 1]"
         )
     return Samples(x.astype(np.float32), ".npy files")
+
+
+def check_white(x: NDArray[np.uint8], origin: str) -> None:
+    """Refuse uint8 images whose white seems to be 1: divided by 255 they would all be black.
+
+    Args:
+        x: images in any shape; all of a file or folder, since a dark one alone says nothing.
+        origin: where they come from, for messages.
+
+    Raises:
+        UserError: nothing but 0 and 1, and some 1.
+    """
+    if x.size and x.max() == 1:
+        raise UserError(
+            f"{origin}: uint8 values of 0 and 1 only, where 255 is white; if they are a mask, multiply "
+            "them by 255, or store them as floats in [0, 1]"
+        )
 
 
 def read_byte_counts(paths: list[Path]) -> Samples:

@@ -4,6 +4,7 @@ Only an empty cell is missing by itself. ``NA``, ``None`` and their like are mis
 numbers or of truth values, where they can mean nothing else; among words they are words.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,8 @@ from featureconvex.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-ColumnKind = Literal["number", "boolean", "category"]
+ColumnKind = Literal["number", "boolean", "category", "unstated"]
+"""``unstated``: of a model file that has the names of its columns only; numbers or truth values."""
 
 MISSING_WORDS = frozenset(
     {
@@ -25,6 +27,19 @@ MISSING_WORDS = frozenset(
 )
 """What spreadsheets and programs write into a column of numbers where there is none."""
 TRUTH = {"true": 1.0, "false": 0.0}
+WRITTEN_OTHERWISE = re.compile(
+    r"[-+(]?\s?(?:[$€£¥]\s?)?[-+]?"  # sign, currency
+    r"(?:\d{1,3}(?:[ .,'\u2019\u00a0\u202f]\d{3})+|\d+)"  # digits, perhaps in groups of three
+    r"(?:[.,]\d+)?(?:[eE][-+]?\d+)?"  # fraction after a point or a comma
+    r"\s?[%‰$€£¥)]?"
+)
+"""A number as people write it: with a decimal comma, thousands separators, a percent or currency sign."""
+AS_NUMBERS = (
+    "write numbers with a decimal point and nothing else, 1234.5 for 1.234,5 or 1,234.5, "
+    "and 0.05 for 5 %"
+)
+EXACT = 2**53
+"""Beyond it float64 does not hold every whole number."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +110,7 @@ def kind_of(column: "pd.Series[Any]", where: str) -> ColumnKind:
             raise UserError(f"{where}: complex numbers have no order; split or drop it")
         return "number"
     if not is_text(column):
-        raise UserError(
-            f"{where}: values of type {column.dtype} are not numbers; convert or drop the column"
-        )
+        raise no_cells(column, where)
     words = words_of(column)
     if words.numbers or words.empty.all():
         return "number"
@@ -105,6 +118,12 @@ def kind_of(column: "pd.Series[Any]", where: str) -> ColumnKind:
         return "boolean"
     if words.numeric.any():
         raise not_a_number(words, where)
+    written = words.text[~words.empty & ~words.missing]
+    if len(written) and all(map(WRITTEN_OTHERWISE.fullmatch, written)):
+        raise UserError(
+            f"{where}: text that looks like numbers (such as {written[0]!r}); {AS_NUMBERS}, or put a "
+            "letter into each where they are names of categories"
+        )
     return "category"
 
 
@@ -114,28 +133,32 @@ def numbers_of(column: "pd.Series[Any]", kind: ColumnKind, where: str) -> NDArra
     True and false are 1 and 0. A column of truth values takes the numbers 1 and 0, no others.
 
     Raises:
-        UserError: a cell is neither a number nor missing, or no truth value where training had them.
+        UserError: a cell is neither a number nor missing, or no truth value where training had them, or a
+            truth value where training had numbers.
     """
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+    if is_bool_dtype(column.dtype) and kind == "number":
+        raise _truth_among_numbers(where)
     if is_bool_dtype(column.dtype) or is_numeric_dtype(column.dtype):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     elif is_text(column):
         words = words_of(column)
+        if kind == "number" and words.truths:
+            raise _truth_among_numbers(where)
         values = np.where(np.isnan(words.truth), words.number, words.truth)
-        if kind == "number" and words.numeric.any():
+        if kind != "boolean" and words.numeric.any():
             values = words.number  # "true" among numbers is a mistake, not a 1
         odd = np.isnan(values) & ~words.empty & ~words.missing
         if odd.any() and not (words.numeric.any() or words.truths):
+            word = str(words.text[odd.argmax()])
             raise UserError(
-                f"{where}: text where training had numbers (such as {words.text[odd.argmax()]!r})"
+                f"{where}: text where training had numbers (such as {word!r}); {_remedy(word)}"
             )
         if odd.any():
             raise not_a_number(words, where)
     else:
-        raise UserError(
-            f"{where}: values of type {column.dtype} are not numbers; convert or drop the column"
-        )
+        raise no_cells(column, where)
     if kind == "boolean":
         odd = ~np.isnan(values) & (values != 0) & (values != 1)
         if odd.any():
@@ -151,10 +174,48 @@ def is_text(column: "pd.Series[Any]") -> bool:
     from pandas import CategoricalDtype
     from pandas.api.types import infer_dtype, is_string_dtype
 
-    if isinstance(column.dtype, CategoricalDtype) or is_string_dtype(column.dtype):
+    if isinstance(column.dtype, CategoricalDtype):
         return True
-    plain = ("string", "boolean", "integer", "floating", "mixed-integer-float", "empty")
-    return column.dtype == object and infer_dtype(column, skipna=True) in plain
+    # Every column of objects is one of strings to pandas: lists and bytes as well.
+    if column.dtype != object:
+        return bool(is_string_dtype(column.dtype))
+    plain = ("string", "boolean", "integer", "floating", "decimal", "empty")
+    mixed = ("mixed-integer", "mixed-integer-float")
+    return infer_dtype(column, skipna=True) in (*plain, *mixed)
+
+
+def check_digits(column: "pd.Series[Any]", values: NDArray[np.float64], where: str) -> None:
+    """Refuse whole numbers that float64 cannot tell apart: as features they would be other numbers.
+
+    Args:
+        column: as it was read.
+        values: the same as float64 (n,).
+        where: for messages.
+
+    Raises:
+        UserError: different cells became equal.
+    """
+    if not (np.abs(values) > EXACT).any():
+        return
+    cells = column.dropna()
+    if cells.nunique() > len(np.unique(values[~np.isnan(values)])):
+        raise UserError(
+            f"{where}: whole numbers beyond 2^53 (such as {cells.iloc[0]}), of which different ones become "
+            "equal as floating-point numbers; if it is an id keep it beside the features with --keep, else "
+            "subtract a constant first"
+        )
+
+
+def no_cells(column: "pd.Series[Any]", where: str) -> UserError:
+    """A column of dates, lists, bytes and the like."""
+    kind = str(column.dtype)
+    if column.dtype == object:
+        first = next((cell for cell in column if cell is not None), None)
+        kind = type(first).__name__
+    return UserError(
+        f"{where}: values of type {kind} are neither numbers nor words; convert it to columns of "
+        "numbers or words, drop it, or keep it beside the features with --keep"
+    )
 
 
 def not_a_number(words: Words, where: str) -> UserError:
@@ -163,7 +224,18 @@ def not_a_number(words: Words, where: str) -> UserError:
     if not odd.any():
         odd = ~words.numeric & ~words.empty & ~words.missing
     row = int(odd.argmax())
+    word = str(words.text[row])
     return UserError(
-        f"{where}: {str(words.text[row])!r} in row {row + 1} is not a number although other rows are; "
-        "correct it, or use words for all categories"
+        f"{where}: {word!r} in row {row + 1} is not a number although other rows are; {_remedy(word)}, or "
+        "use words for all categories"
+    )
+
+
+def _remedy(word: str) -> str:
+    return AS_NUMBERS if WRITTEN_OTHERWISE.fullmatch(word) else "correct it"
+
+
+def _truth_among_numbers(where: str) -> UserError:
+    return UserError(
+        f"{where}: truth values where training had numbers; give the numbers, 1 and 0 if they mean that"
     )

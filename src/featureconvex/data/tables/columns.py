@@ -1,6 +1,7 @@
 """The columns of a table as numbers: learnt from the training data, applied to new rows."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.tables.cells import ColumnKind, kind_of, numbers_of, text_of, words_of
+from featureconvex.data.tables.cells import (
+    ColumnKind,
+    check_digits,
+    is_text,
+    kind_of,
+    no_cells,
+    numbers_of,
+    text_of,
+    words_of,
+)
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 16
 """A text column with more distinct values is refused."""
+_WHOLE = re.compile(r"[+-]?\d+")
+_CODE = re.compile(r"[+-]?0\d")
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,8 @@ class Column:
 
     Attributes:
         name: as the file has it.
-        kind: ``"number"``, ``"boolean"`` (1 and 0) or ``"category"`` (one-hot).
+        kind: ``"number"``, ``"boolean"`` (1 and 0), ``"category"`` (one-hot), or ``"unstated"`` (numbers
+            or truth values).
         categories: of a category, sorted; each makes one feature.
     """
 
@@ -80,6 +93,8 @@ def learn_columns(frame: "pd.DataFrame", origin: str) -> tuple[Column, ...]:
                     f"neither a number nor a category of at most {MAX_CATEGORIES}; drop or encode it, "
                     f"or keep it beside the features with --keep"
                 )
+        elif kind == "number":
+            check_digits(frame[name], numbers_of(frame[name], kind, where), where)
         found.append(Column(str(name), kind, categories))
     return tuple(found)
 
@@ -104,6 +119,8 @@ def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Enc
         if column.kind != "category":
             blocks.append(numbers_of(cells, column.kind, _where(origin, column.name))[:, None])
             continue
+        if cells.dtype == object and not is_text(cells):
+            raise no_cells(cells, _where(origin, column.name))
         text = text_of(cells)
         block = (text[:, None] == np.array(column.categories, dtype=object)).astype(np.float64)
         seen = block.any(axis=1)
@@ -153,18 +170,32 @@ def feature_groups(columns: Sequence[Column]) -> list[int] | None:
     return [number for number, column in enumerate(columns) for _ in range(column.width)]
 
 
+def feature_blocks(columns: Sequence[Column]) -> dict[str, range]:
+    """Where the features of each category are among all features.
+
+    >>> feature_blocks([Column("a", "number"), Column("b", "category", ("x", "y"))])
+    {'b': range(1, 3)}
+    """
+    starts = np.cumsum([0, *(column.width for column in columns)]).tolist()
+    return {
+        column.name: range(start, start + column.width)
+        for column, start in zip(columns, starts, strict=False)
+        if column.kind == "category"
+    }
+
+
 def columns_of_names(names: Sequence[str], present: Iterable[str]) -> tuple[Column, ...]:
     """The columns behind feature names of a model file that holds no more than those.
 
-    A name that the table has is a column of numbers; ``column=category`` is one-hot if it has
-    ``column``. A name it has neither way is a column of numbers, which will be called missing.
+    A name that the table has is a column of numbers or truth values; ``column=category`` is one-hot if it
+    has ``column``. A name it has neither way is a column of numbers, which will be called missing.
     """
     known, found = set(present), dict[str, Column]()
     for name in names:
         splits = [(name[:i], name[i + 1 :]) for i, letter in enumerate(name) if letter == "="]
         source = next((pair for pair in splits if pair[0] in known), None)
         if name in known or source is None:
-            found[name] = Column(name, "number")
+            found[name] = Column(name, "unstated")
             continue
         before = found.get(source[0])
         categories = (*(before.categories if before else ()), source[1])
@@ -173,11 +204,12 @@ def columns_of_names(names: Sequence[str], present: Iterable[str]) -> tuple[Colu
 
 
 def check_complete(x: NDArray[np.float64], columns: Sequence[Column], origin: str) -> None:
-    """Refuse training rows with gaps, naming the first column.
+    """Refuse training rows with gaps, or with numbers that a float32 cannot hold, naming the first column.
 
     Raises:
-        UserError: a value is missing or not finite.
+        UserError: a value is missing, not finite, or too large.
     """
+    most = float(np.finfo(np.float32).max)
     ends = np.cumsum([column.width for column in columns])
     for column, end in zip(columns, ends, strict=True):
         gaps = ~np.isfinite(x[:, end - column.width : end]).all(axis=1)
@@ -187,34 +219,50 @@ def check_complete(x: NDArray[np.float64], columns: Sequence[Column], origin: st
                 f"{gaps.argmax() + 1}); fill them in, drop the rows, or have them dropped with "
                 "--missing drop"
             )
+        large = (np.abs(x[:, end - column.width : end]) > most).any(axis=1)
+        if large.any():
+            raise UserError(
+                f"{_where(origin, column.name)}: {large.sum()} of {len(x)} numbers are beyond {most:.1e}, "
+                f"the largest that the model's arithmetic holds (first: row {large.argmax() + 1}); give "
+                "the column in a larger unit, or as logarithms"
+            )
 
 
 def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
-    """The label of every row as text: 1, 1.0 and "1" are all ``1``.
+    """The label of every row as text: 1, 1.0 and "1" are all ``1``, true and TRUE are ``True``.
+
+    Texts of digits with a leading zero are codes, not numbers: ``01`` and ``1`` are two classes, and all
+    labels of such a column stay as they are written.
 
     Raises:
-        UserError: a label is missing.
+        UserError: a label is missing, or is no number and no word.
     """
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    if is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype):
-        numbers, text = column, text_of(column)
-        missing = numbers.isna().to_numpy(dtype=bool)
-        if column.dtype.kind == "f":
-            text = np.array(
-                [repr(v).removesuffix(".0") for v in column.astype(float)], dtype=object
-            )
-    else:
+    numbers = is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype)
+    if numbers:
+        text, missing = text_of(column), column.isna().to_numpy(dtype=bool)
+    elif is_bool_dtype(column.dtype) or is_text(column):
         words = words_of(column)
-        text, missing = words.text, words.empty
+        text, missing, numbers = words.text, words.empty, words.numbers
         if words.numbers or words.truths:
             missing = missing | words.missing
+        if words.truths:
+            text = np.where(words.truth == 1, "True", "False").astype(object)
+    else:
+        raise no_cells(column, f"{origin}, the label")
     if missing.any():
         raise UserError(
             f"{origin}: {missing.sum()} rows have no label (first: row {missing.argmax() + 1}); drop "
             "them (among numbers, NA and its like are no label; among words they are)"
         )
+    if numbers and not any(map(_CODE.match, text)):
+        text = np.array([_plain_number(word) for word in text], dtype=object)
     return text.astype(np.str_)
+
+
+def _plain_number(word: str) -> str:
+    return str(int(word)) if _WHOLE.fullmatch(word) else repr(float(word)).removesuffix(".0")
 
 
 def _where(origin: str, name: object) -> str:

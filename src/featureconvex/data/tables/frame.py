@@ -32,7 +32,8 @@ def read_frame(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
     """The file as a data frame with distinct column names, all texts, and at least one row.
 
     In a CSV file only an empty cell is missing here; what ``NA`` means depends on its column, see
-    :mod:`featureconvex.data.tables.cells`.
+    :mod:`featureconvex.data.tables.cells`. An index that a Parquet file names is a column of it;
+    ``frame.attrs["index"]`` lists those.
 
     Args:
         path: the file, or ``-`` for CSV on standard input.
@@ -66,15 +67,20 @@ def read_frame(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
             names = head.iloc[0][head.iloc[0] != ""]
         else:
             frame = pd.read_parquet(path)
+            named = [level for level in frame.index.names if level is not None]
+            # Nameless levels number the rows.
+            frame = frame.reset_index(named).reset_index(drop=True)
             frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
+            frame.attrs["index"] = [str(level) for level in named]
             names = frame.columns.to_series()
     except (OSError, EOFError, ValueError, zlib.error, pd.errors.ParserWarning) as error:
         if isinstance(error, UserError):
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"cannot read {path} as a table: {reason}; correct or replace it"
-        ) from error
+        remedy = (
+            "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "correct or replace it"
+        )
+        raise UserError(f"cannot read {path} as a table: {reason}; {remedy}") from error
     if frame.empty:
         raise UserError(f"{path} has no rows or no columns; a table needs both")
     if not names.is_unique:

@@ -58,7 +58,9 @@ class TableReader:
             UserError: the file cannot be read, the label column is missing or unnamed, the
                 sensitive class is unknown, or a column has no use as a feature.
         """
-        source = read_source(self.path, self.keep)
+        # Labels as they are written: 01 and 1 are two.
+        as_written = self.keep if self.label is None else (*self.keep, self.label)
+        source = read_source(self.path, as_written)
         frame, rows = source.frame, source.rows
         assert frame is not None
         origin = str(self.path)
@@ -75,7 +77,9 @@ class TableReader:
                 raise UserError(
                     f"{origin}: --keep {kept!r} must name a column besides the label, one of: {listed}"
                 )
-        features = frame.drop(columns=[self.label, *self.keep])
+        asked = (self.label, *self.keep)
+        index = [column for column in frame.attrs.get("index", []) if column not in asked]
+        features = frame.drop(columns=[*asked, *index])
         columns = learn_columns(features, origin)
         x = encode(features, columns, origin).x
         dropped = 0
@@ -105,7 +109,7 @@ class TableReader:
             feature_names=feature_names(columns),
             feature_groups=feature_groups(columns),
             source=origin,
-            note=_note(columns, dropped, _merged(labels, sensitive) if several else ""),
+            note=_note(columns, dropped, _merged(labels, sensitive) if several else "", index),
             train_family=labels[train] if several else None,
             test_family=labels[test] if several else None,
             columns=columns,
@@ -126,11 +130,15 @@ def _merged(labels: NDArray[Any], sensitive: str) -> str:
     return f"{sensitive} against all other classes: {', '.join(others[:10])}{more}."
 
 
-def _note(columns: tuple[Column, ...], dropped: int, merged: str) -> str:
+def _note(columns: tuple[Column, ...], dropped: int, merged: str, index: list[str]) -> str:
     one_hot = [column.name for column in columns if column.kind == "category"]
     remarks = [f"One-hot encoded: {', '.join(one_hot)}."] if one_hot else []
     if dropped:
         remarks.append(f"{dropped} rows with missing or non-finite values were dropped.")
     if merged:
         remarks.append(merged)
+    remarks += [
+        f"The file's index {name!r} is no feature; --keep copies it beside the rows."
+        for name in index
+    ]
     return " ".join(remarks)
