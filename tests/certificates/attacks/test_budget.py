@@ -12,8 +12,8 @@ from torch import Tensor
 
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Patch, Unbounded, attack
 from featureconvex.certificates import Domain, Threat
-from featureconvex.certificates.attacks import final
-from featureconvex.features import AbsConcat, Identity
+from featureconvex.certificates.attacks import final, search
+from featureconvex.features import AbsConcat, Identity, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing import balanced, best_move, grid
 
@@ -125,6 +125,8 @@ def test_the_smallest_flip_is_found_again_with_a_little_more(
 def test_a_cast_that_ignores_the_budget_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: points rounded to the nearest number, as before."""
     monkeypatch.setattr(final, "landed_within", lambda *given: final.landed(*given[:2]))
+    # The search without a budget would make up for it.
+    monkeypatch.setattr(search, "nearby", lambda target, *_: (target.x, target.first * torch.nan))
     with pytest.raises(AssertionError):
         test_the_smallest_flip_is_found_again_with_a_little_more(Lp(math.inf), torch.float64)
 
@@ -150,6 +152,22 @@ def test_more_budget_finds_no_less(threat: Threat, maps: str) -> None:
         before = result.found
     least = attack(model, x, threat, domain, steps=30)
     assert np.array_equal(before, least.found)
+
+
+@pytest.mark.parametrize("threat", [Lp(1), Lp(2), Lp(3), Lp(math.inf), L0()], ids=repr)
+def test_a_vast_budget_finds_what_a_small_one_finds(threat: Threat) -> None:
+    """Columns that differ in scale by orders of magnitude, as a table's do: few steps, long ones."""
+    scale = torch.tensor([1e-3, 0.1, 1.0, 30.0, 1e3], dtype=torch.float64)
+    x = grid((20, 5), 2**-8, seed=63).double() * scale
+    inner = balanced(FeatureConvexModel(Identity(), ConvexMLP(5, (8,))), (x / scale).float())
+    model = FeatureConvexModel(Scale(1 / scale), inner.convex_net.double(), float(inner.tau)).eval()
+    domain = Box(-5e3, 5e3)
+    least = attack(model, x, threat, domain, steps=30)
+    assert (least.distance > 0).any()
+    for budget in (0.1, 1.0, 3.0, 100.0, 4e3, 1e6):
+        result = attack(model, x, threat, domain, budget=budget, steps=30)
+        kept(result, x, domain)
+        assert (result.found >= (least.distance <= budget)).all(), budget
 
 
 def test_projections_keep_a_fractional_budget() -> None:

@@ -137,6 +137,14 @@ def search_all(
         target = Target.of(model, x[part], search.threat, domain)
         most, known = (None if each is None else each[part] for each in (limit, safe))
         points[part], _, distance[part] = search.run(target, most, known)
+    if limit is not None and not isinstance(search.threat, Patch):
+        left = groups[0][torch.isnan(distance[groups[0]])]
+        for part in left.split(size) if len(left) else ():
+            target = Target.of(model, x[part], search.threat, domain)
+            near, price = nearby(target, search, limit[part])
+            paid = ~torch.isnan(price)
+            points[part] = torch.where(column(paid, near), near, points[part])
+            distance[part] = price
     # The one evaluation that counts: all final points, in one call.
     with torch.no_grad():
         margin = model(points)
@@ -148,6 +156,17 @@ def search_all(
         late = usable & inside & (price <= limit) & torch.isnan(distance)
         distance = torch.where(late, price, distance)
     return points, margin, torch.where(margin <= 0, distance, torch.nan)
+
+
+def nearby(target: Target, search: Search, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest flips that the search finds, for rows whose budget held none: steps as long as a large
+    budget pass over flips nearby, above all where coordinates differ in scale.
+
+    Returns:
+        Points (n, ...) and their distances (n,), nan where none is within ``limit`` (n,).
+    """
+    points, _, price = search.run(target, None)
+    return points, torch.where(price <= limit, price, torch.nan)
 
 
 def _better(old: Found, new: Found) -> Found:
