@@ -186,7 +186,22 @@ def run(
             sys.stderr.write(f"warning: {sentence}\n")
     write_record(record, folder / "record.json")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return write_report(folder)
+    return _reported(folder)
+
+
+def _reported(folder: Path) -> list[Path]:
+    """The report of a run whose model, rows and record are written.
+
+    Raises:
+        UserError: a full disk or a file-size limit; what was computed is safe.
+    """
+    try:
+        return write_report(folder)
+    except OSError as error:
+        raise UserError(
+            f"the model and its rows are in {folder}, but not the report: {error}; free some space or "
+            f"raise the limit, and `featureconvex report {folder}` writes it in seconds"
+        ) from error
 
 
 def _with_source(rows: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:

@@ -19,7 +19,8 @@ def run_warnings(rows: pd.DataFrame, record: Record) -> list[str]:
 
 
 def chance_level(rows: pd.DataFrame) -> float:
-    """The area under the ROC curve that random scores exceed in 2.5 % of all test sets of this size.
+    """The area under the ROC curve that random scores exceed in 2.5 % of all test sets of this size; as
+    often they stay below one minus it.
 
     Mann and Whitney (1947): without a difference between the classes, the area has mean 1/2 and
     variance ``(m + n + 1) / (12 m n)`` (less with ties).
@@ -32,6 +33,14 @@ def chance_level(rows: pd.DataFrame) -> float:
 
 def _chance(rows: pd.DataFrame) -> list[str]:
     area, level, counts = area_under_curve(rows), chance_level(rows), confusion(rows)
+    if area < 1 - level:
+        return [
+            f"The detection is the wrong way round: the area under the ROC curve is {area:.3f}, and "
+            f"random scores stay above {1 - level:.3f} on so many samples, so other test samples score "
+            "higher than sensitive ones. Look at the labels, at what --sensitive names, and at how the "
+            "training samples differ from the test samples; a radius certified for such a detector "
+            "protects nothing worth having."
+        ]
     if area <= level:
         return [
             f"The detection cannot be told from chance: the area under the ROC curve is {area:.3f}, and "
