@@ -181,3 +181,69 @@ def test_grid_search_over_numpy_numbers_and_saving_its_best(name: str, tmp_path:
     stored, value = loaded.get_params()[name], best.get_params()[name]
     np.testing.assert_array_equal(float(stored) if name == "norm" else stored, value)
     assert type(stored) in (int, float, bool, str, tuple)
+
+
+TABLE = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20) % 3})
+HALVES = np.arange(20) % 2
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["red", "blue"] * 10, "holds 'red' .*OneHotEncoder"),
+        ([1.0, "x"] * 10, "holds 'x' "),
+        (pd.Categorical(["u", "v"] * 10), "holds 'u' .*OneHotEncoder"),
+        (pd.date_range("2020-01-01", periods=20), "days since a fixed date"),
+        (pd.timedelta_range("1s", periods=20), "days since a fixed date"),
+        ([[1, 2]] * 20, "the classifier takes numbers"),
+        (pd.array(["red", None] * 10, dtype="string"), "holds 'red'"),
+    ],
+    ids=["words", "mixed", "category", "dates", "spans", "lists", "string"],
+)
+def test_columns_that_are_no_numbers_are_named(cells: Any, words: str) -> None:
+    table = TABLE.assign(odd=cells)
+    clf = fc.FeatureConvexClassifier(epochs=1, temperature=1.0, random_state=0)
+    with pytest.raises(fc.UserError, match=f"the column 'odd' .*{words}"):
+        clf.fit(table, HALVES)
+    clf.fit(TABLE.assign(odd=1.5), HALVES)
+    for method in (clf.predict, clf.certify, clf.sensitive_margin):
+        with pytest.raises(fc.UserError, match="the column 'odd' "):
+            method(table)
+    clf.predict(TABLE.assign(odd=["1", "2.5"] * 10))
+    clf.predict(TABLE.assign(odd=pd.array([1, 2] * 10, dtype="Int64")))
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.array([None, "x"] * 10, dtype=object), "no label in row 0"),
+        (["x", None] * 10, "no label in row 1"),
+        (pd.Series(["x", pd.NA] * 10, dtype="string"), "no label in row 1"),
+        (np.array([1, "x"] * 10, dtype=object), "holds 1, an object of type int"),
+        (["x", 1] * 10, "holds 1, an object of type int"),
+        (np.array([0, 1] * 10, dtype=object), "astype"),
+        (np.array([b"m", b"b"] * 10), "which name no class"),
+        (np.array(["2020-01-01", "2021-01-01"] * 10, dtype="datetime64[D]"), "name no class"),
+        (np.array([0.5, 1.5] * 10), "Unknown label type: continuous.* fractions such as 0.5"),
+        (np.ma.masked_array(HALVES, mask=HALVES == 1), "y has masked cells"),
+    ],
+)
+def test_labels_without_a_meaning_are_refused_with_the_remedy(labels: Any, words: str) -> None:
+    with pytest.raises(fc.UserError, match=words):
+        fc.FeatureConvexClassifier(epochs=1, temperature=1.0, random_state=0).fit(TABLE, labels)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[True, False] * 10, ["m", "b"] * 10, [0, 1] * 10, [-1.0, 1.0] * 10, ["nan", "x"] * 10],
+    ids=str,
+)
+def test_labels_of_one_plain_type_are_taken(labels: list[Any]) -> None:
+    for given in (labels, np.array(labels), pd.Series(labels)):
+        clf = fc.FeatureConvexClassifier(epochs=1, temperature=1.0, random_state=0)
+        assert set(clf.fit(TABLE, given).predict(TABLE).tolist()) <= set(labels)
+
+
+def test_a_share_that_leaves_no_training_point_is_refused() -> None:
+    with pytest.raises(fc.UserError, match=r"validation_fraction=0.9999 .* leaves none"):
+        fc.FeatureConvexClassifier(epochs=1, validation_fraction=0.9999).fit(X, Y)

@@ -267,10 +267,20 @@ def _check(points: Points) -> None:
 
 
 def _split(points: Points, fraction: float, seed: int) -> tuple[Points, Points, str]:
-    """Hold out ``fraction`` of each class, at least one point; all of a small data set serves twice."""
+    """Hold out ``fraction`` of each class, at least one point; all of a small data set serves twice.
+
+    Raises:
+        UserError: no point of some class would be left to train on.
+    """
     labels = points.y.numpy()
     if np.bincount(labels).min() < SMALLEST_CLASS_TO_SPLIT:
         return points, points, "training"
+    counts = np.bincount(labels, minlength=2)
+    if any(round(fraction * count) >= count for count in counts):
+        raise UserError(
+            f"validation_fraction={fraction:g} of {' and '.join(map(str, counts))} points leaves none of "
+            "one class to train on; use less, such as 0.1"
+        )
     mask = torch.from_numpy(hold_out(labels, fraction, seed))
     return points.subset(~mask), points.subset(mask), "validation"
 
