@@ -269,7 +269,10 @@ def certify(
     ] = None,
     immutable: Annotated[
         str | None,
-        typer.Option(help="Columns that cannot change: names or indices, separated by commas."),
+        typer.Option(
+            help="Columns that cannot change: names or indices, separated by commas; a name with a comma "
+            "is quoted as in a CSV file. A one-hot encoded column is all of its features."
+        ),
     ] = None,
     increase_only: Annotated[
         str | None, typer.Option(help="Columns that may only grow, likewise.")
@@ -357,8 +360,17 @@ def numbers(text: str, option: str) -> list[float]:
 
 
 def columns(text: str | None) -> list[str]:
-    """Columns separated by commas."""
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
+    """Columns separated by commas; a name with a comma in it is quoted as in a CSV file."""
+    import csv
+
+    try:
+        parts = next(csv.reader([text or ""], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise UserError(
+            f"cannot read the columns {text}: {error}; separate names by commas, and quote a name with "
+            'a comma or a quote in it as in a CSV file: "a,b",c'
+        ) from error
+    return [part.strip() for part in parts if part.strip()]
 
 
 @contextmanager

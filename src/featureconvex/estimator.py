@@ -15,10 +15,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from featureconvex.ambient import undisturbed
 from featureconvex.certificates import Certificate, Domain, Level, Threat, certify
 from featureconvex.certificates.arguments import check_domain
+from featureconvex.data.meaning import Meaning
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.given import check_unmasked, file_path, real_number, rows_tensor
-from featureconvex.model import FeatureConvexModel
+from featureconvex.model import FeatureConvexModel, describe_inputs
 from featureconvex.model_file import load_model, pack, save_model, unpack
 from featureconvex.norms import parse_norm
 from featureconvex.training.architectures import table_architecture
@@ -101,8 +102,10 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ValueError: not two classes, a non-finite input, or an unknown ``sensitive_class``.
+            UserError: text or dates among the features; labels that are no texts, whole numbers or bools.
         """
-        check_unmasked("X", X)
+        _check_columns(X)
+        _check_labels(y)
         # float32 stays what it is: the model trains on float32 anyhow.
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
@@ -246,7 +249,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             ValueError: another number of columns, or names other than those of ``fit`` or in another order.
         """
         check_is_fitted(self)
-        check_unmasked("X", X)
+        _check_columns(X)
         rows: NDArray[Any] = validate_data(
             self,
             X,
@@ -298,6 +301,77 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+def _check_columns(X: Any) -> None:
+    """Refuse masked cells, and what is no number in a pandas table, by the name of its column.
+
+    Raises:
+        UserError: with the first such column, and how to encode it.
+    """
+    check_unmasked("X", X)
+    if type(X).__module__.partition(".")[0] != "pandas" or getattr(X, "ndim", 0) != 2:
+        return
+    import pandas as pd
+
+    for place, name in enumerate(X.columns):
+        cells = X.iloc[:, place]
+        if pd.api.types.is_numeric_dtype(cells.dtype):
+            continue
+        remedy = (
+            "encode it, for example with sklearn.preprocessing.OneHotEncoder, or give the whole table to "
+            "`featureconvex run`, which encodes categories"
+        )
+        if pd.api.types.is_datetime64_any_dtype(cells.dtype) or cells.dtype.kind in "mM":
+            remedy = "give a number instead, such as the days since a fixed date"
+        else:
+            odd = pd.to_numeric(cells.astype(object), errors="coerce").isna() & cells.notna()
+            if not odd.any():
+                continue
+            cells = cells[odd]
+        raise UserError(
+            f"X: the column {str(name)!r} holds {cells.iloc[0]!r} ({cells.dtype}), the classifier takes "
+            f"numbers; {remedy}"
+        )
+
+
+def _check_labels(y: Any) -> None:
+    """Refuse labels that scikit-learn would refuse without a remedy, or that a model file cannot hold.
+
+    Raises:
+        UserError: masked or missing labels, texts among numbers, bytes, dates, fractions.
+    """
+    check_unmasked("y", y)
+    if y is None:
+        return
+    typed = hasattr(y, "dtype")
+    labels = np.asarray(y, dtype=None if typed else object)
+    remedy = "give texts, whole numbers or bools, all of one type, such as y.astype(str)"
+    if labels.ndim == 1 and labels.dtype.kind == "O":
+        gaps = [label is None or str(label) in ("<NA>", "nan") for label in labels]
+        if any(gaps) and not all(isinstance(label, str) for label in labels):
+            row = gaps.index(True)
+            raise UserError(
+                f"y has no label in row {row} ({labels[row]!r}); drop the {sum(gaps)} rows without one"
+            )
+        odd = [label for label in labels if not isinstance(label, str)]
+        if odd and (typed or len(odd) < len(labels)):
+            raise UserError(
+                f"y holds {odd[0]!r}, an object of type {type(odd[0]).__name__}, as a label; {remedy}"
+            )
+        if not odd:
+            return
+        labels = np.asarray(y)
+    if labels.dtype.kind in "SmM":
+        raise UserError(f"y holds values of type {labels.dtype}, which name no class; {remedy}")
+    if labels.dtype.kind == "f":
+        fractions = labels[np.isfinite(labels) & (labels != np.rint(labels))]
+        if len(fractions):
+            # scikit-learn's own words first.
+            raise UserError(
+                f"Unknown label type: continuous. y holds fractions such as {fractions[0]}, which name no "
+                f"class; {remedy}"
+            )
+
+
 def _shared(x: NDArray[Any]) -> torch.Tensor:
     """``x`` as a tensor in the same memory, which nobody writes to."""
     with warnings.catch_warnings():
@@ -308,6 +382,9 @@ def _shared(x: NDArray[Any]) -> torch.Tensor:
 
 def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
     """What ``save`` wrote: a fitted classifier, or a model (``run`` writes one into its folder).
+
+    A model of a run knows its columns: ``fc.certify`` and ``fc.attack`` take a data frame for it, and a
+    domain may name columns.
 
     Args:
         path: what was given to ``save``, a run's folder, or the ``model`` folder in it.
@@ -320,6 +397,7 @@ def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
         path = path / "model"
     model, extra = load_model(path)
     if "estimator" not in extra:
+        describe_inputs(model, Meaning.from_extra(extra))
         return model
     stored = extra["estimator"]
     try:

@@ -1,6 +1,8 @@
 """The classifier: a convex network behind a Lipschitz feature map, and a threshold."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +95,35 @@ class FeatureConvexModel(nn.Module):
     def device(self) -> torch.device:
         """Where the network lives."""
         return self.tau.device
+
+
+class InputDescription(Protocol):
+    """What the inputs of a model are, where that is known: of one that a run trained."""
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """One per coordinate."""
+
+    @property
+    def blocks(self) -> Mapping[str, Sequence[int]]:
+        """Names that stand for several coordinates."""
+
+    def rows(self, x: Any) -> Any:
+        """``x`` with the columns of a data frame found by name; refuses another unit."""
+
+
+# Beside the models: an attribute would be part of what a model computes.
+_DESCRIBED: "WeakKeyDictionary[FeatureConvexModel, InputDescription]" = WeakKeyDictionary()
+
+
+def describe_inputs(model: FeatureConvexModel, inputs: InputDescription) -> None:
+    """Say what the inputs of ``model`` are, for as long as the object lives; a copy does not know."""
+    _DESCRIBED[model] = inputs
+
+
+def described_inputs(model: FeatureConvexModel) -> InputDescription | None:
+    """What was said by :func:`describe_inputs`, or None."""
+    return _DESCRIBED.get(model)
 
 
 def check_one_number_per_row(out: Tensor, x: Tensor) -> Tensor:

@@ -147,6 +147,121 @@ def test_every_table_that_trains_certifies(
     pd.testing.assert_frame_equal(shown, expected)
 
 
+def test_the_name_of_a_one_hot_column_is_all_of_its_features(
+    odd: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _saved(frame(20), odd / "new.csv")
+    names = ['"""kind""=""x"""', *(f"kind={word}" for word in ("NA", "None", "<b>$"))]
+    whole = certify(odd / "run", path, "--immutable", "kind")
+    pd.testing.assert_frame_equal(certify(odd / "run", path, "--immutable", ",".join(names)), whole)
+    free = certify(odd / "run", path, "--level", "domain")
+    assert (whole["radius_l2"] >= free["radius_l2"]).all()
+    assert (whole["radius_l2"] > free["radius_l2"]).any()
+    for option in ("--increase-only", "--decrease-only"):
+        capsys.readouterr()
+        assert (
+            command("certify", odd / "run", path, "--out", odd / "r.csv", option, "flag,kind") == 2
+        )
+        assert "'kind', which is one-hot encoded and has no direction" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a,b", ["a", "b"]),
+        ('"x,y", b ,', ["x,y", "b"]),
+        ('"say ""hi"""', ['say "hi"']),
+        (None, []),
+        ("0,2", ["0", "2"]),
+    ],
+)
+def test_columns_are_listed_as_in_a_csv_file(text: str | None, names: list[str]) -> None:
+    assert cli.columns(text) == names
+
+
+def test_an_open_quote_is_refused() -> None:
+    with pytest.raises(fc.UserError, match="quote a name with"):
+        cli.columns('"x,y')
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("flag", 0.5, "takes 0 or 1"),
+        ("flag", -1.0, "takes 0 or 1"),
+        ("kind", [0.25] * 4, "takes one 1"),
+        ("kind", [1.0, 1.0, 0.0, 0.0], "takes one 1"),
+        ("kind", [0.0] * 4, "takes one 1"),
+        ("kind", [np.nan] * 4, None),
+        ("flag", np.nan, None),
+    ],
+)
+def test_an_encoded_array_is_held_to_its_columns(
+    column: str,
+    value: float | list[float],
+    words: str | None,
+    odd: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from featureconvex.data.meaning import Meaning
+    from featureconvex.data.tables.columns import encode
+    from featureconvex.model_file import read_extra
+
+    columns = Meaning.from_extra(read_extra(odd / "run" / "model")).columns
+    assert columns is not None
+    table = frame(20)
+    x = encode(table, columns, "t").x
+    np.save(odd / "x.npy", x)
+    expected = certify(odd / "run", _saved(table, odd / "new.csv"))
+    pd.testing.assert_frame_equal(certify(odd / "run", odd / "x.npy"), expected)
+    place = [c.name for c in columns].index(column)
+    start = sum(c.width for c in columns[:place])
+    x[3, start : start + columns[place].width] = value
+    np.save(odd / "x.npy", x)
+    capsys.readouterr()
+    status = command("certify", odd / "run", odd / "x.npy", "--out", odd / "r.csv")
+    shown = capsys.readouterr().err
+    if words is None:
+        assert status == 0
+        assert pd.read_csv(odd / "r.csv")["status_l2"][3] == "non_finite"
+    else:
+        assert status == 2
+        assert f"row 3: the column {column!r} {words}" in shown
+
+
+def test_the_model_of_a_run_knows_its_columns(odd: Path) -> None:
+    model = fc.load(odd / "run")
+    assert isinstance(model, fc.FeatureConvexModel)
+    table = frame(20)
+    expected = certify(odd / "run", _saved(table, odd / "new.csv"), "--immutable", "kind")
+    turned = table[table.columns[::-1]].assign(more="words")
+    box = fc.Box(-np.inf, np.inf, immutable=["kind"])
+    found = fc.certify(model, turned, fc.Lp(2), box, "domain")
+    np.testing.assert_allclose(found.radius, expected["radius_l2"], rtol=1e-6)
+    flips = fc.attack(model, turned, fc.Lp(2), box, steps=5)
+    assert (flips.distance[flips.found] >= found.radius[flips.found]).all()
+    with pytest.raises(fc.UserError, match=r"lacks 1 of the 6 columns .*arch=kind"):
+        fc.certify(model, table.drop(columns="arch=kind"))
+    with pytest.raises(fc.UserError, match="truth values where training had numbers"):
+        fc.certify(model, table.assign(**{"arch=kind": True}))
+    with pytest.raises(fc.UserError, match="names the column 'kynd'"):
+        fc.certify(model, table, fc.Lp(2), fc.Box(-9, 9, immutable=["kynd"]), "domain")
+
+
+def test_the_model_of_a_run_on_images_refuses_another_unit(bytes_of_pictures: Path) -> None:
+    import torch
+
+    model = fc.load(bytes_of_pictures / "run")
+    assert isinstance(model, fc.FeatureConvexModel)
+    pixels = _pixels(bytes_of_pictures)
+    for wrong in (pixels, pixels.astype(float), pixels.astype(int), torch.from_numpy(pixels)):
+        for work in (fc.certify, fc.attack):
+            with pytest.raises(fc.UserError, match="give x / 255 if 255 is white"):
+                work(model, wrong)
+    for right in (pixels / 255, torch.from_numpy(pixels) / 255 - 0.25):
+        assert len(fc.certify(model, right)) == len(pixels)
+
+
 def test_a_kept_column_of_our_own_name_is_refused(
     odd: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,6 +320,29 @@ def test_pixels_of_another_unit_are_refused(
     assert status == 2, shown
     assert "save x.astype(numpy.uint8)" in shown
     assert not out.exists()
+
+
+def test_masks_of_0_and_1_are_not_taken_for_black_pictures(
+    bytes_of_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks = (_pixels(bytes_of_pictures) > 100).astype(np.uint8)
+    np.save(tmp_path / "x.npy", masks)
+    out = tmp_path / "r.csv"
+    assert command("certify", bytes_of_pictures / "run", tmp_path / "x.npy", "--out", out) == 2
+    assert "where 255 is white; if they are a mask" in capsys.readouterr().err
+    for fine in (masks * np.uint8(255), masks / 1.0, masks * np.uint8(0)):
+        np.save(tmp_path / "x.npy", fine)
+        certify(bytes_of_pictures / "run", tmp_path / "x.npy")
+    # In training as well, whatever kind of file they come in.
+    for suffix in ("npy", "png"):
+        for number, name in enumerate(("dark", "light")):
+            (tmp_path / suffix / name).mkdir(parents=True)
+            for i, mask in enumerate(masks[25 * number :][:25, 0]):
+                path = tmp_path / suffix / name / f"{i}.{suffix}"
+                np.save(path, mask) if suffix == "npy" else Image.fromarray(mask).save(path)
+        out = tmp_path / f"run-{suffix}"
+        assert command("run", tmp_path / suffix, "--sensitive", "light", "--out", out, *QUICK) == 2
+        assert "where 255 is white; if they are a mask" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["bytes", "arrays"])
@@ -301,6 +439,30 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(
     content = torch.load(tmp_path / "checkpoints" / "training.pt", weights_only=True)
     assert len(content["state"]["history"]) == 2
     assert command(*arguments) == 0
+
+
+def test_a_full_disk_at_the_report_names_the_command_that_goes_on(tmp_path: Path) -> None:
+    arguments = ("run", "digits-3-8", "--out", str(tmp_path), *QUICK)
+    code = (
+        "import resource, sys\n"
+        "from featureconvex.experiment import run\n"
+        "from featureconvex.cli import main\n"
+        "whole = sys.modules['featureconvex.experiment.run'].write_report\n"
+        "def limited(folder):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
+        "    return whole(folder)\n"
+        "sys.modules['featureconvex.experiment.run'].write_report = limited\n"
+        "main(sys.argv[1:])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"`featureconvex report {tmp_path}` writes it" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "report.html").exists()
+    assert command("report", tmp_path) == 0
+    assert (tmp_path / "report.html").exists()
 
 
 def _noise(n: int, ones: int, columns: dict[str, np.ndarray] | None = None) -> pd.DataFrame:

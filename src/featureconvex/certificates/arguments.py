@@ -5,11 +5,12 @@ from typing import Any
 
 import torch
 
+from featureconvex.certificates.coordinates import NO_BLOCKS, Blocks
 from featureconvex.certificates.domain import Domain, Unbounded
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.errors import UserError
 from featureconvex.given import check_plain, real_array
-from featureconvex.model import FeatureConvexModel
+from featureconvex.model import FeatureConvexModel, described_inputs
 
 
 def check_model(model: object) -> FeatureConvexModel:
@@ -28,12 +29,18 @@ def check_model(model: object) -> FeatureConvexModel:
     return model
 
 
-def check_inputs(x: Any) -> Any:
+def check_inputs(x: Any, model: FeatureConvexModel) -> Any:
     """Rows of numbers with a shape and slices: a tensor, an array (memory-mapped too) or a list.
 
+    A data frame is read by the names of its columns where ``model`` is one that a run trained.
+
     Raises:
-        UserError: not numbers, masked cells, ragged, or fewer than two dimensions.
+        UserError: not numbers, masked cells, ragged, fewer than two dimensions, or not what a run trained
+            ``model`` on.
     """
+    described = described_inputs(model)
+    if described is not None:
+        x = described.rows(x)
     if isinstance(x, torch.Tensor):
         check_plain("x", x)
     else:
@@ -75,17 +82,31 @@ def check_threat(threat: object) -> Threat:
     return threats[0]
 
 
-def check_domain(domain: object, names: Iterable[str] | None = None) -> Domain:
-    """The domain, with the model's column ``names`` turned into indices; None means everywhere.
+def check_domain(
+    domain: object,
+    names: Iterable[str] | None = None,
+    blocks: Blocks = NO_BLOCKS,
+    model: FeatureConvexModel | None = None,
+) -> Domain:
+    """The domain, with the names of columns turned into indices; None means everywhere.
+
+    Args:
+        domain: as given.
+        names: of the model's columns; None for those of ``model``, where a run trained it.
+        blocks: names that stand for several columns.
+        model: the model.
 
     Raises:
         UserError: not a domain, or one with a column that is not among the names.
     """
     if domain is None:
         return Unbounded()
+    described = described_inputs(model) if model is not None else None
+    if names is None and described is not None:
+        names, blocks = described.names, described.blocks
     if not isinstance(domain, Domain):
         raise UserError(f"a domain is fc.Box(lo, hi) or fc.Unbounded(), got {domain!r}")
-    return domain.named(None if names is None else [str(name) for name in names])
+    return domain.named(None if names is None else [str(name) for name in names], blocks)
 
 
 # Options that belong to a level, and the object that takes each.

@@ -69,7 +69,8 @@ def certify(
         model: a feature-convex model. The certificate is about what it computes in eval mode; it is only
             read, so other threads may use it meanwhile.
         x: (n, ...) tensor or array, in the units of the raw input. It is converted to the model's
-            dtype, and the certificate is about the converted input.
+            dtype, and the certificate is about the converted input. A model that a run trained takes a data
+            frame, too, and finds its columns by name.
         threat: what the budget measures, default ``Lp(2)``; several share one pass.
         domain: where the attacker may move, default everywhere.
         level: ``"closed-form"``, ``"domain"``, ``"tight"`` or ``"sound"``, each with its defaults; or an
@@ -99,8 +100,9 @@ def certify(
     if batch_size is not None:
         batch_size = whole_number("batch_size", batch_size, 1)
     progress = yes_or_no("progress", progress)
-    model, x = check_model(model), check_inputs(x)
-    threats, domain = check_threats(threat), check_domain(domain)
+    model = check_model(model)
+    x = check_inputs(x, model)
+    threats, domain = check_threats(threat), check_domain(domain, model=model)
     size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
     chosen.check_settings()
     if model.dtype == torch.float32:

@@ -7,6 +7,7 @@ caller's words are kept.
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from featureconvex.errors import UserError
 from featureconvex.given import real_array, whole_number
 
 Shape = tuple[int, ...]
+Blocks = Mapping[str, Sequence[int]]
+"""Names that stand for several coordinates: the one-hot features of a column."""
+NO_BLOCKS: Blocks = MappingProxyType({})
 _IMMUTABLE = (
     "immutable takes one bool per coordinate (immutable=[False, True, False]), indices (immutable=[1]) "
     "or, where the model has column names, names (immutable=['age'])"
@@ -75,11 +79,13 @@ class Immutable:
         """What was meant, as :class:`~featureconvex.certificates.Box` takes it: a copy."""
         return list(self.columns) if self.mask is None else self.mask.clone()
 
-    def named(self, names: Sequence[str]) -> "Immutable":
-        """With names of columns turned into indices."""
+    def named(self, names: Sequence[str], blocks: Blocks = NO_BLOCKS) -> "Immutable":
+        """With names of columns turned into indices, and the name of a block into all of its indices."""
         known = Immutable([])
         known.mask = self.mask
-        known.columns = tuple(_index("immutable", key, names) for key in self.columns)
+        known.columns = tuple(
+            index for key in self.columns for index in _indices("immutable", key, names, blocks)
+        )
         # Names cannot be a mask: [0] that was ["age"] is clear.
         known._clear = self._clear or any(isinstance(key, str) for key in self.columns)
         _check_once("immutable", known.columns, len(names))
@@ -164,8 +170,19 @@ class Direction:
         """What was meant, as :class:`~featureconvex.certificates.Box` takes it: a copy."""
         return dict(self.columns) if self.ways is None else self.ways.clone()
 
-    def named(self, names: Sequence[str]) -> "Direction":
-        """With names of columns turned into indices."""
+    def named(self, names: Sequence[str], blocks: Blocks = NO_BLOCKS) -> "Direction":
+        """With names of columns turned into indices.
+
+        Raises:
+            UserError: an unknown name, or that of a block, which can neither grow nor shrink.
+        """
+        for key in self.columns:
+            if key in blocks and key not in names:
+                members = ", ".join(repr(names[index]) for index in blocks[str(key)][:3])
+                raise UserError(
+                    f"direction names the column {key!r}, which is one-hot encoded and has no direction; "
+                    f"name one of its features ({members} ...), or make the column immutable"
+                )
         keys = tuple(_index("direction", key, names) for key in self.columns)
         _check_once("direction", keys, len(names))
         known = Direction(dict(zip(keys, self.columns.values(), strict=True)))
@@ -252,12 +269,18 @@ def _positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[in
     return found
 
 
-def _index(name: str, key: int | str, names: Sequence[str]) -> int:
+def _indices(name: str, key: int | str, names: Sequence[str], blocks: Blocks) -> Sequence[int]:
+    if isinstance(key, str) and key in blocks and key not in names:
+        return blocks[key]
+    return [_index(name, key, names, blocks)]
+
+
+def _index(name: str, key: int | str, names: Sequence[str], blocks: Blocks = NO_BLOCKS) -> int:
     # A column may be called "3": the name counts first.
     named = isinstance(key, str) and key in names
     index = list(names).index(str(key)) if named else _as_index(key)
     if index is None:
-        near = difflib.get_close_matches(str(key), names, n=3) or list(names)[:5]
+        near = difflib.get_close_matches(str(key), [*names, *blocks], n=3) or list(names)[:5]
         raise UserError(
             f"{name} names the column {key!r}, which the model does not have; it has "
             f"{', '.join(map(repr, near))}{' ...' if len(names) > len(near) else ''}"

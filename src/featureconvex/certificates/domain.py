@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.coordinates import Direction, Immutable
+from featureconvex.certificates.coordinates import NO_BLOCKS, Blocks, Direction, Immutable
 from featureconvex.certificates.value import Value
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
@@ -31,8 +31,12 @@ class Domain(Value, ABC):
         lo, hi = self.bounds(x)
         return ((lo <= x) & (x <= hi)).flatten(1).all(dim=1)
 
-    def named(self, names: Sequence[str] | None) -> Self:
+    def named(self, names: Sequence[str] | None, blocks: Blocks = NO_BLOCKS) -> Self:
         """The same domain for a model whose columns have ``names``; None where they have none.
+
+        Args:
+            names: one per coordinate.
+            blocks: further names, each for several coordinates.
 
         Raises:
             UserError: a column that is not among them.
@@ -107,14 +111,14 @@ class Box(Domain):
         """What was given, as this class takes it: a copy; None for both ways everywhere."""
         return None if self._direction is None else self._direction.given
 
-    def named(self, names: Sequence[str] | None) -> Self:
+    def named(self, names: Sequence[str] | None, blocks: Blocks = NO_BLOCKS) -> Self:
         """With names of columns turned into indices."""
         if names is None:
             return self
         fixed, ways = self._immutable, self._direction
         known = copy(self)
-        vars(known)["_immutable"] = None if fixed is None else fixed.named(names)
-        vars(known)["_direction"] = None if ways is None else ways.named(names)
+        vars(known)["_immutable"] = None if fixed is None else fixed.named(names, blocks)
+        vars(known)["_direction"] = None if ways is None else ways.named(names, blocks)
         return known
 
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:

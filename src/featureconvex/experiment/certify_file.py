@@ -68,8 +68,9 @@ def certify_file(
         writable_folder(out.parent)
     model, extra = load(place), read_extra(place)
     known = extra.get("feature_names") or extra.get("estimator", {}).get("feature_names") or None
-    inputs = read_inputs(input_path, Meaning.from_extra(extra), keep)
-    domain = check_domain(domain, known)
+    meaning = Meaning.from_extra(extra)
+    inputs = read_inputs(input_path, meaning, keep)
+    domain = check_domain(domain, known, meaning.blocks)
     if progress:
         for remark in inputs.remarks:
             sys.stderr.write(f"{remark}\n")

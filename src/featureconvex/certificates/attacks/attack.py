@@ -67,7 +67,7 @@ def attack(
     """
     model = check_model(getattr(clf_or_model, "model_", clf_or_model))
     names = getattr(clf_or_model, "feature_names_in_", None)
-    threat, domain = check_threat(threat), check_domain(domain, names)
+    threat, domain = check_threat(threat), check_domain(domain, names, model=model)
     method = one_of("method", method, METHODS)
     steps, restarts = whole_number("steps", steps, 1), whole_number("restarts", restarts, 1)
     seed = whole_number("seed", seed, -(2**63))
@@ -76,7 +76,7 @@ def attack(
     if hasattr(X, "columns") and hasattr(clf_or_model, "validated_rows"):
         # A table, as a classifier reads it: in the order of its columns' names.
         X = clf_or_model.validated_rows(X, allow_missing=True)
-    x = rows_tensor(check_inputs(X)).to(model.device, model.dtype)
+    x = rows_tensor(check_inputs(X, model)).to(model.device, model.dtype)
     if x.is_inference():
         x = x.clone()  # gradients can be taken at a copy only
     threat.check(tuple(x.shape[1:]))
