@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from featureconvex.certificates import LEVELS
 from featureconvex.files import write_text
-from featureconvex.results.columns import CLOSED_FORM, LEVELS
+from featureconvex.results.columns import CLOSED_FORM
 from page import replaced, table
 
 ROOT = Path(__file__).resolve().parent.parent

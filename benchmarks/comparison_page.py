@@ -7,15 +7,15 @@ A task whose result is missing is named with the command that makes it.
 """
 
 from pathlib import Path
-from typing import Any
 
 from featureconvex.comparison.curves import restored
 from featureconvex.comparison.report.costs import cost_sentences, runtime_table
-from featureconvex.comparison.report.figures import gallery_figure
-from featureconvex.comparison.report.lines import Line, method_lines, norms
+from featureconvex.comparison.report.line_figures import gallery_figure
+from featureconvex.comparison.report.lines import MethodLine, method_lines, norms
+from featureconvex.comparison.report.method_tables import CONVERTED, overview_table
 from featureconvex.comparison.report.origins import origins
-from featureconvex.comparison.report.tables import CONVERTED, overview_table
-from featureconvex.comparison.report.wording import failures, literature
+from featureconvex.comparison.report.remarks import failures, literature
+from featureconvex.comparison.schema import ComparisonTables
 from featureconvex.files import write_bytes, write_text
 from featureconvex.report.figures import png_bytes
 from featureconvex.results.numbers import percent, significant
@@ -33,16 +33,15 @@ TASKS = {
     "cifar10-cats-dogs": "CIFAR-10 cats vs dogs*",
 }
 OURS = "feature-convex"
-Json = dict[str, Any]
 
 
-def results() -> dict[str, Json]:
+def results() -> dict[str, ComparisonTables]:
     """The committed comparisons, by task."""
     paths = {task: RESULTS / f"compare_{task}.json" for task in TASKS}
     return {task: restored(load_json(path)) for task, path in paths.items() if path.exists()}
 
 
-def best_table(found: dict[str, Json]) -> str:
+def best_table(found: dict[str, ComparisonTables]) -> str:
     """Per task and norm: our median radius, and the best of the others that certify the norm itself.
 
     A comparison without ours, as of some of the methods alone, has no row.
@@ -61,12 +60,12 @@ def best_table(found: dict[str, Json]) -> str:
     return table(["task", "norm", OURS, "the best other", "the next"], body)
 
 
-def _cell(line: Line) -> str:
+def _cell(line: MethodLine) -> str:
     name = "" if line.method == OURS else f"{line.name}: "
     return f"{name}{significant(line.median)} at {percent(line.clean_accuracy)}"
 
 
-def task_block(task: str, content: Json | None) -> str:
+def task_block(task: str, content: ComparisonTables | None) -> str:
     """Everything about one task: who leads, all medians, all costs, what the literature has."""
     if content is None:
         return f"Not run here yet: `python benchmarks/compare.py --only {task}`."
@@ -75,19 +74,19 @@ def task_block(task: str, content: Json | None) -> str:
         f"{content['n_test']} test points, {content['n_sensitive']} of them sensitive "
         f"({content['sensitive_name']}); {content['samples']:,} samples of noise; "
         f"{'; '.join(origins(content))}.",
-        table(overview["head"], overview["body"]),
+        table(overview.head, overview.body),
         f"{CONVERTED}: converted from another norm.",
         *(
             "\n".join([f"**{norm}**", "", *(f"- {said}" for said in ordering["sentences"])])
             for norm, ordering in content["ordering"].items()
         ),
         "\n".join(cost_sentences(content)),
-        table(runtime["head"], runtime["body"]),
+        table(runtime.head, runtime.body),
         table(
             ["method", "here", "in the literature"],
             [[card["title"], card["here"], card["there"]] for card in literature(content)],
         ),
-        *(f"{title} did not run: {reason}" for title, reason in failures(content)),
+        *(f"{title} is left out: {reason}" for title, reason in failures(content)),
     ]
     return "\n\n".join(part for part in parts if part)
 

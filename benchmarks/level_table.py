@@ -17,10 +17,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from certificates_page import TASKS, level_table, recipe_name, write
+from featureconvex.certificates import LEVELS
 from featureconvex.files import replacing, write_text
+from featureconvex.norms import NORM_NAMES
 from featureconvex.provenance import provenance
-from featureconvex.report.figures.style import INK, LEVEL_COLOURS, canvas, plain
-from featureconvex.results.columns import CLOSED_FORM, LEVELS, NORMS, RAW, radius_columns
+from featureconvex.report.plot_style import INK, LEVEL_COLOURS, canvas, plain
+from featureconvex.results.columns import CLOSED_FORM, RAW, RadiusColumn
 from featureconvex.results.curves import flagged_radii
 from featureconvex.results.folder import Run, read_run
 from featureconvex.results.record import norm_of
@@ -71,11 +73,7 @@ def medians(one: Finished, norm: str) -> dict[str, tuple[float, float]]:
 
     Over the correctly flagged sensitive test points, in units of the raw input.
     """
-    names = {
-        column.level: column.name
-        for column in radius_columns(map(str, one.run.rows.columns))
-        if (column.threat, column.unit) == (norm, RAW)
-    }
+    names = {column.level: column.name for column in one.run.levels(norm, RAW)}
     plain_radii = flagged_radii(one.run.rows, names[CLOSED_FORM])
     answer = {}
     for level, name in names.items():
@@ -117,7 +115,7 @@ def line(runs: list[Finished], task: str, recipe: str, norm: str) -> dict[str, A
         **({"epochs": sorted(epochs)} if epochs else {}),
         "trained_for": seeds[0].key[2],
         "seeds": [one.run.record["seed"] for one in seeds],
-        "points": [len(flagged_radii(one.run.rows, f"radius_{norm}")) for one in seeds],
+        "points": [len(flagged_radii(one.run.rows, RadiusColumn(norm).name)) for one in seeds],
         "levels": levels,
     }
 
@@ -128,13 +126,13 @@ def table(runs: list[Finished]) -> list[dict[str, Any]]:
 
 
 def _keys() -> list[tuple[str, str, str]]:
-    return [(task, recipe, norm) for task in TASKS for recipe in RECIPES for norm in NORMS]
+    return [(task, recipe, norm) for task in TASKS for recipe in RECIPES for norm in NORM_NAMES]
 
 
 def draw(rows: list[dict[str, Any]]) -> None:
     """One panel per norm: bars of the ratio to level 0, the median radius written on each."""
-    figure, panels = canvas(len(NORMS), 1, 9.0, 2.5)
-    for axes, norm in zip(panels, NORMS, strict=True):
+    figure, panels = canvas(len(NORM_NAMES), 1, 9.0, 2.5)
+    for axes, norm in zip(panels, NORM_NAMES, strict=True):
         present = [row for row in rows if row["norm"] == norm and row["seeds"]]
         for place, row in enumerate(present):
             _bars(axes, place, row)

@@ -21,6 +21,7 @@ import comparison_page
 from featureconvex.baselines import Method, Options
 from featureconvex.baselines.feature_convex import FeatureConvex
 from featureconvex.baselines.relu.crown.method import AlphaBetaCrown
+from featureconvex.comparison.columns import radius_column
 from featureconvex.comparison.data import ComparisonData, comparison_data
 from featureconvex.comparison.fit import run_one_fit
 from featureconvex.data import find_task
@@ -54,7 +55,7 @@ def ours_at(temperature: float) -> type[FeatureConvex]:
 
     class Other(FeatureConvex):
         def _recipe(self, shape: torch.Size) -> Recipe:
-            return super()._recipe(shape).but(temperature=temperature)
+            return super()._recipe(shape).replace(temperature=temperature)
 
     return Other
 
@@ -64,7 +65,7 @@ def measured(method: Method, data: ComparisonData, folder: Path) -> dict[str, An
     fit = run_one_fit(method, data, folder, progress=True)
     sensitive = fit.rows["label"] > 0
     level = next(iter(method.levels))
-    radius = fit.rows.loc[sensitive, f"radius_l1_{level}"].fillna(0.0).to_numpy()
+    radius = fit.rows.loc[sensitive, radius_column(1.0, level)].fillna(0.0).to_numpy()
     flagged = fit.rows.loc[sensitive, "predicted"].to_numpy() > 0
     return {
         "method": method.name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ SLOPES = {"l1": 0.15, "l2": 1.0, "linf": 16.0}
 FACTORS = {"domain": 1.2, "tight": 1.4, "sound": 1 - 1e-6}
 
 MakeRows = Callable[..., pd.DataFrame]
-MakeRecord = Callable[..., Record]
+MakeRecord = Callable[..., Any]
 MakeFolder = Callable[..., Path]
 
 
@@ -54,7 +54,7 @@ def synthetic_rows(
 def synthetic_record(kind: str = "image", **changes: Any) -> Record:
     """A complete record; ``changes`` replace or add fields."""
     epochs = np.arange(1, 21)
-    record: Record = {
+    record: Any = {
         "task": "mnist-3-8" if kind == "image" else "breast-cancer",
         "recipe": "default",
         "norm": "2",
@@ -96,7 +96,7 @@ def synthetic_record(kind: str = "image", **changes: Any) -> Record:
             "started": "2026-11-22T18:00:00Z",
         },
     }
-    return record | changes
+    return cast("Record", record | changes)
 
 
 def synthetic_examples(rows: pd.DataFrame, record: Record, seed: int = 0) -> Examples:
@@ -104,10 +104,10 @@ def synthetic_examples(rows: pd.DataFrame, record: Record, seed: int = 0) -> Exa
     rng = np.random.default_rng(seed)
     index = choose_examples(rows, "radius_l2")
     if record["kind"] == "image":
-        shape = (len(index), *record["image_shape"])
+        shape = (len(index), *(record["image_shape"] or ()))
         x = rng.integers(0, 256, shape).astype(np.uint8)
         return Examples(index, x, rng.normal(size=shape))
-    shape = (len(index), len(record["feature_names"]))
+    shape = (len(index), len(FEATURES))
     return Examples(index, rng.lognormal(1, 1, shape), rng.normal(size=shape))
 
 

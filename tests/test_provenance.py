@@ -1,5 +1,7 @@
 """What is stored beside every result: enough to compute the same bits again."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -26,7 +28,21 @@ def test_a_comparison_names_them_where_they_were_recorded() -> None:
     made = {"machine": "AMD", "instruction_set": "AVX2", "threads": 2, "git": "", "command": "go"}
     setting = {"setting": {}, "provenance": made}
     method = {"title": "ours", "settings": [setting], "best_setting": {"l1": {}}}
-    tables = {"reference": {"method": "ours"}, "methods": {"ours": method}}
+    tables: Any = {"reference": {"method": "ours"}, "methods": {"ours": method}}
     assert origins(tables) == ["AMD, AVX2, 2 threads"]
     made.pop("instruction_set")
     assert origins(tables) == ["AMD, 2 threads"]
+
+
+def test_settings_of_several_commands_name_each_the_reference_s_first() -> None:
+    def method(title: str, *revisions: str) -> dict[str, Any]:
+        made = [{"machine": "AMD", "threads": 1, "git": r, "command": "go"} for r in revisions]
+        settings = [{"setting": {}, "provenance": one} for one in made]
+        return {"title": title, "settings": settings, "best_setting": {"l1": {}}}
+
+    methods = {"linear": method("linear", "b2"), "ours": method("ours", "a1", "a1")}
+    tables: Any = {"reference": {"method": "ours"}, "methods": methods}
+    assert origins(tables) == [
+        'AMD, 1 thread, revision a1, "go" (ours)',
+        'AMD, 1 thread, revision b2, "go" (linear)',
+    ]

@@ -156,11 +156,11 @@ def report(
     ],
 ) -> None:
     """Rebuild numbers, tables, figures and report.html from the rows of DIR, in seconds."""
-    from featureconvex.results.record import is_comparison
+    from featureconvex.report.folders import kind_of_folder
 
     # One of the two only: a comparison loads every method, a run none.
-    if is_comparison(directory):
-        from featureconvex.comparison.report.report import write_comparison_report as rebuild
+    if kind_of_folder(directory) == "compare":
+        from featureconvex.comparison.report.write import write_comparison_report as rebuild
     else:
         from featureconvex.report.report import write_report as rebuild
 
@@ -309,6 +309,7 @@ def certify(
     from featureconvex.certificates import Box, parse_threat
     from featureconvex.certificates.levels import parse_level
     from featureconvex.experiment import certify_file
+    from featureconvex.results.columns import RadiusColumn
 
     names = [*(norm or []), *(threat or [])] or ["2"]
     threats = [parse_threat(text) for text in names]
@@ -341,7 +342,7 @@ def certify(
         tuple(keep or ()),
         progress=True,
     )
-    counts = [f"{int((rows[f'radius_{t.name}'] > 0).sum())} for {t.name}" for t in threats]
+    counts = [f"{int((rows[RadiusColumn(t.name).name] > 0).sum())} for {t.name}" for t in threats]
     # Standard output may hold the rows.
     summary = f"{out}: of {len(rows)} rows, certified {', '.join(counts)}"
     typer.echo(summary, err=str(out) == "-")

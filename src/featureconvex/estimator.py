@@ -129,7 +129,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         points = Points(_shared(X), torch.from_numpy((y == sensitive).astype(np.int64)))
         names = ("temperature", "epochs", "batch_size", "learning_rate", "validation_fraction")
         changes = {name: getattr(self, name) for name in names}
-        recipe = default(X.shape, parse_norm(self.norm)).but(
+        recipe = default(X.shape, parse_norm(self.norm)).replace(
             **{name: value for name, value in changes.items() if value is not None}
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -8,6 +8,9 @@ from torch import Tensor
 from featureconvex.errors import UserError
 from featureconvex.given import real_number
 
+NORMS = (1.0, 2.0, math.inf)
+"""The exponents of the norms that every table, figure and file shows."""
+
 
 def check_exponent(p: float | str) -> float:
     """Return ``p`` as a float.
@@ -58,6 +61,9 @@ def norm_name(p: float) -> str:
     """
     # repr, not :g, so that two exponents never share a name (and a column).
     return f"l{check_exponent(p)!r}".removesuffix(".0")
+
+
+NORM_NAMES = tuple(map(norm_name, NORMS))
 
 
 def vector_norm(v: Tensor, p: float) -> Tensor:

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import torch
 
@@ -16,7 +16,22 @@ import torch
 LIMITS = ("ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
 
 
-def provenance(started: datetime | None = None) -> dict[str, Any]:
+class Provenance(TypedDict):
+    """What is stored beside every result; older results lack what is not required."""
+
+    version: str
+    git: str | None
+    command: str
+    torch: str
+    numpy: NotRequired[str]
+    python: str
+    machine: str
+    instruction_set: NotRequired[str]
+    threads: NotRequired[int]
+    started: str
+
+
+def provenance(started: datetime | None = None) -> Provenance:
     """What to store beside every result.
 
     Args:

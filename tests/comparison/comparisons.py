@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,10 @@ from featureconvex.baselines.description import Description
 from featureconvex.certificates import Guarantee
 from featureconvex.comparison.fit import OneFit
 from featureconvex.comparison.folder import Comparison
-from featureconvex.comparison.metrics import Failure, Ran
+from featureconvex.comparison.metrics import Failure, MethodResult
+from featureconvex.comparison.schema import FitRecord, Head
 from featureconvex.norms import norm_name
+from featureconvex.provenance import Provenance
 
 ALL = (1.0, 2.0, math.inf)
 SIGMAS: tuple[dict[str, Any], ...] = tuple({"sigma": s} for s in (0.75, 1.5, 2.25, 3.0))
@@ -90,11 +92,12 @@ def synthetic_comparison(
         )
         if name in failed:
             failures = [Failure(settings[0], "ZeroDivisionError: no luck <at> all")]
-            results.append(Ran(described, failures=failures))
+            results.append(MethodResult(described, failures=failures))
         else:
             fits = [_fit(name, k, place, n, infinite) for k in range(len(settings))]
-            results.append(Ran(described, fits))
-    return Comparison(results, {**_HEAD, "n_test": n, "n_sensitive": n // 2, **head})
+            results.append(MethodResult(described, fits))
+    sizes = {"n_test": n, "n_sensitive": n // 2}
+    return Comparison(results, cast("Head", {**_HEAD, **sizes, **head}))
 
 
 def _fit(name: str, k: int, place: int, n: int, infinite: bool) -> OneFit:
@@ -124,7 +127,7 @@ def _fit(name: str, k: int, place: int, n: int, infinite: bool) -> OneFit:
             columns[f"radius_{norm_name(p)}_{level}"] = np.where(
                 label == 1, np.where(asked, radius, 0.0), np.nan
             )
-    record = {
+    record: FitRecord = {
         "setting": settings[k],
         "facts": {"epochs": 20, "train_accuracy": 0.97},
         "train_seconds": 83.0 + 5 * k,
@@ -139,7 +142,7 @@ def _fit(name: str, k: int, place: int, n: int, infinite: bool) -> OneFit:
     return OneFit(pd.DataFrame(columns), record)
 
 
-_PROVENANCE: dict[str, Any] = {
+_PROVENANCE: Provenance = {
     "version": "0.1.0",
     "git": "4a215a7",
     "command": "featureconvex compare mnist-3-8 --out out",

@@ -10,7 +10,7 @@ from tests.comparison.comparisons import synthetic_comparison
 from featureconvex.comparison.folder import Comparison
 from featureconvex.comparison.metrics import derive_comparison
 from featureconvex.comparison.norm_equivalence import conversion_factor
-from featureconvex.comparison.pairwise import duel, stretches
+from featureconvex.comparison.pairwise import compare_curves, stretches
 from featureconvex.comparison.ranking import best_index, derive_ordering
 from featureconvex.comparison.ranking_sentences import ordering_sentences, radii_words
 from featureconvex.norms import norm_name, parse_norm
@@ -18,7 +18,7 @@ from featureconvex.norms import norm_name, parse_norm
 RADIUS = np.linspace(0.0, 4.0, 5)
 
 
-def curve(*accuracy: float, width: float = 0.05) -> dict[str, Any]:
+def curve(*accuracy: float, width: float = 0.05) -> Any:
     values = np.array(accuracy)
     low, high = (np.clip(values + sign * width, 0, 1) for sign in (-1, 1))
     return {"radius": RADIUS, "accuracy": values, "low": low, "high": high}
@@ -63,25 +63,28 @@ METHODS = {
 
 
 def test_stretches_and_differences_by_hand() -> None:
-    fight = duel(METHODS["ours"]["settings"][0]["levels"]["certified"]["certified_accuracy"]["l2"],
+    pair = compare_curves(METHODS["ours"]["settings"][0]["levels"]["certified"]["certified_accuracy"]["l2"],
                  curve(0.5, 0.4, 0.4, 0.4, 0.02))  # fmt: skip
-    assert fight["ahead"] == [[0.0, 2.0]]
-    assert fight["behind"] == [[3.0, 4.0]]
-    assert fight["clearly_ahead"] == [[0.0, 2.0]]
+    assert pair["ahead"] == [[0.0, 2.0]]
+    assert pair["behind"] == [[3.0, 4.0]]
+    assert pair["clearly_ahead"] == [[0.0, 2.0]]
     # At 4 the intervals 0 to 0.05 and 0 to 0.07 overlap.
-    assert fight["clearly_behind"] == [[3.0, 3.0]]
-    assert fight["lead"] == {"difference": pytest.approx(0.4), "radius": 0.0}
-    assert fight["lag"] == {"difference": pytest.approx(0.4), "radius": 3.0}
+    assert pair["clearly_behind"] == [[3.0, 3.0]]
+    assert pair["lead"] == {"difference": pytest.approx(0.4), "radius": 0.0}
+    assert pair["lag"] == {"difference": pytest.approx(0.4), "radius": 3.0}
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=30))
-def test_a_duel_partitions_the_radii_and_turns_round(pairs: list[tuple[int, int]]) -> None:
+def test_a_pair_of_curves_partitions_the_radii_and_turns_round(
+    pairs: list[tuple[int, int]],
+) -> None:
     radius = np.arange(len(pairs), dtype=float)
-    ours, theirs = (
+    curves: list[Any] = [
         {"radius": radius, "accuracy": a / 9, "low": a / 9 - 0.1, "high": a / 9 + 0.1}
         for a in np.array(pairs, dtype=float).T
-    )
-    forth, back = duel(ours, theirs), duel(theirs, ours)
+    ]
+    forth: Any = compare_curves(*curves)
+    back: Any = compare_curves(*reversed(curves))
     for one, two in (("ahead", "behind"), ("clearly_ahead", "clearly_behind"), ("lead", "lag")):
         assert forth[one] == back[two]
         assert forth[two] == back[one]
@@ -116,7 +119,7 @@ def test_the_ordering_by_hand() -> None:
     ]
     assert found["reference_leads"] == {"alone": [], "shared": [], "behind": [[0.0, 4.0]]}
     far = found["against"]["far"]
-    assert [fight["behind"] for fight in far["settings"]] == [[[3.0, 4.0]], []]
+    assert [pair["behind"] for pair in far["settings"]] == [[[3.0, 4.0]], []]
     assert far["best"]["behind"] == [[3.0, 4.0]]
     assert far["any_setting"]["ahead"] == [[2.0, 2.0]]
     assert "any_setting" not in found["against"]["small"]
@@ -185,9 +188,9 @@ def test_the_ordering_is_that_of_the_rows() -> None:
             name: np.array([(radii >= r).sum() / n for r in radius])
             for name, radii in curves.items()
         }
-        for name, entry in found["against"].items():
+        for name, against in found["against"].items():
             behind = radius[shares["feature-convex"] < shares[name]]
-            assert _members(entry["best"]["behind"], radius) == behind.tolist()
+            assert _members(against["best"]["behind"], radius) == behind.tolist()
         areas = {
             name: np.nan_to_num(radii).clip(max=found["up_to"]).mean()
             for name, radii in curves.items()

@@ -20,7 +20,7 @@ from featureconvex.baselines.linear import Linear
 from featureconvex.certificates import Guarantee
 from featureconvex.cli import main
 from featureconvex.comparison import CompareSettings, MethodFailedWarning, compare
-from featureconvex.comparison.report.report import write_comparison_report
+from featureconvex.comparison.report.write import write_comparison_report
 from featureconvex.data import find_task
 from featureconvex.errors import UserError
 from featureconvex.progress import Ticker, silent
@@ -138,7 +138,7 @@ def test_a_level_that_refuses_is_named(tmp_path: Path) -> None:
 
 
 def test_one_failure_loses_nothing_else(tmp_path: Path) -> None:
-    with pytest.warns(MethodFailedWarning, match=r"broken factor .* did not run: ZeroDivision"):
+    with pytest.warns(MethodFailedWarning, match=r"broken factor .* is left out: ZeroDivision"):
         found = run(tmp_path, "broken,ink")["methods"]
     assert found["broken"]["reason"] == "ZeroDivisionError: no luck"
     assert "clean_accuracy" in found["ink"]
@@ -152,7 +152,7 @@ def test_a_setting_that_fails_leaves_the_others_of_its_method(tmp_path: Path) ->
     folder = tmp_path / "methods" / "ink" / words["lost"].replace(" ", "-")
     record = (folder / "record.json").read_text()
     (folder / "record.json").write_text("garbage")
-    with pytest.warns(MethodFailedWarning, match=rf"ink {words['lost']} did not run: .*fit anew"):
+    with pytest.warns(MethodFailedWarning, match=rf"ink {words['lost']} is left out: .*fit anew"):
         found = run(tmp_path, "ink")["methods"]["ink"]
     assert [s["setting"] for s in found["settings"]] == [kept["setting"]]
     (failed,) = found["failed"]
@@ -239,7 +239,7 @@ def test_nothing_that_ran_is_an_error_that_says_where_to_look(
     with pytest.raises(SystemExit, match="2"):
         main(["compare", "digits-3-8", "--out", str(tmp_path), "--methods", "broken"])
     said = capsys.readouterr().err
-    assert "broken factor 1.0 did not run: ZeroDivisionError: no luck" in said
+    assert "broken factor 1.0 is left out: ZeroDivisionError: no luck" in said
     assert "no method ran" in said
     assert "report.html has the reasons" in said
     assert (tmp_path / "report.html").exists()
@@ -369,7 +369,7 @@ def test_a_file_where_a_folder_should_be_loses_only_its_setting(
 ) -> None:
     (tmp_path / "methods" / "ink").mkdir(parents=True)
     (tmp_path / "methods" / "ink" / "factor-1.0").write_text("a file")
-    with pytest.warns(MethodFailedWarning, match=r"ink factor 1\.0 did not run: .*factor-1\.0"):
+    with pytest.warns(MethodFailedWarning, match=r"ink factor 1\.0 is left out: .*factor-1\.0"):
         found = run(tmp_path, "ink")["methods"]["ink"]
     assert [s["setting"] for s in found["settings"]] == [{"factor": 0.5}]
     shutil.rmtree(tmp_path / "figures")

@@ -135,7 +135,7 @@ pytestmark = pytest.mark.usefixtures("own_methods")
 def test_a_wrong_method_is_named_and_the_others_stand(kind: type[Method], tmp_path: Path) -> None:
     register_method(kind)
     settings = CompareSettings("own,linear", limit=20, epochs=2)
-    with pytest.warns(MethodFailedWarning, match="own .*did not run"):
+    with pytest.warns(MethodFailedWarning, match="own .*is left out"):
         compare(find_task("digits-3-8"), tmp_path, settings, progress=False)
     found = json.loads((tmp_path / "comparison.json").read_text())["methods"]
     assert WRONG[kind] in found["own"]["reason"]

@@ -1,6 +1,7 @@
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -9,8 +10,8 @@ from PIL import Image
 
 from featureconvex.report.figures import FIGURES, draw_figures, png_bytes
 from featureconvex.report.importance import step_name, strongest_features
+from featureconvex.report.operating_points import thin
 from featureconvex.report.pictures import encode_png, gradient_picture, picture
-from featureconvex.report.thinning import thin
 from featureconvex.results.examples import Examples, Specimen
 from featureconvex.results.folder import Run, read_run
 
@@ -84,7 +85,7 @@ def test_a_large_picture_is_shrunk_and_a_flat_gradient_is_white() -> None:
 
 def test_features_are_ranked_by_their_pull_per_standard_deviation() -> None:
     specimen = _specimen(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, -0.1, 0.0, 0.5]))
-    record = {"feature_names": ["a", "b", "c", "d"]}
+    record: Any = {"feature_names": ["a", "b", "c", "d"]}
     assert [w.feature for w in strongest_features(specimen, record)] == ["a", "d", "b"]
     scaled = record | {"feature_std": [1.0, 100.0, 1.0, 1.0]}
     weights = strongest_features(specimen, scaled, most=2)

@@ -15,8 +15,9 @@ from featureconvex.report.wording import (
     unavailable_texts,
 )
 from featureconvex.results.folder import Run, read_run
+from featureconvex.results.record import Record
 
-MakeRecord = Callable[..., dict[str, Any]]
+MakeRecord = Callable[..., Record]
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,22 @@ from featureconvex.results.columns import RadiusColumn, parse_radius_column, rad
     ],
 )
 def test_reads_every_part_of_a_name(name: str, threat: str, level: str, unit: str) -> None:
-    assert parse_radius_column(name) == RadiusColumn(name, threat, level, unit)
+    assert parse_radius_column(name) == RadiusColumn(threat, level, unit)
+    assert RadiusColumn(threat, level, unit).name == name
 
 
 @pytest.mark.parametrize(
-    "name", ["radius", "radius_", "radius_l2_domian", "radius_patch-0", "radius_x", "radius_l2_"]
+    "name",
+    [
+        "radius",
+        "radius_",
+        "radius_l2_domian",
+        "radius_patch-0",
+        "radius_x",
+        "radius_l2_",
+        "radius_l2_closed-form",
+        "radius_l2.0",
+    ],
 )
 def test_refuses_a_name_it_cannot_read(name: str) -> None:
     with pytest.raises(UserError, match="is not a radius column"):

@@ -25,7 +25,7 @@ from featureconvex.results.examples import most_and_least
 from featureconvex.results.record import norm_of
 
 MakeRows = Callable[..., pd.DataFrame]
-MakeRecord = Callable[..., dict[str, Any]]
+MakeRecord = Callable[..., Any]
 
 
 @pytest.fixture

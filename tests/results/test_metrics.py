@@ -11,7 +11,7 @@ from featureconvex.results import derive_metrics
 from featureconvex.results.strict_json import dump_json, number
 
 MakeRows = Callable[..., pd.DataFrame]
-MakeRecord = Callable[..., dict[str, Any]]
+MakeRecord = Callable[..., Any]
 NORMS = {"l1", "l2", "linf"}
 
 

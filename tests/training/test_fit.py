@@ -49,7 +49,7 @@ def test_behind_a_front_every_mirror_image_is_a_point_and_nothing_is_mirrored_ag
     monkeypatch.setattr(Augmentation, "__call__", checked)
     recipe = Recipe("r", temperature=0.3, epochs=3, batch_size=16)
     fit(Architecture(build, FRONT), recipe, _images())
-    flips = recipe.but(augmentation=Augmentation(flip=True))
+    flips = recipe.replace(augmentation=Augmentation(flip=True))
     fitted = fit(Architecture(build, FRONT), flips, _images())
     assert [len(x) for x in seen] == [72, 144]
     torch.testing.assert_close(seen[1][:72], seen[0])
@@ -66,7 +66,7 @@ def test_behind_a_front_other_augmentations_are_refused() -> None:
 
 def test_the_joined_model_takes_images_and_scores_what_it_says() -> None:
     points = _images(200)
-    recipe = default(tuple(points.x.shape), 2.0).but(temperature=0.1, epochs=20, batch_size=16)
+    recipe = default(tuple(points.x.shape), 2.0).replace(temperature=0.1, epochs=20, batch_size=16)
     fitted = fit(Architecture(_build, FRONT), recipe, points)
     right = (fitted.model(points.x) > 0) == (points.y == 1)
     assert float(right.double().mean()) > 0.9
@@ -79,10 +79,12 @@ def test_a_front_that_names_a_norm_is_trained_in_it_and_reports_in_the_one_asked
     temperature: float | None,
 ) -> None:
     points, longest = _images(), math.sqrt(math.prod(SHAPE))
-    recipe = default(tuple(points.x.shape), math.inf).but(epochs=3, batch_size=16)
-    asked = fit(Architecture(_build, FRONT, norm=2.0), recipe.but(temperature=temperature), points)
+    recipe = default(tuple(points.x.shape), math.inf).replace(epochs=3, batch_size=16)
+    asked = fit(
+        Architecture(_build, FRONT, norm=2.0), recipe.replace(temperature=temperature), points
+    )
     there = None if temperature is None else temperature * longest
-    trained = fit(Architecture(_build, FRONT), recipe.but(norm=2.0, temperature=there), points)
+    trained = fit(Architecture(_build, FRONT), recipe.replace(norm=2.0, temperature=there), points)
     for name, value in trained.model.state_dict().items():
         assert torch.equal(value, asked.model.state_dict()[name]), name
     assert asked.recipe.norm == math.inf

@@ -4,16 +4,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from featureconvex.baselines.method import Method, Options, Setting
 from featureconvex.certificates import Guarantee
 from featureconvex.errors import UserError
-from featureconvex.norms import norm_name, parse_norm
-from featureconvex.results.columns import NORMS
-
-SHOWN = tuple(map(parse_norm, NORMS))
-"""The exponents of the norms that tables and figures show."""
+from featureconvex.norms import NORMS, norm_name, parse_norm
 
 
 def _is_text(value: Any) -> bool:
@@ -25,7 +21,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _are_norms(value: Any) -> bool:
-    return isinstance(value, tuple) and 0 < len(value) == len({*value} & {*SHOWN})
+    return isinstance(value, tuple) and 0 < len(value) == len({*value} & {*NORMS})
 
 
 def _are_levels(value: Any) -> bool:
@@ -39,11 +35,22 @@ def _are_levels(value: Any) -> bool:
 _ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_name, "letters, digits, dots, dashes and underscores, as it names a folder"),
     "title": (_is_text, "a string"),
-    "native_norms": (_are_norms, f"a tuple of some of {SHOWN}, each once"),
+    "native_norms": (_are_norms, f"a tuple of some of {NORMS}, each once"),
     "levels": (_are_levels, "a dict of at least one level's name and its Guarantee"),
     "passes": (_is_text, "a string"),
     "literature": (_is_text, "a string"),
 }
+
+
+class MethodFacts(TypedDict):
+    """A description as ``comparison.json`` holds it."""
+
+    title: str
+    native_norm: list[str]
+    guarantee: str
+    levels: dict[str, str]
+    passes: str
+    literature: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Description:
             table["literature"],
         )
 
-    def to_table(self) -> dict[str, Any]:
+    def to_table(self) -> MethodFacts:
         """As plain values, the way ``comparison.json`` holds it.
 
         >>> from featureconvex.baselines.linear import Linear

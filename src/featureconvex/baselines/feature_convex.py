@@ -106,13 +106,13 @@ class FeatureConvex(Method):
         norm = parse_norm(self.setting["norm"])
         build = {"default": lambda: default(tuple(shape), norm), "paper": self._paper}
         recipe = build[self.setting["recipe"]]()
-        return recipe if self.options.epochs is None else recipe.but(epochs=self.options.epochs)
+        return recipe if self.options.epochs is None else recipe.replace(epochs=self.options.epochs)
 
     def _paper(self) -> Recipe:
         # Everybody's threshold is balanced on validation points here, the paper's recipe's too.
-        recipe = paper(self.options.task).but(calibrate_on="validation")
+        recipe = paper(self.options.task).replace(calibrate_on="validation")
         large = self.options.dimension > LARGE and self.options.device == "cpu"
-        return recipe.but(epochs=min(recipe.epochs, EPOCHS_ON_CPU)) if large else recipe
+        return recipe.replace(epochs=min(recipe.epochs, EPOCHS_ON_CPU)) if large else recipe
 
     def _architecture(self, x: Tensor) -> Architecture:
         place = device(self.options.device)

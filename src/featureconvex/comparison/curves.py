@@ -5,19 +5,22 @@ certified, so for settings and levels the file holds counts: a quarter of the si
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from featureconvex.results.curves import counted_curve
+from featureconvex.comparison.schema import ComparisonTables
+from featureconvex.results.curves import CurveTable, counted_curve
 
-Table = dict[str, Any]
+Json = dict[str, Any]
+"""What the file holds, of which levels differ from :class:`LevelTable`."""
+
 CURVES, COUNTS, GRIDS = "certified_accuracy", "certified", "grids"
 DIGITS = 6
 
 
-def curve(radius: ArrayLike, certified: ArrayLike, n: int) -> Table:
+def curve(radius: ArrayLike, certified: ArrayLike, n: int) -> CurveTable:
     """One curve: ``certified`` of ``n`` points at each ``radius``, as shares with exact 95 % intervals.
 
     >>> found = curve([0.0, 0.5], [4, 1], 5)
@@ -25,35 +28,35 @@ def curve(radius: ArrayLike, certified: ArrayLike, n: int) -> Table:
     ([0.8, 0.2], [0.284, 0.005])
     """
     counts = np.asarray(certified, dtype=np.int64)
-    return {COUNTS: counts, **vars(counted_curve(radius, counts, n))}
+    return {"certified": counts, **counted_curve(radius, counts, n).table()}
 
 
-def stored(tables: Table) -> Table:
+def stored(tables: ComparisonTables) -> Json:
     """``tables`` with counts per norm, ``certified``, in place of the curves of settings and levels.
 
     The radii they stand on are ``grids``, per norm. A method's own curves, at its best settings, stay.
     """
-    grids: Table = {}
+    grids: Json = {}
 
-    def counted(level: Table) -> Table:
+    def counted(level: Json) -> Json:
         grids.update({norm: found["radius"] for norm, found in level[CURVES].items()})
         return {COUNTS: {norm: found[COUNTS] for norm, found in level[CURVES].items()}}
 
-    methods = _replaced(tables["methods"], CURVES, counted)
+    methods = _replaced(cast("Json", tables["methods"]), CURVES, counted)
     for method in methods.values():
         if CURVES in method:
             method[CURVES] = {norm: _rounded(found) for norm, found in method[CURVES].items()}
     return {**tables, GRIDS: grids, "methods": methods}
 
 
-def restored(tables: Table) -> Table:
+def restored(tables: Json) -> ComparisonTables:
     """What :func:`stored` made, with the curves of settings and levels again.
 
     Raises:
         KeyError: there are no counts or no grids in it.
     """
 
-    def drawn(level: Table) -> Table:
+    def drawn(level: Json) -> Json:
         found = level[COUNTS].items()
         return {
             CURVES: {
@@ -63,16 +66,17 @@ def restored(tables: Table) -> Table:
         }
 
     methods = _replaced(tables["methods"], COUNTS, drawn)
-    return {**{key: value for key, value in tables.items() if key != GRIDS}, "methods": methods}
+    rest = {key: value for key, value in tables.items() if key != GRIDS}
+    return cast("ComparisonTables", {**rest, "methods": methods})
 
 
-def _replaced(methods: Table, field: str, by: Callable[[Table], Table]) -> Table:
+def _replaced(methods: Json, field: str, by: Callable[[Json], Json]) -> Json:
     """Copies of the methods, with ``field`` of every level replaced."""
 
-    def level_of(level: Table) -> Table:
+    def level_of(level: Json) -> Json:
         return {**{key: value for key, value in level.items() if key != field}, **by(level)}
 
-    def setting_of(setting: Table) -> Table:
+    def setting_of(setting: Json) -> Json:
         levels = {name: level_of(level) for name, level in setting["levels"].items()}
         return {**setting, "levels": levels}
 
@@ -84,6 +88,6 @@ def _replaced(methods: Table, field: str, by: Callable[[Table], Table]) -> Table
     }
 
 
-def _rounded(found: Table) -> Table:
+def _rounded(found: Json) -> Json:
     shares = {key: np.round(found[key], DIGITS) for key in ("accuracy", "low", "high")}
     return {**found, **shares}

@@ -1,29 +1,27 @@
 """One method at one setting: fit, save, certify the test points step by step; resumable."""
 
 import hashlib
-import reprlib
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.baselines.method import Method
+from featureconvex.baselines.answers import checked_facts, flags_of, radii_of
+from featureconvex.baselines.method import Method, Setting
+from featureconvex.comparison.columns import radius_column, seconds_column
 from featureconvex.comparison.data import ComparisonData
+from featureconvex.comparison.schema import FitRecord
 from featureconvex.errors import UserError
 from featureconvex.files import replacing, write_text
-from featureconvex.norms import norm_name
 from featureconvex.progress import Ticker, progress_bar
-from featureconvex.provenance import provenance
+from featureconvex.provenance import Provenance, provenance
 from featureconvex.results.strict_json import dump_json, load_json
-
-FACTS = {"epochs", "train_accuracy"}
-"""What ``fit`` must tell."""
 
 
 class AnotherComparisonError(UserError):
@@ -38,13 +36,31 @@ class OneFit:
         rows: one row per test point: ``index``, ``label`` (1 sensitive), ``predicted``; per level and
             native norm ``radius_<norm>_<level>`` (0 where not flagged, NaN for the other class, which
             is not certified); per level ``seconds_<level>``, of all native norms together.
-        record: ``setting``, ``facts`` from the fit, ``train_seconds``, ``measurements``,
-            ``unavailable``: levels that refused the model, with the reason; and ``provenance`` of the
-            fit, as settings of one comparison may come from several commands.
+        record: of the fit.
     """
 
     rows: pd.DataFrame
-    record: dict[str, Any]
+    record: FitRecord
+
+
+class StoredFit(TypedDict):
+    """The record of a fit as its folder keeps it, step by step.
+
+    Attributes:
+        fingerprint: what decides the rows: a folder with another one holds another comparison.
+        model_sha256, rows_sha256: of the model, and of the rows of every finished step by file name.
+        measurements: at the end.
+    """
+
+    fingerprint: dict[str, Any]
+    setting: Setting
+    facts: dict[str, Any]
+    train_seconds: float
+    unavailable: dict[str, str]
+    provenance: Provenance
+    model_sha256: str
+    rows_sha256: NotRequired[dict[str, str]]
+    measurements: NotRequired[dict[str, float]]
 
 
 def run_one_fit(method: Method, data: ComparisonData, folder: Path, progress: bool) -> OneFit:
@@ -68,7 +84,16 @@ def run_one_fit(method: Method, data: ComparisonData, folder: Path, progress: bo
         flagged = _flagged_sensitive(method, data.test.x, data.test.y)
         record["measurements"] = method.measurements(data.test.x[flagged[:10]])
         _write(record, folder)
-    return OneFit(pd.concat(parts, ignore_index=True), record)
+    return OneFit(pd.concat(parts, ignore_index=True), fit_record(record))
+
+
+def fit_record(fields: Mapping[str, Any]) -> FitRecord:
+    """Those of ``fields`` that belong to the record of a fit.
+
+    Raises:
+        KeyError: one is missing.
+    """
+    return cast("FitRecord", {name: fields[name] for name in FitRecord.__annotations__})
 
 
 def _words(method: Method) -> str:
@@ -76,7 +101,7 @@ def _words(method: Method) -> str:
 
 
 def _fingerprint(method: Method, data: ComparisonData) -> dict[str, Any]:
-    """What decides the rows: a folder with another one holds another comparison."""
+    """Of a fit on this data."""
     options = {**asdict(method.options), "shape": list(method.options.shape)}
     sizes = {"n_fitting": len(data.fitting), "n_test": len(data.test)}
     return {
@@ -88,28 +113,29 @@ def _fingerprint(method: Method, data: ComparisonData) -> dict[str, Any]:
     }
 
 
-def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) -> dict[str, Any]:
+def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) -> StoredFit:
     """Load the fit of an earlier run, or fit; the record so far."""
     fingerprint, path = _fingerprint(method, data), folder / "record.json"
     if path.exists():
         try:
-            record: dict[str, Any] = load_json(path)
+            found = load_json(path)
         except UserError as error:
             raise UserError(f"{error}; delete {folder} to fit anew") from error
-        if not isinstance(record, dict) or not isinstance(record.get("fingerprint"), dict):
+        if not isinstance(found, dict) or not isinstance(found.get("fingerprint"), dict):
             raise UserError(f"{path} is no record of a fit; delete {folder} to fit anew")
-        if record["fingerprint"] != fingerprint:
-            different = [k for k in fingerprint if record["fingerprint"].get(k) != fingerprint[k]]
+        kept = cast("StoredFit", found)
+        if kept["fingerprint"] != fingerprint:
+            different = [k for k in fingerprint if kept["fingerprint"].get(k) != fingerprint[k]]
             said = f"{folder} holds results with another {', '.join(different)}"
             if set(different) <= {"method", "setting"}:
                 raise UserError(f"{said}; delete it to fit anew")
             raise AnotherComparisonError(f"{said}; delete it or choose another --out")
-        if record.get("model_sha256") != _digest(folder / "model"):
+        if kept.get("model_sha256") != _digest(folder / "model"):
             raise UserError(
                 f"{folder / 'model'} is not the model that was fitted; delete {folder} to fit anew"
             )
         method.load(folder / "model")
-        return record
+        return kept
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(method.options.seed)
     origin, started = provenance(), time.perf_counter()
@@ -117,21 +143,17 @@ def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) 
         f"{method.name} {_words(method)}fit", method.options.epochs, progress
     ) as tick:
         facts = method.fit(data.fitting, data.validation, folder=folder / "training", tick=tick)
-    if not isinstance(facts, dict) or not facts.keys() >= FACTS:
-        raise ValueError(
-            f"{method.name}: fit must return a dict with at least {', '.join(sorted(FACTS))}, got "
-            f"{reprlib.repr(facts)}"
-        )
-    record = {
+    seconds = time.perf_counter() - started
+    method.save(folder / "model")
+    record: StoredFit = {
         "fingerprint": fingerprint,
         "setting": method.setting,
-        "facts": facts,
-        "train_seconds": time.perf_counter() - started,
+        "facts": checked_facts(method, facts),
+        "train_seconds": seconds,
         "unavailable": {},
         "provenance": origin,
+        "model_sha256": _digest(folder / "model"),
     }
-    method.save(folder / "model")
-    record["model_sha256"] = _digest(folder / "model")
     _write(record, folder)
     return record
 
@@ -146,7 +168,7 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write(record: dict[str, Any], folder: Path) -> None:
+def _write(record: StoredFit, folder: Path) -> None:
     write_text(folder / "record.json", dump_json(record))
 
 
@@ -155,7 +177,7 @@ def _step(
     data: ComparisonData,
     step: slice,
     folder: Path,
-    record: dict[str, Any],
+    record: StoredFit,
     tick: Ticker,
 ) -> pd.DataFrame:
     """Certify the points of one step, or read what an earlier run wrote."""
@@ -178,28 +200,14 @@ def _step(
 
 
 def _flagged_sensitive(method: Method, x: Tensor, y: Tensor) -> Tensor:
-    return torch.from_numpy(np.flatnonzero(_flags(method, x) & (y.numpy() > 0)))
-
-
-def _flags(method: Method, x: Tensor) -> NDArray[np.bool_]:
-    """What ``predict`` says, if it can be flags.
-
-    Raises:
-        ValueError: not an array of bool, one per point.
-    """
-    flags = method.predict(x)
-    if not isinstance(flags, np.ndarray) or flags.shape != (len(x),) or flags.dtype != bool:
-        raise ValueError(
-            f"{method.name}: predict must return an array of {len(x)} bool, got {reprlib.repr(flags)}"
-        )
-    return flags
+    return torch.from_numpy(np.flatnonzero(flags_of(method, x) & (y.numpy() > 0)))
 
 
 def _certified(
-    method: Method, data: ComparisonData, step: slice, record: dict[str, Any]
+    method: Method, data: ComparisonData, step: slice, record: StoredFit
 ) -> pd.DataFrame:
     x, y = data.test.x[step], data.test.y[step].numpy()
-    predicted = _flags(method, x)
+    predicted = flags_of(method, x)
     # Nobody gains from faking the other class, so only sensitive points are certified and counted.
     asked = np.flatnonzero(predicted & (y > 0))
     columns: dict[str, Any] = {
@@ -212,34 +220,15 @@ def _certified(
             continue
         started = time.perf_counter()
         try:
-            radii = method.certify(x[torch.from_numpy(asked)], level)
+            radii = radii_of(method, x[torch.from_numpy(asked)], level)
         except UserError as error:
             record["unavailable"][level] = str(error)
             continue
-        if not isinstance(radii, dict) or set(radii) != set(method.native_norms):
-            raise ValueError(
-                f"{method.name}, level {level}: certify must return a dict of the norms "
-                f"{method.native_norms}, got {reprlib.repr(radii)}"
-            )
         seconds = np.full(len(y), np.nan)
         seconds[asked] = (time.perf_counter() - started) / len(asked)
-        columns[f"seconds_{level}"] = seconds
+        columns[seconds_column(level)] = seconds
         for p, radius in radii.items():
             column = np.where(y > 0, 0.0, np.nan)
-            column[asked] = _checked(radius, len(asked), f"{method.name}, level {level}, p = {p:g}")
-            columns[f"radius_{norm_name(p)}_{level}"] = column
+            column[asked] = radius
+            columns[radius_column(p, level)] = column
     return pd.DataFrame(columns)
-
-
-def _checked(radius: NDArray[np.float64], count: int, source: str) -> NDArray[np.float64]:
-    """The radii, if they can be any.
-
-    Raises:
-        ValueError: no array, another number of them than points asked for, a negative one, or a NaN.
-    """
-    fine = isinstance(radius, np.ndarray) and radius.shape == (count,) and radius.dtype.kind == "f"
-    if not fine or not bool((radius >= 0).all()):
-        raise ValueError(
-            f"{source}: certify must return {count} radii >= 0, one per point and none of them NaN"
-        )
-    return radius

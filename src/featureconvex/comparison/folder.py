@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from featureconvex.baselines.description import Description, setting_words
 from featureconvex.comparison.curves import GRIDS, stored
-from featureconvex.comparison.fit import AnotherComparisonError, OneFit
-from featureconvex.comparison.metrics import Failure, Ran, derive_comparison
+from featureconvex.comparison.fit import AnotherComparisonError, OneFit, fit_record
+from featureconvex.comparison.metrics import Failure, MethodResult, derive_comparison
+from featureconvex.comparison.schema import ComparisonTables, Head
 from featureconvex.errors import UserError
 from featureconvex.files import replacing, write_text
-from featureconvex.results.record import COMPARISON_FILE, RECORD_FILE
+from featureconvex.report.folders import COMPARISON_FILE, refuse_results_of
 from featureconvex.results.strict_json import dump_json, load_json
 
 ROWS_FILE = "rows.parquet"
-RECORDED = ("setting", "train_seconds", "facts", "measurements", "unavailable", "provenance")
 DERIVED = ("reference", "methods", "ordering", GRIDS)
 REMEDY = (
     f"delete {COMPARISON_FILE} and {ROWS_FILE}, and run the `featureconvex compare` command again: "
@@ -35,15 +35,15 @@ class Comparison:
         head: task, sizes, ``shape`` of one input, seed, provenance.
     """
 
-    results: Sequence[Ran]
-    head: dict[str, Any]
+    results: Sequence[MethodResult]
+    head: Head
 
     @property
     def dimension(self) -> int:
         """The number of coordinates of one input."""
         return int(np.prod(self.head["shape"]))
 
-    def derive(self) -> dict[str, Any]:
+    def derive(self) -> ComparisonTables:
         """All numbers, of which ``comparison.json`` holds some shortened (:func:`stored`)."""
         return derive_comparison(self.results, self.dimension, self.head)
 
@@ -52,9 +52,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     """Write ``comparison.json`` and ``rows.parquet``: one row per (method, setting, test point)."""
     written = [folder / COMPARISON_FILE]
     frames = [
-        fit.rows.assign(method=ran.method.name, setting=setting_words(fit.record["setting"]))
-        for ran in comparison.results
-        for fit in ran.fits
+        fit.rows.assign(method=result.method.name, setting=setting_words(fit.record["setting"]))
+        for result in comparison.results
+        for fit in result.fits
     ]
     if frames:
         rows = pd.concat(frames, ignore_index=True)
@@ -74,11 +74,11 @@ def read_comparison(folder: Path) -> Comparison:
     path = folder / COMPARISON_FILE
     table = _load_table(path)
     try:
-        head = {key: value for key, value in table.items() if key not in DERIVED}
+        head = cast("Head", {key: value for key, value in table.items() if key not in DERIVED})
         ran = any("reason" not in method for method in table["methods"].values())
         rows = _read_rows(folder / ROWS_FILE) if ran else pd.DataFrame()
         results = [
-            _ran(Description.from_table(name, method), method, rows, folder)
+            _method_result(Description.from_table(name, method), method, rows, folder)
             for name, method in table["methods"].items()
         ]
         comparison = Comparison(results, head)
@@ -93,7 +93,7 @@ def read_comparison(folder: Path) -> Comparison:
     return comparison
 
 
-def kept_results(folder: Path, head: dict[str, Any]) -> dict[str, Ran]:
+def kept_results(folder: Path, head: Head) -> dict[str, MethodResult]:
     """What an earlier comparison left in ``folder``, by method; nothing in a new folder.
 
     Args:
@@ -106,24 +106,16 @@ def kept_results(folder: Path, head: dict[str, Any]) -> dict[str, Ran]:
     """
     path = folder / COMPARISON_FILE
     if not path.is_file():
-        _refuse_a_run(folder)
+        refuse_results_of("run", folder)
         return {}
     table = _load_table(path)
-    different = [key for key in head if table.get(key) != head[key]]
+    different = [key for key, value in head.items() if table.get(key) != value]
     if different:
         raise AnotherComparisonError(
             f"{folder} holds a comparison with another {', '.join(different)}; "
             "delete it or choose another --out"
         )
-    return {ran.method.name: ran for ran in read_comparison(folder).results}
-
-
-def _refuse_a_run(folder: Path) -> None:
-    """Rows and report of a run have the same names as a comparison's, which would replace them."""
-    if (folder / RECORD_FILE).exists():
-        raise UserError(
-            f"{folder} holds the results of `featureconvex run`; choose another --out or delete it"
-        )
+    return {result.method.name: result for result in read_comparison(folder).results}
 
 
 def _load_table(path: Path) -> dict[str, Any]:
@@ -145,9 +137,11 @@ def _read_rows(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} cannot be read as Parquet ({error}); {REMEDY}") from error
 
 
-def _ran(method: Description, table: dict[str, Any], rows: pd.DataFrame, folder: Path) -> Ran:
+def _method_result(
+    method: Description, table: dict[str, Any], rows: pd.DataFrame, folder: Path
+) -> MethodResult:
     if "reason" in table:
-        return Ran(method, failures=[Failure({}, str(table["reason"]))])
+        return MethodResult(method, failures=[Failure({}, str(table["reason"]))])
     fits, name = [], method.name
     for setting in table["settings"]:
         words = setting_words(setting["setting"])
@@ -159,6 +153,5 @@ def _ran(method: Description, table: dict[str, Any], rows: pd.DataFrame, folder:
             )
         # A column of another method is empty here.
         own = own.drop(columns=["method", "setting"]).dropna(axis=1, how="all")
-        record = {key: setting[key] for key in RECORDED}
-        fits.append(OneFit(own.reset_index(drop=True), record))
-    return Ran(method, fits, [Failure(**failed) for failed in table["failed"]])
+        fits.append(OneFit(own.reset_index(drop=True), fit_record(setting)))
+    return MethodResult(method, fits, [Failure(**failed) for failed in table["failed"]])

@@ -1,44 +1,56 @@
 """Every number of a comparison, derived from the rows of its methods."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from featureconvex.baselines.description import Description
-from featureconvex.baselines.method import Radii
+from featureconvex.baselines.method import Radii, Setting
+from featureconvex.certificates import Guarantee
+from featureconvex.comparison.columns import radius_column, seconds_column
 from featureconvex.comparison.curves import curve
 from featureconvex.comparison.fit import OneFit
 from featureconvex.comparison.norm_equivalence import in_norm
-from featureconvex.comparison.ranking import derive_ordering
+from featureconvex.comparison.ranking import derive_ordering, first_level
 from featureconvex.comparison.ranking_sentences import ordering_sentences
-from featureconvex.norms import norm_name, parse_norm
-from featureconvex.results.columns import NORMS
-from featureconvex.results.curves import certified_counts, round_grid
+from featureconvex.comparison.schema import (
+    ComparisonTables,
+    Head,
+    Headline,
+    LevelTable,
+    MethodTable,
+    Reference,
+    SettingTable,
+)
+from featureconvex.norms import NORM_NAMES, norm_name, parse_norm
+from featureconvex.results.curves import CurveTable, Floats, certified_counts, round_grid
 
 REFERENCE = ("feature-convex", "closed-form")
 """The method and level that costs are reported as a ratio to."""
 
-Table = dict[str, Any]
+Grids = dict[str, Floats]
+"""Radii of the curves, per norm."""
 
 
 class Failure(NamedTuple):
-    """A setting of a method that did not run, and why."""
+    """A setting of a method that is left out, and why: it failed, or it detects nothing."""
 
-    setting: Mapping[str, Any]
+    setting: Setting
     reason: str
 
 
 @dataclass(frozen=True)
-class Ran:
+class MethodResult:
     """A method and what became of it.
 
     Attributes:
         method: what tables and figures say of it.
-        fits: one per setting that ran.
-        failures: one per setting that did not.
+        fits: one per setting that is compared.
+        failures: one per setting that is left out.
     """
 
     method: Description
@@ -47,11 +59,13 @@ class Ran:
 
     @property
     def reason(self) -> str:
-        """Why no setting ran, each reason once."""
+        """Why every setting is left out, each reason once."""
         return "; ".join(dict.fromkeys(failure.reason for failure in self.failures))
 
 
-def derive_comparison(results: Sequence[Ran], dimension: int, head: Table) -> Table:
+def derive_comparison(
+    results: Sequence[MethodResult], dimension: int, head: Head
+) -> ComparisonTables:
     """All numbers as plain values.
 
     Per method: ``settings``, one entry per fit with one entry per level, and on top, in every norm,
@@ -63,32 +77,21 @@ def derive_comparison(results: Sequence[Ran], dimension: int, head: Table) -> Ta
         head: what stands above ``methods``: task, sizes, provenance.
     """
     radii = {
-        ran.method.name: [native_radii(ran.method, fit) for fit in ran.fits] for ran in results
+        result.method.name: [native_radii(result.method, fit) for fit in result.fits]
+        for result in results
     }
     grids = _grids([r for fits in radii.values() for f in fits for r in f.values()], dimension)
-    methods = {}
-    for ran in results:
-        described = ran.method.to_table()
-        if not ran.fits:
-            methods[ran.method.name] = {**described, "reason": ran.reason}
-            continue
-        settings = [
-            _measured(ran.method, fit, native, grids, dimension)
-            for fit, native in zip(ran.fits, radii[ran.method.name], strict=True)
-        ]
-        headline = _headline(ran.method, settings)
-        methods[ran.method.name] = {
-            **described,
-            **headline,
-            "settings": settings,
-            "failed": [failure._asdict() for failure in ran.failures],
-        }
+    methods = {
+        result.method.name: _method(result, radii[result.method.name], grids, dimension)
+        for result in results
+    }
     reference = _add_cost_ratios(methods)
     ordering = derive_ordering(methods, REFERENCE[0])
     titles = {name: method["title"] for name, method in methods.items()}
     for norm, found in ordering.items():
         found["sentences"] = ordering_sentences(norm, found, titles, REFERENCE[0])
-    return {**head, "reference": reference, "methods": methods, "ordering": ordering}
+    numbers = {"reference": reference, "methods": methods, "ordering": ordering}
+    return cast("ComparisonTables", {**head, **numbers})
 
 
 def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
@@ -99,20 +102,20 @@ def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
         columns = {
             p: fit.rows.loc[chosen, name].fillna(0).to_numpy(dtype=np.float64)
             for p in method.native_norms
-            if (name := f"radius_{norm_name(p)}_{level}") in fit.rows
+            if (name := radius_column(p, level)) in fit.rows
         }
         if columns:
             radii[level] = columns
     return radii
 
 
-def _grids(all_radii: list[Radii], dimension: int) -> dict[str, NDArray[np.float64]]:
+def _grids(all_radii: list[Radii], dimension: int) -> Grids:
     """One grid per norm, the same for all methods, so that their curves can share a panel.
 
     Up to the largest radius that a twentieth of the sensitive points of some method reaches.
     """
     grids = {}
-    for norm in NORMS:
+    for norm in NORM_NAMES:
         values = [in_norm(radii, parse_norm(norm), dimension)[0] for radii in all_radii]
         tops = [float(np.quantile(v[np.isfinite(v)], 0.95)) for v in values if np.isfinite(v).any()]
         top = max(tops, default=0.0)
@@ -120,23 +123,34 @@ def _grids(all_radii: list[Radii], dimension: int) -> dict[str, NDArray[np.float
     return grids
 
 
+def _method(
+    result: MethodResult, radii: list[dict[str, Radii]], grids: Grids, dimension: int
+) -> MethodTable:
+    facts = result.method.to_table()
+    if not result.fits:
+        return cast("MethodTable", {**facts, "reason": result.reason})
+    settings = [
+        _measured(result.method, fit, native, grids, dimension)
+        for fit, native in zip(result.fits, radii, strict=True)
+    ]
+    failed = [failure._asdict() for failure in result.failures]
+    numbers = {**_headline(result.method, settings), "settings": settings, "failed": failed}
+    return cast("MethodTable", {**facts, **numbers})
+
+
 def _measured(
     method: Description,
     fit: OneFit,
     native: dict[str, Radii],
-    grids: dict[str, NDArray[np.float64]],
+    grids: Grids,
     dimension: int,
-) -> Table:
+) -> SettingTable:
     rows, record = fit.rows, fit.record
     flags, truth = rows["predicted"].to_numpy() > 0, rows["label"].to_numpy() > 0
     levels = {
-        level: {
-            "guarantee": str(method.levels[level]),
-            # The fastest step: whatever else the machine does only adds.
-            "seconds_per_certificate": float(rows[f"seconds_{level}"].min()),
-            **_curves(radii, flags[truth], grids, dimension),
-        }
+        level: _level(method.levels[level], rows[seconds_column(level)], found, flags[truth], grids)
         for level, radii in native.items()
+        for found in [{norm: in_norm(radii, parse_norm(norm), dimension) for norm in grids}]
     }
     return {
         "setting": record["setting"],
@@ -146,37 +160,48 @@ def _measured(
             "other": float((~flags[~truth]).mean()) if (~truth).any() else None,
         },
         "train_seconds": record["train_seconds"],
-        **{name: record[name] for name in ("facts", "measurements", "unavailable", "provenance")},
+        "facts": record["facts"],
+        "measurements": record["measurements"],
+        "unavailable": record["unavailable"],
+        "provenance": record["provenance"],
         "levels": levels,
     }
 
 
-def _curves(radii: Radii, flags: NDArray[np.bool_], grids: Table, dimension: int) -> Table:
+def _level(
+    guarantee: Guarantee,
+    seconds: pd.Series,
+    radii: dict[str, tuple[Floats, bool]],
+    flags: NDArray[np.bool_],
+    grids: Grids,
+) -> LevelTable:
     """Per norm: the certified curve with exact intervals, medians, means, areas; ``converted`` norms.
 
     The area under the curve up to the end of its grid is a mean radius, with radii cut off there. It is
     taken from the radii, as a converted norm's may all lie between the first two points of the grid.
     """
-    curves, medians, means, areas, converted = {}, {}, {}, {}, {}
-    for norm, grid in grids.items():
-        values, converted[norm] = in_norm(radii, parse_norm(norm), dimension)
-        counts = certified_counts(np.sort(values), grid)
-        # An abstention or a radius of 0 certifies nothing, not even the input itself.
-        counts = np.minimum(counts, int((values > 0).sum()))
-        curves[norm] = curve(grid, counts, len(values))
-        medians[norm] = float(np.median(values[flags])) if flags.any() else None
-        means[norm] = float(values.mean())
-        areas[norm] = float(values.clip(max=grid[-1]).mean())
+    values = {norm: found for norm, (found, _) in radii.items()}
     return {
-        "certified_accuracy": curves,
-        "median_radius": medians,
-        "average_certified_radius": means,
-        "area": areas,
-        "converted": converted,
+        "guarantee": str(guarantee),
+        # The fastest step: whatever else the machine does only adds.
+        "seconds_per_certificate": float(seconds.min()),
+        "certified_accuracy": {norm: _curve(values[norm], grid) for norm, grid in grids.items()},
+        "median_radius": {
+            norm: float(np.median(v[flags])) if flags.any() else None for norm, v in values.items()
+        },
+        "average_certified_radius": {norm: float(v.mean()) for norm, v in values.items()},
+        "area": {norm: float(v.clip(max=grids[norm][-1]).mean()) for norm, v in values.items()},
+        "converted": {norm: converted for norm, (_, converted) in radii.items()},
     }
 
 
-def _headline(method: Description, settings: list[Table]) -> Table:
+def _curve(radii: Floats, grid: Floats) -> CurveTable:
+    counts = certified_counts(np.sort(radii), grid)
+    # An abstention or a radius of 0 certifies nothing, not even the input itself.
+    return curve(grid, np.minimum(counts, int((radii > 0).sum())), len(radii))
+
+
+def _headline(method: Description, settings: list[SettingTable]) -> Headline:
     """At the first level: the best setting in each norm, and the best one in the native norm as a whole."""
     level = next(iter(method.levels))
     usable = [k for k, setting in enumerate(settings) if level in setting["levels"]]
@@ -186,7 +211,7 @@ def _headline(method: Description, settings: list[Table]) -> Table:
     def area(k: int, norm: str) -> float:
         return float(settings[k]["levels"][level]["area"][norm])
 
-    best = {norm: max(usable, key=lambda k, norm=norm: area(k, norm)) for norm in NORMS}  # type: ignore[misc]
+    best = {norm: max(usable, key=lambda k, norm=norm: area(k, norm)) for norm in NORM_NAMES}  # type: ignore[misc]
     native = 2.0 if 2.0 in method.native_norms else method.native_norms[0]
     chosen = settings[best[norm_name(native)]]
     return {
@@ -205,16 +230,17 @@ def _headline(method: Description, settings: list[Table]) -> Table:
     }
 
 
-def _add_cost_ratios(methods: Table) -> Table:
+def _add_cost_ratios(methods: dict[str, MethodTable]) -> Reference:
     """Seconds per certificate over those of the reference, of the same run; None without it.
 
     The reference is its fastest setting; a method's own ratio is that of its fastest one at the first
     level.
     """
     name, level = REFERENCE
+    ours = methods[name].get("settings", []) if name in methods else []
     reference = [
         (s["levels"][level]["seconds_per_certificate"], s["setting"])
-        for s in methods.get(name, {}).get("settings", [])
+        for s in ours
         if level in s["levels"]
     ]
     base, setting = min(reference, key=lambda found: found[0], default=(None, None))
@@ -222,11 +248,11 @@ def _add_cost_ratios(methods: Table) -> Table:
         for measured in (x for s in method.get("settings", []) for x in s["levels"].values()):
             seconds = measured["seconds_per_certificate"]
             measured["cost_ratio"] = seconds / base if base else None
-        first = next(iter(method["levels"]))
+        first = first_level(method)
         ratios = [
-            s["levels"][first]["cost_ratio"]
+            s["levels"][first]["seconds_per_certificate"] / base
             for s in method.get("settings", [])
-            if first in s["levels"]
+            if base and first in s["levels"]
         ]
-        method["cost_ratio"] = min(ratios, default=None) if base else None
+        method["cost_ratio"] = min(ratios, default=None)
     return {"method": name, "level": level, "setting": setting, "seconds_per_certificate": base}

@@ -1,15 +1,15 @@
 """One certified curve against another on the same grid of radii."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-Table = dict[str, Any]
+from featureconvex.comparison.schema import Difference, Pair, Stretches
+from featureconvex.results.curves import CurveTable
+
 Mask = NDArray[np.bool_]
 
 
-def duel(ours: Table, theirs: Table) -> Table:
+def compare_curves(ours: CurveTable, theirs: CurveTable) -> Pair:
     """One certified curve against another on the same grid.
 
     Returns:
@@ -29,7 +29,7 @@ def duel(ours: Table, theirs: Table) -> Table:
     }
 
 
-def stretches(mask: Mask, radius: NDArray[np.float64]) -> list[list[float]]:
+def stretches(mask: Mask, radius: NDArray[np.float64]) -> Stretches:
     """The maximal runs of True as [first, last] radius.
 
     >>> stretches(np.array([True, False, True, True]), np.array([0.0, 0.1, 0.2, 0.3]))
@@ -40,7 +40,7 @@ def stretches(mask: Mask, radius: NDArray[np.float64]) -> list[list[float]]:
     return [[float(radius[first]), float(radius[last])] for first, last in pairs]
 
 
-def _largest(difference: NDArray[np.float64], radius: NDArray[np.float64]) -> Table | None:
+def _largest(difference: NDArray[np.float64], radius: NDArray[np.float64]) -> Difference | None:
     place = int(difference.argmax())
     if difference[place] <= 0:
         return None

@@ -1,19 +1,26 @@
 """Who certifies more, and where: computed from the curves of a comparison, claimed nowhere else."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.comparison.pairwise import duel, stretches
-from featureconvex.results.curves import round_down
+from featureconvex.comparison.pairwise import compare_curves, stretches
+from featureconvex.comparison.schema import (
+    Against,
+    Area,
+    Leaders,
+    Leads,
+    MethodTable,
+    Ordering,
+)
+from featureconvex.results.curves import CurveTable, round_down
 
-Table = dict[str, Any]
+Methods = Mapping[str, MethodTable]
 TELLING_SHARES = (0.9, 0.5, 0.1)
 
 
-def derive_ordering(methods: Table, reference: str) -> Table:
+def derive_ordering(methods: Methods, reference: str) -> dict[str, Ordering]:
     """Per norm: areas, telling radii, and the reference's curve against every other one.
 
     Args:
@@ -26,7 +33,7 @@ def derive_ordering(methods: Table, reference: str) -> Table:
         itself; ``leaders``, who certifies most at which radii; ``reference_setting``;
         ``reference_leads``, where the reference certifies more than every other method (``alone``),
         as much as the best of them (``shared``), or less (``behind``); ``against``, by method: a
-        :func:`~featureconvex.comparison.pairwise.duel` of the reference's best setting with the
+        :func:`~featureconvex.comparison.pairwise.compare_curves` of the reference's best setting with the
         method's best one (``best``), with every one (``settings``), and with the largest of them at
         each radius (``any_setting``); ``own_settings``, the reference's, each with the methods
         whose area is larger.
@@ -35,18 +42,18 @@ def derive_ordering(methods: Table, reference: str) -> Table:
     return {norm: _in_norm(methods, norm, reference) for norm in norms}
 
 
-def first_level(method: Table) -> str:
+def first_level(method: MethodTable) -> str:
     """The level that a method is compared by."""
     return str(next(iter(method["levels"])))
 
 
-def best_index(method: Table, norm: str) -> int:
+def best_index(method: MethodTable, norm: str) -> int:
     """The place of the best setting in ``norm`` among the method's settings."""
     settings = [setting["setting"] for setting in method["settings"]]
     return settings.index(method["best_setting"][norm])
 
 
-def _in_norm(methods: Table, norm: str, reference: str) -> Table:
+def _in_norm(methods: Methods, norm: str, reference: str) -> Ordering:
     shown = {name: m for name, m in methods.items() if m.get("best_setting")}
     curves = {name: _curve(m, best_index(m, norm), norm) for name, m in shown.items()}
     areas = sorted(
@@ -55,7 +62,7 @@ def _in_norm(methods: Table, norm: str, reference: str) -> Table:
     )
     native = [entry for entry in areas if not entry["converted"]]
     radius = np.asarray(next(iter(curves.values()))["radius"])
-    found: Table = {
+    found: Ordering = {
         "radii": _telling([curves[e["method"]] for e in native or areas], radius),
         "up_to": float(radius[-1]),
         "areas": areas,
@@ -79,34 +86,31 @@ def _in_norm(methods: Table, norm: str, reference: str) -> Table:
     }
 
 
-def _beats(other: Table, entry: Table, reference: str) -> bool:
+def _beats(other: Area, entry: Area, reference: str) -> bool:
     return bool(other["method"] != reference and other["area"] > entry["area"])
 
 
-def _leads(ours: Table, others: list[Table]) -> Table:
+def _leads(ours: CurveTable, others: list[CurveTable]) -> Leads:
     """Where one curve is above, level with and below all the others, as far as any is above 0."""
     radius, accuracy = np.asarray(ours["radius"]), np.asarray(ours["accuracy"])
     best = np.max([np.zeros_like(accuracy), *(np.asarray(c["accuracy"]) for c in others)], axis=0)
-    masks = {
-        "alone": accuracy > best,
-        "shared": (accuracy == best) & (best > 0),
-        "behind": accuracy < best,
+    return {
+        "alone": stretches(accuracy > best, radius),
+        "shared": stretches((accuracy == best) & (best > 0), radius),
+        "behind": stretches(accuracy < best, radius),
     }
-    return {name: stretches(mask, radius) for name, mask in masks.items()}
 
 
-def _usable(method: Table) -> Iterator[int]:
+def _usable(method: MethodTable) -> Iterator[int]:
     level = first_level(method)
     return (k for k, s in enumerate(method["settings"]) if level in s["levels"])
 
 
-def _curve(method: Table, k: int, norm: str) -> Table:
-    level: Table = method["settings"][k]["levels"][first_level(method)]
-    curve: Table = level["certified_accuracy"][norm]
-    return curve
+def _curve(method: MethodTable, k: int, norm: str) -> CurveTable:
+    return method["settings"][k]["levels"][first_level(method)]["certified_accuracy"][norm]
 
 
-def _area(name: str, method: Table, k: int, norm: str) -> Table:
+def _area(name: str, method: MethodTable, k: int, norm: str) -> Area:
     setting = method["settings"][k]
     level = setting["levels"][first_level(method)]
     return {
@@ -118,35 +122,37 @@ def _area(name: str, method: Table, k: int, norm: str) -> Table:
     }
 
 
-def _areas(name: str, method: Table, norm: str) -> list[Table]:
+def _areas(name: str, method: MethodTable, norm: str) -> list[Area]:
     return [_area(name, method, k, norm) for k in _usable(method)]
 
 
-def _against(ours: Table, method: Table, norm: str) -> Table:
+def _against(ours: CurveTable, method: MethodTable, norm: str) -> Against:
     usable = list(_usable(method))
     curves = [_curve(method, k, norm) for k in usable]
     level = method["settings"][usable[0]]["levels"][first_level(method)]
-    found = {
+    found: Against = {
         "converted": level["converted"][norm],
-        "best": duel(ours, _curve(method, best_index(method, norm), norm)),
+        "best": compare_curves(ours, _curve(method, best_index(method, norm), norm)),
     }
     if len(usable) == 1:
         return found
-    envelope = {
-        key: np.max([np.asarray(curve[key]) for curve in curves], axis=0)
-        for key in ("accuracy", "low", "high")
+    envelope: CurveTable = {
+        "radius": curves[0]["radius"],
+        "accuracy": np.max([curve["accuracy"] for curve in curves], axis=0),
+        "low": np.max([curve["low"] for curve in curves], axis=0),
+        "high": np.max([curve["high"] for curve in curves], axis=0),
     }
     return {
         **found,
-        "any_setting": duel(ours, envelope),
+        "any_setting": compare_curves(ours, envelope),
         "settings": [
-            {"setting": method["settings"][k]["setting"], **duel(ours, curve)}
+            {"setting": method["settings"][k]["setting"], **compare_curves(ours, curve)}
             for k, curve in zip(usable, curves, strict=True)
         ],
     }
 
 
-def _telling(curves: list[Table], radius: NDArray[np.float64]) -> list[float]:
+def _telling(curves: list[CurveTable], radius: NDArray[np.float64]) -> list[float]:
     """Round radii up to which 90 %, 50 % and 10 % of what the best curves start with is left."""
     best = np.max([np.asarray(curve["accuracy"]) for curve in curves], axis=0)
     reached = [radius[best >= share * best[0]] for share in TELLING_SHARES if best[0] > 0]
@@ -154,14 +160,16 @@ def _telling(curves: list[Table], radius: NDArray[np.float64]) -> list[float]:
     return sorted(found - {0.0})
 
 
-def _leaders(names: list[str], curves: Table, radius: NDArray[np.float64]) -> list[Table]:
+def _leaders(
+    names: list[str], curves: Mapping[str, CurveTable], radius: NDArray[np.float64]
+) -> list[Leaders]:
     """Stretches of radii with the same methods in the lead, where anything is certified at all."""
     accuracy = np.array([curves[name]["accuracy"] for name in names])
     top = accuracy.max(axis=0)
     leads = [
         tuple(np.flatnonzero(column == best)) for column, best in zip(accuracy.T, top, strict=True)
     ]
-    found = []
+    found: list[Leaders] = []
     for set_of in dict.fromkeys(leads):
         mask = np.array([lead == set_of for lead in leads]) & (top > 0)
         found += [

@@ -1,17 +1,17 @@
 """The ordering of a comparison in sentences, each computed from its numbers."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from featureconvex.baselines.description import setting_words
+from featureconvex.baselines.method import Setting
+from featureconvex.comparison.schema import Difference, Ordering
 from featureconvex.results.numbers import significant
 
-Table = dict[str, Any]
 NOWHERE = "nowhere"
 
 
 def ordering_sentences(
-    norm: str, found: Table, titles: dict[str, str], reference: str
+    norm: str, found: Ordering, titles: dict[str, str], reference: str
 ) -> list[str]:
     """Which method certifies most in ``norm``, and where the reference leads and where not.
 
@@ -23,7 +23,7 @@ def ordering_sentences(
     """
     said = [_largest(norm, found, titles)]
     if found.get("against"):
-        said += [_leads(found, titles, reference), *_duels(found, titles)]
+        said += [_leads(found, titles, reference), *_against_each(found, titles)]
         said += _own_settings(found, titles)
     return said
 
@@ -49,13 +49,13 @@ def radii_words(runs: Sequence[Sequence[float]], most: int = 3) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def with_setting(title: str, setting: Table) -> str:
+def with_setting(title: str, setting: Setting) -> str:
     """A method's title with its setting in brackets, where it has one."""
     words = setting_words(setting)
     return f"{title} ({words})" if words else title
 
 
-def _largest(norm: str, found: Table, titles: dict[str, str]) -> str:
+def _largest(norm: str, found: Ordering, titles: dict[str, str]) -> str:
     native = [e for e in found["areas"] if not e["converted"]]
     if not native:
         return f"No method is certified in {norm} itself; every curve is converted."
@@ -77,7 +77,7 @@ def _largest(norm: str, found: Table, titles: dict[str, str]) -> str:
     return said + "."
 
 
-def _leads(found: Table, titles: dict[str, str], reference: str) -> str:
+def _leads(found: Ordering, titles: dict[str, str], reference: str) -> str:
     leads = found["reference_leads"]
     name = with_setting(titles[reference], found["reference_setting"])
     said = f"At its best setting, {name} nowhere certifies the largest share alone"
@@ -92,20 +92,18 @@ def _leads(found: Table, titles: dict[str, str], reference: str) -> str:
     return f"{said}; {tail} (radii up to {significant(found['up_to'])} compared)."
 
 
-def _duels(found: Table, titles: dict[str, str]) -> list[str]:
+def _against_each(found: Ordering, titles: dict[str, str]) -> list[str]:
     """Against each method at its best setting; then with the setting chosen anew for each radius."""
-    best = {titles[name]: entry["best"] for name, entry in found["against"].items()}
-    clear = [
-        f"{title} at {radii_words(d['clearly_behind'])} ({_points(d)})"
-        for title, d in best.items()
-        if d["clearly_behind"]
-    ]
-    within = [
-        f"{title} ({_points(d)})"
-        for title, d in best.items()
-        if d["lag"] and not d["clearly_behind"]
-    ]
-    never = [title for title, d in best.items() if not d["lag"]]
+    clear, within, never = [], [], []
+    for name, entry in found["against"].items():
+        title, pair = titles[name], entry["best"]
+        if pair["lag"] is None:
+            never.append(title)
+        elif pair["clearly_behind"]:
+            where = radii_words(pair["clearly_behind"])
+            clear.append(f"{title} at {where} ({_points(pair['lag'])})")
+        else:
+            within.append(f"{title} ({_points(pair['lag'])})")
     said = []
     if clear:
         said.append(
@@ -120,7 +118,7 @@ def _duels(found: Table, titles: dict[str, str]) -> list[str]:
     return [*said, *_free_choice(found, titles)]
 
 
-def _free_choice(found: Table, titles: dict[str, str]) -> list[str]:
+def _free_choice(found: Ordering, titles: dict[str, str]) -> list[str]:
     free = {k: e["any_setting"] for k, e in found["against"].items() if "any_setting" in e}
     if not free:
         return []
@@ -131,7 +129,7 @@ def _free_choice(found: Table, titles: dict[str, str]) -> list[str]:
     return [f"{opening} behind {_listed(worse)}." if worse else f"{opening} behind none of them."]
 
 
-def _own_settings(found: Table, titles: dict[str, str]) -> list[str]:
+def _own_settings(found: Ordering, titles: dict[str, str]) -> list[str]:
     """Where the reference's other settings stand among the best ones of the other methods."""
     said = []
     for entry in found["own_settings"]:
@@ -144,9 +142,8 @@ def _own_settings(found: Table, titles: dict[str, str]) -> list[str]:
     return said
 
 
-def _points(fight: Table) -> str:
+def _points(lag: Difference) -> str:
     """``15.5 at 1.89``."""
-    lag = fight["lag"]
     return f"{100 * lag['difference']:.1f} at {significant(lag['radius'])}"
 
 

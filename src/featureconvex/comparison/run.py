@@ -18,19 +18,20 @@ from featureconvex.comparison.folder import (
     kept_results,
     write_comparison,
 )
-from featureconvex.comparison.metrics import Failure, Ran
+from featureconvex.comparison.metrics import Failure, MethodResult
+from featureconvex.comparison.schema import Head
 from featureconvex.data import Task
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.files import writable_folder, write_text
 from featureconvex.provenance import provenance
-from featureconvex.results.record import METHODS_FOLDER
+from featureconvex.report.folders import METHODS_FOLDER
 
 ERROR_FILE = "error.txt"
 
 
 class MethodFailedWarning(UserWarning):
-    """A setting of a method did not run; whatever else did is in the comparison."""
+    """A setting of a method is left out, with the reason; the others stay in the comparison."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ def compare(
     """Fit and certify every method on ``task``, and write everything below ``out``.
 
     A killed comparison goes on, step by step, when it is called again with the same settings.
-    ``comparison.json`` and ``rows.parquet`` are written anew behind every method, figures and
+    ``comparison.json`` and ``rows.parquet`` are written anew after every method, figures and
     ``report.html`` at the end. Methods that ``out`` holds from earlier calls stay in the comparison. A
-    setting that fails, or flags every point or none, is reported with its reason, and as a
+    setting that fails, or flags every point or none, is left out with its reason, and named in a
     :class:`MethodFailedWarning`; the others of its method stay.
 
     Returns:
@@ -97,7 +98,7 @@ def compare(
         samples=settings.samples,
         device=str(place),
     )
-    head = {
+    head: Head = {
         "task": dataset.name,
         "shape": list(data.shape),
         "sensitive_name": dataset.sensitive_name,
@@ -115,32 +116,32 @@ def compare(
     }
     results = kept_results(folder, head)
     for kind in kinds:
-        ran = _run(kind, options, data, folder / METHODS_FOLDER / kind.name, progress)
-        results[kind.name] = ran
-        for setting, reason in ran.failures:
+        result = _run(kind, options, data, folder / METHODS_FOLDER / kind.name, progress)
+        results[kind.name] = result
+        for setting, reason in result.failures:
             what = f"{kind.name} {setting_words(setting)}".rstrip()
-            warnings.warn(f"{what} did not run: {reason}", MethodFailedWarning, stacklevel=2)
+            warnings.warn(f"{what} is left out: {reason}", MethodFailedWarning, stacklevel=2)
         head["provenance"] = provenance(started)
-        ordered = sorted(results.values(), key=lambda ran: _place(ran.method.name))
+        ordered = sorted(results.values(), key=lambda result: _place(result.method.name))
         write_comparison(Comparison(ordered, head), folder)
     # Loads matplotlib and plotly, which nothing before this line needs.
-    from featureconvex.comparison.report.report import write_comparison_report
+    from featureconvex.comparison.report.write import write_comparison_report
 
     written = write_comparison_report(folder)
-    if not any(ran.fits for ran in results.values()):
+    if not any(result.fits for result in results.values()):
         raise UserError(f"no method ran, so nothing is compared; {written[-1]} has the reasons")
     return written
 
 
 def _run(
     kind: type[Method], options: Options, data: ComparisonData, folder: Path, progress: bool
-) -> Ran:
-    """All settings of one method, and the reasons why some did not run."""
+) -> MethodResult:
+    """All settings of one method, and the reasons why some are left out."""
     described, fits, failures = Description.of(kind), [], []
     try:
         settings = settings_of(kind, options)
     except Exception as error:
-        return Ran(described, failures=[_failure({}, error, folder)])
+        return MethodResult(described, failures=[_failure({}, error, folder)])
     for setting in settings:
         own = folder / _folder_name(setting)
         try:
@@ -159,7 +160,7 @@ def _run(
             # Who flags everything certifies everything, by any radius, and would lead every table.
             every = "every" if flags.iloc[0] else "no"
             failures.append(Failure(setting, f"no detector, as it flags {every} test point"))
-    return Ran(described, fits, failures)
+    return MethodResult(described, fits, failures)
 
 
 def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:

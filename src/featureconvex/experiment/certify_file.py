@@ -21,6 +21,7 @@ from featureconvex.experiment.kept import beside
 from featureconvex.files import replacing, writable_folder
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import read_extra
+from featureconvex.results.columns import RadiusColumn
 
 STANDARD_OUTPUT = Path("-")
 
@@ -143,9 +144,9 @@ def _columns(certificates: list[Certificate], classes: tuple[str, str]) -> dict[
         "margin": first.margin,
     }
     for certificate in certificates:
-        name = certificate.threat.name
-        columns[f"status_{name}"] = [str(status) for status in certificate.status]
-        columns[f"radius_{name}"] = certificate.radius
+        column = RadiusColumn(certificate.threat.name)
+        columns[column.status] = [str(status) for status in certificate.status]
+        columns[column.name] = certificate.radius
         if np.isfinite(certificate.upper).any():
-            columns[f"upper_{name}"] = certificate.upper
+            columns[column.upper] = certificate.upper
     return columns

@@ -3,12 +3,11 @@
 import pandas as pd
 
 from featureconvex.errors import UserError
-
-_OURS = ("radius", "slope_", "status", "upper_")
+from featureconvex.results.columns import PREFIXES
 
 
 def beside(rows: pd.DataFrame, kept: pd.DataFrame | None, origin: str) -> pd.DataFrame:
-    """``rows`` with the columns of ``kept``, behind ``row``, under their own names.
+    """``rows`` with the columns of ``kept``, after ``row``, under their own names.
 
     Args:
         rows: (n, ...) with a column ``row``.
@@ -21,7 +20,7 @@ def beside(rows: pd.DataFrame, kept: pd.DataFrame | None, origin: str) -> pd.Dat
     if kept is None:
         return rows
     for place, name in enumerate(kept.columns):
-        if name in rows.columns or str(name).startswith(_OURS):
+        if name in rows.columns or str(name).startswith(PREFIXES):
             raise UserError(
                 f"{origin}: the column {name!r} cannot be kept, the rows have one of that name; rename it"
             )

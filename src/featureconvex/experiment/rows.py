@@ -1,6 +1,5 @@
 """From a model and test points to one row per point."""
 
-import math
 import time
 from dataclasses import dataclass
 
@@ -12,10 +11,10 @@ from featureconvex.certificates import LEVELS, Box, Certificate, Domain, Lp, Unb
 from featureconvex.certificates.levels import level_named
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
+from featureconvex.norms import NORMS
+from featureconvex.results.columns import CLOSED_FORM, RAW, STD, RadiusColumn
+from featureconvex.results.record import seconds_field
 from featureconvex.training.points import Points
-
-NORMS = (1.0, 2.0, math.inf)
-CLOSED_FORM = "closed-form"
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ def certified_rows(
     columns: dict[str, object] = {}
     unavailable: dict[str, str] = {}
     for level in LEVELS:
-        where, suffix = (Unbounded(), "") if level == CLOSED_FORM else (domain, f"_{level}")
+        closed = level == CLOSED_FORM
+        where = Unbounded() if closed else domain
         # Rows hold no upper bounds, so nobody would read what an attack finds.
         bare = level_named(level).without_attacks()
         begin = time.perf_counter()
@@ -70,13 +70,13 @@ def certified_rows(
             # A level refuses a model it has no proof for; the others stand.
             unavailable[level] = str(error)
             continue
-        seconds[f"certify_per_sample{suffix}"] = (time.perf_counter() - begin) / max(1, len(test))
-        if not suffix:
+        seconds[seconds_field(level)] = (time.perf_counter() - begin) / max(1, len(test))
+        if closed:
             columns |= _predictions(certificates[0], test)
-        columns |= _columns(certificates, "", suffix)
+        columns |= _columns(certificates, level, RAW)
         if cost is not None:
             scaled = certify(model, test.x, [Lp(p, cost) for p in NORMS], where, bare)
-            columns |= _columns(scaled, "std_", suffix)
+            columns |= _columns(scaled, level, STD)
     return CertifiedRows(pd.DataFrame(columns), seconds, unavailable)
 
 
@@ -90,10 +90,11 @@ def _predictions(certificate: Certificate, test: Points) -> dict[str, object]:
     }
 
 
-def _columns(certificates: list[Certificate], unit: str, suffix: str) -> dict[str, object]:
+def _columns(certificates: list[Certificate], level: str, unit: str) -> dict[str, object]:
     columns: dict[str, object] = {}
     for certificate in certificates:
-        columns[f"radius_{unit}{certificate.threat.name}{suffix}"] = certificate.radius
-        if not suffix:
-            columns[f"slope_{unit}{certificate.threat.name}"] = certificate.slope
+        column = RadiusColumn(certificate.threat.name, level, unit)
+        columns[column.name] = certificate.radius
+        if level == CLOSED_FORM:
+            columns[column.slope] = certificate.slope
     return columns

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -25,9 +25,21 @@ from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import save_model
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance
+from featureconvex.report.folders import refuse_results_of
 from featureconvex.report.report import write_report
+from featureconvex.results.columns import RAW, STD, RadiusColumn
 from featureconvex.results.examples import Examples, choose_examples, write_examples
-from featureconvex.results.record import COMPARISON_FILE, RECORD_FILE, read_record, write_record
+from featureconvex.results.record import (
+    RECORD_FILE,
+    CalibrationRecord,
+    Epoch,
+    ModelRecord,
+    PilotRecord,
+    Record,
+    Seconds,
+    read_record,
+    write_record,
+)
 from featureconvex.results.rows import write_rows
 from featureconvex.results.warnings import run_warnings
 from featureconvex.training.architectures import (
@@ -37,7 +49,7 @@ from featureconvex.training.architectures import (
 )
 from featureconvex.training.fit import Fitted, calibration_record, fit
 from featureconvex.training.points import Points
-from featureconvex.training.recipes import Recipe, default, paper
+from featureconvex.training.recipes import Recipe, check_values, default, paper
 
 RECIPES = ("default", "paper")
 
@@ -74,6 +86,9 @@ class Settings:
             raise UserError("recipe paper has no temperature; use recipe default")
         if self.seed < 0:
             raise UserError(f"a seed must be >= 0, got {self.seed}")
+        if self.recipe not in RECIPES:
+            raise UserError(f"unknown recipe {self.recipe!r}; use one of {', '.join(RECIPES)}")
+        check_values(**self._changes)
 
     def values(self) -> dict[str, Any]:
         """What decides the result but for rounding, as plain values for a record: no device."""
@@ -82,16 +97,15 @@ class Settings:
         return values
 
     def resolve(self, task: str, shape: tuple[int, ...]) -> Recipe:
-        """The recipe for a task and the shape of its training inputs, with the user's changes.
-
-        Raises:
-            UserError: an unknown recipe, or a value out of range.
-        """
-        if self.recipe not in RECIPES:
-            raise UserError(f"unknown recipe {self.recipe!r}; use one of {', '.join(RECIPES)}")
+        """The recipe for a task and the shape of its training inputs, with the user's changes."""
         base = paper(task, self.norm) if self.recipe == "paper" else default(shape, self.norm)
-        changes = {"temperature": self.temperature, "epochs": self.epochs}
-        return base.but(**{name: value for name, value in changes.items() if value is not None})
+        return base.replace(**self._changes)
+
+    @property
+    def _changes(self) -> dict[str, Any]:
+        """What replaces values of the recipe."""
+        chosen = {"temperature": self.temperature, "epochs": self.epochs}
+        return {name: value for name, value in chosen.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -142,8 +156,7 @@ def run(
             unfinished training of another run.
     """
     started = datetime.now(UTC)
-    # Everything that can be wrong with the arguments fails here, before the data is even read.
-    settings.resolve(task.name, (1, 1))
+    # Whatever is wrong with the device or the folder fails here, before the data is even read.
     place = device(settings.device)
     folder = writable_folder(out)
     _refuse_another_run(folder, task.name, settings)
@@ -165,11 +178,12 @@ def run(
     )
     certified = certified_rows(fitted.model, prepared.test, prepared.cost, progress)
     rows = _with_source(certified.frame, dataset)
-    unit = "" if prepared.cost is None else "std_"
-    chosen = choose_examples(rows, f"radius_{unit}{norm_name(settings.norm)}")
+    headline = RadiusColumn(norm_name(settings.norm), unit=RAW if prepared.cost is None else STD)
+    chosen = choose_examples(rows, headline.name)
     names = {
         "task": dataset.name,
-        **_classes(dataset),
+        "sensitive_name": dataset.sensitive_name,
+        "other_name": dataset.other_name,
         "feature_names": dataset.feature_names,
         "input_shape": list(prepared.test.x.shape[1:]),
         "inputs": Meaning.of(dataset).stored(),
@@ -219,10 +233,7 @@ def _spread(x: Tensor, cost: Tensor) -> list[float]:
 
 def _refuse_another_run(folder: Path, task: str, settings: Settings) -> None:
     """Another task or other settings would silently replace the first run's model and report."""
-    if (folder / COMPARISON_FILE).exists():
-        raise UserError(
-            f"{folder} holds the results of `featureconvex compare`; choose another --out or delete it"
-        )
+    refuse_results_of("compare", folder)
     if not (folder / RECORD_FILE).exists():
         return
     before = read_record(folder / RECORD_FILE)
@@ -244,10 +255,6 @@ def _refuse_another_run(folder: Path, task: str, settings: Settings) -> None:
         )
 
 
-def _classes(dataset: Dataset) -> dict[str, Any]:
-    return {"sensitive_name": dataset.sensitive_name, "other_name": dataset.other_name}
-
-
 def _examples(model: FeatureConvexModel, dataset: Dataset, test: Points, chosen: Any) -> Examples:
     """The chosen inputs with the margin's gradient in ``x``: for looking at, not for certifying."""
     x = test.x[torch.tensor(chosen)].to(model.device, model.dtype).requires_grad_()
@@ -263,9 +270,9 @@ def _record(
     fitted: Fitted,
     certify_seconds: dict[str, float],
     started: datetime,
-) -> dict[str, Any]:
+) -> Record:
     recipe = fitted.recipe
-    record: dict[str, Any] = {
+    record: Record = {
         "task": dataset.name,
         "recipe": recipe.name,
         "norm": norm_name(recipe.norm),
@@ -274,7 +281,8 @@ def _record(
         "n_train": fitted.n_train,
         "train_accuracy": fitted.train_accuracy,
         "kind": dataset.kind,
-        **_classes(dataset),
+        "sensitive_name": dataset.sensitive_name,
+        "other_name": dataset.other_name,
         "image_shape": list(dataset.test.x.shape[1:]) if dataset.kind == "image" else None,
         "feature_names": dataset.feature_names,
         "source": dataset.source,
@@ -284,19 +292,19 @@ def _record(
         "temperature": recipe.temperature,
         "epochs": recipe.epochs,
         "tau": fitted.calibration.tau,
-        "calibration": calibration_record(fitted),
-        "history": fitted.history,
-        "seconds": {"train": fitted.seconds, **certify_seconds},
+        "calibration": cast("CalibrationRecord", calibration_record(fitted)),
+        "history": cast("list[Epoch]", fitted.history),
+        "seconds": cast("Seconds", {"train": fitted.seconds, **certify_seconds}),
         "model": describe(fitted.model),
         "settings": recipe.values(),
         "provenance": provenance(started),
     }
     if fitted.pilots:
-        record["tradeoff"] = [asdict(pilot) for pilot in fitted.pilots]
+        record["tradeoff"] = [cast("PilotRecord", asdict(pilot)) for pilot in fitted.pilots]
     return record
 
 
-def describe(model: FeatureConvexModel) -> dict[str, Any]:
+def describe(model: FeatureConvexModel) -> ModelRecord:
     """The architecture in words, and its number of parameters."""
     net, phi = model.convex_net, model.feature_map
     config: dict[str, Any] = net.config() if callable(getattr(net, "config", None)) else {}  # type: ignore[operator]

@@ -3,16 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from featureconvex.data import Task
 from featureconvex.errors import UserError
 from featureconvex.experiment.run import Settings, run
 from featureconvex.files import replacing, writable_folder, write_text
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance
-from featureconvex.results.folder import read_run
+from featureconvex.results.curves import median_radius
+from featureconvex.results.detection import confusion
+from featureconvex.results.folder import Run, read_run
 from featureconvex.results.strict_json import dump_json
 
 
@@ -39,7 +38,7 @@ def tradeoff(
         place = folder / f"temperature-{temperature:g}"
         if not (place / "report.html").exists():
             run(task, place, replace(settings, temperature=temperature), data_dir, progress)
-        points.append({"temperature": temperature, **_summary(read_run(place).rows, settings.norm)})
+        points.append({"temperature": temperature, **_summary(read_run(place))})
     text = dump_json(
         {
             "task": task.name,
@@ -52,21 +51,17 @@ def tradeoff(
     return _draw(points, folder / "tradeoff.png", task.name, norm_name(settings.norm))
 
 
-def _summary(rows: pd.DataFrame, norm: float) -> dict[str, float]:
-    hit = rows["label"].eq(1) & rows["predicted"].eq(1)
-    name = norm_name(norm)
-    column = f"radius_std_{name}" if f"radius_std_{name}" in rows else f"radius_{name}"
-    median = float(np.median(rows.loc[hit, column])) if hit.any() else 0.0
+def _summary(found: Run) -> dict[str, float]:
     return {
-        "clean_accuracy": float(rows["label"].eq(rows["predicted"]).mean()),
-        "median_radius": median,
+        "clean_accuracy": confusion(found.rows).accuracy,
+        "median_radius": median_radius(found.rows, found.headline.name) or 0.0,
     }
 
 
 def _draw(points: list[dict[str, float]], path: Path, task: str, norm: str) -> Path:
     from matplotlib.figure import Figure
 
-    from featureconvex.report.figures.style import as_written
+    from featureconvex.report.plot_style import as_written
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()

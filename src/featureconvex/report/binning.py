@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.results.columns import RadiusColumn
-from featureconvex.results.curves import round_up
+from featureconvex.results.curves import finite_and_infinite, round_up
 
 BINS = 30
 
@@ -33,8 +33,7 @@ def radius_bins(radii: NDArray[np.float64], column: RadiusColumn) -> RadiusBins 
 
     Whole-number radii get bins that are centred on whole numbers.
     """
-    finite = radii[np.isfinite(radii)]
-    infinite = len(radii) - len(finite)
+    finite, infinite = finite_and_infinite(radii)
     if not len(finite):
         return None
     top = float(finite.max())

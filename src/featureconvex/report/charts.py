@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 
 from featureconvex.report.binning import radius_bins
-from featureconvex.report.thinning import thin
+from featureconvex.report.operating_points import operating_points
 from featureconvex.report.wording import LEVEL_NAMES
 from featureconvex.results.curves import flagged_radii
-from featureconvex.results.detection import certified_recall, confusion, roc_curve
 from featureconvex.results.folder import Run
-from featureconvex.results.history import Line, known_series, sorted_tradeoff
-from featureconvex.results.metrics import telling_radii
+from featureconvex.results.history import Series, known_series, sorted_tradeoff
 from featureconvex.results.numbers import significant
-from featureconvex.results.rows import sensitive
 
 Chart = dict[str, Any]
 
@@ -45,32 +42,26 @@ def radius_histograms(run: Run) -> list[Chart]:
 
 def roc_chart(run: Run) -> Chart:
     """Recall, and certified recall at up to three radii, against the false-positive rate."""
-    column = run.movable
-    roc = roc_curve(run.rows)
-    keep = thin(roc.false_positive_rate)
-    radii = [0.0, *telling_radii(run.rows, column.name)]
-    table = certified_recall(run.rows, column, roc.threshold[keep], radii)
-    floor = 0.5 / float((~sensitive(run.rows)).sum())
-    rate = np.maximum(roc.false_positive_rate[keep], floor)
+    points = operating_points(run)
     lines = [
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"certified for {column.threat} {significant(r)}" if r else "flagged",
-            "x": rate,
-            "y": table[:, i],
+            "name": name,
+            "x": points.rate,
+            "y": share,
             "line": {"color": f"@c{i + 1}", "width": 2.5, "shape": "hv"},
             "hovertemplate": "%{y:.1%}",
         }
-        for i, r in enumerate(radii)
+        for i, (name, share) in enumerate(points.lines.items())
     ]
-    here = confusion(run.rows)
+    rate, recall = points.calibrated
     calibrated = {
         "type": "scatter",
         "mode": "markers",
         "name": "calibrated threshold",
-        "x": [max(1 - here.other_accuracy, floor)],
-        "y": [here.sensitive_accuracy],
+        "x": [rate],
+        "y": [recall],
         "marker": {"color": "@ink", "size": 10},
         "hovertemplate": "%{y:.1%}",
     }
@@ -84,14 +75,14 @@ def roc_chart(run: Run) -> Chart:
         "dtick": 1,
     }
     chart["layout"]["yaxis"] |= {"tickformat": ".0%", "range": [0, 1.02]}
-    return chart | {"log_range": [float(np.log10(floor)), 0.0]}
+    return chart | {"log_range": [float(np.log10(points.floor)), 0.0]}
 
 
 def training_charts(run: Run) -> list[Chart]:
     """Loss, accuracy and median radius against the epoch, as far as the history holds them."""
     charts = []
     for panel in known_series(run.record):
-        traces = [_curve(line, f"@c{i + 1}") for i, line in enumerate(panel.lines)]
+        traces = [_curve(line, f"@c{i + 1}") for i, line in enumerate(panel.series)]
         chart = _chart(f"training-{panel.title.replace(' ', '-')}", traces, "epoch", panel.title)
         if panel.title == "accuracy":
             chart["layout"]["yaxis"] = {"title": {"text": "accuracy"}, "tickformat": ".3~%"}
@@ -129,7 +120,7 @@ def tradeoff_chart(run: Run) -> Chart | None:
     return chart
 
 
-def _curve(line: Line, colour: str) -> Chart:
+def _curve(line: Series, colour: str) -> Chart:
     return {
         "type": "scatter",
         "mode": "lines+markers" if len(line.epochs) < 3 else "lines",

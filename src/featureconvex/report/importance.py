@@ -38,7 +38,7 @@ def strongest_features(specimen: Specimen, record: Record, most: int = 6) -> lis
     scale = np.asarray(record.get("feature_std") or np.ones(len(specimen.x)), dtype=np.float64)
     pull = specimen.gradient.astype(np.float64) * scale
     order = np.argsort(-np.abs(pull), kind="stable")[:most]
-    names = record["feature_names"]
+    names = record["feature_names"] or []
     return [
         Weight(str(names[i]), float(specimen.x[i]), float(pull[i])) for i in order if pull[i] != 0
     ]

@@ -6,8 +6,14 @@ from typing import Any
 import numpy as np
 
 from featureconvex.report.wording import LEVEL_NAMES
-from featureconvex.results.columns import RAW, STD, UNITS, RadiusColumn, is_count, is_patch
-from featureconvex.results.curves import flagged_radii, radius_grid, round_down
+from featureconvex.results.columns import RAW, STD, RadiusColumn, is_count, is_patch
+from featureconvex.results.curves import (
+    Floats,
+    finite_and_infinite,
+    flagged_radii,
+    radius_grid,
+    round_down,
+)
 from featureconvex.results.folder import Run
 from featureconvex.results.intervals import clopper_pearson
 from featureconvex.results.numbers import unit_name
@@ -16,20 +22,24 @@ from featureconvex.results.rows import sensitive
 UNIT_NAMES = {STD: "standard deviations", RAW: "raw units"}
 
 
-def readout_data(run: Run) -> dict[str, Any]:
-    """Increasing radii per threat, unit and level; and the exact interval of every count.
-
-    ``low[k]`` and ``high[k]`` are the ends of the interval for k of the ``n`` sensitive points.
-    """
-    n = int(sensitive(run.rows).sum())
+def interval_of_counts(n: int) -> dict[str, Any]:
+    """``low[k]`` and ``high[k]``: the ends of the exact 95 % interval for k of ``n`` points."""
     low, high = clopper_pearson(np.arange(n + 1), n)
-    views = [_view(run, threat, unit) for unit in run.units for threat in run.threats(unit)]
+    return {"n": n, "low": low.round(6), "high": high.round(6)}
+
+
+def counted_radii(radii: Floats) -> dict[str, Any]:
+    """Increasing radii as the page counts them: the finite ones, and how many are infinite."""
+    finite, infinite = finite_and_infinite(radii)
+    return {"radii": finite, "infinite": infinite}
+
+
+def readout_data(run: Run) -> dict[str, Any]:
+    """Per threat and unit, the radii of every level; and the interval of every count."""
     return {
-        "n": n,
-        "low": low.round(6),
-        "high": high.round(6),
-        "views": views,
-        "units": [{"key": unit, "name": UNIT_NAMES[unit]} for unit in UNITS if unit in run.units],
+        **interval_of_counts(int(sensitive(run.rows).sum())),
+        "views": [_view(run, threat, unit) for unit in run.units for threat in run.threats(unit)],
+        "units": [{"key": unit, "name": UNIT_NAMES[unit]} for unit in run.units],
         "start": {"threat": run.headline.threat, "unit": run.unit, "level": run.headline.level},
     }
 
@@ -37,8 +47,7 @@ def readout_data(run: Run) -> dict[str, Any]:
 def _view(run: Run, threat: str, unit: str) -> dict[str, Any]:
     columns = run.levels(threat, unit)
     top = float(radius_grid(run.rows, columns)[-1])
-    weakest = flagged_radii(run.rows, columns[0].name)
-    finite = weakest[np.isfinite(weakest)]
+    finite, _ = finite_and_infinite(flagged_radii(run.rows, columns[0].name))
     middle = float(np.median(finite)) if len(finite) else top / 2
     return {
         "threat": threat,
@@ -59,11 +68,8 @@ def _begin(threat: str, middle: float, top: float) -> float:
 
 
 def _level(run: Run, column: RadiusColumn) -> dict[str, Any]:
-    radii = flagged_radii(run.rows, column.name)
-    finite = radii[np.isfinite(radii)]
     return {
         "key": column.level,
         "name": LEVEL_NAMES[column.level],
-        "radii": finite,
-        "infinite": len(radii) - len(finite),
+        **counted_radii(flagged_radii(run.rows, column.name)),
     }

@@ -6,8 +6,8 @@ This module imports matplotlib and plotly; import it only where a report is made
 from pathlib import Path
 from typing import Any
 
-from featureconvex.files import replacing
 from featureconvex.report.charts import (
+    Chart,
     radius_histograms,
     roc_chart,
     tradeoff_chart,
@@ -15,7 +15,7 @@ from featureconvex.report.charts import (
 )
 from featureconvex.report.figures import FIGURES, draw_figures, png_bytes
 from featureconvex.report.importance import step_name
-from featureconvex.report.page import TEMPLATES, environment, inline, plotly_script
+from featureconvex.report.page import publish, render
 from featureconvex.report.readout import readout_data
 from featureconvex.report.tables import (
     accuracy_table,
@@ -38,11 +38,7 @@ from featureconvex.results.detection import area_under_curve, confusion
 from featureconvex.results.folder import Run, read_run
 from featureconvex.results.metrics import METRICS_FILE, derive_metrics, write_metrics
 from featureconvex.results.numbers import unit_name
-from featureconvex.results.strict_json import jsonable
 from featureconvex.results.warnings import run_warnings
-
-REPORT_FILE = "report.html"
-FIGURES_FOLDER = "figures"
 
 
 def write_report(directory: Path) -> list[Path]:
@@ -58,41 +54,31 @@ def write_report(directory: Path) -> list[Path]:
         UserError: ``rows.parquet``, ``record.json`` or ``examples.npz`` is missing, damaged, or does
             not fit the others; nothing is changed then.
     """
-    directory = Path(directory)
     run = read_run(directory)
     metrics = derive_metrics(run.rows, run.record)
     pictures = {name: png_bytes(figure) for name, figure in draw_figures(run).items()}
     page = render_report(run)
-
     write_metrics(metrics, directory / METRICS_FILE)
-    written = [directory / METRICS_FILE]
-    for name in FIGURES:
-        path = directory / FIGURES_FOLDER / name
-        if name not in pictures:
-            path.unlink(missing_ok=True)
-            continue
-        with replacing(path) as temporary:
-            temporary.write_bytes(pictures[name])
-        written.append(path)
-    with replacing(directory / REPORT_FILE) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return [*written, directory / REPORT_FILE]
+    return [directory / METRICS_FILE, *publish(directory, page, pictures, FIGURES)]
 
 
 def render_report(run: Run) -> str:
     """The whole page as one string of HTML: styles, scripts, data and pictures inside."""
-    template = environment().get_template("report.html.j2")
-    return template.render(**_context(run))
+    charts = _charts(run)
+    every = [chart for group in charts.values() for chart in group]
+    return render("report", _context(run, charts), {"readout": readout_data(run), "charts": every})
 
 
-def _context(run: Run) -> dict[str, Any]:
-    charts = {
+def _charts(run: Run) -> dict[str, list[Chart]]:
+    return {
         "roc": [roc_chart(run)],
         "histograms": radius_histograms(run),
         "training": training_charts(run),
         "tradeoff": [chart for chart in [tradeoff_chart(run)] if chart is not None],
     }
-    every_chart = [chart for group in charts.values() for chart in group]
+
+
+def _context(run: Run, charts: dict[str, list[Chart]]) -> dict[str, Any]:
     levels = dict.fromkeys(c.level for c in run.columns)
     return {
         "record": run.record,
@@ -117,8 +103,4 @@ def _context(run: Run) -> dict[str, Any]:
         "example_norm": run.headline.threat,
         "step_name": step_name(run.record),
         "charts": charts,
-        "script": inline(TEMPLATES / "charts.js", TEMPLATES / "report.js"),
-        "style": inline(TEMPLATES / "report.css"),
-        "plotly": plotly_script(),
-        "data": jsonable({"readout": readout_data(run), "charts": every_chart}),
     }

@@ -1,12 +1,13 @@
 """The report's tables as rows of plain values, and its example cards."""
 
 import base64
-from typing import Any
+from dataclasses import dataclass
 
+from featureconvex.certificates import LEVELS
 from featureconvex.report.importance import strongest_features
 from featureconvex.report.pictures import encode_png, gradient_picture, picture
+from featureconvex.report.table import Table
 from featureconvex.report.wording import LEVEL_NAMES, threat_text
-from featureconvex.results.columns import LEVELS
 from featureconvex.results.curves import (
     average_certified_radius,
     certified_curve,
@@ -22,9 +23,9 @@ from featureconvex.results.examples import Specimen, most_and_least
 from featureconvex.results.folder import Run
 from featureconvex.results.metrics import telling_radii
 from featureconvex.results.numbers import duration, percent, significant, unit_name
+from featureconvex.results.record import seconds_by_level
 from featureconvex.results.rows import sensitive
 
-Table = dict[str, Any]
 _TABLE_EACH = 3
 
 
@@ -43,7 +44,7 @@ def median_table(run: Run, unit: str) -> Table:
         body.append([threat, *medians, average])
     head = ["threat", *(f"median, {LEVEL_NAMES[x]}" for x in levels), "average"]
     title = f"Norms in {unit_name('l2', unit, run.record['kind'])}"
-    return {"title": title, "head": head, "body": body}
+    return Table(head, body, title)
 
 
 def accuracy_table(run: Run, threat: str) -> Table:
@@ -60,7 +61,7 @@ def accuracy_table(run: Run, threat: str) -> Table:
         for i, r in enumerate(radii)
     ]
     head = [f"{threat} radius", *(LEVEL_NAMES[c.level] for c in columns)]
-    return {"title": threat, "head": head, "body": body}
+    return Table(head, body, threat)
 
 
 def recall_table(run: Run) -> Table:
@@ -76,19 +77,15 @@ def recall_table(run: Run) -> Table:
         body.append([percent(rate), str(seen), *(percent(float(s)) for s in shares)])
     certified = [f"{column.threat} ≥ {significant(r)}" for r in radii[1:]]
     head = ["false positives allowed", f"seen, of {n_other}", "recall", *certified]
-    return {"title": "", "head": head, "body": body}
+    return Table(head, body)
 
 
 def runtime_table(run: Run) -> Table:
     """Training time, and time per certificate of every level that was timed."""
-    seconds = run.record["seconds"]
-    names = {"train": "training", "certify_per_sample": "certificates of one sample, closed form"}
-    body = [[name, duration(seconds[key])] for key, name in names.items()]
-    for key, value in seconds.items():
-        if key not in names and key.startswith("certify_per_sample_"):
-            label = key.removeprefix("certify_per_sample_").replace("_", " ")
-            body.append([f"certificate of one sample, {label}", duration(float(value))])
-    return {"title": "", "head": ["step", "time"], "body": body}
+    body = [["training", duration(run.record["seconds"]["train"])]]
+    for level, seconds in seconds_by_level(run.record).items():
+        body.append([f"certificates of one sample, {LEVEL_NAMES[level]}", duration(seconds)])
+    return Table(["step", "time"], body)
 
 
 def threat_lines(run: Run) -> list[tuple[str, str]]:
@@ -98,34 +95,62 @@ def threat_lines(run: Run) -> list[tuple[str, str]]:
     return [(threat, threat_text(threat, kind)) for threat in threats]
 
 
-def example_groups(run: Run) -> list[Table]:
+@dataclass(frozen=True)
+class Bar:
+    """One feature of a table's card, its value and its pull on the score."""
+
+    feature: str
+    value: str
+    pull: str
+    share: str
+    up: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One example: two pictures as data addresses, or a bar per feature."""
+
+    place: str
+    radius: str
+    pictures: list[str]
+    bars: list[Bar]
+
+
+@dataclass(frozen=True)
+class CardGroup:
+    """Examples under one title."""
+
+    title: str
+    cards: list[Card]
+
+
+def example_groups(run: Run) -> list[CardGroup]:
     """Cards of the most and the least robust examples; pictures as data addresses."""
     most, least = most_and_least(run.rows, run.examples, run.headline)
     if run.record["kind"] == "table":
         most, least = most[:_TABLE_EACH], least[:_TABLE_EACH]
     groups = (("Most robust", most), ("Least robust", least))
-    return [{"title": t, "cards": [_card(run, s) for s in group]} for t, group in groups if group]
+    return [CardGroup(t, [_card(run, s) for s in group]) for t, group in groups if group]
 
 
-def _card(run: Run, specimen: Specimen) -> Table:
-    card: Table = {"place": specimen.place, "radius": significant(specimen.radius)}
+def _card(run: Run, specimen: Specimen) -> Card:
+    radius = significant(specimen.radius)
     if run.record["kind"] == "image":
         pictures = (picture(specimen), gradient_picture(specimen))
-        card["pictures"] = [_address(encode_png(rgb)) for rgb in pictures]
-        return card
+        return Card(specimen.place, radius, [_address(encode_png(rgb)) for rgb in pictures], [])
     weights = strongest_features(specimen, run.record)
     largest = max((abs(w.pull) for w in weights), default=1.0)
-    card["weights"] = [
-        {
-            "feature": w.feature,
-            "value": significant(w.value),
-            "pull": f"{w.pull:+.3g}",
-            "share": f"{100 * abs(w.pull) / largest:.1f}",
-            "up": w.pull > 0,
-        }
+    bars = [
+        Bar(
+            feature=w.feature,
+            value=significant(w.value),
+            pull=f"{w.pull:+.3g}",
+            share=f"{100 * abs(w.pull) / largest:.1f}",
+            up=w.pull > 0,
+        )
         for w in weights
     ]
-    return card
+    return Card(specimen.place, radius, [], bars)
 
 
 def _address(png: bytes) -> str:

@@ -141,7 +141,7 @@ def calibration_text(record: Record) -> str:
     }[on]
     if rule == "balanced":
         return f"balanced on {place}: {aim}"
-    target = percent(float(record["calibration"]["target_fpr"]))
+    target = percent(record["calibration"].get("target_fpr") or 0.0)
     return f"set on {place} so that at most {target} of the other class are flagged there"
 
 

@@ -1,45 +1,61 @@
-"""The names of the radius columns: which threat, which certificate level, which unit."""
+"""The columns of rows: which threat, which certificate level, which unit; written and read here alone."""
 
-import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from featureconvex.certificates import LEVELS
+from featureconvex.certificates.levels import ClosedForm
 from featureconvex.errors import UserError
+from featureconvex.norms import norm_name, parse_norm
 
-CLOSED_FORM = "closed-form"
-LEVELS = (CLOSED_FORM, "domain", "tight", "sound")
-NORMS = ("l1", "l2", "linf")
+CLOSED_FORM = ClosedForm.name
 RAW = "raw"
 STD = "std"
 UNITS = (STD, RAW)
-
-_RADIUS = re.compile(
-    r"radius_(?P<std>std_)?(?P<threat>l(?:\d+(?:\.\d+)?|inf)|patch-[1-9]\d*)"
-    r"(?:_(?P<level>domain|tight|sound))?"
-)
+PREFIXES = ("radius", "slope_", "status", "upper_")
+"""What columns of certificates begin with: a column of the user's own may not."""
 
 
 @dataclass(frozen=True)
 class RadiusColumn:
-    """One column of certified radii.
+    """One column of certified radii, ``radius_[std_]<threat>[_<level>]``; no level means closed form.
 
     Attributes:
-        name: the column's name in the rows.
         threat: ``l1``, ``l2``, ``linf``, ``l1.5`` ..., ``l0`` or ``patch-5``.
-        level: one of ``LEVELS``.
+        level: one of :data:`featureconvex.certificates.LEVELS`.
         unit: ``raw`` (the units of the input the user gave) or ``std`` (training standard deviations).
+
+    >>> RadiusColumn("l2", "tight", STD).name, RadiusColumn("l2", unit=STD).slope
+    ('radius_std_l2_tight', 'slope_std_l2')
     """
 
-    name: str
     threat: str
-    level: str
-    unit: str
+    level: str = CLOSED_FORM
+    unit: str = RAW
+
+    @property
+    def name(self) -> str:
+        """The column's name in the rows."""
+        return f"radius_{self._measure}" + ("" if self.level == CLOSED_FORM else f"_{self.level}")
 
     @property
     def slope(self) -> str:
         """The column with the margin's Lipschitz constant in this threat's norm and unit."""
-        return f"slope_{'std_' if self.unit == STD else ''}{self.threat}"
+        return f"slope_{self._measure}"
+
+    @property
+    def status(self) -> str:
+        """The column with the certificates' status, in files of several threats."""
+        return f"status_{self._measure}"
+
+    @property
+    def upper(self) -> str:
+        """The column with upper bounds of the radii, in files that have them."""
+        return f"upper_{self._measure}"
+
+    @property
+    def _measure(self) -> str:
+        return f"{'std_' if self.unit == STD else ''}{self.threat}"
 
     @property
     def counts(self) -> bool:
@@ -62,25 +78,25 @@ def is_count(threat: str) -> bool:
 
 
 def parse_radius_column(name: str) -> RadiusColumn:
-    """Read threat, level and unit off ``radius_[std_]<threat>[_<level>]``; no level means closed form.
+    """The column that has this name: the inverse of :attr:`RadiusColumn.name`.
 
     Raises:
-        UserError: the name does not follow the pattern.
+        UserError: there is none.
 
     >>> parse_radius_column("radius_patch-5_domain")
-    RadiusColumn(name='radius_patch-5_domain', threat='patch-5', level='domain', unit='raw')
-    >>> parse_radius_column("radius_std_l2").slope
-    'slope_std_l2'
+    RadiusColumn(threat='patch-5', level='domain', unit='raw')
     """
-    match = _RADIUS.fullmatch(name)
-    if match is None:
+    rest = name.partition("_")[2]
+    unit = STD if rest.startswith("std_") else RAW
+    threat, *level = rest.removeprefix("std_").split("_")
+    column = RadiusColumn(threat, "_".join(level) or CLOSED_FORM, unit)
+    if not _is_threat(threat) or column.level not in LEVELS or column.name != name:
         raise UserError(
             f"column {name!r} is not a radius column: expected radius_[std_]<threat>[_<level>] "
             f"with a threat such as l1, l2, linf, l0, patch-5 and a level among "
             f"{', '.join(LEVELS[1:])} (none for the closed form)"
         )
-    unit = STD if match["std"] else RAW
-    return RadiusColumn(name, match["threat"], match["level"] or CLOSED_FORM, unit)
+    return column
 
 
 def radius_columns(names: Iterable[str]) -> list[RadiusColumn]:
@@ -104,4 +120,14 @@ def threat_order(threat: str) -> tuple[int, float]:
         return (1, 0.0)
     if is_patch(threat):
         return (2, float(threat.removeprefix("patch-")))
-    return (0, math.inf if threat == "linf" else float(threat.removeprefix("l")))
+    return (0, parse_norm(threat))
+
+
+def _is_threat(threat: str) -> bool:
+    if is_patch(threat):
+        size = threat.removeprefix("patch-")
+        return size.isdecimal() and not size.startswith("0")
+    try:
+        return threat == "l0" or norm_name(parse_norm(threat)) == threat
+    except UserError:
+        return False

@@ -6,6 +6,7 @@ and certified for at least ``r``. At ``r = 0`` it is the accuracy on the sensiti
 
 import math
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,21 @@ from featureconvex.results.rows import flagged, sensitive
 Floats = NDArray[np.float64]
 GRID_POINTS = 201
 _NICE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
+
+class CurveTable(TypedDict):
+    """A curve as files and pages hold it: arrays in memory, lists in a file.
+
+    Attributes:
+        certified: (k,), how many points are certified at each radius, where a curve keeps it.
+        radius, accuracy, low, high: as in :class:`CertifiedCurve`.
+    """
+
+    certified: NotRequired[NDArray[np.int64]]
+    radius: Floats
+    accuracy: Floats
+    low: Floats
+    high: Floats
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,15 @@ class CertifiedCurve:
     accuracy: Floats
     low: Floats
     high: Floats
+
+    def table(self) -> CurveTable:
+        """As plain values."""
+        return {
+            "radius": self.radius,
+            "accuracy": self.accuracy,
+            "low": self.low,
+            "high": self.high,
+        }
 
 
 def flagged_radii(rows: pd.DataFrame, column: str) -> Floats:
@@ -67,6 +92,12 @@ def counted_curve(
     return CertifiedCurve(
         np.asarray(radius, dtype=np.float64), np.asarray(certified) / n, low, high
     )
+
+
+def finite_and_infinite(radii: Floats) -> tuple[Floats, int]:
+    """The finite ones of the radii, and the number of the others."""
+    finite = radii[np.isfinite(radii)]
+    return finite, len(radii) - len(finite)
 
 
 def median_radius(rows: pd.DataFrame, column: str) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
+from sklearn import metrics
 
 from featureconvex.errors import UserError
 from featureconvex.results.columns import CLOSED_FORM, RadiusColumn
@@ -70,19 +70,21 @@ def scores(rows: pd.DataFrame) -> Floats:
 
 
 def roc_curve(rows: pd.DataFrame) -> Roc:
-    """Recall against false-positive rate over every threshold that changes either."""
-    margin, truth = scores(rows), sensitive(rows)
-    threshold = np.append(np.unique(margin)[::-1], -np.inf)
-    rates = [_fraction_above(margin[mask], threshold) for mask in (~truth, truth)]
-    return Roc(rates[0], rates[1], threshold)
+    """Recall against false-positive rate over every threshold that changes either.
+
+    The last threshold is ``-inf``, where all are flagged but points whose margin is ``-inf`` or no number.
+    """
+    values, rank = _ranked(rows)
+    rate, recall, _ = metrics.roc_curve(sensitive(rows), rank, drop_intermediate=False)
+    threshold = np.append(values[::-1], -np.inf)
+    # scikit-learn flags from a score on, this module above one, and nothing is above -inf twice.
+    some = slice(len(values) + int(values[0] > -np.inf))
+    return Roc(rate[some], recall[some], threshold[some])
 
 
 def area_under_curve(rows: pd.DataFrame) -> float:
     """Probability that a random sensitive point scores above a random other one, ties counting half."""
-    truth = sensitive(rows)
-    n_sensitive, n_other = int(truth.sum()), int((~truth).sum())
-    rank_sum = float(rankdata(scores(rows))[truth].sum())
-    return (rank_sum - n_sensitive * (n_sensitive + 1) / 2) / (n_sensitive * n_other)
+    return float(metrics.roc_auc_score(sensitive(rows), _ranked(rows)[1]))
 
 
 def threshold_at(rows: pd.DataFrame, false_positive_rate: float) -> float:
@@ -101,7 +103,7 @@ def threshold_at(rows: pd.DataFrame, false_positive_rate: float) -> float:
 
 def false_positive_rate_at(rows: pd.DataFrame, threshold: float) -> float:
     """Fraction of the other test points above ``threshold``."""
-    return float(_fraction_above(scores(rows)[~sensitive(rows)], np.array([threshold]))[0])
+    return float(np.mean(scores(rows)[~sensitive(rows)] > threshold))
 
 
 def shifted_radii(rows: pd.DataFrame, column: RadiusColumn, threshold: float) -> Floats:
@@ -142,7 +144,10 @@ def certified_recall(
     return np.array(table)
 
 
-def _fraction_above(values: Floats, threshold: Floats) -> Floats:
-    ordered = np.sort(values)
-    above = len(ordered) - np.searchsorted(ordered, threshold, side="right")
-    return np.asarray(above / len(ordered), dtype=np.float64)
+def _ranked(rows: pd.DataFrame) -> tuple[Floats, NDArray[np.intp]]:
+    """The scores that occur, increasing, and which of them each row has (n,).
+
+    The ranks order and tie as the scores do, and are finite, as scikit-learn demands.
+    """
+    values, rank = np.unique(scores(rows), return_inverse=True)
+    return values, rank

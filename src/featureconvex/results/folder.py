@@ -9,7 +9,6 @@ from featureconvex.errors import UserError
 from featureconvex.results.columns import (
     CLOSED_FORM,
     RAW,
-    STD,
     UNITS,
     RadiusColumn,
     is_patch,
@@ -76,7 +75,7 @@ class Run:
         for column in self.levels(threat, unit):
             if column.level == CLOSED_FORM:
                 return column
-        name = f"radius_{'std_' if unit == STD else ''}{threat}"
+        name = RadiusColumn(threat, unit=unit).name
         raise UserError(f"the rows have no column {name!r}; run the task again with this version")
 
 
@@ -104,7 +103,7 @@ def _check_shapes(run: Run, directory: Path) -> None:
     expected = (
         tuple(record["image_shape"] or ())
         if record["kind"] == "image"
-        else (len(record["feature_names"]),)
+        else (len(record["feature_names"] or ()),)
     )
     if len(run.examples) and shape != expected:
         raise UserError(

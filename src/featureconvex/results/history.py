@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from featureconvex.results.record import Record
 from featureconvex.results.strict_json import number
 
-_PANELS = (
+_Field = Literal["loss", "train_accuracy", "validation_accuracy", "validation_median_radius"]
+_PANELS: tuple[tuple[str, tuple[tuple[_Field, str], ...]], ...] = (
     ("loss", (("loss", "loss"),)),
     ("accuracy", (("train_accuracy", "training"), ("validation_accuracy", "validation"))),
     ("validation median radius", (("validation_median_radius", "validation"),)),
@@ -14,7 +16,7 @@ _PANELS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class Series:
     """One quantity over the epochs where it is known and finite."""
 
     name: str
@@ -27,7 +29,7 @@ class Panel:
     """Quantities that share a vertical axis."""
 
     title: str
-    lines: list[Line]
+    series: list[Series]
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class TradeoffPoint:
 def known_series(record: Record) -> list[Panel]:
     """Loss, accuracy and median radius; a quantity that was never recorded is left out."""
     panels = []
-    for title, series in _PANELS:
-        lines = [_line(record, key, name) for key, name in series]
-        kept = [line for line in lines if line.epochs]
+    for title, fields in _PANELS:
+        series = [_series(record, field, name) for field, name in fields]
+        kept = [one for one in series if one.epochs]
         if kept:
             panels.append(Panel(title, kept))
     return panels
@@ -55,14 +57,15 @@ def sorted_tradeoff(record: Record) -> list[TradeoffPoint]:
     """The sweep by increasing temperature, without points that have no finite radius or accuracy."""
     points = []
     for entry in record.get("tradeoff") or []:
-        radius, accuracy = (number(entry[f"validation_{k}"]) for k in ("median_radius", "accuracy"))
+        radius = number(entry["validation_median_radius"])
+        accuracy = number(entry["validation_accuracy"])
         if radius is not None and accuracy is not None and math.isfinite(radius):
             chosen = bool(entry["chosen"])
             points.append(TradeoffPoint(float(entry["temperature"]), accuracy, radius, chosen))
     return sorted(points, key=lambda p: p.temperature)
 
 
-def _line(record: Record, key: str, name: str) -> Line:
-    pairs = [(entry["epoch"], number(entry[key])) for entry in record["history"]]
+def _series(record: Record, field: _Field, name: str) -> Series:
+    pairs = [(entry["epoch"], number(entry[field])) for entry in record["history"]]
     known = [(float(e), v) for e, v in pairs if v is not None and math.isfinite(v)]
-    return Line(name, [e for e, _ in known], [v for _, v in known])
+    return Series(name, [e for e, _ in known], [v for _, v in known])

@@ -1,21 +1,24 @@
 """``metrics.json``: every number of a run that others compare, derived from its rows and its record."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 import pandas as pd
 
-from featureconvex.files import replacing
+from featureconvex.certificates import LEVELS
+from featureconvex.files import write_text
+from featureconvex.norms import NORM_NAMES
+from featureconvex.provenance import Provenance
 from featureconvex.results.columns import (
     CLOSED_FORM,
-    LEVELS,
-    NORMS,
     RAW,
     STD,
     RadiusColumn,
     radius_columns,
 )
 from featureconvex.results.curves import (
+    CurveTable,
+    Floats,
     average_certified_radius,
     certified_curve,
     flagged_radii,
@@ -31,13 +34,74 @@ from featureconvex.results.detection import (
     false_positive_rate_at,
     threshold_at,
 )
-from featureconvex.results.record import Record, norm_of
+from featureconvex.results.record import (
+    CalibrationRecord,
+    ModelRecord,
+    Record,
+    Seconds,
+    norm_of,
+)
 from featureconvex.results.rows import sensitive
 from featureconvex.results.strict_json import dump_json, jsonable
 from featureconvex.results.warnings import run_warnings
 
 METRICS_FILE = "metrics.json"
-Metrics = dict[str, Any]
+
+
+class Radii(TypedDict):
+    """Radii of one level, by threat; infinity is the string ``"inf"``."""
+
+    certified_accuracy: dict[str, CurveTable]
+    median_radius: dict[str, float | None]
+    average_certified_radius: dict[str, float]
+
+
+class RadiiByLevel(Radii):
+    """The closed form's radii, and those of the other levels."""
+
+    levels: dict[str, Radii]
+
+
+class Recall(TypedDict):
+    """Recall at false-positive rates (r,), certified for radii (k,) of one norm: (r, k)."""
+
+    radius: list[float]
+    recall: Floats
+
+
+class ClassAccuracy(TypedDict):
+    """Accuracy on the points of each class."""
+
+    sensitive: float
+    other: float
+
+
+class Metrics(RadiiByLevel):
+    """The file. ``certified_recall`` holds a :class:`Recall` per norm beside the rates themselves."""
+
+    task: str
+    recipe: str
+    seed: int
+    n_train: int
+    n_test: int
+    n_sensitive: int
+    norm: str
+    clean_accuracy: float
+    accuracy_by_class: ClassAccuracy
+    train_accuracy: float | None
+    auc: float
+    certified_recall: dict[str, Any]
+    confusion: dict[str, int]
+    status: dict[str, int]
+    calibration: CalibrationRecord
+    tau: float
+    temperature: float | None
+    epochs: int
+    model: ModelRecord
+    warnings: list[str]
+    seconds: Seconds
+    provenance: Provenance
+    training_std_units: NotRequired[RadiiByLevel]
 
 
 def derive_metrics(rows: pd.DataFrame, record: Record) -> Metrics:
@@ -48,8 +112,12 @@ def derive_metrics(rows: pd.DataFrame, record: Record) -> Metrics:
     """
     counts = confusion(rows)
     columns = radius_columns(map(str, rows.columns))
-    metrics = {
-        **{key: record[key] for key in ("task", "recipe", "seed", "n_train")},
+    raw = _radii(rows, [c for c in columns if c.unit == RAW])
+    metrics: Metrics = {
+        "task": record["task"],
+        "recipe": record["recipe"],
+        "seed": record["seed"],
+        "n_train": record["n_train"],
         "n_test": len(rows),
         "n_sensitive": int(sensitive(rows).sum()),
         "norm": norm_of(record),
@@ -59,12 +127,19 @@ def derive_metrics(rows: pd.DataFrame, record: Record) -> Metrics:
             "other": counts.other_accuracy,
         },
         "train_accuracy": record["train_accuracy"],
-        **_radii(rows, [c for c in columns if c.unit == RAW]),
+        "certified_accuracy": raw["certified_accuracy"],
+        "median_radius": raw["median_radius"],
+        "average_certified_radius": raw["average_certified_radius"],
+        "levels": raw["levels"],
         "auc": area_under_curve(rows),
         "certified_recall": _recall(rows, [c for c in columns if c.unit == RAW]),
         "confusion": vars(counts),
         "status": {str(k): int(v) for k, v in rows["status"].value_counts().sort_index().items()},
-        **{key: record[key] for key in ("calibration", "tau", "temperature", "epochs", "model")},
+        "calibration": record["calibration"],
+        "tau": record["tau"],
+        "temperature": record["temperature"],
+        "epochs": record["epochs"],
+        "model": record["model"],
         "warnings": run_warnings(rows, record),
         "seconds": record["seconds"],
         "provenance": record["provenance"],
@@ -72,13 +147,12 @@ def derive_metrics(rows: pd.DataFrame, record: Record) -> Metrics:
     standardised = [c for c in columns if c.unit == STD]
     if standardised:
         metrics["training_std_units"] = _radii(rows, standardised)
-    return dict(jsonable(metrics))
+    return cast("Metrics", jsonable(metrics))
 
 
 def write_metrics(metrics: Metrics, path: Path) -> None:
     """Write strict JSON, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(dump_json(metrics), encoding="utf-8")
+    write_text(path, dump_json(metrics))
 
 
 def telling_radii(rows: pd.DataFrame, column: str) -> list[float]:
@@ -91,7 +165,7 @@ def telling_radii(rows: pd.DataFrame, column: str) -> list[float]:
     return sorted({round_down(float(value)) for value in quartiles})
 
 
-def _radii(rows: pd.DataFrame, columns: list[RadiusColumn]) -> dict[str, Any]:
+def _radii(rows: pd.DataFrame, columns: list[RadiusColumn]) -> RadiiByLevel:
     """The closed form at the top, the other levels under ``levels``."""
     by_level = {level: [c for c in columns if c.level == level] for level in LEVELS}
     above = {
@@ -102,13 +176,11 @@ def _radii(rows: pd.DataFrame, columns: list[RadiusColumn]) -> dict[str, Any]:
     return {**_level(rows, by_level[CLOSED_FORM], columns), "levels": above}
 
 
-def _level(
-    rows: pd.DataFrame, chosen: list[RadiusColumn], columns: list[RadiusColumn]
-) -> dict[str, Any]:
-    curves: dict[str, dict[str, Any]] = {}
+def _level(rows: pd.DataFrame, chosen: list[RadiusColumn], columns: list[RadiusColumn]) -> Radii:
+    curves: dict[str, CurveTable] = {}
     for column in chosen:
         grid = radius_grid(rows, [c for c in columns if c.threat == column.threat])
-        curves[column.threat] = vars(certified_curve(rows, column.name, grid))
+        curves[column.threat] = certified_curve(rows, column.name, grid).table()
     return {
         "certified_accuracy": curves,
         "median_radius": {c.threat: median_radius(rows, c.name) for c in chosen},
@@ -121,8 +193,8 @@ def _level(
 def _recall(rows: pd.DataFrame, columns: list[RadiusColumn]) -> dict[str, Any]:
     """Recall and certified recall at fixed false-positive rates on these rows, closed form, per norm."""
     thresholds = [threshold_at(rows, rate) for rate in FALSE_POSITIVE_RATES]
-    closed = {c.threat: c for c in columns if c.level == CLOSED_FORM and c.threat in NORMS}
-    per_norm = {}
+    closed = {c.threat: c for c in columns if c.level == CLOSED_FORM and c.threat in NORM_NAMES}
+    per_norm: dict[str, Recall] = {}
     for norm, column in closed.items():
         radii = telling_radii(rows, column.name)
         per_norm[norm] = {

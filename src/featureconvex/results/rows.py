@@ -20,14 +20,15 @@ from pandas.api.types import is_float_dtype, is_integer_dtype
 from featureconvex.certificates.certificate import Status
 from featureconvex.errors import UserError
 from featureconvex.files import replacing
-from featureconvex.results.columns import NORMS, RadiusColumn, radius_columns
+from featureconvex.norms import NORM_NAMES
+from featureconvex.results.columns import RadiusColumn, radius_columns
 
 ROWS_FILE = "rows.parquet"
 STATUSES = tuple(str(status) for status in Status)
 REQUIRED = (
     *("index", "label", "predicted", "margin", "status"),
-    *(f"radius_{norm}" for norm in NORMS),
-    *(f"slope_{norm}" for norm in NORMS),
+    *(RadiusColumn(norm).name for norm in NORM_NAMES),
+    *(RadiusColumn(norm).slope for norm in NORM_NAMES),
 )
 
 

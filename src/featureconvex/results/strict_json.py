@@ -10,6 +10,9 @@ import numpy as np
 
 from featureconvex.errors import UserError
 
+Number = float | str | None
+"""A number as files hold it: infinity is the string ``"inf"``, what does not exist is null."""
+
 # An opening bracket alone on its line's end, then lines of numbers, literals or quoted words, then the
 # closing bracket: never text inside a string, because a string holds no line break. Every line can match
 # in one way only: with two, a list that does not end as hoped takes exponential time.
@@ -63,8 +66,8 @@ def load_json(path: Path) -> Any:
         raise UserError(f"{path} cannot be read as JSON: {error}") from error
 
 
-def number(value: Any) -> float | None:
-    """A number as files hold it: a float, the string ``"inf"``, or None for null.
+def number(value: Number) -> float | None:
+    """A number of a file.
 
     >>> number("inf"), number(2), number(None)
     (inf, 2.0, None)

@@ -57,13 +57,14 @@ def _chance(rows: pd.DataFrame) -> list[str]:
 def _tiny(rows: pd.DataFrame, record: Record) -> list[str]:
     found = []
     n_sensitive = int(sensitive(rows).sum())
-    sizes = (("sensitive_name", n_sensitive), ("other_name", len(rows) - n_sensitive))
+    n_other = len(rows) - n_sensitive
+    sizes = ((record["sensitive_name"], n_sensitive), (record["other_name"], n_other))
     for name, n in sizes:
         if n >= FEW:
             continue
         low, _ = clopper_pearson(n, n)
         found.append(
-            f"Only {n} test sample{'' if n == 1 else 's'} of class {record[name]!r}: even {n} right out of "
+            f"Only {n} test sample{'' if n == 1 else 's'} of class {name!r}: even {n} right out of "
             f"{n} is compatible with a rate of {percent(float(low))} (95 % interval)."
         )
     return found

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from featureconvex.baselines.answers import checked_facts, flags_of, radii_of
 from featureconvex.baselines.description import Description, settings_of
-from featureconvex.baselines.method import Method, Radii
-from featureconvex.comparison.fit import FACTS
+from featureconvex.baselines.method import Method
 from featureconvex.norms import vector_norm
 from featureconvex.testing.law import Law, check_all, require, seeded
 from featureconvex.training.points import Points
@@ -52,9 +51,7 @@ def fitted(case: MethodCase) -> Method:
 def _fitted(case: MethodCase) -> Method:
     with seeded(0):
         method = case.make()
-        facts = method.fit(case.fitting, case.validation)
-    fine = isinstance(facts, dict) and facts.keys() >= FACTS
-    require(fine, f"fit must return a dict with at least {sorted(FACTS)}, got {facts!r}")
+        checked_facts(method, method.fit(case.fitting, case.validation))
     return method
 
 
@@ -71,44 +68,23 @@ def describes_itself(case: MethodCase) -> None:
 def learns(case: MethodCase) -> None:
     """Better than chance on both classes, and something is certified in every native norm."""
     method = fitted(case)
-    flags, truth = _flags(method, case.test.x), case.test.y.numpy() > 0
+    flags, truth = flags_of(method, case.test.x), case.test.y.numpy() > 0
     require(bool(flags[truth].mean() > 0.5), "at most half of the sensitive points are flagged")
     require(bool((~flags[~truth]).mean() > 0.5), "at most half of the other points are not flagged")
     for level in method.levels:
-        for p, radius in _radii(method, case.test.x, level).items():
+        for p, radius in radii_of(method, case.test.x, level).items():
             require(bool((radius > 0).any()), f"{level} certifies nothing in norm {p}")
 
 
 def radii_are_radii(case: MethodCase) -> None:
     """Every native norm has (n,) float64 radii >= 0, and 0 for what is not flagged."""
     method = fitted(case)
-    flags = _flags(method, case.test.x)
+    flags = flags_of(method, case.test.x)
     for level in method.levels:
-        for p, radius in _radii(method, case.test.x, level).items():
-            require(bool((radius >= 0).all()), f"norm {p}: a negative or NaN radius")
+        for radius in radii_of(method, case.test.x, level).values():
             require(
                 case.repeats is False or bool((radius[~flags] == 0).all()), "not flagged, yet > 0"
             )
-
-
-def _radii(method: Method, x: Tensor, level: str) -> Radii:
-    """What ``certify`` returns, if it has the norms that the method names, and can be radii."""
-    radii = method.certify(x, level)
-    require(set(radii) == set(method.native_norms), f"{level}: norms {sorted(radii)}")
-    for p, radius in radii.items():
-        array = isinstance(radius, np.ndarray)
-        what = f"{radius.dtype} {radius.shape}" if array else type(radius).__name__
-        fine = array and radius.shape == (len(x),) and radius.dtype == np.float64
-        require(fine, f"norm {p}: {what} instead of an array float64 ({len(x)},)")
-    return radii
-
-
-def _flags(method: Method, x: Tensor) -> NDArray[np.bool_]:
-    """What ``predict`` returns, if it can be flags."""
-    flags = method.predict(x)
-    fine = isinstance(flags, np.ndarray) and flags.shape == (len(x),) and flags.dtype == bool
-    require(fine, f"predict gives {type(flags).__name__}, not an array of bool ({len(x)},)")
-    return flags
 
 
 def survives_perturbations(case: MethodCase) -> None:
@@ -119,7 +95,7 @@ def survives_perturbations(case: MethodCase) -> None:
     method = fitted(case)
     generator = torch.Generator().manual_seed(0)
     for level in method.levels:
-        for p, radius in _radii(method, case.test.x, level).items():
+        for p, radius in radii_of(method, case.test.x, level).items():
             for row in np.flatnonzero(radius > 0)[:8]:
                 x = case.test.x[row].double()
                 moves = _moves(x, p, case, generator)
@@ -130,7 +106,7 @@ def survives_perturbations(case: MethodCase) -> None:
                 else:
                     moves = moves * float(radius[row]) * (1 - 1e-6)
                 moved = (x + moves).clamp(0, 1) if level in case.boxed else x + moves
-                flags = _flags(method, moved.to(case.test.x.dtype))
+                flags = flags_of(method, moved.to(case.test.x.dtype))
                 require(bool(flags.all()), f"{level}, norm {p}, point {row}: the flag went away")
 
 
@@ -151,9 +127,9 @@ def batches_do_not_matter(case: MethodCase) -> None:
         return
     method = fitted(case)
     for level in method.levels:
-        whole = _radii(method, case.test.x[:6], level)
+        whole = radii_of(method, case.test.x[:6], level)
         for row in range(6):
-            alone = _radii(method, case.test.x[row : row + 1], level)
+            alone = radii_of(method, case.test.x[row : row + 1], level)
             for p in whole:
                 require(
                     bool(np.isclose(alone[p][0], whole[p][row], rtol=1e-4, atol=1e-7)),
@@ -173,7 +149,7 @@ def survives_a_save(case: MethodCase) -> None:
     if not case.repeats:
         return
     for level in method.levels:
-        before, after = (_radii(one, case.test.x, level) for one in (method, again))
+        before, after = (radii_of(one, case.test.x, level) for one in (method, again))
         for p in before:
             require(bool(np.allclose(before[p], after[p], rtol=1e-6)), f"{level}, norm {p}: radii")
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from featureconvex.training.architectures import Architecture, mapped
 from featureconvex.training.augmentation import Augmentation
 from featureconvex.training.calibration import Calibration, at_false_positive_rate, balanced
 from featureconvex.training.checkpoint import Checkpoint
+from featureconvex.training.exchange import Exchange
 from featureconvex.training.loop import History, train
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
@@ -95,11 +96,13 @@ def fit(
     n_train = len(fitting)
     if architecture.front is not None:
         fitting, held_out = _through(architecture.front, recipe, fitting, held_out, progress)
-    job = _Job(architecture, seed, cost, folder, progress)
-    detour = _Detour.of(architecture, recipe, points)
-    pilots, inner = job.with_temperature(detour.there(recipe), fitting)
+    trained = recipe.norm if architecture.norm is None else architecture.norm
+    exchange = Exchange.between(recipe.norm, trained, math.prod(points.row_shape))
+    job = _Job(architecture, seed, cost, exchange, folder, progress)
+    pilots, inner = job.with_temperature(exchange.recipe(recipe), fitting)
     model, history = job.train(inner, "training", fitting, held_out)
-    recipe, pilots, history = detour.back(inner, pilots, history)
+    if recipe.temperature is None and inner.temperature is not None:
+        recipe = recipe.replace(temperature=exchange.radius(inner.temperature))
     seconds = time.perf_counter() - started
     if recipe.calibrate_on == "test":
         if test is None:
@@ -147,57 +150,13 @@ def _through(
 
 
 @dataclass(frozen=True)
-class _Detour:
-    """Training in another norm than the one asked for, with every radius said in the latter.
-
-    Attributes:
-        asked, trained: exponents, ``asked >= trained``.
-        longest: ``d^(1/trained - 1/asked)``, the most that ``||x||_trained / ||x||_asked`` can be.
-    """
-
-    asked: float
-    trained: float
-    longest: float
-
-    @staticmethod
-    def of(architecture: Architecture, recipe: Recipe, points: Points) -> "_Detour":
-        """None at all where the architecture names no norm."""
-        trained = recipe.norm if architecture.norm is None else architecture.norm
-        longest = math.prod(points.row_shape) ** (1 / trained - 1 / recipe.norm)
-        return _Detour(recipe.norm, trained, longest)
-
-    def there(self, recipe: Recipe) -> Recipe:
-        """The recipe in the norm to train in."""
-        return self._in(recipe, self.trained, self.longest)
-
-    def back(
-        self, recipe: Recipe, pilots: list[Pilot], history: History
-    ) -> tuple[Recipe, list[Pilot], History]:
-        """What came of it, in the norm asked for."""
-        radius, share = "validation_median_radius", 1 / self.longest
-        pilots = [
-            replace(
-                pilot,
-                temperature=pilot.temperature * share,
-                validation_median_radius=pilot.validation_median_radius * share,
-            )
-            for pilot in pilots
-        ]
-        history = [{**epoch, radius: epoch[radius] * share} for epoch in history]
-        return self._in(recipe, self.asked, share), pilots, history
-
-    def _in(self, recipe: Recipe, norm: float, factor: float) -> Recipe:
-        temperature = None if recipe.temperature is None else recipe.temperature * factor
-        return recipe.but(norm=norm, temperature=temperature)
-
-
-@dataclass(frozen=True)
 class _Job:
     """What stays the same from one training run to the next."""
 
     architecture: Architecture
     seed: int
     cost: Tensor | None
+    exchange: Exchange
     folder: Path | None
     progress: bool
 
@@ -207,12 +166,18 @@ class _Job:
             return [], recipe
         if recipe.share is not None:
             scale = class_distance(points, recipe.norm, self.cost)
-            return [], recipe.but(temperature=recipe.share * scale)
+            return [], recipe.replace(temperature=recipe.share * scale)
         mirrored = self.architecture.front is not None and recipe.augmentation.flip
         pilots, temperature = choose_temperature(
-            recipe, self.pilot, points, self.seed, self.cost, copies=2 if mirrored else 1
+            recipe,
+            self.pilot,
+            points,
+            self.seed,
+            self.cost,
+            copies=2 if mirrored else 1,
+            exchange=self.exchange,
         )
-        return pilots, recipe.but(temperature=temperature)
+        return pilots, recipe.replace(temperature=temperature)
 
     def pilot(
         self, recipe: Recipe, title: str, points: Points, judge: Points
@@ -224,7 +189,7 @@ class _Job:
     ) -> tuple[FeatureConvexModel, History]:
         if self.architecture.front is not None:
             # What is behind a front is no image: its mirror image would be nonsense.
-            recipe = recipe.but(augmentation=Augmentation())
+            recipe = recipe.replace(augmentation=Augmentation())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             model = self.architecture.build(points)
@@ -239,6 +204,7 @@ class _Job:
                 judge,
                 seed=self.seed,
                 cost=self.cost,
+                exchange=self.exchange,
                 checkpoint=checkpoint,
                 tick=tick,
             )
@@ -252,6 +218,7 @@ class _Job:
             "seed": self.seed,
             "points": len(points),
             "shape": list(points.row_shape),
+            **({} if self.exchange.factor == 1 else {"radii_in": self.exchange.asked}),
             "sum": sum(float(batch.double().sum()) for batch in points.batches(BATCH)),
         }
 

@@ -13,6 +13,7 @@ from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import project_
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.checkpoint import Checkpoint
+from featureconvex.training.exchange import SAME, Exchange
 from featureconvex.training.losses import (
     cross_entropy,
     jacobian_norm,
@@ -34,15 +35,16 @@ def train(
     *,
     seed: int = 0,
     cost: Tensor | None = None,
+    exchange: Exchange = SAME,
     checkpoint: Checkpoint | None = None,
     tick: Ticker = silent,
 ) -> History:
     """Fit ``model`` in place and leave it at the epoch with the lowest validation loss.
 
     The validation loss is the recipe's own objective at the balanced threshold, so it weighs
-    accuracy against radius as training does. With a checkpoint, a killed run goes on behind its
+    accuracy against radius as training does. With a checkpoint, a killed run goes on after its
     last finished epoch and ends with the same weights. ``cost`` gives the radii's units, as in
-    :class:`featureconvex.Lp`.
+    :class:`featureconvex.Lp`; ``exchange`` takes those of the history from the recipe's norm to another.
 
     Returns:
         One record per epoch: loss, accuracies, median radius on the validation points, rate, seconds.
@@ -54,7 +56,7 @@ def train(
         raise UserError("the radius objective needs a temperature; choose_temperature finds one")
     checkpoint = checkpoint or Checkpoint(None, {})
     generator = torch.Generator().manual_seed(seed)
-    run = _Run(model, recipe, points, validation, generator, cost)
+    run = _Run(model, recipe, points, validation, generator, cost, exchange)
     saved = checkpoint.load()
     if saved is not None:
         run.load_state(saved)
@@ -77,8 +79,10 @@ class _Run:
         validation: Points,
         generator: torch.Generator,
         cost: Tensor | None,
+        exchange: Exchange,
     ) -> None:
         self.model, self.recipe, self.generator, self.cost = model, recipe, generator, cost
+        self.exchange = exchange
         self.points = points.to(model.device)
         self.validation = validation
         self.temperature = 1.0 if recipe.temperature is None else recipe.temperature
@@ -162,7 +166,7 @@ class _Run:
         return {
             "validation_loss": loss,
             "validation_accuracy": result.accuracy(tau),
-            "validation_median_radius": result.median_radius(tau),
+            "validation_median_radius": self.exchange.radius(result.median_radius(tau)),
         }
 
     def _radius_words(self) -> str:

@@ -10,6 +10,25 @@ import numpy as np
 from featureconvex.errors import UserError
 from featureconvex.training.augmentation import Augmentation
 
+_WHOLE = ("epochs", "batch_size")
+# What a number of a recipe must stay below; all are positive.
+_MOST = {"temperature": math.inf, "learning_rate": math.inf, "validation_fraction": 1.0}
+
+
+def check_values(**values: Any) -> None:
+    """Make sure that values of a recipe are possible.
+
+    Raises:
+        UserError: one is not, naming it.
+    """
+    for name, value in values.items():
+        if name in _WHOLE and (not isinstance(value, Integral) or int(value) < 1):
+            raise UserError(f"{name} must be a whole number >= 1, got {value!r}")
+        if name in _MOST and not (value is None and name == "temperature"):
+            most = _MOST[name]
+            if not isinstance(value, int | float | Real) or not 0 < float(value) < most:
+                raise UserError(f"{name} must be a number in (0, {most:g}), got {value!r}")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -62,18 +81,9 @@ class Recipe:
             if isinstance(value, np.generic):
                 # As a grid search passes them; records and fingerprints need plain numbers.
                 object.__setattr__(self, each.name, value.item())
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
-                raise UserError(f"{name} must be a whole number >= 1, got {value!r}")
-        for name in ("temperature", "learning_rate", "validation_fraction"):
-            value, most = getattr(self, name), 1 if name == "validation_fraction" else math.inf
-            if value is None and name == "temperature":
-                continue
-            if not isinstance(value, int | float | Real) or not 0 < float(value) < most:
-                raise UserError(f"{name} must be a number in (0, {most:g}), got {value!r}")
+        check_values(**{name: getattr(self, name) for name in (*_WHOLE, *_MOST)})
 
-    def but(self, **changes: Any) -> "Recipe":
+    def replace(self, **changes: Any) -> "Recipe":
         """A copy with some values changed."""
         return replace(self, **changes)
 

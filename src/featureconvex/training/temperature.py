@@ -18,6 +18,7 @@ from torch import Tensor
 
 from featureconvex.data import chosen_rows
 from featureconvex.model import FeatureConvexModel
+from featureconvex.training.exchange import SAME, Exchange
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.validation import outputs
@@ -47,6 +48,7 @@ def choose_temperature(
     seed: int = 0,
     cost: Tensor | None = None,
     copies: int = 1,
+    exchange: Exchange = SAME,
 ) -> tuple[list[Pilot], float]:
     """Run the pilots, smallest temperature first, until the error leaves its budget; apply the rule.
 
@@ -57,30 +59,32 @@ def choose_temperature(
         seed: of the halves.
         cost: per coordinate, as in :class:`featureconvex.Lp`.
         copies: of every point, as in :func:`halves`.
+        exchange: into the norm whose radii the pilots are to report.
 
     Returns:
-        The pilots in order of temperature, the one nearest to the choice marked, and the choice.
+        The pilots in order of temperature, the one nearest to the choice marked; and the choice, in the
+        recipe's own norm.
     """
     first, second = halves(points, seed, copies)
     scale = class_distance(points, recipe.norm, cost)
-    short = recipe.but(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
+    short = recipe.replace(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
     pilots: list[Pilot] = []
+    tried: list[float] = []
     for number, ratio in enumerate(RATIOS, 1):
         title = f"pilot {number} of at most {len(RATIOS)}"
-        model = train(short.but(temperature=scale * ratio), title, first, second)
+        tried.append(scale * ratio)
+        model = train(short.replace(temperature=tried[-1]), title, first, second)
         result = outputs(model, second, recipe.norm, cost)
         tau = result.calibrated().tau
-        pilots.append(Pilot(scale * ratio, result.accuracy(tau), result.median_radius(tau)))
+        radius = exchange.radius(result.median_radius(tau))
+        pilots.append(Pilot(exchange.radius(tried[-1]), result.accuracy(tau), radius))
         errors = np.array([1 - pilot.validation_accuracy for pilot in pilots])
         allowed = recipe.growth * errors.min() + recipe.allowance
         # So far beyond that no larger temperature can matter.
         if errors[-1] - errors.min() > 2 * (allowed - errors.min()) + 0.01:
             break
-    temperatures = np.array([pilot.temperature for pilot in pilots])
-    temperature = largest_within(temperatures, errors, allowed)
-    nearest = min(
-        range(len(pilots)), key=lambda k: abs(math.log(pilots[k].temperature / temperature))
-    )
+    temperature = largest_within(np.array(tried), errors, allowed)
+    nearest = min(range(len(tried)), key=lambda k: abs(math.log(tried[k] / temperature)))
     pilots[nearest] = replace(pilots[nearest], chosen=True)
     return pilots, temperature
 

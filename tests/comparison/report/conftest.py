@@ -8,7 +8,7 @@ import pytest
 from tests.comparison.comparisons import synthetic_comparison
 
 from featureconvex.comparison.folder import write_comparison
-from featureconvex.comparison.report.report import write_comparison_report
+from featureconvex.comparison.report.write import write_comparison_report
 
 MakeFolder = Callable[..., Path]
 

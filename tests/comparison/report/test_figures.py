@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tests.comparison.comparisons import MADE_UP, synthetic_comparison
 
-from featureconvex.comparison.report.figures import draw_comparison, gallery_figure
+from featureconvex.comparison.report.line_figures import draw_comparison, gallery_figure
 from featureconvex.comparison.report.lines import method_lines
 from featureconvex.report.figures import png_bytes
 from featureconvex.results.numbers import percent

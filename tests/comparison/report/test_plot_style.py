@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from featureconvex.certificates import Guarantee
-from featureconvex.comparison.report.plot_style import (
+from featureconvex.comparison.report.line_style import (
     COLOURS,
     STYLES,
     colours,

@@ -12,7 +12,7 @@ from tests.report.browsing import OUTSIDE, launched, watched
 
 from featureconvex.comparison.folder import read_comparison
 from featureconvex.comparison.norm_equivalence import conversion_factor
-from featureconvex.comparison.report.report import write_comparison_report
+from featureconvex.comparison.report.write import write_comparison_report
 from featureconvex.results import clopper_pearson
 
 pytestmark = pytest.mark.browser

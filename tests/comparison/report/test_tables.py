@@ -10,51 +10,52 @@ from featureconvex.comparison.report.costs import (
     every_runtime_table,
     runtime_table,
 )
+from featureconvex.comparison.report.line_radii import LineRadii
 from featureconvex.comparison.report.lines import all_lines
-from featureconvex.comparison.report.pairwise_tables import contest_table, leaders_table
-from featureconvex.comparison.report.results import Results
-from featureconvex.comparison.report.tables import every_table, norm_table, overview_table
-from featureconvex.comparison.report.wording import (
+from featureconvex.comparison.report.method_tables import every_table, norm_table, overview_table
+from featureconvex.comparison.report.pairwise_tables import leaders_table, pairwise_table
+from featureconvex.comparison.report.remarks import (
     failures,
     guarantees,
     literature,
     opening,
     unavailable,
 )
+from featureconvex.report.table import Table
 from featureconvex.results.numbers import percent, significant
 
 
-def make(*arguments: Any, **keywords: Any) -> Results:
+def make(*arguments: Any, **keywords: Any) -> LineRadii:
     comparison = synthetic_comparison(*arguments, **keywords)
-    return Results(comparison, comparison.derive())
+    return LineRadii(comparison, comparison.derive())
 
 
 @pytest.fixture(scope="module")
-def results() -> Results:
+def results() -> LineRadii:
     return make(failed=["interval"], n=200, infinite=True)
 
 
-def column(table: dict[str, Any], name: str) -> dict[str, str]:
+def column(table: Table, name: str) -> dict[str, str]:
     """One column by the row's first cell; the first row of each."""
-    place = table["head"].index(name)
-    return {row[0]: row[place] for row in reversed(table["body"])}
+    place = table.head.index(name)
+    return {row[0]: row[place] for row in reversed(table.body)}
 
 
-def test_every_row_has_a_cell_per_column(results: Results) -> None:
+def test_every_row_has_a_cell_per_column(results: LineRadii) -> None:
     tables = results.tables
     made = [overview_table(tables), runtime_table(tables), every_runtime_table(tables)]
     for norm in ("l1", "l2", "linf"):
         made += [norm_table(results, norm), every_table(results, norm), leaders_table(tables, norm)]
         for every in (False, True):
-            contests = contest_table(tables, norm, every)
-            assert contests is not None
-            made.append(contests)
+            pairwise = pairwise_table(tables, norm, every)
+            assert pairwise is not None
+            made.append(pairwise)
     for table in made:
-        assert table["body"]
-        assert {len(row) for row in table["body"]} == {len(table["head"])}
+        assert table.body
+        assert {len(row) for row in table.body} == {len(table.head)}
 
 
-def test_numbers_are_those_of_the_rows(results: Results) -> None:
+def test_numbers_are_those_of_the_rows(results: LineRadii) -> None:
     rows = next(r for r in results.comparison.results if r.method.name == "cayley").fits[0].rows
     sensitive = rows[rows["label"] == 1]
     flagged = sensitive[sensitive["predicted"] == 1]
@@ -73,7 +74,7 @@ def test_numbers_are_those_of_the_rows(results: Results) -> None:
     assert column(table, "clean accuracy")["cayley"] == percent(float(clean))
 
 
-def test_every_median_stands_with_the_accuracy_of_its_own_setting(results: Results) -> None:
+def test_every_median_stands_with_the_accuracy_of_its_own_setting(results: LineRadii) -> None:
     table = overview_table(results.tables)
     for norm in ("l1", "linf"):
         method = results.tables["methods"]["feature-convex"]
@@ -85,7 +86,7 @@ def test_every_median_stands_with_the_accuracy_of_its_own_setting(results: Resul
         assert shown == f"{significant(median)} at {percent(setting['clean_accuracy'])}"
 
 
-def test_converted_radii_are_marked_everywhere(results: Results) -> None:
+def test_converted_radii_are_marked_everywhere(results: LineRadii) -> None:
     table = overview_table(results.tables)
     for name, (native, *_) in MADE_UP.items():
         if name == "interval":
@@ -107,12 +108,12 @@ def test_an_infinite_radius_counts_at_every_radius() -> None:
     assert share > 0
     radius = max(results.tables["ordering"]["l1"]["radii"])
     table = every_table(results, "l1")
-    line = next(row for row in table["body"] if row[1] == "tight")
-    shown = line[table["head"].index(f"l1 ≥ {significant(radius)}")]
+    line = next(row for row in table.body if row[1] == "tight")
+    shown = line[table.head.index(f"l1 ≥ {significant(radius)}")]
     assert float(shown.split("\u00a0")[0]) >= 100 * share - 0.06
 
 
-def test_a_radius_of_zero_certifies_nothing_not_even_at_zero(results: Results) -> None:
+def test_a_radius_of_zero_certifies_nothing_not_even_at_zero(results: LineRadii) -> None:
     missed = 0
     for line in all_lines(results.tables, "l1"):
         share = results.share(line, "l1", 0.0)
@@ -121,7 +122,7 @@ def test_a_radius_of_zero_certifies_nothing_not_even_at_zero(results: Results) -
     assert missed
 
 
-def test_costs_are_ratios_to_the_reference(results: Results) -> None:
+def test_costs_are_ratios_to_the_reference(results: LineRadii) -> None:
     table = runtime_table(results.tables)
     assert column(table, "ratio")["feature-convex"] == "1"
     assert column(table, "ratio")["splitting"] == "400"
@@ -130,7 +131,7 @@ def test_costs_are_ratios_to_the_reference(results: Results) -> None:
     assert fresh["smoothing uniform"] == "21.0 s (ratio 420,000)"
     assert fresh["cayley"] == "–"
     assert column(table, "forward passes")["smoothing uniform"] == "100,100"
-    assert len(every_runtime_table(results.tables)["body"]) == 3 * 4 + 3 + 4 * 4 + 6
+    assert len(every_runtime_table(results.tables).body) == 3 * 4 + 3 + 4 * 4 + 6
     (said,) = cost_sentences(results.tables)
     assert (
         "smoothing laplacian 26,000 (26,000 between the settings of the table, "
@@ -138,38 +139,38 @@ def test_costs_are_ratios_to_the_reference(results: Results) -> None:
     )
 
 
-def test_without_the_reference_no_ratio_and_no_contest() -> None:
+def test_without_the_reference_no_ratio_and_no_pairwise_table() -> None:
     results = make(["smoothing-gaussian", "linear"], n=60)
     assert set(column(runtime_table(results.tables), "ratio").values()) == {"–"}
-    assert contest_table(results.tables, "l2") is None
+    assert pairwise_table(results.tables, "l2") is None
     assert cost_sentences(results.tables) == []
     assert all("feature-convex" not in sentence for sentence in opening(results.tables))
 
 
-def test_the_reference_alone_is_in_no_contest() -> None:
+def test_the_reference_alone_is_in_no_pairwise_table() -> None:
     results = make(["feature-convex"], n=60)
-    assert contest_table(results.tables, "l2") is None
+    assert pairwise_table(results.tables, "l2") is None
     assert opening(results.tables)[0].startswith(
         "feature-convex (recipe default, norm l1) is the only"
     )
 
 
-def test_contests_name_settings_and_the_free_choice(results: Results) -> None:
-    best = contest_table(results.tables, "l1")
-    every = contest_table(results.tables, "l1", every_setting=True)
+def test_pairwise_tables_name_settings_and_the_free_choice(results: LineRadii) -> None:
+    best = pairwise_table(results.tables, "l1")
+    every = pairwise_table(results.tables, "l1", every_setting=True)
     assert best is not None
     assert every is not None
-    assert [row[0] for row in best["body"]] == [
+    assert [row[0] for row in best.body] == [
         m["title"]
         for name, m in results.tables["methods"].items()
         if name not in ("feature-convex", "interval")
     ]
-    splitting = [row[1] for row in every["body"] if row[0] == "splitting"]
+    splitting = [row[1] for row in every.body if row[0] == "splitting"]
     assert splitting == [*(f"sigma {s}" for s in (0.75, 1.5, 2.25, 3.0)), "the best at each radius"]
-    assert not [row for row in every["body"] if row[0] == "cayley"]
+    assert not [row for row in every.body if row[0] == "cayley"]
 
 
-def test_what_did_not_run_is_named_with_its_reason(results: Results) -> None:
+def test_what_did_not_run_is_named_with_its_reason(results: LineRadii) -> None:
     assert failures(results.tables) == [("interval", "ZeroDivisionError: no luck <at> all")]
     assert unavailable(results.tables) == [
         ("feature-convex, recipe paper, norm l2, sound", "no bound for <batch norm> in float32")
@@ -181,7 +182,7 @@ def test_what_did_not_run_is_named_with_its_reason(results: Results) -> None:
     assert "sll reports" in cards["sll"]["there"]
 
 
-def test_only_the_guarantees_that_occur_are_explained(results: Results) -> None:
+def test_only_the_guarantees_that_occur_are_explained(results: LineRadii) -> None:
     names = [name for name, _ in guarantees(results.tables)]
     assert names == [
         "deterministic",

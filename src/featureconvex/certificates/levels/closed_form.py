@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.domain import Unbounded
+from featureconvex.certificates.drops import ROUND_DOWN
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
@@ -20,10 +21,6 @@ from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap, check_fits
 from featureconvex.model import check_one_number_per_row
-
-# Covers the rounding of one norm, one product and one quotient in float64, far below any radius's
-# meaning. The rounding of the network itself is the business of level "sound".
-ROUND_DOWN = 1 - 2**-40
 
 
 def slope(minorant: Minorant, feature_map: FeatureMap, threat: Lp) -> Tensor:

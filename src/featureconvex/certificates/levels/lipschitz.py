@@ -19,8 +19,7 @@ from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.certificates.threats.filling import budget_of_way
 from featureconvex.certificates.threats.worst_case import largest_lp_budget
-
-NORMS = (1.0, 2.0, math.inf)
+from featureconvex.norms import NORMS
 
 
 @torch.no_grad()

@@ -1,18 +1,17 @@
 """What a certificate costs: seconds, passes, training, all measured in the same run."""
 
-from typing import Any
-
 from featureconvex.baselines.description import setting_words
 from featureconvex.certificates import Guarantee
 from featureconvex.comparison.report.lines import ran
-from featureconvex.comparison.report.tables import headline_setting
+from featureconvex.comparison.report.method_tables import headline_setting
+from featureconvex.comparison.schema import ComparisonTables, MethodTable, SettingTable
+from featureconvex.report.table import Table
 from featureconvex.results.numbers import duration, significant
 
-Table = dict[str, Any]
 SECONDS = "seconds"
 
 
-def runtime_table(tables: Table) -> Table:
+def runtime_table(tables: ComparisonTables) -> Table:
     """Per method and level at its overall setting: time, ratio to the reference, training."""
     rows = [
         (method, headline_setting(method), level)
@@ -22,7 +21,7 @@ def runtime_table(tables: Table) -> Table:
     return _table(tables, rows)
 
 
-def every_runtime_table(tables: Table) -> Table:
+def every_runtime_table(tables: ComparisonTables) -> Table:
     """The same for every setting."""
     rows = [
         (method, setting, level)
@@ -33,7 +32,7 @@ def every_runtime_table(tables: Table) -> Table:
     return _table(tables, rows)
 
 
-def cost_sentences(tables: Table) -> list[str]:
+def cost_sentences(tables: ComparisonTables) -> list[str]:
     """How many times the reference's seconds a certificate by sampling takes; none without either."""
     reference = tables["reference"]
     sampling = [m for m in ran(tables).values() if m["guarantee"] == Guarantee.probabilistic]
@@ -43,7 +42,7 @@ def cost_sentences(tables: Table) -> list[str]:
         f"{method['title']} {times(method['cost_ratio'])}{_further(method, tables)}"
         for method in sampling
     ]
-    words = setting_words(reference["setting"])
+    words = setting_words(reference["setting"] or {})
     return [
         f"Time of one certificate by {tables['samples']:,} samples, as a multiple of one of "
         f"{reference['method']} ({reference['level']}), each in the fastest step of its fastest setting "
@@ -51,7 +50,7 @@ def cost_sentences(tables: Table) -> list[str]:
     ]
 
 
-def _further(method: Table, tables: Table) -> str:
+def _further(method: MethodTable, tables: ComparisonTables) -> str:
     """The method's other times: ``(450 between the settings below, 420,000 with fresh noise)``."""
     setting, ours = headline_setting(method), tables["methods"][tables["reference"]["method"]]
     level, own = tables["reference"]["level"], next(iter(method["levels"]))
@@ -68,12 +67,8 @@ def _further(method: Table, tables: Table) -> str:
     return f" ({', '.join(found)})"
 
 
-def ratio(seconds: float, tables: Table) -> str:
-    """Seconds over the reference's, in words; a dash without a reference.
-
-    >>> ratio(3.0, {"reference": {"seconds_per_certificate": 0.001}})
-    '3,000'
-    """
+def ratio(seconds: float, tables: ComparisonTables) -> str:
+    """Seconds over the reference's, in words; a dash without a reference."""
     base = tables["reference"]["seconds_per_certificate"]
     return times(seconds / base if base else None)
 
@@ -89,7 +84,7 @@ def times(value: float | None) -> str:
     return f"{float(f'{value:.3g}'):,.0f}"
 
 
-def _table(tables: Table, rows: list[tuple[Table, Table, str]]) -> Table:
+def _table(tables: ComparisonTables, rows: list[tuple[MethodTable, SettingTable, str]]) -> Table:
     """The measurements any method reports become columns; those in seconds with their ratio."""
     measured = list(
         dict.fromkeys(name for _, setting, _ in rows for name in setting["measurements"])
@@ -114,13 +109,10 @@ def _table(tables: Table, rows: list[tuple[Table, Table, str]]) -> Table:
             ]
         )
     head = ["method", "level", "one certificate", "ratio", *map(_words, measured)]
-    return {
-        "head": [*head, "training", "epochs", "setting", "one certificate takes"],
-        "body": body,
-    }
+    return Table([*head, "training", "epochs", "setting", "one certificate takes"], body)
 
 
-def _measurement(value: float | None, name: str, tables: Table) -> str:
+def _measurement(value: float | None, name: str, tables: ComparisonTables) -> str:
     if value is None:
         return "–"
     if name.startswith(SECONDS):

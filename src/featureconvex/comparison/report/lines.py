@@ -1,18 +1,17 @@
 """The lines of a comparison's figures: which curves, and how each is told apart."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from featureconvex.baselines.description import setting_words
 from featureconvex.certificates import Guarantee
 from featureconvex.comparison.metrics import REFERENCE
 from featureconvex.comparison.ranking import best_index, first_level
-
-Table = dict[str, Any]
+from featureconvex.comparison.schema import ComparisonTables, MethodTable
+from featureconvex.results.curves import CurveTable
 
 
 @dataclass(frozen=True)
-class Line:
+class MethodLine:
     """One certified curve.
 
     Attributes:
@@ -41,22 +40,22 @@ class Line:
     converted: bool
     strong: bool
     clean_accuracy: float
-    curve: Table
+    curve: CurveTable
     median: float | None
     area: float
 
 
-def ran(tables: Table) -> dict[str, Table]:
+def ran(tables: ComparisonTables) -> dict[str, MethodTable]:
     """The methods with a curve, by name."""
     return {name: m for name, m in tables["methods"].items() if m.get("best_setting")}
 
 
-def norms(tables: Table) -> list[str]:
+def norms(tables: ComparisonTables) -> list[str]:
     """The norms with a curve."""
     return list(tables["ordering"])
 
 
-def method_lines(tables: Table, norm: str) -> list[Line]:
+def method_lines(tables: ComparisonTables, norm: str) -> list[MethodLine]:
     """Every method at its best setting and first level, the largest area first."""
     slots = _slots(tables)
     lines = [
@@ -72,7 +71,7 @@ def method_lines(tables: Table, norm: str) -> list[Line]:
     return sorted(lines, key=lambda line: -line.area)
 
 
-def setting_lines(tables: Table, name: str, norm: str) -> list[Line]:
+def setting_lines(tables: ComparisonTables, name: str, norm: str) -> list[MethodLine]:
     """Every setting of one method at its first level; the best one strong."""
     method = tables["methods"][name]
     level, best = first_level(method), best_index(method, norm)
@@ -83,7 +82,7 @@ def setting_lines(tables: Table, name: str, norm: str) -> list[Line]:
     ]
 
 
-def level_lines(tables: Table, name: str, norm: str) -> list[Line]:
+def level_lines(tables: ComparisonTables, name: str, norm: str) -> list[MethodLine]:
     """Every level of one method at its best setting; the first one strong."""
     method = tables["methods"][name]
     best = best_index(method, norm)
@@ -95,7 +94,7 @@ def level_lines(tables: Table, name: str, norm: str) -> list[Line]:
     ]
 
 
-def all_lines(tables: Table, norm: str) -> list[Line]:
+def all_lines(tables: ComparisonTables, norm: str) -> list[MethodLine]:
     """Every setting at every level, method by method."""
     slots = _slots(tables)
     return [
@@ -106,28 +105,28 @@ def all_lines(tables: Table, norm: str) -> list[Line]:
     ]
 
 
-def with_settings(tables: Table) -> list[str]:
+def with_settings(tables: ComparisonTables) -> list[str]:
     """The methods with more than one setting."""
     return [name for name, m in ran(tables).items() if len(m["settings"]) > 1]
 
 
-def with_levels(tables: Table) -> list[str]:
+def with_levels(tables: ComparisonTables) -> list[str]:
     """The methods with more than one level."""
     return [name for name, m in ran(tables).items() if len(m["levels"]) > 1]
 
 
-def _slots(tables: Table) -> dict[str, int]:
+def _slots(tables: ComparisonTables) -> dict[str, int]:
     """A method keeps its slot in every norm, and whether others ran or not."""
     return {name: slot for slot, name in enumerate(tables["methods"])}
 
 
 def _line(
-    source: tuple[str, Table, int, str], norm: str, slot: int, name: str, strong: bool
-) -> Line:
+    source: tuple[str, MethodTable, int, str], norm: str, slot: int, name: str, strong: bool
+) -> MethodLine:
     method, table, k, level = source
     setting = table["settings"][k]
     measured = setting["levels"][level]
-    return Line(
+    return MethodLine(
         method=method,
         place=k,
         level=level,

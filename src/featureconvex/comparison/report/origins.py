@@ -1,26 +1,14 @@
 """Where the settings of a comparison were run: they may come from several commands."""
 
-from typing import Any
-
 from featureconvex.comparison.report.lines import ran
+from featureconvex.comparison.schema import ComparisonTables
+from featureconvex.provenance import Provenance
 
-Table = dict[str, Any]
 
-
-def origins(tables: Table) -> list[str]:
+def origins(tables: ComparisonTables) -> list[str]:
     """Machine, instructions, threads, revision: one line per command, with command and methods if several.
 
     The origin of the reference comes first: costs are ratios to its seconds.
-
-    >>> def method(title, *revisions):
-    ...     made = [{"machine": "AMD", "threads": 1, "git": r, "command": "go"} for r in revisions]
-    ...     settings = [{"setting": {}, "provenance": one} for one in made]
-    ...     return {"title": title, "settings": settings, "best_setting": {"l1": {}}}
-    >>> ours, linear = method("ours", "a1", "a1"), method("linear", "b2")
-    >>> origins({"reference": {"method": "ours"}, "methods": {"ours": ours}})
-    ['AMD, 1 thread, revision a1']
-    >>> origins({"reference": {"method": "ours"}, "methods": {"linear": linear, "ours": ours}})
-    ['AMD, 1 thread, revision a1, "go" (ours)', 'AMD, 1 thread, revision b2, "go" (linear)']
     """
     found: dict[tuple[str, str], list[str]] = {}
     reference = tables["reference"]["method"]
@@ -38,7 +26,7 @@ def origins(tables: Table) -> list[str]:
     ]
 
 
-def _place(made: Table) -> str:
+def _place(made: Provenance) -> str:
     threads = f"{made['threads']} thread{'s' if made['threads'] != 1 else ''}"
     revision = f", revision {made['git']}" if made["git"] else ""
     # Comparisons made before it was recorded have none.

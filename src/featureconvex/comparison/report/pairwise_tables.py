@@ -1,17 +1,19 @@
 """Where the reference leads and where not, as tables and sentences; all numbers from the ordering."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from featureconvex.baselines.description import setting_words
 from featureconvex.comparison.ranking_sentences import radii_words
+from featureconvex.comparison.schema import Against, ComparisonTables, Difference, Ordering, Pair
+from featureconvex.report.table import Table
 from featureconvex.results.numbers import significant
 
-Table = dict[str, Any]
 ANY = "the best at each radius"
 
 
-def contest_table(tables: Table, norm: str, every_setting: bool = False) -> Table | None:
+def pairwise_table(
+    tables: ComparisonTables, norm: str, every_setting: bool = False
+) -> Table | None:
     """The reference's best curve against every other method's; None without a reference or others.
 
     Args:
@@ -37,10 +39,10 @@ def contest_table(tables: Table, norm: str, every_setting: bool = False) -> Tabl
         "radii are",
     ]
     body = list(rows)
-    return {"head": head, "body": body} if body else None
+    return Table(head, body) if body else None
 
 
-def leaders_table(tables: Table, norm: str) -> Table:
+def leaders_table(tables: ComparisonTables, norm: str) -> Table:
     """Which method certifies most at which radii, every method at its best setting."""
     titles = {name: method["title"] for name, method in tables["methods"].items()}
     body = [
@@ -50,39 +52,37 @@ def leaders_table(tables: Table, norm: str) -> Table:
         ]
         for stretch in tables["ordering"][norm]["leaders"]
     ]
-    return {"head": [f"{norm} radius", "certifies most"], "body": body}
+    return Table([f"{norm} radius", "certifies most"], body)
 
 
-def _best(tables: Table, found: Table) -> Iterator[list[str]]:
+def _best(tables: ComparisonTables, found: Ordering) -> Iterator[list[str]]:
     settings = {entry["method"]: entry["setting"] for entry in found["areas"]}
     for name, entry in found["against"].items():
         words = setting_words(settings[name]) or "–"
         yield _row(tables["methods"][name]["title"], words, entry, entry["best"])
 
 
-def _every(tables: Table, found: Table) -> Iterator[list[str]]:
+def _every(tables: ComparisonTables, found: Ordering) -> Iterator[list[str]]:
     for name, entry in found["against"].items():
         title = tables["methods"][name]["title"]
-        for fight in entry.get("settings", []):
-            yield _row(title, setting_words(fight["setting"]), entry, fight)
+        for pair in entry.get("settings", []):
+            yield _row(title, setting_words(pair["setting"]), entry, pair)
         if "any_setting" in entry:
             yield _row(title, ANY, entry, entry["any_setting"])
 
 
-def _row(title: str, setting: str, entry: Table, fight: Table) -> list[str]:
-    stretches = [
-        radii_words(fight[key]) for key in ("ahead", "behind", "clearly_ahead", "clearly_behind")
-    ]
+def _row(title: str, setting: str, entry: Against, pair: Pair) -> list[str]:
+    places = (pair["ahead"], pair["behind"], pair["clearly_ahead"], pair["clearly_behind"])
     return [
         title,
         setting,
-        *stretches,
-        *(_difference(fight[key]) for key in ("lead", "lag")),
+        *map(radii_words, places),
+        *map(_difference, (pair["lead"], pair["lag"])),
         "converted" if entry["converted"] else "its own",
     ]
 
 
-def _difference(most: Table | None) -> str:
+def _difference(most: Difference | None) -> str:
     """``15.5 points at 1.89``; a dash where there is none."""
     if most is None:
         return "–"

@@ -4,40 +4,42 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
+from featureconvex.certificates import LEVELS
 from featureconvex.report.binning import radius_bins
-from featureconvex.report.figures.style import (
+from featureconvex.report.plot_style import (
     BLUE,
     INK,
     LEVEL_COLOURS,
     LEVEL_DASHES,
-    canvas,
+    certified_axes,
+    panels,
     plain,
 )
 from featureconvex.report.wording import LEVEL_NAMES
-from featureconvex.results.columns import LEVELS, RadiusColumn, is_count
+from featureconvex.results.columns import RadiusColumn, is_count
 from featureconvex.results.curves import certified_curve, flagged_radii, radius_grid
 from featureconvex.results.folder import Run
 from featureconvex.results.numbers import unit_name
 
-_COLUMNS = 3
+_LAYOUT = (3, 3.7, 3.1)
+"""Panels to a row; width and height of each in inches."""
 
 
 def certified_accuracy_figure(run: Run, unit: str) -> Figure:
     """One panel per threat: a line per level, with the exact 95 % interval of each."""
     threats = run.ranges(unit)
     patches = [threat for threat in run.threats(unit) if threat not in threats]
-    figure, panels = _panels(len(threats) + bool(patches))
-    for axes, threat in zip(panels, threats, strict=False):
+    figure, places = panels(len(threats) + bool(patches), *_LAYOUT)
+    for axes, threat in zip(places, threats, strict=False):
         _curves(axes, run, run.levels(threat, unit))
         plain(axes, _label(run, threat, unit), "certified accuracy")
     if patches:
-        _patch_bars(panels[-1], run, patches, unit)
-        plain(panels[-1], "window that may be rewritten", "certified accuracy")
-    for axes in panels:
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.set_ylim(0, 1.02)
+        _patch_bars(places[-1], run, patches, unit)
+        plain(places[-1], "window that may be rewritten", "certified accuracy")
+    for axes in places:
+        certified_axes(axes)
     levels = [level for level in LEVELS if any(c.level == level for c in run.columns)]
     if len(levels) > 1:
         handles = [
@@ -51,8 +53,8 @@ def certified_accuracy_figure(run: Run, unit: str) -> Figure:
 def radius_histogram_figure(run: Run, unit: str) -> Figure:
     """One panel per threat: radii of the correctly flagged samples, weakest level present."""
     threats = run.ranges(unit)
-    figure, panels = _panels(len(threats))
-    for axes, threat in zip(panels, threats, strict=True):
+    figure, places = panels(len(threats), *_LAYOUT)
+    for axes, threat in zip(places, threats, strict=True):
         column = run.levels(threat, unit)[0]
         bins = radius_bins(flagged_radii(run.rows, column.name), column)
         plain(axes, _label(run, threat, unit), "test samples", LEVEL_NAMES[column.level])
@@ -66,14 +68,6 @@ def radius_histogram_figure(run: Run, unit: str) -> Figure:
                 0.98, 0.95, bins.note, ha="right", va="top", transform=axes.transAxes, fontsize=8
             )
     return figure
-
-
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    columns = min(count, _COLUMNS)
-    figure, panels = canvas(-(-count // columns), columns, 3.7, 3.1)
-    for spare in panels[count:]:
-        figure.delaxes(spare)
-    return figure, panels[:count]
 
 
 def _curves(axes: Axes, run: Run, columns: list[RadiusColumn]) -> None:

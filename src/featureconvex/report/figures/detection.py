@@ -5,38 +5,20 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from featureconvex.report.figures.style import BLUE, INK, SERIES, as_written, canvas, plain
-from featureconvex.report.thinning import thin
-from featureconvex.results.detection import (
-    area_under_curve,
-    certified_recall,
-    confusion,
-    roc_curve,
-)
+from featureconvex.report.operating_points import operating_points
+from featureconvex.report.plot_style import BLUE, INK, SERIES, as_written, canvas, plain
+from featureconvex.results.detection import area_under_curve, confusion
 from featureconvex.results.folder import Run
-from featureconvex.results.metrics import telling_radii
-from featureconvex.results.numbers import percent, significant
-from featureconvex.results.rows import sensitive
+from featureconvex.results.numbers import percent
 
 
 def roc_figure(run: Run) -> Figure:
     """Recall, and certified recall at up to three radii of the model's norm, against false positives."""
-    column = run.movable
-    roc = roc_curve(run.rows)
-    keep = thin(roc.false_positive_rate)
-    radii = [0.0, *telling_radii(run.rows, column.name)]
-    table = certified_recall(run.rows, column, roc.threshold[keep], radii)
-    floor = 0.5 / float((~sensitive(run.rows)).sum())
+    points = operating_points(run)
     figure, (axes,) = canvas(1, 1, 5.4, 4.6)
-    for i, radius in enumerate(radii):
-        name = (
-            f"certified for {column.threat} radius {significant(radius)}" if radius else "flagged"
-        )
-        rate = np.maximum(roc.false_positive_rate[keep], floor)
-        axes.step(rate, table[:, i], where="post", color=SERIES[i], lw=1.8, label=name)
-    here = confusion(run.rows)
-    now = (max(1 - here.other_accuracy, floor), here.sensitive_accuracy)
-    axes.plot(*now, "o", color=INK, ms=6, label="calibrated threshold", zorder=5)
+    for colour, (name, share) in zip(SERIES, points.lines.items(), strict=False):
+        axes.step(points.rate, share, where="post", color=colour, lw=1.8, label=name)
+    axes.plot(*points.calibrated, "o", color=INK, ms=6, label="calibrated threshold", zorder=5)
     plain(
         axes,
         "false-positive rate (log scale)",
@@ -44,7 +26,7 @@ def roc_figure(run: Run) -> Figure:
         f"area under the ROC curve {area_under_curve(run.rows):.4f}",
     )
     axes.set_xscale("log")
-    axes.set_xlim(floor, 1)
+    axes.set_xlim(points.floor, 1)
     axes.set_ylim(0, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

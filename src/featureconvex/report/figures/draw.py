@@ -1,7 +1,5 @@
 """All figures of a run, by file name."""
 
-import io
-
 from matplotlib.figure import Figure
 
 from featureconvex.report.figures.certified import (
@@ -10,7 +8,6 @@ from featureconvex.report.figures.certified import (
 )
 from featureconvex.report.figures.detection import confusion_figure, roc_figure
 from featureconvex.report.figures.gallery import gallery_figure
-from featureconvex.report.figures.style import DPI
 from featureconvex.report.figures.training import tradeoff_figure, training_figure
 from featureconvex.results.columns import RAW, STD
 from featureconvex.results.folder import Run
@@ -43,10 +40,3 @@ def draw_figures(run: Run) -> dict[str, Figure]:
         figures["certified_accuracy_std.png"] = certified_accuracy_figure(run, STD)
         figures["radius_histogram_std.png"] = radius_histogram_figure(run, STD)
     return {name: figure for name, figure in figures.items() if figure is not None}
-
-
-def png_bytes(figure: Figure) -> bytes:
-    """The figure as PNG at 150 dots per inch."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
-    return buffer.getvalue()

@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
-from featureconvex.report.figures.style import INK, ORANGE, PINK, as_written, canvas, plain
 from featureconvex.report.importance import step_name, strongest_features
 from featureconvex.report.pictures import gradient_picture, picture
+from featureconvex.report.plot_style import INK, ORANGE, PINK, as_written, canvas, plain
 from featureconvex.results.examples import Specimen, most_and_least
 from featureconvex.results.folder import Run
 from featureconvex.results.numbers import significant

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from featureconvex.report.figures.style import BLUE, ORANGE, SERIES, canvas, plain
+from featureconvex.report.plot_style import BLUE, ORANGE, SERIES, canvas, plain
 from featureconvex.results.history import known_series, sorted_tradeoff
 from featureconvex.results.numbers import significant
 from featureconvex.results.record import Record
@@ -17,13 +17,13 @@ def training_figure(record: Record) -> Figure | None:
         return None
     figure, all_axes = canvas(1, len(panels), 3.7, 2.9)
     for axes, panel in zip(all_axes, panels, strict=True):
-        for i, line in enumerate(panel.lines):
+        for i, line in enumerate(panel.series):
             style = "." if len(line.epochs) < 3 else "-"
             axes.plot(line.epochs, line.values, style, color=SERIES[i], lw=1.8, label=line.name)
         plain(axes, "epoch", panel.title)
         if panel.title == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        if len(panel.lines) > 1:
+        if len(panel.series) > 1:
             axes.legend(frameon=False, fontsize=9)
     return figure
 

@@ -1,4 +1,4 @@
-/** What the pages' scripts share: colours of the style sheet, layouts, numbers, rows of choices. */
+/** What the pages' scripts share: colours of the style sheet, layouts, numbers, choices, and a curve to read off. */
 const Charts = (function () {
   "use strict";
   const $ = (id) => document.getElementById(id);
@@ -39,11 +39,14 @@ const Charts = (function () {
     return result;
   }
 
+  const draw = (id, traces, layout) =>
+    Plotly.react($(id), themed(traces), themed(merged(baseLayout(), layout)), CONFIG);
+
   function drawChart(chart) {
-    const layout = merged(baseLayout(), chart.layout);
+    const layout = merged({}, chart.layout);
     if (chart.log_range) layout.xaxis.range = chart.log_range;
     if (chart.traces.length === 1) layout.hovermode = "closest";
-    Plotly.react($("plot-" + chart.id), themed(chart.traces), themed(layout), CONFIG);
+    draw("plot-" + chart.id, chart.traces, layout);
   }
 
   function percent(share) {
@@ -74,6 +77,51 @@ const Charts = (function () {
     box.append(row);
   }
 
+  /** Of all n points, those of a line with a radius of at least r: exact, by bisection. */
+  function read(readout, line, r) {
+    let low = 0, high = line.radii.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (line.radii[middle] >= r) high = middle; else low = middle + 1;
+    }
+    const k = line.radii.length - low + line.infinite;
+    return { k, share: k / readout.n, low: readout.low[k], high: readout.high[k] };
+  }
+
+  const interval = (reading) => `${percent(reading.low)} to ${percent(reading.high)}`;
+
+  /** Plot, slider and number field of one radius: state.radius, at which showReading is called. */
+  function radiusReader(plot, state, showReading) {
+    const marker = () => [{
+      type: "line", xref: "x", yref: "paper", x0: state.radius, x1: state.radius, y0: 0, y1: 1,
+      line: { color: colour("faint"), width: 1.5, dash: "dot" },
+    }];
+    function set(radius, source) {
+      state.radius = radius;
+      if (source !== "number") $("radius-value").value = Number(radius.toPrecision(6));
+      if (source !== "slider") $("radius-slider").value = radius;
+      showReading();
+      if (source) Plotly.relayout($(plot), { shapes: marker() });
+    }
+    $("radius-slider").addEventListener("input", (event) =>
+      set(Number(Number(event.target.value).toPrecision(6)), "slider"));
+    $("radius-value").addEventListener("input", (event) => {
+      const radius = Number(event.target.value);
+      if (event.target.value !== "" && radius >= 0) set(radius, "number");
+    });
+    return {
+      set,
+      range(top, step) { Object.assign($("radius-slider"), { max: top, step }); },
+      drawCurves(traces, title, layout) {
+        return draw(plot, traces, merged({
+          xaxis: { title: { text: title } },
+          yaxis: { title: { text: "certified accuracy" }, tickformat: ".0%", range: [0, 1.02] },
+          showlegend: false, shapes: marker(),
+        }, layout));
+      },
+    };
+  }
+
   /** Say so where a table goes on beyond its box. */
   function hints() {
     for (const box of document.querySelectorAll(".scroll")) {
@@ -81,6 +129,12 @@ const Charts = (function () {
       if (hint?.classList.contains("hint")) hint.hidden = box.scrollWidth <= box.clientWidth + 1;
     }
   }
+  window.addEventListener("resize", hints);
+  document.addEventListener("toggle", hints, true);
+  hints();
 
-  return { $, CONFIG, baseLayout, choices, colour, drawChart, hints, merged, percent, short, themed };
+  const whenColoursChange = (redraw) =>
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+  return { $, choices, drawChart, hints, interval, percent, radiusReader, read, short, whenColoursChange };
 })();

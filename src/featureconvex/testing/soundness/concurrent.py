@@ -10,7 +10,7 @@ from torch import Tensor
 import featureconvex as fc
 from featureconvex.testing.soundness.tally import Check
 
-LEVELS = ("closed-form", "domain", "sound")
+WORKING = ("closed-form", "domain", "sound")
 ASKING = 2
 # Another thread may find its numbers at another alignment, and sum them in another order.
 ULPS = 2.0**12
@@ -27,8 +27,8 @@ def thread_checks(model: fc.FeatureConvexModel, x: Tensor, rounds: int = 2) -> l
     rtol = ULPS * torch.finfo(model.dtype).eps
     with torch.no_grad():
         expected = model(x)
-    alone = {level: fc.certify(model, x, fc.Lp(2), None, level).radius for level in LEVELS}
-    wrong: dict[str, int] = dict.fromkeys((*LEVELS, "model(x)"), 0)
+    alone = {level: fc.certify(model, x, fc.Lp(2), None, level).radius for level in WORKING}
+    wrong: dict[str, int] = dict.fromkeys((*WORKING, "model(x)"), 0)
     tried = dict(wrong)
     done = threading.Event()
 
@@ -60,7 +60,7 @@ def thread_checks(model: fc.FeatureConvexModel, x: Tensor, rounds: int = 2) -> l
             count("model(x)", answers)
 
     asking = [threading.Thread(target=asks) for _ in range(ASKING)]
-    working = [threading.Thread(target=certifies, args=(level,)) for level in LEVELS]
+    working = [threading.Thread(target=certifies, args=(level,)) for level in WORKING]
     for thread in (*asking, *working):
         thread.start()
     for thread in working:

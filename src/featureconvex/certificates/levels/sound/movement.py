@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import FAR, Drops, Rise
-from featureconvex.certificates.levels.lipschitz import NORMS
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.levels.sound.fall import Fall
 from featureconvex.certificates.levels.sound.fall_radius import budget_of_fall
 from featureconvex.certificates.levels.sound.line import SoundLine
 from featureconvex.certificates.threats import Lp
+from featureconvex.norms import NORMS
 from featureconvex.rounding.directed import TINY, quotient_down, upper
 
 # The library's powers are right to 2^-42.

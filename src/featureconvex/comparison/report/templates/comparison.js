@@ -1,7 +1,7 @@
 (function () {
   "use strict";
   const { readout } = JSON.parse(document.getElementById("report-data").textContent);
-  const { $, CONFIG, baseLayout, choices, colour, merged, percent, short, themed } = Charts;
+  const { $, choices, hints, interval, percent, radiusReader, read, short } = Charts;
   const PALETTE = 14, STEPS = 400;
   const SVG = "http://www.w3.org/2000/svg";
   const DASHES = { solid: "", dash: "7 4", dot: "1.5 3", dashdot: "7 3 1.5 3", longdash: "12 5" };
@@ -30,21 +30,11 @@
   const lines = () => norm().lines[state.group];
   const name = (line) => line.name + (line.setting ? ", " + line.setting : "");
 
-  /** How many sensitive points have a radius of at least r: exact, by bisection. */
-  function count(line, r) {
-    let low = 0, high = line.radii.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (line.radii[middle] >= r) high = middle; else low = middle + 1;
-    }
-    return line.radii.length - low + line.infinite;
-  }
-
   function trace(line, place, all) {
     const x = [], y = [];
     for (let i = 0; i <= STEPS; i++) {
       x.push((norm().top * i) / STEPS);
-      y.push(count(line, x[i]) / readout.n);
+      y.push(read(readout, line, x[i]).share);
       if (!y[i]) break;
     }
     const shade = "@m" + (line.slot % PALETTE);
@@ -64,20 +54,9 @@
 
   const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 
-  function marker() {
-    return [{
-      type: "line", xref: "x", yref: "paper", x0: state.radius, x1: state.radius, y0: 0, y1: 1,
-      line: { color: colour("faint"), width: 1.5, dash: "dot" },
-    }];
-  }
-
   function drawCurves() {
-    const layout = merged(baseLayout(), {
-      xaxis: { title: { text: `${state.norm} radius (${readout.unit})` }, range: [0, norm().top] },
-      yaxis: { title: { text: "certified accuracy" }, tickformat: ".0%", range: [0, 1.02] },
-      hovermode: "closest", showlegend: false, shapes: marker(),
-    });
-    Plotly.react($("plot-curves"), themed(lines().map(trace)), themed(layout), CONFIG);
+    reader.drawCurves(lines().map(trace), `${state.norm} radius (${readout.unit})`,
+      { xaxis: { range: [0, norm().top] }, hovermode: "closest" });
     const used = [...new Set(lines().map((line) => line.dash))];
     const entries = Object.keys(DASHES).filter((dash) => used.includes(dash))
       .map((dash) => keyEntry({ dash, slot: null }, DASH_WORDS[dash]));
@@ -165,9 +144,10 @@
 
   function showReading() {
     for (const entry of rows) {
-      entry.k = count(entry.line, state.radius);
-      entry.row.cells[1].textContent = percent(entry.k / readout.n);
-      entry.row.cells[2].textContent = `${percent(readout.low[entry.k])} to ${percent(readout.high[entry.k])}`;
+      const reading = read(readout, entry.line, state.radius);
+      entry.k = reading.k;
+      entry.row.cells[1].textContent = percent(reading.share);
+      entry.row.cells[2].textContent = interval(reading);
     }
     const body = $("reading").querySelector("tbody");
     const wanted = [...rows].sort((a, b) => b.k - a.k || a.place - b.place);
@@ -177,52 +157,20 @@
       `${short(state.radius)}, the largest first`;
   }
 
-  function setRadius(radius, source) {
-    state.radius = radius;
-    if (source !== "number") $("radius-value").value = Number(radius.toPrecision(6));
-    if (source !== "slider") $("radius-slider").value = radius;
-    showReading();
-  }
-
   function show(restart) {
-    $("radius-slider").max = norm().top;
-    $("radius-slider").step = norm().top / 1000;
+    reader.range(norm().top, norm().top / 1000);
     makeRows();
-    setRadius(restart ? norm().begin : state.radius);
+    reader.set(restart ? norm().begin : state.radius);
     drawCurves();
     hints();
   }
 
-  function moveMarker() {
-    Plotly.relayout($("plot-curves"), { shapes: marker() });
-  }
-
-  /** Say so where a table goes on beyond its box. */
-  function hints() {
-    for (const box of document.querySelectorAll(".scroll")) {
-      const hint = box.previousElementSibling;
-      if (hint?.classList.contains("hint")) hint.hidden = box.scrollWidth <= box.clientWidth + 1;
-    }
-  }
-
-  window.addEventListener("resize", hints);
-  document.addEventListener("toggle", hints, true);
-  hints();
   if (!readout.norms.length) return;
+  const reader = radiusReader("plot-curves", state, showReading);
   choices("norm-choice", "norm", readout.norms.map((n) => ({ key: n.key, name: n.key })), state, () => show(true));
   const select = $("group-choice");
   for (const group of readout.groups) select.add(new Option(group.name, group.key));
   select.addEventListener("change", () => { state.group = select.value; state.off.clear(); show(false); });
-  $("radius-slider").addEventListener("input", (event) => {
-    setRadius(Number(Number(event.target.value).toPrecision(6)), "slider");
-    moveMarker();
-  });
-  $("radius-value").addEventListener("input", (event) => {
-    const radius = Number(event.target.value);
-    if (event.target.value === "" || !(radius >= 0)) return;
-    setRadius(radius, "number");
-    moveMarker();
-  });
   show(true);
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCurves);
+  Charts.whenColoursChange(drawCurves);
 })();

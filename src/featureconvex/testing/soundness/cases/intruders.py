@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 import featureconvex as fc
+from featureconvex.certificates import LEVELS
 from featureconvex.errors import UserError
 from featureconvex.testing.soundness.tally import Check
 
 Intrusion = Callable[[fc.FeatureConvexModel], Any]
-LEVELS = ("closed-form", "domain", "tight", "sound")
 # How much larger than without the intruder a radius may be: nothing but rounding.
 SLACK = 1e-6
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 import featureconvex as fc
 from featureconvex.certificates import Domain, Threat
+from featureconvex.norms import NORMS
 from featureconvex.testing.law import seeded
 from featureconvex.testing.soundness.attack_points import foolbox_knows
 from featureconvex.testing.soundness.cases.case import Case, Setting
@@ -23,7 +24,6 @@ from featureconvex.testing.soundness.cases.random_models import (
     rounding_trap,
 )
 
-NORMS = (1.0, 2.0, math.inf)
 # Every so many shards, a case made to break certificates that do not round towards safety.
 HARD_EVERY = 8
 # Settings of one case, of all that exist.

@@ -14,14 +14,13 @@ from featureconvex.experiment.run import Settings, prepare
 from featureconvex.features import AbsConcat, Compose, Scattering
 from featureconvex.files import writable_folder
 from featureconvex.model_file import load_model, save_model
+from featureconvex.norms import NORMS
 from featureconvex.testing.law import seeded
 from featureconvex.testing.soundness.attack_points import foolbox_knows
 from featureconvex.testing.soundness.cases.case import Case, Setting
 from featureconvex.testing.soundness.cases.random import hash_of
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
-
-NORMS = (1.0, 2.0, math.inf)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,23 @@
 """What the methods reach: the tables of accuracies, radii and areas."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from featureconvex.comparison.report.line_radii import LineRadii
 from featureconvex.comparison.report.lines import (
-    Line,
+    MethodLine,
     all_lines,
     method_lines,
     norms,
     ran,
 )
-from featureconvex.comparison.report.results import Results
+from featureconvex.comparison.schema import ComparisonTables, MethodTable, SettingTable
+from featureconvex.report.table import Table
 from featureconvex.results.numbers import percent, significant
 
-Table = dict[str, Any]
 CONVERTED = "†"
 
 
-def overview_table(tables: Table) -> Table:
+def overview_table(tables: ComparisonTables) -> Table:
     """Per method: what its radii are, and the median radius at the best setting per norm.
 
     Each with the clean accuracy of that setting: the best one may differ from norm to norm.
@@ -36,35 +36,34 @@ def overview_table(tables: Table) -> Table:
             ]
         )
     medians = (f"median {norm}, clean accuracy" for norm in columns)
-    return {"head": ["method", "guarantee", "certified in", *medians], "body": body}
+    return Table(["method", "guarantee", "certified in", *medians], body)
 
 
-def norm_table(results: Results, norm: str) -> Table:
+def norm_table(results: LineRadii, norm: str) -> Table:
     """Every method at its best setting in one norm, the largest area first."""
     return _table(results, norm, method_lines(results.tables, norm), levels=False)
 
 
-def every_table(results: Results, norm: str) -> Table:
+def every_table(results: LineRadii, norm: str) -> Table:
     """Every setting at every level in one norm, method by method."""
     return _table(results, norm, all_lines(results.tables, norm), levels=True)
 
 
-def headline_setting(method: Table) -> Table:
+def headline_setting(method: MethodTable) -> SettingTable:
     """The setting a method's overall numbers are of: the best one in its own norm, l2 if it has it."""
     native = "l2" if "l2" in method["native_norm"] else method["native_norm"][0]
     wanted = method["best_setting"][native]
-    setting: Table = next(s for s in method["settings"] if s["setting"] == wanted)
-    return setting
+    return next(s for s in method["settings"] if s["setting"] == wanted)
 
 
-def accuracies(setting: Table) -> list[str]:
+def accuracies(setting: SettingTable) -> list[str]:
     """Clean accuracy in words: of both classes, of the sensitive one, of the other."""
     by_class = setting["accuracy_by_class"]
     values = (setting["clean_accuracy"], by_class["sensitive"], by_class["other"])
     return ["–" if value is None else percent(value) for value in values]
 
 
-def accuracy_head(tables: Table) -> list[str]:
+def accuracy_head(tables: ComparisonTables) -> list[str]:
     """The columns of :func:`accuracies`."""
     return [
         "clean accuracy",
@@ -73,10 +72,10 @@ def accuracy_head(tables: Table) -> list[str]:
     ]
 
 
-def _table(results: Results, norm: str, lines: Sequence[Line], levels: bool) -> Table:
+def _table(results: LineRadii, norm: str, lines: Sequence[MethodLine], levels: bool) -> Table:
     tables = results.tables
     radii = tables["ordering"][norm]["radii"]
-    settings = {name: method.get("settings") for name, method in tables["methods"].items()}
+    settings = {name: method.get("settings", []) for name, method in tables["methods"].items()}
     body = []
     for line in lines:
         shares = (percent(results.share(line, norm, radius)) for radius in radii)
@@ -94,15 +93,15 @@ def _table(results: Results, norm: str, lines: Sequence[Line], levels: bool) -> 
         )
     certified = [f"{norm} ≥ {significant(radius)}" for radius in radii]
     head = ["method", *(["level"] if levels else []), "radii are", "median radius", *certified]
-    return {"head": [*head, "area", *accuracy_head(tables), "setting"], "body": body}
+    return Table([*head, "area", *accuracy_head(tables), "setting"], body)
 
 
-def _worth(tables: Table, line: Line, norm: str) -> str:
+def _worth(tables: ComparisonTables, line: MethodLine, norm: str) -> str:
     """What a radius is: its guarantee, and where it was converted from."""
     native = tables["methods"][line.method]["native_norm"]
     converted = f", converted from {' or '.join(native)}" if norm not in native else ""
     return f"{line.guarantee}{converted}"
 
 
-def _median(line: Line) -> str:
+def _median(line: MethodLine) -> str:
     return significant(line.median) + (CONVERTED if line.converted else "")

@@ -3,6 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 BLUE, ORANGE, GREEN, PINK, SKY, RED = (
     "#0072B2",
@@ -25,6 +26,23 @@ def canvas(rows: int, columns: int, width: float, height: float) -> tuple[Figure
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False)
     return figure, list(panels.flat)
+
+
+def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels, at most ``columns`` to a row."""
+    across = min(count, columns)
+    figure, places = canvas(-(-count // across), across, width, height)
+    for spare in places[count:]:
+        figure.delaxes(spare)
+    return figure, places[:count]
+
+
+def certified_axes(axes: Axes, top: float | None = None) -> None:
+    """Certified accuracy upwards, in percent; radii from 0 to ``top``."""
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_ylim(0, 1.02)
+    if top is not None:
+        axes.set_xlim(0, top)
 
 
 def as_written(text: object) -> str:

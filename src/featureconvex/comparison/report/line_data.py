@@ -1,11 +1,11 @@
-"""The data behind the page's curves: every radius, so that the page reads off exact shares."""
+"""The data behind the page's curves: every radius of every line, and how the line is drawn."""
 
 from typing import Any
 
-import numpy as np
-
+from featureconvex.comparison.report.line_radii import LineRadii
+from featureconvex.comparison.report.line_style import filled, marker, style
 from featureconvex.comparison.report.lines import (
-    Line,
+    MethodLine,
     level_lines,
     method_lines,
     norms,
@@ -13,34 +13,27 @@ from featureconvex.comparison.report.lines import (
     with_levels,
     with_settings,
 )
-from featureconvex.comparison.report.plot_style import filled, marker, style
-from featureconvex.comparison.report.results import Results
-from featureconvex.results.intervals import clopper_pearson
+from featureconvex.comparison.schema import ComparisonTables
+from featureconvex.report.readout import counted_radii, interval_of_counts
 
-Table = dict[str, Any]
 METHODS_KEY = "methods"
 
 
-def readout_data(results: Results) -> Table:
+def line_data(results: LineRadii) -> dict[str, Any]:
     """Per norm and per group of lines, each line's radii and look; and the interval of every count.
 
-    ``low[k]`` and ``high[k]`` are the ends of the exact 95 % interval for k of the ``n`` sensitive
-    points. Groups: every method at its best setting; one method's settings; one method's levels.
+    Groups: every method at its best setting; one method's settings; one method's levels.
     """
     tables = results.tables
-    n = int(tables["n_sensitive"])
-    low, high = clopper_pearson(np.arange(n + 1), n)
     return {
-        "n": n,
-        "low": low.round(6),
-        "high": high.round(6),
+        **interval_of_counts(tables["n_sensitive"]),
         "unit": tables["unit"],
         "groups": _groups(tables),
         "norms": [_norm(results, norm) for norm in norms(tables)],
     }
 
 
-def _groups(tables: Table) -> list[dict[str, str]]:
+def _groups(tables: ComparisonTables) -> list[dict[str, str]]:
     title = {name: method["title"] for name, method in tables["methods"].items()}
     return [
         {"key": METHODS_KEY, "name": "every method at its best setting"},
@@ -55,7 +48,7 @@ def _groups(tables: Table) -> list[dict[str, str]]:
     ]
 
 
-def _norm(results: Results, norm: str) -> Table:
+def _norm(results: LineRadii, norm: str) -> dict[str, Any]:
     tables = results.tables
     found = tables["ordering"][norm]
     lines = {METHODS_KEY: method_lines(tables, norm)}
@@ -74,9 +67,7 @@ def _norm(results: Results, norm: str) -> Table:
     }
 
 
-def _line(results: Results, line: Line, norm: str) -> Table:
-    radii = results.radii(line, norm)
-    finite = radii[np.isfinite(radii)]
+def _line(results: LineRadii, line: MethodLine, norm: str) -> dict[str, Any]:
     kind = style(line.guarantee, line.converted)
     symbol = marker(line.slot).plotly
     return {
@@ -88,6 +79,5 @@ def _line(results: Results, line: Line, norm: str) -> Table:
         "strong": line.strong,
         "dash": kind.plotly,
         "symbol": symbol if filled(line.guarantee) else f"{symbol}-open",
-        "radii": finite,
-        "infinite": len(radii) - len(finite),
+        **counted_radii(results.radii(line, norm)),
     }

@@ -1,7 +1,6 @@
 """Static figures (PNG) of a comparison: certified accuracy against the radius."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -9,12 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
-from numpy.typing import NDArray
 
 from featureconvex.comparison.metrics import REFERENCE
+from featureconvex.comparison.report.line_style import STYLES, colours, filled, marker, style
 from featureconvex.comparison.report.lines import (
-    Line,
+    MethodLine,
     level_lines,
     method_lines,
     norms,
@@ -22,11 +20,11 @@ from featureconvex.comparison.report.lines import (
     with_levels,
     with_settings,
 )
-from featureconvex.comparison.report.plot_style import STYLES, colours, filled, marker, style
-from featureconvex.report.figures.style import INK, as_written, canvas, plain
+from featureconvex.comparison.schema import ComparisonTables
+from featureconvex.report.plot_style import INK, as_written, canvas, certified_axes, panels, plain
+from featureconvex.results.curves import CurveTable, Floats
 from featureconvex.results.numbers import percent
 
-Table = dict[str, Any]
 COLUMNS = 3
 MARKERS_PER_LINE = 8
 FAINT_LINE = "#BBBBBB"
@@ -34,7 +32,7 @@ FEW = 2
 """Up to so many lines show every interval; with more only the reference's is shaded."""
 
 
-def draw_comparison(tables: Table) -> dict[str, Figure]:
+def draw_comparison(tables: ComparisonTables) -> dict[str, Figure]:
     """Every figure there is data for, by file name.
 
     ``certified_<norm>.png``: every method at its best setting. ``settings.png``: all settings of the
@@ -50,7 +48,7 @@ def draw_comparison(tables: Table) -> dict[str, Figure]:
     return figures
 
 
-def gallery_figure(comparisons: Sequence[Table]) -> Figure:
+def gallery_figure(comparisons: Sequence[ComparisonTables]) -> Figure:
     """Several comparisons at a glance: a row each, a column per norm, one legend for all.
 
     Every method at its best setting in the norm of the panel.
@@ -58,7 +56,7 @@ def gallery_figure(comparisons: Sequence[Table]) -> Figure:
     columns = norms(comparisons[0])
     figure, places = canvas(len(comparisons), len(columns), 3.7, 2.7)
     drawn: dict[str, tuple[int, Line2D]] = {}
-    every: list[Line] = []
+    every: list[MethodLine] = []
     for place, axes in enumerate(places):
         tables, norm = comparisons[place // len(columns)], columns[place % len(columns)]
         lines = method_lines(tables, norm)
@@ -94,7 +92,7 @@ def _solid(handle: Line2D) -> Line2D:
     )
 
 
-def norm_figure(tables: Table, norm: str) -> Figure:
+def norm_figure(tables: ComparisonTables, norm: str) -> Figure:
     """One norm: a line per method, its clean accuracy in the legend, the largest area first."""
     lines = method_lines(tables, norm)
     figure, (axes,) = canvas(1, 1, 9.2, max(4.4, 2.2 + 0.24 * len(lines)))
@@ -119,20 +117,21 @@ def norm_figure(tables: Table, norm: str) -> Figure:
 
 
 def _native_panels(
-    tables: Table, methods: Sequence[str], lines_of: Callable[[Table, str, str], list[Line]]
-) -> list[tuple[str, list[Line]]]:
+    tables: ComparisonTables,
+    methods: Sequence[str],
+    lines_of: Callable[[ComparisonTables, str, str], list[MethodLine]],
+) -> list[tuple[str, list[MethodLine]]]:
     """(norm, lines) of every method in the norms it certifies itself."""
-    panels = [(norm, lines_of(tables, name, norm)) for name in methods for norm in norms(tables)]
-    return [(norm, lines) for norm, lines in panels if not lines[0].converted]
+    found = [(norm, lines_of(tables, name, norm)) for name in methods for norm in norms(tables)]
+    return [(norm, lines) for norm, lines in found if not lines[0].converted]
 
 
-def _grid(tables: Table, panels: Sequence[tuple[str, list[Line]]], reference: bool) -> Figure:
+def _grid(
+    tables: ComparisonTables, shown: Sequence[tuple[str, list[MethodLine]]], reference: bool
+) -> Figure:
     """Three panels to a row, each with its own range of radii."""
-    columns = min(COLUMNS, len(panels))
-    figure, places = canvas(-(-len(panels) // columns), columns, 3.9, 3.0)
-    for spare in places[len(panels) :]:
-        figure.delaxes(spare)
-    for axes, (norm, lines) in zip(places, panels, strict=False):
+    figure, places = panels(len(shown), COLUMNS, 3.9, 3.0)
+    for axes, (norm, lines) in zip(places, shown, strict=True):
         title = tables["methods"][lines[0].method]["title"]
         handles = _draw(axes, lines)
         labels = [f"{line.name}: {percent(line.clean_accuracy)}" for line in lines]
@@ -141,29 +140,29 @@ def _grid(tables: Table, panels: Sequence[tuple[str, list[Line]]], reference: bo
             radius, accuracy = _until_zero(beside.curve)
             handles += axes.plot(radius, accuracy, color=FAINT_LINE, lw=3, zorder=1)
             labels.append(f"{beside.name}: {percent(beside.clean_accuracy)}")
-        shown = lines if beside is None else [*lines, beside]
-        _axes(axes, max(float(_until_zero(x.curve)[0][-1]) for x in shown), norm, tables["unit"])
+        drawn = lines if beside is None else [*lines, beside]
+        _axes(axes, max(float(_until_zero(x.curve)[0][-1]) for x in drawn), norm, tables["unit"])
         axes.set_title(f"{title}, {norm}", fontsize=9.5, color=INK)
         axes.legend(handles, labels, frameon=False, fontsize=6.5, handlelength=2.6)
     figure.supylabel("certified accuracy", fontsize=10, color=INK)
-    _key(figure, [line for _, lines in panels for line in lines])
+    _key(figure, [line for _, lines in shown for line in lines])
     return figure
 
 
-def _beside(tables: Table, norm: str, method: str) -> Line | None:
+def _beside(tables: ComparisonTables, norm: str, method: str) -> MethodLine | None:
     """The reference's best line, to hold another method's settings against."""
     found = [line for line in method_lines(tables, norm) if line.method == REFERENCE[0]]
     return found[0] if found and method != REFERENCE[0] else None
 
 
-def _until_zero(curve: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _until_zero(curve: CurveTable) -> tuple[Floats, Floats]:
     """Radii and accuracies up to the first accuracy of zero, with at least two points."""
     positive = int((np.asarray(curve["accuracy"]) > 0).sum())
     end = max(2, positive + 1)
     return curve["radius"][:end], curve["accuracy"][:end]
 
 
-def _draw(axes: Axes, lines: Sequence[Line]) -> list[Line2D]:
+def _draw(axes: Axes, lines: Sequence[MethodLine]) -> list[Line2D]:
     """The lines, the first on top; their markers staggered, so that close lines stay apart."""
     handles = []
     for place, line in enumerate(lines):
@@ -193,18 +192,16 @@ def _draw(axes: Axes, lines: Sequence[Line]) -> list[Line2D]:
 
 def _axes(axes: Axes, top: float, norm: str, unit: str) -> None:
     plain(axes, f"{norm} radius ({unit})", "")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_ylim(0, 1.02)
-    axes.set_xlim(0, top)
+    certified_axes(axes, top)
 
 
-def _label(line: Line) -> str:
+def _label(line: MethodLine) -> str:
     words = f", {line.setting}" if line.setting else ""
     converted = " (converted)" if line.converted else ""
     return f"{line.name}{words}: {percent(line.clean_accuracy)}{converted}"
 
 
-def _key(figure: Figure, lines: Sequence[Line]) -> None:
+def _key(figure: Figure, lines: Sequence[MethodLine]) -> None:
     """What dashes and filled markers mean, as far as they occur."""
     used = {style(line.guarantee, line.converted) for line in lines}
     handles: list[Artist] = [

@@ -1,25 +1,22 @@
-"""A comparison's numbers together with the radii behind them."""
+"""A comparison's numbers together with the radii behind its lines."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featureconvex.baselines.method import Radii
 from featureconvex.comparison.folder import Comparison
 from featureconvex.comparison.metrics import native_radii
 from featureconvex.comparison.norm_equivalence import in_norm
-from featureconvex.comparison.report.lines import Line
+from featureconvex.comparison.report.lines import MethodLine
+from featureconvex.comparison.schema import ComparisonTables
 from featureconvex.norms import parse_norm
-from featureconvex.results.curves import certified_counts
-
-Table = dict[str, Any]
+from featureconvex.results.curves import Floats, certified_counts
 
 
 @dataclass(frozen=True)
-class Results:
+class LineRadii:
     """A comparison, derived once.
 
     Attributes:
@@ -28,24 +25,24 @@ class Results:
     """
 
     comparison: Comparison
-    tables: Table
+    tables: ComparisonTables
 
     @cached_property
     def _native(self) -> dict[tuple[str, int, str], Radii]:
         return {
-            (ran.method.name, k, level): radii
-            for ran in self.comparison.results
-            for k, fit in enumerate(ran.fits)
-            for level, radii in native_radii(ran.method, fit).items()
+            (result.method.name, k, level): radii
+            for result in self.comparison.results
+            for k, fit in enumerate(result.fits)
+            for level, radii in native_radii(result.method, fit).items()
         }
 
-    def radii(self, line: Line, norm: str) -> NDArray[np.float64]:
+    def radii(self, line: MethodLine, norm: str) -> Floats:
         """The positive radii of a line in a norm, increasing; ``inf`` allowed."""
         native = self._native[line.method, line.place, line.level]
         values, _ = in_norm(native, parse_norm(norm), self.comparison.dimension)
         return np.sort(values[values > 0])
 
-    def share(self, line: Line, norm: str, radius: float) -> float:
+    def share(self, line: MethodLine, norm: str, radius: float) -> float:
         """Certified accuracy: the share of sensitive test points with at least this radius."""
         counts = certified_counts(self.radii(line, norm), [radius])
-        return float(counts[0]) / int(self.tables["n_sensitive"])
+        return float(counts[0]) / self.tables["n_sensitive"]

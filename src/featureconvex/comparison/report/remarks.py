@@ -1,15 +1,13 @@
 """What a comparison's page says in words."""
 
-from typing import Any
-
 from featureconvex.baselines.description import setting_words
 from featureconvex.certificates import Guarantee
 from featureconvex.comparison.report.costs import cost_sentences
 from featureconvex.comparison.report.lines import method_lines, norms, ran
-from featureconvex.comparison.report.tables import CONVERTED, headline_setting
+from featureconvex.comparison.report.method_tables import CONVERTED, headline_setting
+from featureconvex.comparison.schema import ComparisonTables, LevelTable, MethodTable
 from featureconvex.results.numbers import duration, percent, significant
 
-Table = dict[str, Any]
 MEANING = (
     "Certified accuracy at radius r: the share of the sensitive test points that a method flags and "
     "certifies for at least r. At 0: certified for any positive radius. Where a method abstains, "
@@ -35,7 +33,7 @@ CONVERSION = (
 )
 
 
-def opening(tables: Table) -> list[str]:
+def opening(tables: ComparisonTables) -> list[str]:
     """The first sentences: who certifies most in each norm, and what sampling costs."""
     found = tables["ordering"]
     if not found:
@@ -43,8 +41,8 @@ def opening(tables: Table) -> list[str]:
     return [*(found[norm]["sentences"][0] for norm in norms(tables)), *cost_sentences(tables)]
 
 
-def failures(tables: Table) -> list[tuple[str, str]]:
-    """The methods and settings that did not run, each with its reason."""
+def failures(tables: ComparisonTables) -> list[tuple[str, str]]:
+    """The methods and settings that are left out, each with its reason."""
     methods = tables["methods"].values()
     whole = [(m["title"], m["reason"]) for m in methods if "reason" in m]
     return whole + [
@@ -54,7 +52,7 @@ def failures(tables: Table) -> list[tuple[str, str]]:
     ]
 
 
-def unavailable(tables: Table) -> list[tuple[str, str]]:
+def unavailable(tables: ComparisonTables) -> list[tuple[str, str]]:
     """The levels that refused a model, each with its reason."""
     return [
         (", ".join(filter(None, (method["title"], setting_words(s["setting"]), level))), reason)
@@ -64,7 +62,7 @@ def unavailable(tables: Table) -> list[tuple[str, str]]:
     ]
 
 
-def literature(tables: Table) -> list[dict[str, str]]:
+def literature(tables: ComparisonTables) -> list[dict[str, str]]:
     """What each method's paper reports on the nearest comparable task, beside what it reached here."""
     best = {
         norm: {line.method: line for line in method_lines(tables, norm)} for norm in norms(tables)
@@ -93,18 +91,18 @@ def literature(tables: Table) -> list[dict[str, str]]:
     return cards
 
 
-def guarantees(tables: Table) -> list[tuple[str, str]]:
+def guarantees(tables: ComparisonTables) -> list[tuple[str, str]]:
     """The kinds of guarantee that occur, each with what it means."""
     used = {level["guarantee"] for m in tables["methods"].values() for level in _levels(m)}
     kinds = [(str(kind), text) for kind, text in GUARANTEES.items() if str(kind) in used]
     return [*kinds, ("converted", CONVERSION)] if _any_converted(tables) else kinds
 
 
-def _levels(method: Table) -> list[Table]:
+def _levels(method: MethodTable) -> list[LevelTable]:
     return [level for s in method.get("settings", []) for level in s["levels"].values()]
 
 
-def _any_converted(tables: Table) -> bool:
+def _any_converted(tables: ComparisonTables) -> bool:
     return any(
         any(level["converted"].values()) for m in tables["methods"].values() for level in _levels(m)
     )

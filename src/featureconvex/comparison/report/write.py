@@ -10,15 +10,15 @@ from markupsafe import Markup
 
 from featureconvex.comparison.folder import read_comparison, write_comparison
 from featureconvex.comparison.report.costs import every_runtime_table, runtime_table
-from featureconvex.comparison.report.figures import draw_comparison
+from featureconvex.comparison.report.line_data import line_data
+from featureconvex.comparison.report.line_figures import draw_comparison
+from featureconvex.comparison.report.line_radii import LineRadii
+from featureconvex.comparison.report.line_style import COLOURS
 from featureconvex.comparison.report.lines import norms
+from featureconvex.comparison.report.method_tables import every_table, norm_table, overview_table
 from featureconvex.comparison.report.origins import origins
-from featureconvex.comparison.report.pairwise_tables import contest_table, leaders_table
-from featureconvex.comparison.report.plot_style import COLOURS
-from featureconvex.comparison.report.readout import readout_data
-from featureconvex.comparison.report.results import Results
-from featureconvex.comparison.report.tables import every_table, norm_table, overview_table
-from featureconvex.comparison.report.wording import (
+from featureconvex.comparison.report.pairwise_tables import leaders_table, pairwise_table
+from featureconvex.comparison.report.remarks import (
     MEANING,
     failures,
     guarantees,
@@ -26,15 +26,12 @@ from featureconvex.comparison.report.wording import (
     opening,
     unavailable,
 )
-from featureconvex.files import write_bytes, write_text
 from featureconvex.report.figures import png_bytes
-from featureconvex.report.page import TEMPLATES, environment, inline, plotly_script
-from featureconvex.report.report import FIGURES_FOLDER, REPORT_FILE
-from featureconvex.results.strict_json import jsonable
+from featureconvex.report.page import publish, render
 
 OWN_TEMPLATES = Path(__file__).parent / "templates"
 DRAWN = ("certified_*.png", "settings.png", "levels.png")
-"""The figures this module may have written: those without data any more are removed."""
+"""The figures that a comparison may have."""
 
 
 def write_comparison_report(directory: Path) -> list[Path]:
@@ -50,30 +47,15 @@ def write_comparison_report(directory: Path) -> list[Path]:
         UserError: one of the two files is missing, damaged, or does not fit the other.
     """
     comparison = read_comparison(directory)
-    results = Results(comparison, comparison.derive())
+    results = LineRadii(comparison, comparison.derive())
     pictures = {name: png_bytes(f) for name, f in draw_comparison(results.tables).items()}
-    page = render_comparison(results)
-    written = write_comparison(comparison, directory)
-    figures = directory / FIGURES_FOLDER
-    for stale in (path for pattern in DRAWN for path in figures.glob(pattern)):
-        if stale.name not in pictures:
-            stale.unlink()
-    for name, content in pictures.items():
-        write_bytes(figures / name, content)
-        written.append(figures / name)
-    write_text(directory / REPORT_FILE, page)
-    return [*written, directory / REPORT_FILE]
+    data = {"readout": line_data(results)}
+    page = render("comparison", _context(results), data, OWN_TEMPLATES)
+    return [*write_comparison(comparison, directory), *publish(directory, page, pictures, DRAWN)]
 
 
-def render_comparison(results: Results) -> str:
-    """The whole page as one string of HTML: styles, scripts and data inside."""
-    template = environment([OWN_TEMPLATES]).get_template("comparison.html.j2")
-    return template.render(**_context(results))
-
-
-def _context(results: Results) -> dict[str, Any]:
+def _context(results: LineRadii) -> dict[str, Any]:
     tables = results.tables
-    scripts = (TEMPLATES / "charts.js", OWN_TEMPLATES / "comparison.js")
     return {
         "about": tables,
         "opening": opening(tables),
@@ -87,23 +69,19 @@ def _context(results: Results) -> dict[str, Any]:
         "literature": literature(tables),
         "failures": failures(tables),
         "unavailable": unavailable(tables),
-        "style": inline(TEMPLATES / "report.css", OWN_TEMPLATES / "comparison.css"),
         "palette": _palette(),
-        "script": inline(*scripts),
-        "plotly": plotly_script(),
-        "data": jsonable({"readout": readout_data(results)}),
     }
 
 
-def _norm(results: Results, norm: str) -> dict[str, Any]:
+def _norm(results: LineRadii, norm: str) -> dict[str, Any]:
     tables = results.tables
     return {
         "name": norm,
         "sentences": tables["ordering"][norm]["sentences"],
         "best": norm_table(results, norm),
         "every": every_table(results, norm),
-        "contests": contest_table(tables, norm),
-        "contests_every": contest_table(tables, norm, every_setting=True),
+        "pairwise": pairwise_table(tables, norm),
+        "pairwise_every": pairwise_table(tables, norm, every_setting=True),
         "leaders": leaders_table(tables, norm),
     }
 
