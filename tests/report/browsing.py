@@ -1,5 +1,6 @@
-"""Pages in headless Chromium, watched: nothing may be logged, or requested from elsewhere."""
+"""What every page must be: self-contained, fit for a phone, and silent in headless Chromium."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ QUIET = [
     "--disable-sync",
     "--no-first-run",
 ]
+PHONE = 390
+INKS = {"light": "rgb(31, 35, 40)", "dark": "rgb(230, 232, 234)"}
 OUTSIDE = """() => [...document.querySelectorAll("main *")]
   .filter((element) => !element.closest(".scroll") && !element.closest("svg"))
   .filter((element) => element.getBoundingClientRect().right > 391)
@@ -66,3 +69,58 @@ def watched(browser: Browser, ready: str) -> Iterator[Callable[[Path, int], Page
     for page in pages:
         page.close()
     assert faults == []
+
+
+def assert_fits_a_phone(page: Page, plot: str) -> None:
+    """At a width of ``PHONE`` nothing sticks out, in light and in dark; colours of the plot follow."""
+    open_details(page)
+    for scheme, ink in INKS.items():
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        # The title is looked up anew each time: a redraw replaces it.
+        page.wait_for_function(
+            "([plot, ink]) => getComputedStyle(document.querySelector(plot + ' .xtitle')).fill === ink",
+            arg=[plot, ink],
+        )
+        assert page.evaluate("getComputedStyle(document.body).color") == ink
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+        assert page.evaluate(OUTSIDE) == []
+
+
+def open_details(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+
+
+WIDE = """() => [...document.querySelectorAll(".scroll")].map((box) => {
+  const hint = box.previousElementSibling;
+  const over = box.scrollWidth - box.clientWidth;
+  box.scrollLeft = over;
+  const inside = [...box.querySelectorAll("tr > :last-child")]
+    .every((cell) => cell.getBoundingClientRect().right <= box.getBoundingClientRect().right + 1);
+  return { over: over > 1, hinted: !hint.hidden && hint.getBoundingClientRect().height > 0, inside };
+})"""
+"""Of every box that scrolls: whether its table is wider, says so, and can be moved to its last column."""
+
+
+def wide_tables(page: Page) -> list[dict[str, bool]]:
+    """Every box that scrolls; each says so exactly where its table is wider, and shows its last column."""
+    open_details(page)
+    # The toggle event comes after the opening.
+    page.wait_for_function(f"() => ({WIDE})().every((box) => box.over === box.hinted)")
+    boxes: list[dict[str, bool]] = page.evaluate(WIDE)
+    assert all(box["inside"] for box in boxes), boxes
+    return boxes
+
+
+def own_markup(page: str) -> str:
+    """The page without the chart library."""
+    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+
+
+def assert_refers_to_nothing_outside(page: str) -> None:
+    """Every link and source is inside the file."""
+    text = own_markup(page)
+    links = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", text)
+    assert links
+    assert all(link.startswith("data:") for link in links)
+    assert "@import" not in text
+    assert "url(" not in text

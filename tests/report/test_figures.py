@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featureconvex.report.figures import FIGURES, draw_figures, png_bytes
+from featureconvex.report.figures import FIGURES, draw_figures
 from featureconvex.report.importance import step_name, strongest_features
 from featureconvex.report.operating_points import thin
 from featureconvex.report.pictures import encode_png, gradient_picture, picture
+from featureconvex.report.plot_style import png_bytes
 from featureconvex.results.examples import Examples, Specimen
 from featureconvex.results.folder import Run, read_run
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from featureconvex.report.figures import draw_figures, png_bytes
+from featureconvex.report.figures import draw_figures
+from featureconvex.report.plot_style import png_bytes
 from featureconvex.report.report import render_report
 from featureconvex.results.folder import read_run
 

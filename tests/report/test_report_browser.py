@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page
-from tests.report.browsing import OUTSIDE, launched, watched
+from tests.report.browsing import PHONE, assert_fits_a_phone, launched, watched, wide_tables
 
-from featureconvex.results import clopper_pearson, read_rows
+from featureconvex.results.intervals import clopper_pearson
+from featureconvex.results.rows import read_rows
 
 pytestmark = pytest.mark.browser
 
@@ -146,41 +147,16 @@ def test_hovering_shows_the_share_and_its_interval(open_report: Open) -> None:
 
 @pytest.mark.parametrize("kind", ["image", "table"])
 def test_fits_a_phone_in_light_and_in_dark(open_report: Open, kind: str) -> None:
-    page = open_report(kind, width=390)
-    page.locator("details summary").click()
-    for scheme, ink in (("light", "rgb(31, 35, 40)"), ("dark", "rgb(230, 232, 234)")):
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        # The title is looked up anew each time: a redraw replaces it.
-        page.wait_for_function(
-            "ink => getComputedStyle(document.querySelector('#plot-certified .xtitle')).fill === ink",
-            arg=ink,
-        )
-        assert page.evaluate("getComputedStyle(document.body).color") == ink
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        assert page.evaluate(OUTSIDE) == []
+    assert_fits_a_phone(open_report(kind, width=PHONE), "#plot-certified")
 
 
-WIDE = """() => [...document.querySelectorAll(".scroll")].map((box) => {
-  const hint = box.previousElementSibling;
-  const over = box.scrollWidth - box.clientWidth;
-  box.scrollLeft = over;
-  const inside = [...box.querySelectorAll("tr > :last-child")]
-    .every((cell) => cell.getBoundingClientRect().right <= box.getBoundingClientRect().right + 1);
-  return { over: over > 1, hinted: !hint.hidden && hint.getBoundingClientRect().height > 0, inside };
-})"""
-"""Of every box that scrolls: whether its table is wider, says so, and can be moved to its last column."""
-
-
-def test_wide_tables_say_so_and_can_be_moved_to_their_last_column(open_report: Open) -> None:
-    for width, some in ((390, True), (1100, False)):
-        page = open_report("image", width=width)
-        page.locator("details summary").click()
-        # The toggle event comes after the click.
-        page.wait_for_function(f"() => ({WIDE})().every((box) => box.over === box.hinted)")
-        boxes = page.evaluate(WIDE)
-        assert len(boxes) > 5
-        assert any(box["over"] for box in boxes) == some
-        assert all(box["inside"] for box in boxes), boxes
+@pytest.mark.parametrize(("width", "some"), [(PHONE, True), (1100, False)])
+def test_wide_tables_say_so_and_can_be_moved_to_their_last_column(
+    open_report: Open, width: int, some: bool
+) -> None:
+    boxes = wide_tables(open_report("image", width=width))
+    assert len(boxes) > 5
+    assert any(box["over"] for box in boxes) == some
 
 
 def test_every_chart_is_drawn(open_report: Open) -> None:

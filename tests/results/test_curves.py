@@ -7,9 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureconvex.results import average_certified_radius, certified_curve, median_radius
 from featureconvex.results.columns import parse_radius_column
-from featureconvex.results.curves import radius_grid, round_down, round_up
+from featureconvex.results.curves import (
+    average_certified_radius,
+    certified_curve,
+    median_radius,
+    radius_grid,
+    round_down,
+    round_up,
+)
 
 MakeRows = Callable[..., pd.DataFrame]
 

@@ -6,21 +6,19 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
-from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from featureconvex.errors import UserError
-from featureconvex.results import (
+from featureconvex.results.columns import parse_radius_column
+from featureconvex.results.curves import certified_curve
+from featureconvex.results.detection import (
     area_under_curve,
-    certified_curve,
     certified_recall,
     confusion,
+    false_positive_rate_at,
     roc_curve,
     shifted_radii,
     threshold_at,
 )
-from featureconvex.results.columns import parse_radius_column
-from featureconvex.results.detection import false_positive_rate_at
 
 MakeRows = Callable[..., pd.DataFrame]
 L2 = parse_radius_column("radius_l2")
@@ -92,19 +90,24 @@ def test_at_the_calibrated_threshold_certified_recall_is_the_curve(
     np.testing.assert_allclose(shifted_radii(rows, column, 1e-13), rows[column.name], atol=1e-11)
 
 
+ODD = (math.inf, -math.inf, math.nan)
 margins = st.lists(st.tuples(st.booleans(), st.integers(-4, 4)), min_size=1, max_size=40)
 
 
-@given(margins)
-def test_roc_and_area_agree_with_scikit_learn(points: list[tuple[bool, int]]) -> None:
-    margin = np.array([1.0, -1.0] + [float(m) for _, m in points])
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([*range(-3, 4), *ODD])), max_size=40))
+def test_roc_and_area_are_those_of_counting(points: list[tuple[bool, float]]) -> None:
+    """Ties, infinite margins and margins that are no numbers (never flagged, below all others) included."""
+    margin = np.array([1.0, -1.0, *(m for _, m in points)], dtype=np.float64)
     label = np.array([1, 0] + [int(s) for s, _ in points])
     rows = pd.DataFrame({"label": label, "predicted": (margin > 0).astype(int), "margin": margin})
-    assert area_under_curve(rows) == pytest.approx(roc_auc_score(label, margin))
-    ours = roc_curve(rows)
-    rate, recall, _ = sklearn_roc_curve(label, margin, drop_intermediate=False)
-    np.testing.assert_allclose(ours.false_positive_rate, rate)
-    np.testing.assert_allclose(ours.recall, recall)
+    score = np.where(np.isnan(margin), -np.inf, margin)
+    found, (own, other) = roc_curve(rows), (score[label == 1], score[label == 0])
+    above = other[:, None] > found.threshold, own[:, None] > found.threshold
+    np.testing.assert_allclose(found.false_positive_rate, above[0].mean(axis=0))
+    np.testing.assert_allclose(found.recall, above[1].mean(axis=0))
+    assert set(found.threshold) == {*score, -np.inf}
+    wins = (own[:, None] > other).mean() + (own[:, None] == other).mean() / 2
+    assert area_under_curve(rows) == pytest.approx(wins)
 
 
 @given(margins, st.floats(0, 0.999))
@@ -118,10 +121,3 @@ def test_the_threshold_keeps_its_promise_and_is_the_smallest(
     assert false_positive_rate_at(rows, threshold) <= target + 1e-8
     lower = np.nextafter(threshold, -np.inf)
     assert false_positive_rate_at(rows, float(lower)) > target
-
-
-def test_a_margin_that_is_no_number_is_never_flagged() -> None:
-    rows = HAND.assign(margin=[math.nan, *HAND["margin"][1:]])
-    roc = roc_curve(rows)
-    assert roc.recall.max() == pytest.approx(2 / 3)
-    assert 0 <= area_under_curve(rows) <= 1

@@ -11,18 +11,15 @@ import pandas as pd
 import pytest
 
 from featureconvex.errors import UserError
-from featureconvex.results import (
+from featureconvex.results.examples import (
     Examples,
     choose_examples,
+    most_and_least,
     read_examples,
-    read_record,
-    read_run,
-    validate_record,
     write_examples,
-    write_record,
 )
-from featureconvex.results.examples import most_and_least
-from featureconvex.results.record import norm_of
+from featureconvex.results.folder import read_run
+from featureconvex.results.record import norm_of, read_record, validate_record, write_record
 
 MakeRows = Callable[..., pd.DataFrame]
 MakeRecord = Callable[..., Any]

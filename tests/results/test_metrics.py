@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featureconvex.results import derive_metrics
+from featureconvex.results.metrics import derive_metrics
 from featureconvex.results.strict_json import dump_json, number
 
 MakeRows = Callable[..., pd.DataFrame]

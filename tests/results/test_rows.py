@@ -8,8 +8,7 @@ import pytest
 
 from featureconvex.certificates import Status
 from featureconvex.errors import UserError
-from featureconvex.results import read_rows, validate_rows, write_rows
-from featureconvex.results.rows import STATUSES
+from featureconvex.results.rows import STATUSES, read_rows, validate_rows, write_rows
 
 MakeRows = Callable[..., pd.DataFrame]
 

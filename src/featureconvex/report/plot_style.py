@@ -1,5 +1,7 @@
 """One look for every figure: canvas, axes, colours (Okabe and Ito 2008, safe for colour-blind readers)."""
 
+import io
+
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -43,6 +45,13 @@ def certified_axes(axes: Axes, top: float | None = None) -> None:
     axes.set_ylim(0, 1.02)
     if top is not None:
         axes.set_xlim(0, top)
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    return buffer.getvalue()
 
 
 def as_written(text: object) -> str:

@@ -13,9 +13,10 @@ from featureconvex.report.charts import (
     tradeoff_chart,
     training_charts,
 )
-from featureconvex.report.figures import FIGURES, draw_figures, png_bytes
+from featureconvex.report.figures import FIGURES, draw_figures
 from featureconvex.report.importance import step_name
 from featureconvex.report.page import publish, render
+from featureconvex.report.plot_style import png_bytes
 from featureconvex.report.readout import readout_data
 from featureconvex.report.tables import (
     accuracy_table,
@@ -59,7 +60,7 @@ def write_report(directory: Path) -> list[Path]:
     pictures = {name: png_bytes(figure) for name, figure in draw_figures(run).items()}
     page = render_report(run)
     write_metrics(metrics, directory / METRICS_FILE)
-    return [directory / METRICS_FILE, *publish(directory, page, pictures, FIGURES)]
+    return [directory / METRICS_FILE, *publish(directory, page, pictures, list(FIGURES))]
 
 
 def render_report(run: Run) -> str:

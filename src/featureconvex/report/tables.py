@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass
 
 from featureconvex.certificates import LEVELS
-from featureconvex.report.importance import strongest_features
+from featureconvex.report.importance import Weight, strongest_features
 from featureconvex.report.pictures import encode_png, gradient_picture, picture
 from featureconvex.report.table import Table
 from featureconvex.report.wording import LEVEL_NAMES, threat_text
@@ -96,61 +96,28 @@ def threat_lines(run: Run) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One feature of a table's card, its value and its pull on the score."""
-
-    feature: str
-    value: str
-    pull: str
-    share: str
-    up: bool
-
-
-@dataclass(frozen=True)
 class Card:
-    """One example: two pictures as data addresses, or a bar per feature."""
+    """One example: its input and gradient as data addresses, or the features that matter most."""
 
-    place: str
-    radius: str
+    specimen: Specimen
     pictures: list[str]
-    bars: list[Bar]
+    weights: list[Weight]
 
 
-@dataclass(frozen=True)
-class CardGroup:
-    """Examples under one title."""
-
-    title: str
-    cards: list[Card]
-
-
-def example_groups(run: Run) -> list[CardGroup]:
-    """Cards of the most and the least robust examples; pictures as data addresses."""
+def example_groups(run: Run) -> list[tuple[str, list[Card]]]:
+    """Cards of the most and the least robust examples, each group with its title."""
     most, least = most_and_least(run.rows, run.examples, run.headline)
-    if run.record["kind"] == "table":
+    image = run.record["kind"] == "image"
+    if not image:
         most, least = most[:_TABLE_EACH], least[:_TABLE_EACH]
+
+    def card(specimen: Specimen) -> Card:
+        shown = (picture(specimen), gradient_picture(specimen)) if image else ()
+        weights = [] if image else strongest_features(specimen, run.record)
+        return Card(specimen, [_address(encode_png(rgb)) for rgb in shown], weights)
+
     groups = (("Most robust", most), ("Least robust", least))
-    return [CardGroup(t, [_card(run, s) for s in group]) for t, group in groups if group]
-
-
-def _card(run: Run, specimen: Specimen) -> Card:
-    radius = significant(specimen.radius)
-    if run.record["kind"] == "image":
-        pictures = (picture(specimen), gradient_picture(specimen))
-        return Card(specimen.place, radius, [_address(encode_png(rgb)) for rgb in pictures], [])
-    weights = strongest_features(specimen, run.record)
-    largest = max((abs(w.pull) for w in weights), default=1.0)
-    bars = [
-        Bar(
-            feature=w.feature,
-            value=significant(w.value),
-            pull=f"{w.pull:+.3g}",
-            share=f"{100 * abs(w.pull) / largest:.1f}",
-            up=w.pull > 0,
-        )
-        for w in weights
-    ]
-    return Card(specimen.place, radius, [], bars)
+    return [(title, [card(one) for one in group]) for title, group in groups if group]
 
 
 def _address(png: bytes) -> str:

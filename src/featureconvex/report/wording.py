@@ -35,8 +35,8 @@ _LEVEL_TEXTS = {
     ),
     "sound": (
         "The other levels are computed with ordinary floating-point numbers, whose rounding could in "
-        "principle certify a hair too much; this level bounds every rounding error and subtracts it. "
-        "It is never larger than the level it rests on, and it is the one to quote where the "
+        "principle certify slightly too much; this level bounds every rounding error and subtracts it. "
+        "It is never larger than the level it is based on, and it is the one to quote where the "
         "guarantee must hold to the last digit."
     ),
 }

@@ -9,7 +9,7 @@ from tests.comparison.comparisons import MADE_UP, synthetic_comparison
 
 from featureconvex.comparison.report.line_figures import draw_comparison, gallery_figure
 from featureconvex.comparison.report.lines import method_lines
-from featureconvex.report.figures import png_bytes
+from featureconvex.report.plot_style import png_bytes
 from featureconvex.results.numbers import percent
 
 EVERY = {

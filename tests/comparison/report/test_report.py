@@ -1,5 +1,4 @@
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from tests.comparison.report.conftest import MakeFolder
+from tests.report.browsing import assert_refers_to_nothing_outside, own_markup
 
 from featureconvex.cli import main
 from featureconvex.comparison.report.write import write_comparison_report
@@ -18,11 +18,6 @@ DRAWN = {"certified_l1", "certified_l2", "certified_linf", "settings", "levels"}
 @pytest.fixture(scope="module")
 def page(comparison_report: Path) -> str:
     return (comparison_report / "report.html").read_text(encoding="utf-8")
-
-
-def own_markup(page: str) -> str:
-    """The page without the chart library."""
-    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
 
 
 def test_the_report_comes_last_and_everything_is_there(make_comparison: MakeFolder) -> None:
@@ -122,12 +117,7 @@ def test_data_from_outside_is_escaped(page: str) -> None:
 
 
 def test_refers_to_nothing_outside_the_file(page: str) -> None:
-    text = own_markup(page)
-    links = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", text)
-    assert links
-    assert all(link.startswith("data:") for link in links)
-    assert "@import" not in text
-    assert "url(" not in text
+    assert_refers_to_nothing_outside(page)
 
 
 def test_the_room_does_not_load_the_drawing_libraries() -> None:

@@ -8,12 +8,19 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.comparison.report.conftest import MakeFolder
-from tests.report.browsing import OUTSIDE, launched, watched
+from tests.report.browsing import (
+    OUTSIDE,
+    PHONE,
+    assert_fits_a_phone,
+    launched,
+    watched,
+    wide_tables,
+)
 
 from featureconvex.comparison.folder import read_comparison
 from featureconvex.comparison.norm_equivalence import conversion_factor
 from featureconvex.comparison.report.write import write_comparison_report
-from featureconvex.results import clopper_pearson
+from featureconvex.results.intervals import clopper_pearson
 
 pytestmark = pytest.mark.browser
 
@@ -164,30 +171,14 @@ def test_dashes_tell_the_kinds_apart(open_page: Open) -> None:
 
 
 def test_fits_a_phone_in_light_and_in_dark(open_page: Open) -> None:
-    page = open_page(390)
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    for scheme, ink in (("light", "rgb(31, 35, 40)"), ("dark", "rgb(230, 232, 234)")):
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        page.wait_for_function(
-            "ink => getComputedStyle(document.querySelector('#plot-curves .xtitle')).fill === ink",
-            arg=ink,
-        )
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        assert page.evaluate(OUTSIDE) == []
+    assert_fits_a_phone(open_page(PHONE), "#plot-curves")
 
 
-@pytest.mark.parametrize("width", [390, 2000])
+@pytest.mark.parametrize("width", [PHONE, 2000])
 def test_a_table_that_goes_on_says_so(open_page: Open, width: int) -> None:
-    page = open_page(width)
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    page.wait_for_function("() => !document.querySelector('#cost .hint').hidden")
-    told = page.evaluate(
-        """() => [...document.querySelectorAll(".scroll")].map((box) =>
-             [box.scrollWidth > box.clientWidth + 1, !box.previousElementSibling.hidden])"""
-    )
-    assert len(told) > 10
-    assert all(wide == hint for wide, hint in told)
-    assert any(wide for wide, _ in told)
+    boxes = wide_tables(open_page(width))
+    assert len(boxes) > 10
+    assert any(box["over"] for box in boxes)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +194,7 @@ def test_small_comparisons_have_a_page_too(
 ) -> None:
     folder = make_comparison(names, failed, n=60)
     write_comparison_report(folder)
-    page = open_page(390, folder)
+    page = open_page(PHONE, folder)
     ran = len(names) - len(failed)
     assert page.locator("#reading tbody tr").count() == ran
     assert page.locator(".failed").count() == len(failed)

@@ -26,8 +26,8 @@ from featureconvex.comparison.report.remarks import (
     opening,
     unavailable,
 )
-from featureconvex.report.figures import png_bytes
 from featureconvex.report.page import publish, render
+from featureconvex.report.plot_style import png_bytes
 
 OWN_TEMPLATES = Path(__file__).parent / "templates"
 DRAWN = ("certified_*.png", "settings.png", "levels.png")

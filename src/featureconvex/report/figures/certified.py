@@ -27,9 +27,11 @@ _LAYOUT = (3, 3.7, 3.1)
 """Panels to a row; width and height of each in inches."""
 
 
-def certified_accuracy_figure(run: Run, unit: str) -> Figure:
-    """One panel per threat: a line per level, with the exact 95 % interval of each."""
+def certified_accuracy_figure(run: Run, unit: str) -> Figure | None:
+    """One panel per threat: a line per level, with the exact 95 % interval; None without the unit."""
     threats = run.ranges(unit)
+    if not threats:
+        return None
     patches = [threat for threat in run.threats(unit) if threat not in threats]
     figure, places = panels(len(threats) + bool(patches), *_LAYOUT)
     for axes, threat in zip(places, threats, strict=False):
@@ -50,9 +52,11 @@ def certified_accuracy_figure(run: Run, unit: str) -> Figure:
     return figure
 
 
-def radius_histogram_figure(run: Run, unit: str) -> Figure:
-    """One panel per threat: radii of the correctly flagged samples, weakest level present."""
+def radius_histogram_figure(run: Run, unit: str) -> Figure | None:
+    """One panel per threat: radii of the flagged sensitive samples; None without the unit."""
     threats = run.ranges(unit)
+    if not threats:
+        return None
     figure, places = panels(len(threats), *_LAYOUT)
     for axes, threat in zip(places, threats, strict=True):
         column = run.levels(threat, unit)[0]
