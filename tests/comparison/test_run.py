@@ -232,7 +232,7 @@ def test_methods_that_are_there_stay(tmp_path: Path) -> None:
     assert set(pd.read_parquet(tmp_path / "rows.parquet")["method"]) == {"linear", "ink"}
 
 
-@pytest.mark.filterwarnings("default::featureconvex.baselines.MethodFailedWarning")
+@pytest.mark.filterwarnings("default::featureconvex.comparison.MethodFailedWarning")
 def test_nothing_that_ran_is_an_error_that_says_where_to_look(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
