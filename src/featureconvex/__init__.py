@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featureconvex import features, levels, nn, testing
+    from featureconvex import baselines, features, nn, testing
     from featureconvex.certificates import (
         L0,
         AttackResult,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Unbounded,
         attack,
         certify,
+        levels,
     )
     from featureconvex.errors import ConvexityError, UserError
     from featureconvex.estimator import FeatureConvexClassifier, load
@@ -46,6 +47,7 @@ __all__ = [
     "Unbounded",
     "UserError",
     "attack",
+    "baselines",
     "certify",
     "features",
     "import_checkpoint",
@@ -56,7 +58,7 @@ __all__ = [
     "testing",
 ]
 
-_ROOMS = ("features", "levels", "nn", "testing")
+_ROOMS = ("baselines", "features", "nn", "testing")
 _HOMES = {
     "ConvexityError": "errors",
     "FeatureConvexClassifier": "estimator",

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from tests.certificates.edge_cases import EdgeCase, max_affine, random_case
 from torch import Tensor
 
-import featureconvex.certificates.threats.relative as relative
-import featureconvex.certificates.threats.worst_case as worst_case
+import featureconvex.certificates.threats.ball.relative as relative
+import featureconvex.certificates.threats.ball.worst_case as worst_case
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Status, Unbounded, certify
 from featureconvex.certificates.drops import FAR, Drops, Rise
 from featureconvex.certificates.levels import closed_form, domain_aware, lipschitz
-from featureconvex.certificates.threats.concave import largest_concave_budget
-from featureconvex.certificates.threats.dual import penalised
-from featureconvex.certificates.threats.filling import budget_in_logs, multiplier_in_logs
+from featureconvex.certificates.threats.ball.dual import penalised
+from featureconvex.certificates.threats.ball.logarithms import budget_in_logs, multiplier_in_logs
+from featureconvex.certificates.threats.ball.power import largest_concave_budget
 from featureconvex.features import AbsConcat, Compose, Identity, Scattering
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing import max_affine_radius
@@ -90,8 +90,10 @@ FAULTS: dict[str, tuple[Any, str, Any, int]] = {
     ),
     "a dual that forgets what is left": (
         worst_case,
-        "patient_budget",
-        lambda drops, margin, p, start: relative.patient_budget(drops, margin, p, start) * 1.01,
+        "bisected_dual_budget",
+        lambda drops, margin, p, start: (
+            relative.bisected_dual_budget(drops, margin, p, start) * 1.01
+        ),
         75,
     ),
     "a radius that forgets the box": (
@@ -315,18 +317,18 @@ def test_a_row_that_overflows_leaves_the_others_alone(
 ) -> None:
     model = max_affine(np.array([[3.0, 4.0]]), np.array([10.0]), Identity())
     x = torch.tensor([[0.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
-    real: Callable[..., Tensor] = closed_form.slope
+    real: Callable[..., Tensor | None] = Lp.steepness
 
     def overflows(*arguments: Any) -> Tensor:
         found = real(*arguments)
+        assert found is not None
         return (
             found.index_fill(0, torch.tensor([0]), torch.nan)
             if len(found) == 2
             else found * torch.nan
         )
 
-    for module, name in ((closed_form, "slope"), (domain_aware, "closed_form_slope")):
-        monkeypatch.setattr(module, name, overflows)
+    monkeypatch.setattr(Lp, "steepness", overflows)
     if level != "closed-form":
         budget = Lp.certified
         monkeypatch.setattr(

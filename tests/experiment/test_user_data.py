@@ -3,6 +3,7 @@
 import io
 import json
 import resource
+import subprocess
 import sys
 from pathlib import Path
 

@@ -291,7 +291,7 @@ def test_sound_lines_stay_below_the_exact_margin(arithmetic: str) -> None:
     model = modelled(phi, (1, 8, 8), torch.float32)
     x = torch.rand(3, 1, 8, 8)
     line = sound_line(model, x, arithmetic)
-    assert line.drag is not None
+    assert line.slack_2 is not None
     assert float(line.slack.abs().max()) == 0
     judge = ExactMargin(model, flint.arb)
     with flint.ctx.workprec(200):
@@ -304,7 +304,7 @@ def test_sound_lines_stay_below_the_exact_margin(arithmetic: str) -> None:
                 far = (step * step).sum().sqrt()
                 bound = flint.arb(line.value[row].item())
                 bound = bound + (judge.numbers(line.slope[row]) * rise).sum()
-                bound = bound - flint.arb(line.drag[row].item()) * far
+                bound = bound - flint.arb(line.slack_2[row].item()) * far
                 assert judge(point) - bound > 0 or (judge(point) - bound).contains(0)
 
 

@@ -4,6 +4,7 @@ from featureconvex.certificates.attacks import AttackResult, attack
 from featureconvex.certificates.certificate import Certificate, Guarantee, Status
 from featureconvex.certificates.certify import certify
 from featureconvex.certificates.domain import Box, Domain, Unbounded
+from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.levels import LEVELS, Level
 from featureconvex.certificates.minorant import Minorant, tangent
 from featureconvex.certificates.threats import L0, Lp, Patch, Threat, parse_threat
@@ -14,6 +15,7 @@ __all__ = [
     "AttackResult",
     "Box",
     "Certificate",
+    "Curves",
     "Domain",
     "Guarantee",
     "Level",

@@ -1,6 +1,6 @@
 """What a caller may hand to :func:`featureconvex.certify`, checked before any work starts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -107,33 +107,3 @@ def check_domain(
     if not isinstance(domain, Domain):
         raise UserError(f"a domain is fc.Box(lo, hi) or fc.Unbounded(), got {domain!r}")
     return domain.named(None if names is None else [str(name) for name in names], blocks)
-
-
-# Options that belong to a level, and the object that takes each.
-_OWNERS = {
-    "iterations": "fc.levels.Tight(iterations={!r})",
-    "tolerance": "fc.levels.Tight(tolerance={!r})",
-    "attacks": "fc.levels.Tight(attacks={!r})",
-    "arithmetic": "fc.levels.Sound(arithmetic={!r})",
-    "rests_on": "fc.levels.Sound(base={!r})",
-    "base": "fc.levels.Sound(base={!r})",
-}
-
-
-def refuse_options(options: Mapping[str, object]) -> None:
-    """Refuse every option: those of a level belong to its object.
-
-    Raises:
-        TypeError: showing the object to use.
-
-    >>> refuse_options({"iterations": 40})
-    Traceback (most recent call last):
-        ...
-    TypeError: certify() has no 'iterations': it belongs to a level, level=fc.levels.Tight(iterations=40)
-    """
-    for name, value in options.items():
-        if name not in _OWNERS:
-            raise TypeError(f"certify() got an unexpected keyword argument {name!r}")
-        raise TypeError(
-            f"certify() has no {name!r}: it belongs to a level, level={_OWNERS[name].format(value)}"
-        )

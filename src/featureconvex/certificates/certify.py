@@ -13,12 +13,11 @@ from featureconvex.certificates.arguments import (
     check_inputs,
     check_model,
     check_threats,
-    refuse_options,
 )
 from featureconvex.certificates.certificate import Certificate
 from featureconvex.certificates.columns import Columns, Usable
 from featureconvex.certificates.domain import Domain
-from featureconvex.certificates.levels import Level, Problem, level_named
+from featureconvex.certificates.levels import Level, Problem, level_named, refuse_options
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.threats import Threat
 from featureconvex.frozen_model import frozen_model

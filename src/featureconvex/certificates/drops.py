@@ -6,6 +6,7 @@ For a minorant ``l(u) = value + <v, u - phi(x)>`` and a coordinatewise ``phi``, 
 ``h_i(0) = 0``, piecewise linear. :mod:`featureconvex.certificates.separable` builds them.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,6 +23,24 @@ FAR = 1e120
 TINY = torch.finfo(torch.float64).tiny
 # What a cost can make of a slope; less would be lost in products, and nothing sees the difference.
 LEAST_SLOPE = 1e-240
+
+
+class Curves(ABC):
+    """What a threat may ask of drop curves ``h_i``, one per row and coordinate.
+
+    Attributes:
+        shape: of one input, with d numbers.
+    """
+
+    shape: tuple[int, ...]
+
+    @abstractmethod
+    def at(self, t: Tensor) -> Tensor:
+        """``h_i(t)`` with one finite ``t`` per row, (n,) -> (n, d)."""
+
+    @abstractmethod
+    def total(self) -> Tensor:
+        """``h_i(inf)``, (n, d); inf where a curve never ends."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class Rise:
 
 
 @dataclass(frozen=True)
-class Drops:
+class Drops(Curves):
     """Curves ``h_i``, one per row and coordinate: flat but for a few stretches.
 
     Attributes:
@@ -199,7 +218,7 @@ class Drops:
         return total
 
     def within(self, limit: Tensor) -> "Drops":
-        """The curves cut off, flat, behind ``limit`` (n,) >= 0."""
+        """The curves cut off, flat, after ``limit`` (n,) >= 0."""
         end = limit[:, None]
         cut = [
             replace(
@@ -244,16 +263,16 @@ class Drops:
             rises.append(Rise(start, end, slope, rise.columns))
         return Drops(tuple(rises), self.shape, self.whole)
 
-    def stretched(self, price: Tensor) -> "Drops":
+    def stretched(self, cost: Tensor) -> "Drops":
         """The curves ``h_i(t / price_i)``, (d,) positive and finite: those of costs, from those without.
 
         What a curve gains in all does not depend on its cost, and a slope that underflows is not zero.
         """
         rises: list[Rise] = []
         for k, rise in enumerate(self.dense.rises):
-            end = _further(rise.end, price)
-            start = torch.minimum(_further(rise.start, price), end) if k else rise.start
-            slope = (rise.slope / price).clamp_min(LEAST_SLOPE)
+            end = _further(rise.end, cost)
+            start = torch.minimum(_further(rise.start, cost), end) if k else rise.start
+            slope = (rise.slope / cost).clamp_min(LEAST_SLOPE)
             # Where nothing moves, no cost matters, however small.
             rises.append(Rise(start, end, slope.where((rise.slope > 0) & (end > start), 0.0)))
         return Drops(tuple(rises), self.shape, self.total())
@@ -267,7 +286,7 @@ def times_power(values: Tensor, power: Tensor) -> Tensor:
     return values
 
 
-def _further(at: Tensor, price: Tensor) -> Tensor:
-    """``at * price``, ``FAR`` where that is far out, positive where ``at`` is."""
-    far = torch.where(at > 0, (at * price).clamp_min(TINY), 0.0)
+def _further(at: Tensor, cost: Tensor) -> Tensor:
+    """``at * cost``, ``FAR`` where that is far out, positive where ``at`` is."""
+    far = torch.where(at > 0, (at * cost).clamp_min(TINY), 0.0)
     return far.masked_fill((far >= FAR / 2) | (at >= FAR / 2), FAR)

@@ -1,4 +1,4 @@
-"""Affine functions below the network: what every certificate rests on."""
+"""Affine functions below the network: the base of every certificate."""
 
 from dataclasses import dataclass
 

@@ -58,9 +58,9 @@ def separable_drops(
     if cost is not None and not is_plain(cost):
         fixed = torch.isinf(cost).to(x.device)
         ends = (torch.where(fixed, x.double(), end) for end in (lo, hi))
-        price = torch.where(torch.isinf(cost), 1.0, cost).to(x.device)
-        price = price.expand(x.shape[1:]).reshape(-1)
-        return separable_drops(form, x, *ends).stretched(price)
+        costs = torch.where(torch.isinf(cost), 1.0, cost).to(x.device)
+        costs = costs.expand(x.shape[1:]).reshape(-1)
+        return separable_drops(form, x, *ends).stretched(costs)
     size, shape = max(1, BLOCK // max(1, x[:1].numel())), tuple(x.shape[1:])
     parts = []
     for at in range(0, max(1, len(x)), size):
@@ -90,17 +90,17 @@ def _rises(
 ) -> tuple[Rise, ...]:
     down, up = (room.flatten(1) for room in movement_room(x, lo, hi, cost))
     w = form.w.flatten(1)
-    price = None
+    costs = None
     if cost is not None:
-        price = torch.where(torch.isinf(cost), 1.0, cost).to(x.device)
-        price = price.expand(x.shape).flatten(1)
-        w, down, up = w / price, down * price, up * price
+        costs = torch.where(torch.isinf(cost), 1.0, cost).to(x.device)
+        costs = costs.expand(x.shape).flatten(1)
+        w, down, up = w / costs, down * costs, up * costs
     down, up = down.clamp_max(FAR), up.clamp_max(FAR)
     if form.b is None or form.z is None:
         return _one_way(w, down, up)
     b, kink = form.b.flatten(1), (form.z.to(x.device) - x.double()).flatten(1)
-    if price is not None:
-        b, kink = b / price, kink * price
+    if costs is not None:
+        b, kink = b / costs, kink * costs
     return _two_ways(w, b, kink, down, up)
 
 
@@ -147,7 +147,7 @@ def _one_way(w: Tensor, down: Tensor, up: Tensor) -> tuple[Rise, ...]:
 def _two_ways(w: Tensor, b: Tensor, kink: Tensor, down: Tensor, up: Tensor) -> tuple[Rise, ...]:
     """``m(delta) = -w delta - b (|delta - kink| - |kink|)``: the larger of two running maxima.
 
-    Away from the kink ``m`` has slope ``away``; towards it ``-away``, and ``beyond`` behind it.
+    Away from the kink ``m`` has slope ``away``; towards it ``-away``, and ``beyond`` after it.
     """
     left = (kink < 0).to(w.dtype)
     room_away, room_toward = torch.lerp(down, up, left), torch.lerp(up, down, left)
@@ -157,7 +157,7 @@ def _two_ways(w: Tensor, b: Tensor, kink: Tensor, down: Tensor, up: Tensor) -> t
     # away <= 0: towards the kink it pays first, and the other direction never does.
     outward = away > 0
     end = _pick(outward, room_away, torch.minimum(distance, room_toward))
-    # away > 0: the line behind the kink pays from `root` on, and may overtake the first one.
+    # away > 0: the line after the kink pays from `root` on, and may overtake the first one.
     steep, lift = away.clamp_min(LEAST), rise.clamp_min(LEAST)
     root = distance * (1 + steep / lift)
     top = rise * (room_toward - root)
@@ -166,7 +166,7 @@ def _two_ways(w: Tensor, b: Tensor, kink: Tensor, down: Tensor, up: Tensor) -> t
     first = Rise(_nothing(w), end, away.abs())
     if not bool(overtakes.any()):
         return first, Rise(end, torch.maximum(room_toward, end), second)
-    # Late: the first line has ended when the one behind the kink reaches its height.
+    # Late: the first line has ended when the one after the kink reaches its height.
     waits = _pick(overtakes, root + away * room_away / lift, end)
     sloped = rise * root / (rise - away).clamp_min(LEAST)
     early = overtakes & (rise > away) & (sloped <= room_away)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from featureconvex.certificates import Domain, Lp, Threat, Unbounded
+from featureconvex.certificates import Domain, Threat, Unbounded
 from featureconvex.testing.law import seeded
 
 # A coordinate without bounds moves this far where a threat limits only which coordinates move.
@@ -41,7 +41,7 @@ def reference_attack(
     Args:
         model: margins, (n, ...) -> (n,); attacked in float64 and eval mode.
         x: (n, ...), finite and inside the domain.
-        threat: any threat; exact best moves for :class:`Lp`, chosen coordinates for others.
+        threat: any threat; exact best moves for norms, chosen coordinates for others.
         budget: (n,), finite.
         domain: default everywhere.
         steps: moves per restart.
@@ -67,7 +67,7 @@ def reference_attack(
             mean = mean + 2 / (step + 2) * (gradient - mean)
             goal = best_move(mean if restart else gradient, threat, budget, down, up)
             # Averages stay inside a ball; sets of few coordinates are not convex.
-            pace = 2 / (step + 2) if isinstance(threat, Lp) else 1.0
+            pace = 2 / (step + 2) if threat.convex else 1.0
             delta = delta + pace * (goal - delta)
     return Attacked(points, best)
 
@@ -76,9 +76,9 @@ def best_move(g: Tensor, threat: Threat, budget: Tensor, down: Tensor, up: Tenso
     """The ``delta`` of least ``<g, delta>`` with ``-down <= delta <= up`` within the budget."""
     room = torch.where(g > 0, down, up).flatten(1)
     steep = g.abs().flatten(1)
-    if isinstance(threat, Lp):
+    if (p := threat.exponent) is not None:
         cost = torch.ones_like(g) if threat.cost is None else threat.cost.expand_as(g)
-        far = _farthest(steep, room, cost.flatten(1), budget[:, None], threat.p)
+        far = _farthest(steep, room, cost.flatten(1), budget[:, None], p)
     else:
         # Which coordinates to move: the threat keeps the heaviest it can pay for.
         far = room.clamp(max=FAR)
@@ -101,8 +101,8 @@ def _farthest(steep: Tensor, room: Tensor, cost: Tensor, budget: Tensor, p: floa
     if p == 1:
         # A fractional knapsack: the best value for money first.
         order = (steep / cost).argsort(dim=1, descending=True)
-        price = torch.minimum(cost * room, budget).gather(1, order)
-        spent = torch.minimum(price, (budget - price.cumsum(1) + price).clamp_min(0))
+        size = torch.minimum(cost * room, budget).gather(1, order)
+        spent = torch.minimum(size, (budget - size.cumsum(1) + size).clamp_min(0))
         return torch.zeros_like(room).scatter(1, order, spent) / cost
     # Stationarity: cost^p t^(p-1) is proportional to steep where t is not stopped by the room. In
     # logarithms of cost t, the largest 0: costs to the power p leave the range of floats.

@@ -87,8 +87,8 @@ def holds_against_an_attack(case: CertificateCase) -> None:
         promised = radius > 0
         require(promised.any(), "nothing is certified, so the case tests nothing")
         x, radius = case.inputs[promised], radius[promised]
-        # Lp: budgets strictly less than the radius; counts and windows: the radius itself.
-        inside = 1 - 1e-9 if isinstance(case.threat, Lp) else 1.0
+        # Budgets strictly less than the radius; where they are counts, the radius itself.
+        inside = 1.0 if case.threat.counts else 1 - 1e-9
         for endless in (1.0, 1e3) if torch.isinf(radius).any() else (1.0,):
             budget = torch.where(torch.isinf(radius), endless, radius) * inside
             found = reference_attack(model, x, case.threat, budget, case.domain)
@@ -135,7 +135,7 @@ def the_truth_is_in_the_bracket(case: CertificateCase) -> None:
 
 def scales_with_the_units(case: CertificateCase) -> None:
     """``f(x / c)`` at ``c x`` has radius ``c r``: a radius is in the units of the raw input."""
-    if not isinstance(case.threat, Lp):
+    if case.threat.exponent is None:
         return
     model = _model(case)
     radius = _run(case, model, case.inputs).radius
@@ -154,17 +154,18 @@ def _scaled(domain: Domain, c: float) -> Domain:
 
 def scales_with_the_cost(case: CertificateCase) -> None:
     """Doubling every cost doubles the radius; one dearer coordinate never shrinks it."""
-    if not isinstance(case.threat, Lp):
+    p = case.threat.exponent
+    if p is None:
         return
     model, x = _model(case), case.inputs
     ones = torch.ones(x.shape[1:], dtype=torch.float64)
     cost = ones if case.threat.cost is None else case.threat.cost * ones
     radius = _run(case, model, x).radius
-    doubled = case.certify(model, x, Lp(case.threat.p, 2 * cost), case.domain).radius
+    doubled = case.certify(model, x, Lp(p, 2 * cost), case.domain).radius
     _require_equal(doubled, 2 * radius, case, "doubled costs do not double the radius")
     dearer = cost.clone()
     dearer.view(-1)[0] *= 10
-    grown = case.certify(model, x, Lp(case.threat.p, dearer), case.domain).radius
+    grown = case.certify(model, x, Lp(p, dearer), case.domain).radius
     slack = 1 + max(case.tolerance, 1e-9)
     require(bool((grown * slack >= radius).all()), "a dearer coordinate shrinks a radius")
 

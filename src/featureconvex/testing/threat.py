@@ -1,13 +1,15 @@
-"""Laws of a threat model: what it measures and what it projects agree."""
+"""Laws of a threat model: what it measures, projects and bounds agree."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates import Domain, Threat, Unbounded
+from featureconvex.certificates.kinked import KinkedForm
+from featureconvex.certificates.separable import separable_drops
 from featureconvex.testing.law import Law, check_all, require
 from featureconvex.testing.weights import grid
 
@@ -85,10 +87,46 @@ def projects_into_the_budget(case: ThreatCase) -> None:
             require(torch.allclose(again, delta, rtol=1e-6, atol=1e-9), "moves what is inside")
 
 
+def bounds_what_a_budget_takes(case: ThreatCase) -> None:
+    """No affordable move takes more off a minorant than the worst drop, or than a margin survives."""
+    threat = case.make()
+    x = grid((32, *case.shape), 2**-8, seed=42).abs().clamp(0, 1)
+    w, b = grid((32, *case.shape), 2**-8, seed=43), grid((32, *case.shape), 2**-8, seed=44)
+    lo, hi = case.domain.bounds(x)
+    for form in (KinkedForm(w), KinkedForm(w, b, torch.full((), 0.5).double())):
+        drops = separable_drops(form, x, lo, hi, threat.cost)
+
+        def falls(budget: Tensor, form: KinkedForm = form) -> Iterator[Tensor]:
+            # Against the slope, and anywhere.
+            for move in (-w.sign() * _moves(case).abs(), _moves(case)):
+                for size in (0.25, 4.0):
+                    delta = threat.project(size * move, budget, lo - x, hi - x)
+                    affordable = threat.measure(delta) <= budget
+                    yield torch.where(affordable, _fall(form, x, delta), 0.0)
+
+        for value in case.budgets:
+            budget = torch.full((len(x),), value, dtype=torch.float64)
+            worst = threat.worst_drop(drops, budget) * (1 + 1e-9) + 1e-12
+            for fall in falls(budget):
+                require((fall <= worst).all(), "a move takes more than the worst drop")
+        for margin in (0.5, 2.0, 8.0):
+            found = threat.largest_budget(drops, torch.full_like(budget, margin))
+            for fall in falls(found.clamp(max=1e3) * (1 - 1e-9 * (not threat.counts))):
+                require((fall < margin * (1 + 1e-9)).all(), "the largest budget takes the margin")
+
+
+def _fall(form: KinkedForm, x: Tensor, delta: Tensor) -> Tensor:
+    fall = -(form.w * delta).flatten(1).sum(1)
+    if form.b is None or form.z is None:
+        return fall
+    return fall - (form.b * ((x + delta - form.z).abs() - (x - form.z).abs())).flatten(1).sum(1)
+
+
 THREAT_LAWS: tuple[Law[ThreatCase], ...] = (
     measures_what_it_says,
     less_change_costs_no_more,
     projects_into_the_budget,
+    bounds_what_a_budget_takes,
 )
 
 

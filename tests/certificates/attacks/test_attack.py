@@ -25,8 +25,7 @@ from featureconvex import (
     certify,
 )
 from featureconvex.certificates import Domain, Threat
-from featureconvex.certificates.attacks import final
-from featureconvex.certificates.attacks.moves import best_move
+from featureconvex.certificates.attacks import verify
 from featureconvex.certificates.levels import Tight
 from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine, project_
@@ -217,7 +216,7 @@ def test_best_moves_are_best(p: float, cost: Tensor | None) -> None:
     if cost is not None:
         lo, hi = (end.masked_fill(torch.isinf(cost), 0.0) for end in (lo, hi))
     threat = Lp(p, cost)
-    move = best_move(g, threat, budget, lo, hi)
+    move = threat.best_move(g, budget, lo, hi)
     assert ((move >= lo) & (move <= hi)).all()
     assert (threat.measure(move) <= budget * (1 + 1e-9)).all()
     fall = (g * move).sum(1)
@@ -301,20 +300,20 @@ def test_a_careless_search_reports_nothing_false(monkeypatch: pytest.MonkeyPatch
         point: Tensor = (target.x + delta * 1.5).to(target.model.dtype)
         return point
 
-    monkeypatch.setattr(final, "landed", careless)
+    monkeypatch.setattr(verify, "cast", careless)
     model = mlp(Identity(), IN_BOX).float()
     honest(attack(model, IN_BOX.float(), Lp(2), Box(0, 1), steps=10), model, IN_BOX)
 
 
 def test_a_planted_optimist_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Distances measured before the cast and the last nudge, 1 % too small, fail the honesty test."""
-    real = final.settled
+    real = verify.verified
 
     def optimist(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
         points, margin, distance = real(*args)
         return points, margin, distance * 0.99
 
-    monkeypatch.setattr("featureconvex.certificates.attacks.search.settled", optimist)
+    monkeypatch.setattr("featureconvex.certificates.attacks.search.verified", optimist)
     model = mlp(Identity(), IN_BOX)
     with pytest.raises(AssertionError):
         honest(attack(model, IN_BOX, Lp(2), Box(0, 1), steps=10), model, IN_BOX)

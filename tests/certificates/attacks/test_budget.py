@@ -12,7 +12,7 @@ from torch import Tensor
 
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Patch, Unbounded, attack
 from featureconvex.certificates import Domain, Threat
-from featureconvex.certificates.attacks import final, search
+from featureconvex.certificates.attacks import search, verify
 from featureconvex.features import AbsConcat, Identity, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing import balanced, best_move, grid
@@ -124,7 +124,7 @@ def test_the_smallest_flip_is_found_again_with_a_little_more(
 
 def test_a_cast_that_ignores_the_budget_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: points rounded to the nearest number, as before."""
-    monkeypatch.setattr(final, "landed_within", lambda *given: final.landed(*given[:2]))
+    monkeypatch.setattr(verify, "cast_within", lambda *given: verify.cast(*given[:2]))
     # The search without a budget would make up for it.
     monkeypatch.setattr(search, "nearby", lambda target, *_: (target.x, target.first * torch.nan))
     with pytest.raises(AssertionError):

@@ -40,7 +40,7 @@ def attack(
 
     For an affine feature map and an Lp threat the search is convex, and converges to the exact robust
     radius as ``steps`` grows (within about 1 % at the default on networks for MNIST; slowly where
-    coordinates differ in scale by orders of magnitude). For other maps and threats it is an honest try.
+    coordinates differ in scale by orders of magnitude). For other maps and threats it is a heuristic.
 
     Args:
         clf_or_model: a :class:`~featureconvex.FeatureConvexModel`, or an estimator that holds one.
@@ -51,7 +51,7 @@ def attack(
         steps: gradient evaluations per search and restart.
         restarts: searches; all but the first start at a random point. For a patch: windows tried are
             ten times this.
-        method: ``"descent"``, or ``"foolbox"`` for an independent opinion (extra ``attacks``).
+        method: ``"descent"``, or ``"foolbox"`` for an independent check (extra ``attacks``).
         seed: of the random starts.
 
     Raises:

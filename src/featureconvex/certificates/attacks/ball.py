@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.attacks.moves import best_move
 from featureconvex.certificates.attacks.target import Target, column
-from featureconvex.certificates.threats import Lp, Threat
+from featureconvex.certificates.threats import Threat
 
 # A ball inside one that holds a flip is smaller by a share that starts here, doubles with each success
 # and halves with each failure, between these limits.
@@ -47,13 +46,13 @@ class Pace:
     rescue: int = 4
 
 
-PATIENT = Pace()
+THOROUGH = Pace()
 # For a handful of steps: rather a poor flip than none.
-HASTY = Pace(moves=1, growth=0.1, rescue=1)
+QUICK = Pace(moves=1, growth=0.1, rescue=1)
 
 
 def descend(
-    target: Target, threat: Lp, budget: Tensor, steps: int, start: Tensor | None = None
+    target: Target, threat: Threat, budget: Tensor, steps: int, start: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The perturbation of lowest margin found within ``budget`` (n,), and that margin: (n, ...), (n,)."""
     state = Descent(target, threat, start)
@@ -66,7 +65,7 @@ def descend(
 
 
 def smallest(
-    target: Target, threat: Lp, steps: int, start: Tensor | None = None, pace: Pace = PATIENT
+    target: Target, threat: Threat, steps: int, start: Tensor | None = None, pace: Pace = THOROUGH
 ) -> tuple[Tensor, Tensor]:
     """A perturbation that flips at a budget near the smallest, (n, ...), and that budget (n,).
 
@@ -92,7 +91,7 @@ def smallest(
 class _Shrinking:
     """Balls around the inputs, shrinking where they hold a flip, growing until they do."""
 
-    def __init__(self, target: Target, threat: Lp, start: Tensor | None, pace: Pace) -> None:
+    def __init__(self, target: Target, threat: Threat, start: Tensor | None, pace: Pace) -> None:
         self.target, self.threat, self.pace = target, threat, pace
         self.state = Descent(target, threat, start)
         self.first = self.state.first
@@ -125,9 +124,9 @@ class _Shrinking:
         # Certain for convex margins; for others only a guess, and rounding has its say.
         holds = won & (self.target.margin(chord) <= 0)
         candidate = torch.where(column(holds, chord), chord, state.best)
-        price = torch.where(won, self.threat.measure(candidate), torch.inf)
-        better = price < self.cheapest
-        self.cheapest = torch.where(better, price, self.cheapest)
+        spent = torch.where(won, self.threat.measure(candidate), torch.inf)
+        better = spent < self.cheapest
+        self.cheapest = torch.where(better, spent, self.cheapest)
         none = torch.isinf(self.cheapest)
         self.flip = torch.where(column(better | none, candidate), candidate, self.flip)
         self.fails = torch.where(won, 0.0, self.fails + 1)
@@ -139,16 +138,16 @@ class _Shrinking:
         self.budget = torch.where(none, further, inner)
 
 
-def _straight(threat: Lp, margin: Tensor, gradient: Tensor) -> Tensor:
+def _straight(threat: Threat, margin: Tensor, gradient: Tensor) -> Tensor:
     """The budget at which a linear model without a box would flip: (n,)."""
     everywhere = torch.full_like(gradient, torch.inf)
-    one = best_move(gradient, threat, torch.ones_like(margin), -everywhere, everywhere)
+    one = threat.best_move(gradient, torch.ones_like(margin), -everywhere, everywhere)
     fall = -(gradient * one).flatten(1).sum(1)
     return (margin / fall.clamp_min(1e-30)).clamp(1e-12, 1e12)
 
 
 class Descent:
-    """Points, means and bests of one batch; for threats other than Lp only :meth:`cross` moves."""
+    """Points, means and bests of one batch; for threats that are not convex only :meth:`cross` moves."""
 
     def __init__(self, target: Target, threat: Threat, start: Tensor | None) -> None:
         self.target, self.threat = target, threat
@@ -175,8 +174,7 @@ class Descent:
         self._step(budget, goal.flatten(1).norm(dim=1) * 0.1 * pace)
 
     def _best_move(self, gradient: Tensor, budget: Tensor) -> Tensor:
-        assert isinstance(self.threat, Lp)  # the other threats only cross
-        return best_move(gradient, self.threat, budget, self.target.lo, self.target.hi)
+        return self.threat.best_move(gradient, budget, self.target.lo, self.target.hi)
 
     def cross(self, budget: Tensor) -> None:
         """One projected step to where the tangent is a little below zero (Polyak 1969, over-relaxed)."""
@@ -191,8 +189,8 @@ class Descent:
     def scaled(self, budget: Tensor, memory: float) -> None:
         """A step like :meth:`cross`, along averaged subgradients and with each coordinate at its own scale.
 
-        Where one coordinate's slopes dwarf the others', subgradients zigzag along it and leave the rest
-        behind (Duchi, Hazan and Singer 2011; Kingma and Ba 2015).
+        Where one coordinate's slopes dwarf the others', subgradients zigzag along it and hardly
+        move the others (Duchi, Hazan and Singer 2011; Kingma and Ba 2015).
         """
         self.drift = torch.lerp(self.gradient, self.drift, memory)
         self.energy = self.energy + self.gradient.square()

@@ -1,4 +1,4 @@
-"""foolbox as an independent opinion: other people's attacks on the same model."""
+"""foolbox as an independent check: other people's attacks on the same model."""
 
 import math
 from importlib import import_module
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from featureconvex.certificates.attacks.target import Target, column
-from featureconvex.certificates.threats import L0, Lp
+from featureconvex.certificates.threats import L0, Threat
 from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
 
@@ -66,20 +66,27 @@ def foolbox_flips(target: Target, steps: int, budget: Tensor | None) -> Tensor:
             # Brendel-Bethge gives up on a batch in which one row has no adversarial start.
             continue
         delta = (low + found.double() * (high - low) - target.x).clamp(target.lo, target.hi)
-        price = target.threat.measure(delta)
-        won = (target.margin(delta) <= 0) & (price < least)
-        least = torch.where(won, price, least)
+        spent = target.threat.measure(delta)
+        won = (target.margin(delta) <= 0) & (spent < least)
+        least = torch.where(won, spent, least)
         best = torch.where(column(won, best), delta, best)
     if budget is not None:
         best = torch.where(column(least <= budget, best), best, 0.0)
     return best
 
 
+def plain_norm(threat: Threat) -> float | None:
+    """``p`` of the l_p norm, without costs, that the budget is; 0 for a count of coordinates, None else."""
+    if isinstance(threat, L0) and threat.groups is None:
+        return 0.0
+    return None if threat.cost is not None else threat.exponent
+
+
 def _attacks(foolbox: Any, target: Target, steps: int) -> list[Any]:
     threat, fb = target.threat, foolbox.attacks
-    if isinstance(threat, L0) and threat.groups is None:
+    norm = plain_norm(threat)
+    if norm == 0:
         return [fb.L0FMNAttack(steps=steps)]
-    norm = threat.p if isinstance(threat, Lp) and threat.cost is None else None
     if norm == 1:
         return [fb.L1FMNAttack(steps=steps), fb.EADAttack(binary_search_steps=4, steps=steps)]
     if norm == 2:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.attacks.ball import PATIENT, Pace, descend, smallest
-from featureconvex.certificates.attacks.final import STEPS, settled, shortened
+from featureconvex.certificates.attacks.ball import THOROUGH, Pace, descend, smallest
 from featureconvex.certificates.attacks.general import cheapest, lowest
 from featureconvex.certificates.attacks.independent import foolbox_flips
-from featureconvex.certificates.attacks.support import few, fewest, window
+from featureconvex.certificates.attacks.support import few, fewest, listed
 from featureconvex.certificates.attacks.target import Target, column
+from featureconvex.certificates.attacks.verify import STEPS, shortened, verified
 from featureconvex.certificates.domain import Domain
-from featureconvex.certificates.threats import L0, Lp, Patch, Threat
+from featureconvex.certificates.threats import Threat
+from featureconvex.certificates.threats.support import Support
 from featureconvex.model import FeatureConvexModel
 
 # Rows searched at once.
@@ -42,7 +43,7 @@ class Search:
     method: str = "descent"
     seed: int = 0
     bisections: int = STEPS
-    pace: Pace = PATIENT
+    pace: Pace = THOROUGH
 
     def run(self, target: Target, limit: Tensor | None, safe: Tensor | None = None) -> Found:
         """The best of all restarts: points, margins (n,) and distances (n,), nan where none.
@@ -63,10 +64,10 @@ class Search:
                 )
                 start = noise.clamp(target.lo, target.hi)
             delta = self._delta(target, aim, start, safe)
-            if aim is None and not isinstance(self.threat, L0 | Patch):
+            if aim is None and not self.threat.counts:
                 delta = shortened(target, delta, self.bisections)
-            best = _better(best, settled(target, delta, limit))
-            if isinstance(self.threat, L0 | Patch):
+            best = _better(best, verified(target, delta, limit))
+            if isinstance(self.threat, Support):
                 break  # supports are chosen, not drawn
         return best
 
@@ -76,24 +77,30 @@ class Search:
         threat = self.threat
         if self.method == "foolbox":
             return foolbox_flips(target, self.steps, limit)
-        if isinstance(threat, L0):
-            if limit is None:
-                return fewest(target, threat, self.steps, safe)[0]
-            return few(target, threat, limit, self.steps)[0]
-        if isinstance(threat, Patch):
-            delta = window(target, threat, self.steps, 10 * self.restarts)[0]
-            if limit is not None:
-                delta = torch.where(column(limit >= threat.size, delta), delta, 0.0)
-            return delta
+        if isinstance(threat, Support):
+            return self._in_supports(target, threat, limit, safe)
         if limit is None:
-            if isinstance(threat, Lp):
+            if threat.convex:
                 return smallest(target, threat, self.steps, start, self.pace)[0]
             return cheapest(target, threat, self.steps, start)
         if start is not None:
             start = threat.project(start, limit, target.lo, target.hi)
-        if isinstance(threat, Lp):
+        if threat.convex:
             return descend(target, threat, limit, self.steps, start)[0]
         return lowest(target, threat, limit, self.steps, start)
+
+    def _in_supports(
+        self, target: Target, threat: Support, limit: Tensor | None, safe: Tensor | None
+    ) -> Tensor:
+        found = listed(target, threat, self.steps, 10 * self.restarts)
+        if found is not None:
+            delta = found[0]
+            if limit is None:
+                return delta
+            return torch.where(column(threat.measure(delta) <= limit, delta), delta, 0.0)
+        if limit is None:
+            return fewest(target, threat, self.steps, safe)[0]
+        return few(target, threat, limit, self.steps)[0]
 
 
 def beyond_numbers(model: FeatureConvexModel, limit: Tensor) -> Tensor:
@@ -137,7 +144,7 @@ def search_all(
         target = Target.of(model, x[part], search.threat, domain)
         most, known = (None if each is None else each[part] for each in (limit, safe))
         points[part], _, distance[part] = search.run(target, most, known)
-    if limit is not None and not isinstance(search.threat, Patch):
+    if limit is not None and (search.threat.convex or search.threat.counts):
         left = groups[0][torch.isnan(distance[groups[0]])]
         for part in left.split(size) if len(left) else ():
             target = Target.of(model, x[part], search.threat, domain)
@@ -152,9 +159,9 @@ def search_all(
         # A margin near zero may change its sign with the batch: what this one calls a flip is one.
         floor, ceiling = domain.bounds(x)
         inside = ((points >= floor) & (points <= ceiling)).flatten(1).all(1)
-        price = search.threat.measure(points.double() - x.double())
-        late = usable & inside & (price <= limit) & torch.isnan(distance)
-        distance = torch.where(late, price, distance)
+        spent = search.threat.measure(points.double() - x.double())
+        late = usable & inside & (spent <= limit) & torch.isnan(distance)
+        distance = torch.where(late, spent, distance)
     return points, margin, torch.where(margin <= 0, distance, torch.nan)
 
 

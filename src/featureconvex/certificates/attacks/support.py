@@ -1,15 +1,14 @@
-"""Attacks on few coordinates: the choice of the support is greedy, the search inside it convex.
+"""Attacks of threats that limit which coordinates change: a greedy choice, and a convex search inside it.
 
 Inside a fixed support every change is free, so the attack is conditional-gradient descent over a box.
-Supports come from the drops that averaged subgradients promise: the groups of largest drop (L0), or the
-windows of largest drop (patches).
+Supports come from the drops that averaged subgradients promise: the sets of largest drop.
 """
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.attacks.target import Target, column
-from featureconvex.certificates.threats import L0, Patch
+from featureconvex.certificates.threats.support import Support
 
 # Coordinates without a bound move together as far as makes a linear model fall by this many margins.
 STRIDES = (1.5, 5.0, 20.0)
@@ -50,11 +49,9 @@ def inside(
     return best, least
 
 
-def few(target: Target, threat: L0, budget: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The lowest margin found changing at most ``budget`` (n,) groups: perturbation, margin (n,)."""
-    budget = budget.floor()  # half a group cannot change
+def few(target: Target, threat: Support, budget: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """The lowest margin found in sets that ``budget`` (n,) pays for: perturbation, margin (n,)."""
     shape = tuple(target.x.shape[1:])
-    members = threat.members(shape).to(target.x.device)
     best = torch.zeros_like(target.x)
     least, gradient = target.slope(best)
     strides = STRIDES if bool(torch.isinf(target.hi - target.lo).any()) else STRIDES[:1]
@@ -63,8 +60,7 @@ def few(target: Target, threat: L0, budget: Tensor, steps: int) -> tuple[Tensor,
         mean, delta = gradient, best
         for k in range(rounds):
             promised = (-mean * ends(target, mean, stride)).flatten(1)
-            rank = threat.group_sums(promised, shape).argsort(dim=1, descending=True).argsort(dim=1)
-            mask = (rank < budget[:, None])[:, members].reshape(target.x.shape)
+            mask = threat.choose(promised, budget, shape).reshape(target.x.shape)
             delta, margin = inside(target, mask, delta, MOVES, stride)
             better = margin < least
             least = torch.where(better, margin, least)
@@ -74,24 +70,24 @@ def few(target: Target, threat: L0, budget: Tensor, steps: int) -> tuple[Tensor,
 
 
 def fewest(
-    target: Target, threat: L0, steps: int, safe: Tensor | None = None
+    target: Target, threat: Support, steps: int, safe: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """A flip that changes as few groups as found; (delta, margin).
+    """A flip of the least budget found; (delta, margin).
 
-    The number doubles its distance to what is known to be safe until a flip is found, then it is
+    The budget doubles its distance to what is known to be safe until a flip is found, then it is
     bisected.
 
     Args:
         target: the inputs.
         threat: what counts as one.
-        steps: gradient evaluations per number tried.
-        safe: (n,), numbers known to hold no flip; default 0.
+        steps: gradient evaluations per budget tried.
+        safe: (n,), budgets known to hold no flip; default 0.
     """
-    groups = int(threat.members(tuple(target.x.shape[1:])).max()) + 1
+    most = threat.most(tuple(target.x.shape[1:]))
     flip = torch.zeros_like(target.x)
     least = target.first
-    low = torch.zeros_like(least) if safe is None else safe.clamp(max=groups - 1)
-    high, stride, lost = torch.full_like(low, groups), torch.ones_like(low), least > 0
+    low = torch.zeros_like(least) if safe is None else safe.clamp(max=most - 1)
+    high, stride, lost = torch.full_like(low, most), torch.ones_like(low), least > 0
     while bool(((high - low > 1) | lost).any()):
         further = torch.minimum(low + stride, high)
         middle = torch.where(lost, further, ((low + high) / 2).floor().clamp_min(1))
@@ -104,23 +100,28 @@ def fewest(
         least = torch.where(won | lost, margin, least)
         high = torch.where(won, torch.minimum(middle, spent), high)
         low = torch.where(won, low, middle).minimum(high)
-        # A number beyond the last is not worth a second look.
-        lost = lost & ~won & (low < groups)
+        # A budget beyond the last is not worth a second look.
+        lost = lost & ~won & (low < most)
         stride = 2 * stride
     return flip, least
 
 
-def window(target: Target, threat: Patch, steps: int, windows: int) -> tuple[Tensor, Tensor]:
-    """The lowest margin found in one window, trying those of largest promised drop; (delta, margin)."""
+def listed(target: Target, threat: Support, steps: int, most: int) -> tuple[Tensor, Tensor] | None:
+    """The lowest margin found in one of the sets of largest promised drop; (delta, margin).
+
+    None where the threat has too many sets to list; ``most`` are tried.
+    """
     shape = tuple(target.x.shape[1:])
     best = torch.zeros_like(target.x)
     least, gradient = target.slope(best)
     strides = STRIDES if bool(torch.isinf(target.hi - target.lo).any()) else STRIDES[:1]
     for stride in strides:
         promised = (-gradient * ends(target, gradient, stride)).flatten(1)
-        sums = threat.windows(promised, shape).flatten(1)
-        for choice in sums.topk(min(windows, sums.shape[1]), dim=1).indices.unbind(1):
-            mask = threat.masks(choice, shape).reshape(target.x.shape)
+        sets = threat.sets(promised, most, shape)
+        if sets is None:
+            return None
+        for chosen in sets:
+            mask = chosen.reshape(target.x.shape)
             delta, margin = inside(target, mask, torch.zeros_like(best), steps, stride)
             better = margin < least
             least = torch.where(better, margin, least)

@@ -6,7 +6,7 @@
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import ClosedForm
 from featureconvex.certificates.levels.domain_aware import Domain
-from featureconvex.certificates.levels.named import LEVELS, level_named, parse_level
+from featureconvex.certificates.levels.named import LEVELS, level_named, parse_level, refuse_options
 from featureconvex.certificates.levels.problem import Bound, Problem, Proof
 from featureconvex.certificates.levels.sound import Sound
 from featureconvex.certificates.levels.tight import Tight
@@ -23,4 +23,5 @@ __all__ = [
     "Tight",
     "level_named",
     "parse_level",
+    "refuse_options",
 ]

@@ -33,7 +33,7 @@ class Level(ABC):
         """
 
     def proof(self, problem: Problem) -> Proof:
-        """The bound, and the minorants behind it where they are not the tangents at x."""
+        """The bound, and the minorants that prove it where they are not the tangents at x."""
         return Proof(self.bound(problem))
 
     def without_attacks(self) -> Self:

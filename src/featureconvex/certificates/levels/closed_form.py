@@ -16,31 +16,20 @@ from featureconvex.certificates.drops import ROUND_DOWN
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
-from featureconvex.certificates.minorant import Minorant
-from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
-from featureconvex.features.base import FeatureMap, check_fits
+from featureconvex.features.base import check_fits
 from featureconvex.model import check_one_number_per_row
 
 
-def slope(minorant: Minorant, feature_map: FeatureMap, threat: Lp) -> Tensor:
-    """(n,) float64: how fast the minorant can fall per unit of budget, ``Lip_p(phi) ||v||_q``.
-
-    For an affine map the gradient with respect to ``x`` replaces ``v`` and no constant is needed.
-    """
-    cost = None if threat.cost is None else threat.cost.to(minorant.slope.device)
-    return feature_map.sensitivity(minorant.slope, threat.p, cost)
-
-
-def radius(margin: Tensor, slope: Tensor) -> Tensor:
-    """(n,) float64: ``margin / slope``, 0 for margins <= 0, inf where a positive margin cannot fall.
+def radius(margin: Tensor, steepest: Tensor) -> Tensor:
+    """(n,) float64: ``margin / steepest``, 0 for margins <= 0, inf where a positive margin cannot fall.
 
     A quotient that overflows is capped at the largest number: only a zero slope proves ``inf``.
     A slope that is not a number (an overflow) proves nothing: 0.
     """
-    quotient = (margin / slope).clamp(max=torch.finfo(torch.float64).max) * ROUND_DOWN
-    quotient = torch.where(slope == 0, torch.inf, quotient)
-    return torch.where((margin > 0) & (slope >= 0), quotient, 0.0)
+    quotient = (margin / steepest).clamp(max=torch.finfo(torch.float64).max) * ROUND_DOWN
+    quotient = torch.where(steepest == 0, torch.inf, quotient)
+    return torch.where((margin > 0) & (steepest >= 0), quotient, 0.0)
 
 
 @dataclass(frozen=True)
@@ -55,29 +44,25 @@ class ClosedForm(Level):
     uses_domain: ClassVar[bool] = False
 
     def bound(self, problem: Problem) -> Bound:
-        """See :func:`closed_form`."""
-        return closed_form(problem)
+        """Level ``closed-form`` for an Lp threat. The domain plays no part: everywhere includes it.
 
-
-def closed_form(problem: Problem) -> Bound:
-    """Level ``closed-form`` for an Lp threat. The domain plays no part: everywhere includes it.
-
-    Raises:
-        UserError: the threat is not an Lp norm, its cost does not fit one input, or the network
-            does not answer one number per row.
-    """
-    if not isinstance(problem.threat, Lp):
-        raise UserError(
-            f"level 'closed-form' certifies Lp threats only, got {problem.threat!r}; "
-            'use level "domain" or above'
-        )
-    if problem.threat.cost is not None:
-        check_fits(problem.x, cost=problem.threat.cost)
-    check_one_number_per_row(problem.tangent.value, problem.x)
-    steepest = slope(problem.tangent, problem.model.feature_map, problem.threat)
-    found = radius(problem.tangent.value, steepest)
-    if bool(torch.isinf(found).any()):
-        found = checked(replace(problem, domain=Unbounded()), problem.tangent, found)
-    if not bool(torch.isfinite(steepest).all()):
-        found = or_not_computed(found, steepest)
-    return Bound.of(found, problem.tangent, slope=steepest)
+        Raises:
+            UserError: the threat is not an Lp norm, its cost does not fit one input, or the network
+                does not answer one number per row.
+        """
+        if problem.threat.exponent is None:
+            raise UserError(
+                f"level 'closed-form' certifies Lp threats only, got {problem.threat!r}; "
+                'use level "domain" or above'
+            )
+        if problem.threat.cost is not None:
+            check_fits(problem.x, cost=problem.threat.cost)
+        check_one_number_per_row(problem.tangent.value, problem.x)
+        steepest = problem.threat.steepness(problem.model.feature_map, problem.tangent.slope)
+        assert steepest is not None
+        found = radius(problem.tangent.value, steepest)
+        if bool(torch.isinf(found).any()):
+            found = checked(replace(problem, domain=Unbounded()), problem.tangent, found)
+        if not bool(torch.isfinite(steepest).all()):
+            found = or_not_computed(found, steepest)
+        return Bound.of(found, problem.tangent, slope=steepest)

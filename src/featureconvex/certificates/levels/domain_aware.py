@@ -19,13 +19,11 @@ from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.kinked import kinked_form
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
-from featureconvex.certificates.levels.closed_form import slope as closed_form_slope
 from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.lipschitz import lipschitz_radius
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.separable import separable_drops
-from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 
 # Numbers per chunk of rows: enough to hide what a search costs per step, however few the rows.
@@ -39,22 +37,17 @@ class Domain(Level):
     name: ClassVar[str] = "domain"
 
     def bound(self, problem: Problem) -> Bound:
-        """See :func:`domain_aware`."""
-        return domain_aware(problem)
+        """Level ``domain``: the tangent at x, in the domain. Never below level ``closed-form``."""
+        radius, multiplier = _proved(problem, problem.tangent)
+        found = checked(problem, problem.tangent, radius)
+        lost = (torch.isinf(radius) & ~torch.isinf(found)).nonzero().squeeze(1)
+        if len(lost):
+            # What holds everywhere holds in the domain, too.
+            found[lost] = torch.fmax(found[lost], _without_borders(problem, lost))
+        return Bound.of(marked(problem, found), problem.tangent, multiplier=multiplier)
 
 
-def domain_aware(problem: Problem) -> Bound:
-    """Level ``domain``: the tangent at x, in the domain. Never below level ``closed-form``."""
-    radius, multiplier = _proved(problem, problem.tangent)
-    found = checked(problem, problem.tangent, radius)
-    lost = (torch.isinf(radius) & ~torch.isinf(found)).nonzero().squeeze(1)
-    if len(lost):
-        # What holds everywhere holds in the domain, too.
-        found[lost] = torch.fmax(found[lost], _everywhere(problem, lost))
-    return Bound.of(marked(problem, found), problem.tangent, multiplier=multiplier)
-
-
-def _everywhere(problem: Problem, rows: Tensor) -> Tensor:
+def _without_borders(problem: Problem, rows: Tensor) -> Tensor:
     """The radii of some rows in a domain without any border, nan where not computed: (m,)."""
     line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
     part = replace(problem, x=problem.x[rows], tangent=line, domain=Unbounded())
@@ -63,27 +56,25 @@ def _everywhere(problem: Problem, rows: Tensor) -> Tensor:
 
 def marked(problem: Problem, radius: Tensor) -> Tensor:
     """The radius, nan for rows whose positive margin has no radius because a slope overflowed: (n,)."""
-    if not isinstance(problem.threat, Lp) or not bool(
-        ((radius == 0) & (problem.tangent.value > 0)).any()
-    ):
+    if not bool(((radius == 0) & (problem.tangent.value > 0)).any()):
         return radius
-    steepest = closed_form_slope(problem.tangent, problem.model.feature_map, problem.threat)
-    return or_not_computed(radius, steepest)
+    steepest = problem.threat.steepness(problem.model.feature_map, problem.tangent.slope)
+    return radius if steepest is None else or_not_computed(radius, steepest)
 
 
 def radius_of(problem: Problem, minorant: Minorant) -> Tensor:
     """The radius that ``minorant`` proves for the problem's threat and domain: (n,) float64.
 
-    0 where ``minorant.value <= 0``, inf where the whole domain cannot pay. For Lp never below the closed
-    form of the same minorant. Not differentiable: ascend :func:`worst_case` instead, whose derivative
-    at ``budget = radius`` points the same way (``dr = d worst_case / D'(r)``).
+    0 where ``minorant.value <= 0``, inf where nothing in the domain reaches it. For Lp never below
+    the closed form of the same minorant. Not differentiable: ascend :func:`worst_case` instead, whose
+    derivative at ``budget = radius`` points the same way (``dr = d worst_case / D'(r)``).
     """
     return _proved(problem, minorant)[0]
 
 
 @torch.no_grad()
 def _proved(problem: Problem, minorant: Minorant) -> tuple[Tensor, Tensor]:
-    """The radius, and the multiplier of the dual behind it, nan where none was searched for: (n,) each."""
+    """The radius, and the multiplier of the dual that proves it, nan where none is needed: (n,) each."""
     problem.threat.check(tuple(problem.x.shape[1:]))
     # Rows that are not sensitive have no radius, and cost nothing.
     sensitive = (minorant.value > 0).nonzero().squeeze(1)
@@ -103,12 +94,10 @@ def _few_rows(problem: Problem, minorant: Minorant) -> tuple[Tensor, Tensor]:
     multiplier = torch.full_like(minorant.value, torch.nan)
     if drops is None:
         found = lipschitz_radius(problem, minorant)
-    elif isinstance(problem.threat, Lp):
-        found, multiplier = problem.threat.certified(drops, minorant.value)
     else:
-        found = problem.threat.largest_budget(drops, minorant.value)
-    if isinstance(problem.threat, Lp):
-        steepest = closed_form_slope(minorant, problem.model.feature_map, problem.threat)
+        found, multiplier = problem.threat.certified(drops, minorant.value)
+    steepest = problem.threat.steepness(problem.model.feature_map, minorant.slope)
+    if steepest is not None:
         found = torch.maximum(found, closed_form_radius(minorant.value, steepest))
     return found, multiplier
 

@@ -12,13 +12,13 @@ import math
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops, Rise
+from featureconvex.certificates.drops import FAR, ROUND_DOWN, TINY, Drops, Rise
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.separable import movement_room
-from featureconvex.certificates.threats import Lp, Threat
-from featureconvex.certificates.threats.filling import budget_of_way
-from featureconvex.certificates.threats.worst_case import largest_lp_budget
+from featureconvex.certificates.threats import Threat
+from featureconvex.certificates.threats.ball.logarithms import budget_of_way
+from featureconvex.certificates.threats.ball.worst_case import largest_lp_budget
 from featureconvex.norms import NORMS
 
 
@@ -29,7 +29,7 @@ def lipschitz_radius(problem: Problem, minorant: Minorant) -> Tensor:
     threat = problem.threat
     rooms = movement_room(problem.x, lo, hi, threat.cost)
     room = torch.maximum(*rooms).flatten(1)
-    own = {threat.p} if isinstance(threat, Lp) else set()
+    own = set() if threat.exponent is None else {threat.exponent}
     best = torch.zeros_like(minorant.value)
     for s in sorted({*NORMS, *own}):
         rate = problem.model.feature_map.sensitivity(minorant.slope, s)
@@ -43,23 +43,48 @@ def lipschitz_radius(problem: Problem, minorant: Minorant) -> Tensor:
 def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
     """The largest budget that cannot move x by ``reach`` (n,) in the norm s; inf where nothing can."""
     threat, shape = problem.threat, tuple(problem.x.shape[1:])
-    price = torch.ones_like(room[:1])
+    costs = torch.ones_like(room[:1])
     if threat.cost is not None:
         finite = torch.where(torch.isinf(threat.cost), 1.0, threat.cost)
-        price = finite.to(room.device).expand(shape).reshape(1, -1)
+        costs = finite.to(room.device).expand(shape).reshape(1, -1)
+    p = threat.exponent
+    if p is None:
+        return _of_curves(threat, room, costs, reach, s, shape)
     if math.isinf(s):
-        if not isinstance(threat, Lp):
-            return torch.full_like(reach, torch.inf).where(room.amax(1) < reach, 0.0)
         # One coordinate has to travel that far, and pays for it in every norm.
-        return torch.where(room < reach[:, None], torch.inf, price * reach[:, None]).amin(1)
-    plain = _plain(price, s) & _plain(reach[:, None], s)
+        return torch.where(room < reach[:, None], torch.inf, costs * reach[:, None]).amin(1)
+    plain = _plain(costs, s) & _plain(reach[:, None], s)
     if not bool(plain.all()):
         found = torch.zeros_like(reach)
-        for rows, route in ((plain, _by_powers), (~plain, _by_shares)):
-            at = rows.nonzero().squeeze(1)
-            found[at] = route(threat, room[at], price, reach[at], s, shape)
+        at = plain.nonzero().squeeze(1)
+        found[at] = _by_powers(p, room[at], costs, reach[at], s, shape)
+        at = (~plain).nonzero().squeeze(1)
+        found[at] = _by_shares(p, room[at], costs, reach[at], s)
         return found
-    return _by_powers(threat, room, price, reach, s, shape)
+    return _by_powers(p, room, costs, reach, s, shape)
+
+
+def _of_curves(
+    threat: Threat,
+    room: Tensor,
+    costs: Tensor,
+    reach: Tensor,
+    s: float,
+    shape: tuple[int, ...],
+) -> Tensor:
+    """The same for any threat, by its worst case of curves not below ``y = (|delta_i| / reach)^s``.
+
+    In units of the reach no power overflows. ``y`` is convex in the movement, and lies below its chord up
+    to the border of the domain.
+    """
+    if math.isinf(s):
+        return torch.full_like(reach, torch.inf).where(room.amax(1) < reach, 0.0)
+    share = (room / reach[:, None]).clamp(max=1.0)
+    whole = share**s
+    # Beyond the reach nothing matters: y is at least 1 there, the whole margin.
+    end = (costs * torch.minimum(room, reach[:, None])).clamp(TINY, FAR)
+    curves = Drops((Rise(torch.zeros_like(whole), end, whole / end),), shape, whole)
+    return threat.largest_budget(curves, torch.ones_like(reach))
 
 
 # Logarithms to base 2 of the powers that are taken of costs and movements.
@@ -73,39 +98,30 @@ def _plain(values: Tensor, s: float) -> Tensor:
 
 
 def _by_powers(
-    threat: Threat, room: Tensor, price: Tensor, reach: Tensor, s: float, shape: tuple[int, ...]
+    p: float, room: Tensor, costs: Tensor, reach: Tensor, s: float, shape: tuple[int, ...]
 ) -> Tensor:
-    """The threat's own worst case of the curves of ``y``."""
+    """The worst case of the curves of ``y`` in an l_p ball."""
     # A reach that overflows is beyond any room that does not.
     target = torch.where(torch.isinf(reach), torch.inf, (reach**s).clamp(max=1e300))
-    curves = _movement(room, price, s, shape)
-    if not isinstance(threat, Lp):
-        return threat.largest_budget(curves, target)
-    if s <= threat.p:
-        found = largest_lp_budget(curves, target, threat.p / s) ** (1 / s)
+    curves = _movement(room, costs, s, shape)
+    if s <= p:
+        found = largest_lp_budget(curves, target, p / s) ** (1 / s)
         return torch.where(torch.isinf(target), torch.inf, found)
     return torch.full_like(target, torch.inf).where(curves.total().sum(1) < target, 0.0)
 
 
-def _by_shares(
-    threat: Threat, room: Tensor, price: Tensor, reach: Tensor, s: float, shape: tuple[int, ...]
-) -> Tensor:
+def _by_shares(p: float, room: Tensor, costs: Tensor, reach: Tensor, s: float) -> Tensor:
     """The same with movements in units of the reach, and costs in logarithms: no power overflows."""
     share = (room / reach[:, None]).clamp(max=1.0)
-    whole = share**s
-    if not isinstance(threat, Lp):
-        ones = torch.ones_like(whole)
-        curves = Drops((Rise(torch.zeros_like(whole), whole, ones),), shape)
-        return threat.largest_budget(curves, torch.ones_like(reach))
-    endless = whole.sum(1) < ROUND_DOWN
-    if s > threat.p:
+    endless = (share**s).sum(1) < ROUND_DOWN
+    if s > p:
         return torch.full_like(reach, torch.inf).where(endless, 0.0)
-    found = reach * budget_of_way(share, price, s, threat.p) * ROUND_DOWN
+    found = reach * budget_of_way(share, costs, s, p) * ROUND_DOWN
     return torch.where(endless, torch.inf, found.nan_to_num(0.0, posinf=0.0))
 
 
-def _movement(room: Tensor, price: Tensor, s: float, shape: tuple[int, ...]) -> Drops:
+def _movement(room: Tensor, costs: Tensor, s: float, shape: tuple[int, ...]) -> Drops:
     """``h_i(t) = min(t / price_i^s, room_i^s)``."""
-    rate = (price**-s).expand_as(room)
-    end = ((price * room) ** s).clamp_max(FAR)
+    rate = (costs**-s).expand_as(room)
+    end = ((costs * room) ** s).clamp_max(FAR)
     return Drops((Rise(torch.zeros_like(end), end, rate),), shape)

@@ -1,5 +1,8 @@
 """Levels by name, for callers in a hurry, command lines and tables."""
 
+from collections.abc import Mapping
+from dataclasses import fields
+
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import ClosedForm
 from featureconvex.certificates.levels.domain_aware import Domain
@@ -54,3 +57,23 @@ def parse_level(name: str, *, base: str | None = None, iterations: int | None = 
             f"level {name!r} has no iterations; leave it out, or use level {Tight.name!r}"
         )
     return Tight(iterations=iterations)
+
+
+def refuse_options(options: Mapping[str, object]) -> None:
+    """Refuse every option: those of a level belong to its object.
+
+    Raises:
+        TypeError: showing the object to use.
+
+    >>> refuse_options({"iterations": 40})
+    Traceback (most recent call last):
+        ...
+    TypeError: certify() has no 'iterations': it belongs to a level, level=fc.levels.Tight(iterations=40)
+    """
+    for name, value in options.items():
+        option = {"rests_on": "base"}.get(name, name)  # its older name
+        for owner in (Tight, Sound):
+            if option in (field.name for field in fields(owner)):
+                shown = f"fc.levels.{owner.__name__}({option}={value!r})"
+                raise TypeError(f"certify() has no {name!r}: it belongs to a level, level={shown}")
+        raise TypeError(f"certify() got an unexpected keyword argument {name!r}")

@@ -40,7 +40,7 @@ class Bound:
 
     Attributes:
         radius: (n,) float64, proved; 0 where nothing is, nan where numbers on the way overflowed.
-        minorant: the affine minorant the radius rests on.
+        minorant: the affine minorant that proves the radius.
         upper: (n,) float64, budget of a successful attack, nan where none.
         slope: (n,) float64, closed form only.
         multiplier: (n,) float64, of the dual that proves the radius: nan where none was searched for.

@@ -1,28 +1,51 @@
 """What a threat model must tell the certificates and the attacks."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Drops
-from featureconvex.certificates.threats.bisection import bisected_budget
+from featureconvex.certificates.drops import Curves
+from featureconvex.certificates.threats.bisection import bisected_budget, bisected_count
 from featureconvex.certificates.value import Value
+from featureconvex.errors import UserError
+from featureconvex.features import FeatureMap
+
+
+class Certified(NamedTuple):
+    """A budget and the multiplier of the dual that proves it, nan where none is needed: (n,) float64."""
+
+    budget: Tensor
+    multiplier: Tensor
 
 
 class Threat(Value, ABC):
     """A budget for perturbations ``delta = x' - x``.
 
     A subclass names itself, measures a perturbation, bounds what a budget can take off a margin (from
-    one drop curve per coordinate), and projects for attacks.
+    one drop curve per coordinate), and projects for attacks. Levels ``domain`` and ``tight`` and
+    :func:`featureconvex.attack` need no more; level ``sound`` needs :meth:`sound_budget`.
     Certificates refer to it, so it keeps copies and does not change.
+
+    Attributes:
+        counts: budgets are whole numbers, and a radius covers its own budget.
+        convex: the perturbations of a budget are a convex set, and :meth:`best_move` is defined.
     """
+
+    counts: ClassVar[bool] = False
+    convex: ClassVar[bool] = False
+
+    @property
+    def exponent(self) -> float | None:
+        """``p`` where the budget is ``||cost * delta||_p`` for every perturbation, else None."""
+        return None
 
     @property
     def cost(self) -> Tensor | None:
         """Positive numbers broadcastable to one input, or None for 1 everywhere: a copy.
 
-        The budget is measured on ``cost * delta``; only :class:`Lp` has one.
+        Curves are given in budget units: ``h_i(t)`` is for ``cost_i |delta_i| <= t``.
         """
         return None
 
@@ -43,31 +66,67 @@ class Threat(Value, ABC):
         """The budget that each perturbation needs: (n, ...) -> (n,) float64, inf where forbidden."""
 
     @abstractmethod
-    def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
         """At least the most that ``budget`` (n,) can take off an affine minorant: (n,) float64.
 
         Nondecreasing in the budget, differentiable in the drops almost everywhere.
         """
 
     @torch.no_grad()
-    def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
+    def largest_budget(self, drops: Curves, margin: Tensor) -> Tensor:
         """The largest budget found below which the worst drop stays under ``margin``: (n,) float64.
 
-        Every perturbation inside the domain of budget strictly less keeps ``margin`` positive; for
-        integer budgets (:class:`L0`, :class:`Patch`): of that budget or less. 0 where ``margin <= 0``,
-        inf where the whole domain cannot pay.
+        Every perturbation inside the domain of budget strictly less keeps ``margin`` positive; where
+        budgets are counts: of that budget or less. 0 where ``margin <= 0``, inf where all curves together
+        stay below the margin.
 
-        Here: bisection on :meth:`worst_drop`, between powers of two first; every budget it keeps
-        has been checked. A subclass that knows better overrides it.
+        Here: bisection on :meth:`worst_drop`; every budget it keeps has been checked. A subclass that
+        knows better overrides it.
         """
-        return bisected_budget(self.worst_drop, drops, margin)
+        search = bisected_count if self.counts else bisected_budget
+        return search(self.worst_drop, drops, margin)
 
-    def under(self, flip: Tensor) -> Tensor:
-        """The largest radius (n,) that a flip of budget ``flip`` (n,) does not contradict: itself.
+    def certified(self, drops: Curves, margin: Tensor) -> Certified:
+        """:meth:`largest_budget`, with its multiplier where a search for one found it."""
+        found = self.largest_budget(drops, margin)
+        return Certified(found, torch.full_like(found, torch.nan))
 
-        Less where a radius covers its own budget: a count, a window.
+    def sound_budget(self, drops: Curves, margin: Tensor) -> Tensor:
+        """As :meth:`largest_budget`, and right with every rounding error: (n,) float64.
+
+        The curves are rounded up so far that sums of one value of each, in any order, are upper bounds.
+        So a subclass whose :meth:`worst_drop` only adds and compares values of ``drops.at`` and
+        ``drops.total`` returns ``self.largest_budget(drops, margin)``.
+
+        Raises:
+            UserError: the threat says nothing about rounding.
         """
-        return flip
+        raise UserError(
+            f"level 'sound' needs {type(self).__name__}.sound_budget, which is missing; where worst_drop "
+            "only adds and compares values of the curves it returns self.largest_budget(drops, margin)"
+        )
+
+    def steepness(self, feature_map: FeatureMap, slope: Tensor) -> Tensor | None:
+        """(n,): a bound on how fast ``<slope, feature_map(x)>`` falls per unit of budget.
+
+        By the map's Lipschitz constants; None without an :attr:`exponent`.
+        """
+        if self.exponent is None:
+            return None
+        cost = None if self.cost is None else self.cost.to(slope.device)
+        return feature_map.sensitivity(slope, self.exponent, cost)
+
+    def next_budget(self, radius: Tensor) -> Tensor:
+        """The least budget that ``radius`` (n,) leaves open; inf where it leaves none."""
+        return radius + 1 if self.counts else radius
+
+    def below(self, flip: Tensor) -> Tensor:
+        """The largest radius (n,) that a flip of budget ``flip`` (n,) does not contradict."""
+        return flip - 1 if self.counts else flip
+
+    def smoothed(self) -> "Threat":
+        """A threat nearby whose worst case is differentiable in more coordinates, to ascend on; itself."""
+        return self
 
     @abstractmethod
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
@@ -76,3 +135,10 @@ class Threat(Value, ABC):
         ``lo <= 0 <= hi`` bound the perturbation itself. The nearest point in the Euclidean sense
         where that is cheap, else a near one; always a member of both sets up to rounding.
         """
+
+    def best_move(self, gradient: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        """The ``delta`` of least ``<gradient, delta>`` over ``{measure <= budget} and [lo, hi]``, (n, ...).
+
+        Attacks of a convex threat take averages of such moves; those of others project only.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not convex, or has no best_move")

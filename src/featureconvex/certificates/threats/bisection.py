@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import ROUND_DOWN, Drops
+from featureconvex.certificates.drops import ROUND_DOWN, Curves
 
 # Budgets between 2 ** -LARGEST and 2 ** LARGEST are found, to about 8 digits.
 LARGEST = 64.0
@@ -13,11 +13,11 @@ STEPS = 34
 
 
 def bisected_budget(
-    worst_drop: Callable[[Drops, Tensor], Tensor], drops: Drops, margin: Tensor
+    worst_drop: Callable[[Curves, Tensor], Tensor], drops: Curves, margin: Tensor
 ) -> Tensor:
     """The largest r found with ``worst_drop(drops, r) < margin``: (n,) float64.
 
-    0 where ``margin <= 0`` or nothing was found, inf where the sum of all total drops cannot pay.
+    0 where ``margin <= 0`` or nothing was found, inf where all total drops together stay below it.
 
     Args:
         worst_drop: nondecreasing in the budget (n,).
@@ -34,5 +34,24 @@ def bisected_budget(
         exponent = torch.where(safe, exponent + stride, exponent)
         best = torch.where(safe, budget, best)
         stride = stride / 2
-    best = torch.where(drops.total().sum(1) < enough, torch.inf, best)
+    return _finished(drops, margin, best)
+
+
+# Whole numbers below 2 ** BITS are found.
+BITS = 31
+
+
+def bisected_count(
+    worst_drop: Callable[[Curves, Tensor], Tensor], drops: Curves, margin: Tensor
+) -> Tensor:
+    """The same among whole numbers: (n,) float64."""
+    best = torch.zeros_like(margin)
+    for bit in reversed(range(BITS)):
+        budget = best + 2**bit
+        best = torch.where(worst_drop(drops, budget) < margin * ROUND_DOWN, budget, best)
+    return _finished(drops, margin, best)
+
+
+def _finished(drops: Curves, margin: Tensor, best: Tensor) -> Tensor:
+    best = torch.where(drops.total().sum(1) < margin * ROUND_DOWN, torch.inf, best)
     return torch.where(margin > 0, best, 0.0)

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.coordinates import check_one_input
-from featureconvex.certificates.drops import ROUND_DOWN, Drops
-from featureconvex.certificates.threats.base import Threat
+from featureconvex.certificates.drops import ROUND_DOWN, Curves
+from featureconvex.certificates.threats.support import Support
 from featureconvex.errors import UserError
 from featureconvex.given import real_array
 
 _TAKES = "None, 'pixels', or one integer per coordinate"
 
 
-class L0(Threat):
+class L0(Support):
     """The number of coordinates (or groups of coordinates) that change, by any amount the domain allows.
 
     Args:
@@ -95,13 +95,13 @@ class L0(Threat):
         changed = (delta != 0).flatten(1).double()
         return (self.group_sums(changed, tuple(delta.shape[1:])) > 0).double().sum(1)
 
-    def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
         """The sum of the ``budget`` largest total drops; of a fractional budget the whole part counts."""
         ranked = self._ranked(drops)
         chosen = torch.arange(ranked.shape[1], device=ranked.device) < budget.floor()[:, None]
         return torch.where(chosen, ranked, 0.0).sum(1)
 
-    def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
+    def largest_budget(self, drops: Curves, margin: Tensor) -> Tensor:
         """The largest k whose k largest total drops sum to less than ``margin``.
 
         Exact for the minorant: the coordinates of a product domain move independently.
@@ -111,20 +111,17 @@ class L0(Threat):
         affordable = torch.where(affordable == paid.shape[1], torch.inf, affordable)
         return torch.where(margin > 0, affordable, 0.0)
 
-    def under(self, flip: Tensor) -> Tensor:
-        """One less."""
-        return flip - 1
-
-    def _ranked(self, drops: Drops) -> Tensor:
+    def _ranked(self, drops: Curves) -> Tensor:
         sums = self.group_sums(drops.total(), drops.shape)
         ranked: Tensor = sums.sort(dim=1, descending=True).values
         return ranked
 
-    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
-        """Keep the ``budget`` groups (its whole part) of largest Euclidean norm, clipped to the domain."""
-        inside = delta.clamp(lo, hi)
-        shape = tuple(delta.shape[1:])
-        weight = self.group_sums(inside.flatten(1).double() ** 2, shape)
-        rank = weight.argsort(dim=1, descending=True).argsort(dim=1)
-        keep = (rank < budget.floor()[:, None])[:, self.members(shape).to(delta.device)]
-        return inside * keep.reshape(delta.shape)
+    def most(self, shape: tuple[int, ...]) -> int:
+        """The number of groups."""
+        return int(self.members(shape).max()) + 1
+
+    def choose(self, weight: Tensor, budget: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The ``budget`` groups (its whole part) of largest sums."""
+        sums = self.group_sums(weight, shape)
+        rank = sums.argsort(dim=1, descending=True).argsort(dim=1)
+        return (rank < budget.floor()[:, None])[:, self.members(shape).to(weight.device)]

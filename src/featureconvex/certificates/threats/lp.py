@@ -1,15 +1,15 @@
 """Perturbations of bounded, possibly weighted, l_p norm."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Drops
-from featureconvex.certificates.threats.base import Threat
-from featureconvex.certificates.threats.dual import Certified
-from featureconvex.certificates.threats.projection import project_lp
-from featureconvex.certificates.threats.worst_case import certified_lp_budget, worst_lp_drop
+from featureconvex.certificates.drops import Curves, Drops
+from featureconvex.certificates.threats.ball.best_move import best_move
+from featureconvex.certificates.threats.ball.projection import project_lp
+from featureconvex.certificates.threats.ball.worst_case import certified_lp_budget, worst_lp_drop
+from featureconvex.certificates.threats.base import Certified, Threat
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
 from featureconvex.given import real_tensor
@@ -32,6 +32,8 @@ class Lp(Threat):
     >>> Lp(1, cost=[2.0, 1.0]).measure(torch.tensor([[1.0, -3.0]]))
     tensor([5.], dtype=torch.float64)
     """
+
+    convex: ClassVar[bool] = True
 
     def __init__(self, p: float, cost: Any = None) -> None:
         self.p = check_exponent(p)
@@ -70,17 +72,30 @@ class Lp(Threat):
             weighted = torch.where(weighted == 0, 0.0, weighted * self.cost.to(delta.device))
         return vector_norm(weighted, self.p)
 
-    def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
-        """linf: exact. Finite p: an upper bound by duality, exact for concave curves."""
-        return worst_lp_drop(drops, budget, self.p)
+    @property
+    def exponent(self) -> float:
+        """``p``."""
+        return self.p
 
-    def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
+        """linf: exact. Finite p: an upper bound by duality, exact for concave curves."""
+        return worst_lp_drop(_whole(drops), budget, self.p)
+
+    def largest_budget(self, drops: Curves, margin: Tensor) -> Tensor:
         """linf: exact. Finite p: a lower bound by duality, exact for concave curves."""
         return self.certified(drops, margin).budget
 
-    def certified(self, drops: Drops, margin: Tensor) -> Certified:
+    def certified(self, drops: Curves, margin: Tensor) -> Certified:
         """The largest budget, and the multiplier of the dual that proves it, nan where none is needed."""
-        return certified_lp_budget(drops, margin, self.p)
+        return certified_lp_budget(_whole(drops), margin, self.p)
+
+    def smoothed(self) -> "Lp":
+        """For p near 1 a slightly larger p: a single coordinate decides the worst case of p = 1."""
+        return self if self.p >= LEAST_SMOOTH else Lp(LEAST_SMOOTH, self.cost)
+
+    def best_move(self, gradient: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        """Exact, for a finite budget; see :mod:`featureconvex.certificates.threats.ball.best_move`."""
+        return best_move(gradient, self.p, self.cost, budget, lo, hi)
 
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
         """The nearest point for p in {1, 2, inf}; for other p a point scaled towards 0."""
@@ -88,3 +103,16 @@ class Lp(Threat):
             fixed = torch.isinf(self.cost).to(delta.device)
             lo, hi = (end.masked_fill(fixed, 0.0) for end in (lo, hi))
         return project_lp(delta, budget, lo, hi, self.p, self.cost)
+
+
+# The least p whose worst case tells of more than one coordinate.
+LEAST_SMOOTH = 1.05
+
+
+def _whole(curves: Curves) -> Drops:
+    if not isinstance(curves, Drops):
+        raise UserError(
+            "the worst case of an l_p ball needs all stretches of the curves, not only their values; level "
+            "'sound' has its own for Lp: a threat built on it has no sound_budget"
+        )
+    return curves

@@ -1,21 +1,21 @@
 """A contiguous window, any change inside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import ROUND_DOWN, Drops
-from featureconvex.certificates.threats.base import Threat
+from featureconvex.certificates.drops import ROUND_DOWN, Curves
+from featureconvex.certificates.threats.support import Support
 from featureconvex.errors import UserError
 from featureconvex.given import whole_number, whole_numbers
 
 
-class Patch(Threat):
+class Patch(Support):
     """One window of ``size x size`` pixels over all channels, or ``size`` consecutive coordinates.
 
     A budget of ``size`` lets the attacker choose the window; the radius is ``size`` if no window can
-    flip the input, else 0 (inf where even the whole domain cannot).
+    flip the input, else 0 (inf where no change inside the domain can).
 
     Args:
         size: the window's side, >= 1.
@@ -71,7 +71,7 @@ class Patch(Threat):
     def _side(self, height: int) -> int:
         return 1 if height == 1 else self.size
 
-    def masks(self, chosen: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def _masks(self, chosen: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The window of flat index ``chosen`` (n,) among :meth:`windows` as a bool mask (n, d)."""
         channels, height, width = self.grid(shape)
         columns = width - self.size + 1
@@ -90,12 +90,12 @@ class Patch(Threat):
         fits = torch.full_like(count, self.size).where(most == count, torch.inf)
         return fits.where(count > 0, 0.0)
 
-    def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
         """The largest sum of total drops over a window; 0 for a budget below ``size``."""
         most = self.windows(drops.total(), drops.shape).flatten(1).amax(1)
         return torch.where(budget >= self.size, most, 0.0)
 
-    def largest_budget(self, drops: Drops, margin: Tensor) -> Tensor:
+    def largest_budget(self, drops: Curves, margin: Tensor) -> Tensor:
         """``size`` where the worst window takes less than ``margin``. Exact for the minorant."""
         total = drops.total()
         most = self.windows(total, drops.shape).flatten(1).amax(1)
@@ -104,14 +104,25 @@ class Patch(Threat):
         radius = torch.where(total.sum(1) < margin, torch.inf, radius)
         return torch.where(margin > 0, radius, 0.0)
 
-    def under(self, flip: Tensor) -> Tensor:
+    def next_budget(self, radius: Tensor) -> Tensor:
+        """``size`` where the radius is less."""
+        return torch.full_like(radius, self.size).where(radius < self.size, torch.inf)
+
+    def below(self, flip: Tensor) -> Tensor:
         """0: one window that flips is enough."""
         return torch.zeros_like(flip).where(torch.isfinite(flip), flip)
 
-    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
-        """Keep the window of largest Euclidean norm, clipped to the domain."""
-        inside = delta.clamp(lo, hi)
-        shape = tuple(delta.shape[1:])
-        weight = self.windows(inside.flatten(1).double() ** 2, shape).flatten(1)
-        keep = self.masks(weight.argmax(1), shape) & (budget >= self.size)[:, None]
-        return inside * keep.reshape(delta.shape)
+    def most(self, shape: tuple[int, ...]) -> int:
+        """``size``."""
+        return self.size
+
+    def choose(self, weight: Tensor, budget: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The window of largest sum, none for a budget below ``size``."""
+        best = self.windows(weight, shape).flatten(1).argmax(1)
+        return self._masks(best, shape) & (budget >= self.size)[:, None]
+
+    def sets(self, weight: Tensor, most: int, shape: tuple[int, ...]) -> Iterator[Tensor]:
+        """The windows of largest sums."""
+        sums = self.windows(weight, shape).flatten(1)
+        for chosen in sums.topk(min(most, sums.shape[1]), dim=1).indices.unbind(1):
+            yield self._masks(chosen, shape)

@@ -7,7 +7,7 @@ from featureconvex.testing.soundness.campaign import Campaign, Outcome, Plan
 from featureconvex.testing.soundness.cases.case import Case, Claim
 from featureconvex.testing.soundness.cases.random import random_case
 from featureconvex.testing.soundness.shard import Shard
-from featureconvex.testing.soundness.tally import Line, Tally
+from featureconvex.testing.soundness.tally import Tally, TallyRow
 from featureconvex.testing.soundness.verdict.bounded_margin import BoundedMargin
 from featureconvex.testing.soundness.verdict.judge import Judge
 
@@ -17,10 +17,10 @@ __all__ = [
     "Case",
     "Claim",
     "Judge",
-    "Line",
     "Outcome",
     "Plan",
     "Shard",
     "Tally",
+    "TallyRow",
     "random_case",
 ]

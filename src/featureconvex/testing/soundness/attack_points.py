@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 import featureconvex as fc
-from featureconvex.certificates import L0, Domain, Lp, Threat
+from featureconvex.certificates import Domain, Threat
+from featureconvex.certificates.attacks.independent import plain_norm
 from featureconvex.errors import UserError
 from featureconvex.testing.attack_reference import best_move, reference_attack
 from featureconvex.testing.law import seeded
@@ -79,8 +80,8 @@ class Attacker:
         budget = self._budget(radius).flatten()
         deltas = [self._steepest(x, slope, budget), self._descended(x, budget)]
         deltas += [
-            self._along(flip.repeat(many) - x, price.repeat(claims), budget)
-            for flip, price in self.flips
+            self._along(flip.repeat(many) - x, spent.repeat(claims), budget)
+            for flip, spent in self.flips
         ]
         points = [x + delta for delta in deltas]
         with seeded(self.seed):
@@ -93,10 +94,9 @@ class Attacker:
 
     def _budget(self, radius: Tensor) -> Tensor:
         """What an attack may spend."""
-        if isinstance(self.threat, Lp):
+        if not self.threat.counts:
             return radius.clamp(max=FAR * self._dearest()) * (1 - UNSPENT)
-        most = self.x[0].numel() if isinstance(self.threat, L0) else FAR
-        return radius.clamp(max=most)
+        return radius.clamp(max=self.x[0].numel())
 
     def _dearest(self) -> float:
         """What one unit of the dearest coordinate costs, a fixed one apart."""
@@ -120,10 +120,10 @@ class Attacker:
         )
         return found.points - x
 
-    def _along(self, delta: Tensor, price: Tensor, budget: Tensor) -> Tensor:
+    def _along(self, delta: Tensor, spent: Tensor, budget: Tensor) -> Tensor:
         """Towards a flip; a count cannot be spent in part."""
-        share = (budget / price).nan_to_num(0.0, posinf=0.0).clamp(max=1.0)
-        if not isinstance(self.threat, Lp):
+        share = (budget / spent).nan_to_num(0.0, posinf=0.0).clamp(max=1.0)
+        if self.threat.counts:
             share = (share >= 1).double()
         # The last ulp of a share of 1 may be outside.
         return delta * share.view(-1, *[1] * (delta.ndim - 1))
@@ -143,9 +143,7 @@ def foolbox_knows(threat: Threat, domain: Domain) -> bool:
         or domain.direction is not None
     ):
         return False
-    if isinstance(threat, L0):
-        return threat.groups is None
-    return isinstance(threat, Lp) and threat.cost is None and threat.p in (1, 2, float("inf"))
+    return plain_norm(threat) in (0, 1, 2, float("inf"))
 
 
 def check_domain_holds(case: Case) -> None:

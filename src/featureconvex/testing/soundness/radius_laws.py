@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import featureconvex as fc
-from featureconvex.certificates import LEVELS, Box, Certificate, Domain, Lp
+from featureconvex.certificates import LEVELS, Box, Certificate, Domain, Lp, Threat
 from featureconvex.testing.soundness.cases.case import Case
 from featureconvex.testing.soundness.tally import Check
 
@@ -25,22 +25,23 @@ def law_checks(
     """Every law on some rows of one setting, level by level.
 
     Args:
-        case: with an Lp threat at ``index``.
+        case: with a budget that is a norm at ``index``; no laws for others.
         index: of the setting.
         rows: how many points.
         levels: to certify at.
     """
     threat, domain = case.settings[index]
-    if not isinstance(threat, Lp):
+    p = threat.exponent
+    if p is None:
         return []
     x = case.x[:rows]
     near = _nearer(x, domain)
-    dear = Lp(threat.p, _dearer(threat, x))
+    dear = Lp(p, _dearer(threat.cost, x))
     checks = []
     for level in levels:
 
         def certified(
-            points: Tensor, threat: Lp, domain: Domain, level: str = level
+            points: Tensor, threat: Threat, domain: Domain, level: str = level
         ) -> Certificate:
             chosen = fc.levels.Tight(iterations=ITERATIONS) if level == "tight" else level
             return fc.certify(case.model, points, threat, domain, chosen)
@@ -92,6 +93,6 @@ def _nearer(x: Tensor, domain: Domain) -> Domain:
     return Box(low, high, domain.immutable, domain.direction)
 
 
-def _dearer(threat: Lp, x: Tensor) -> Tensor:
-    cost = torch.ones(x.shape[1:], dtype=torch.float64) if threat.cost is None else threat.cost
+def _dearer(cost: Tensor | None, x: Tensor) -> Tensor:
+    cost = torch.ones(x.shape[1:], dtype=torch.float64) if cost is None else cost
     return cost.double() * torch.linspace(1, 3, cost.numel(), dtype=torch.float64).view(cost.shape)

@@ -15,11 +15,11 @@ from featureconvex.certificates import Domain
 from featureconvex.errors import UserError
 from featureconvex.testing.law import require
 from featureconvex.testing.soundness.attack_points import Attacker, check_domain_holds
-from featureconvex.testing.soundness.cases.case import Case, Claim, claims_for, threat_name, whole
+from featureconvex.testing.soundness.cases.case import Case, Claim, claims_for, threat_name
 from featureconvex.testing.soundness.cases.intruders import INTRUDERS, intruder_checks
 from featureconvex.testing.soundness.concurrent import thread_checks
 from featureconvex.testing.soundness.radius_laws import law_checks
-from featureconvex.testing.soundness.tally import Check, Line, Near, Tally
+from featureconvex.testing.soundness.tally import Check, Near, Tally, TallyRow
 from featureconvex.testing.soundness.verdict.bounded_margin import BoundedMargin
 from featureconvex.testing.soundness.verdict.budget import covered
 from featureconvex.testing.soundness.verdict.judge import Judge, Verdict
@@ -149,7 +149,7 @@ class Shard:
         for row, k in zip(*np.nonzero(wrong), strict=True):
             wrong[row, k] = self.speaks_about(index, radius[row], int(row), tries[row, k])
         moved = (tries != tries[:, -1:]).reshape(*tries.shape[:2], -1).any(-1)
-        line = Line(
+        line = TallyRow(
             **self.words(claim, index),
             dtype=str(self.case.model.dtype).removeprefix("torch."),
             certificates=int((radius > 0).sum()),
@@ -197,8 +197,8 @@ class Shard:
         low, high = domain.bounds(self.case.x)
         columns = []
         for point in torch.from_numpy(tries).unbind(1):
-            price, limit = threat.measure(point - x), torch.from_numpy(radius)
-            fits = (price <= limit) if whole(threat) else (price < limit)
+            spent, limit = threat.measure(point - x), torch.from_numpy(radius)
+            fits = (spent <= limit) if threat.counts else (spent < limit)
             within = ((low <= point) & (point <= high)).flatten(1).all(1)
             columns.append(within & fits)
         return (torch.stack(columns, 1).numpy()) & (radius > 0)[:, None]
@@ -214,7 +214,7 @@ class Shard:
         """The margins that count for the claim."""
         margin, exact = np.full(inside.shape, np.inf), np.zeros_like(inside)
         if inside.any() and claim.arithmetic == "real":
-            margin[inside], exact[inside] = self.settled(tries[inside])
+            margin[inside], exact[inside] = self.decided(tries[inside])
         elif inside.any():
             margin[inside], exact = self.computed(claim.arithmetic, tries[inside]), inside
         return Judged(margin, exact)
@@ -231,7 +231,7 @@ class Shard:
                 margin[k] = min(margin[k], float(model(z[k : k + 1])))
         return margin
 
-    def settled(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], Mask]:
+    def decided(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], Mask]:
         """Margins right to their sign, (n,), and which of them were judged in exact arithmetic.
 
         A float margin decides where it exceeds its proved bound. The others are judged, and so are those

@@ -11,7 +11,7 @@ _CHECKED = ("tried", "refused", "violations")
 
 
 @dataclass(frozen=True)
-class Line:
+class TallyRow:
     """What was certified, and how it fared.
 
     Attributes:
@@ -58,7 +58,7 @@ class Near:
     Attributes:
         share: its margin over that of the input it belongs to; <= 0 for a violation.
         margin: the margin itself.
-        level, rests_on, threat, domain, architecture, features, origin: as in :class:`Line`.
+        level, rests_on, threat, domain, architecture, features, origin: as in :class:`TallyRow`.
         shard: of the campaign.
         row: of the shard's points.
         radius: the certificate's.
@@ -103,7 +103,7 @@ class Check:
 class Tally:
     """All lines, the nearest points of every level, and what a level refused to certify, with its words."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[TallyRow] = field(default_factory=list)
     nearest: list[Near] = field(default_factory=list)
     refused: list[dict[str, str]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
@@ -165,21 +165,21 @@ class Tally:
     def of(values: dict[str, Any]) -> "Tally":
         """The inverse of :meth:`values`."""
         return Tally(
-            [Line(**line) for line in values["lines"]],
+            [TallyRow(**line) for line in values["lines"]],
             [Near(**near) for near in values["nearest"]],
             values["refused"],
             [Check(**check) for check in values["checks"]],
         )
 
 
-def grouped(lines: Iterable[Line], names: tuple[str, ...]) -> dict[str, Any]:
+def grouped(lines: Iterable[TallyRow], names: tuple[str, ...]) -> dict[str, Any]:
     """Sums of the counts.
 
-    >>> line = Line("tight", "", "l2", "box", "mlp", "identity", "random", "float32", certificates=3)
+    >>> line = TallyRow("tight", "", "l2", "box", "mlp", "identity", "random", "float32", certificates=3)
     >>> grouped([line, line], ("threat",))["l2"]["certificates"]
     6
     """
-    chosen: dict[str, list[Line]] = {}
+    chosen: dict[str, list[TallyRow]] = {}
     for line in lines:
         chosen.setdefault(getattr(line, names[0]), []).append(line)
     if len(names) > 1:
@@ -190,4 +190,4 @@ def grouped(lines: Iterable[Line], names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-assert set(_COUNTS) <= {entry.name for entry in fields(Line)}
+assert set(_COUNTS) <= {entry.name for entry in fields(TallyRow)}

@@ -201,8 +201,8 @@ def test_other_maps_have_no_separable_form() -> None:
 def test_totals_beyond_the_reach_are_infinite() -> None:
     form, x, lo, _, _ = random_case(0, False, 1.0, False)
     curves = fall_of(form, x, lo, x + 1.0, None)
-    assert torch.isfinite(curves.totals(10.0).total()).all()
-    assert torch.isinf(curves.totals(0.5).total()).all()
+    assert torch.isfinite(curves.totals(10.0)).all()
+    assert torch.isinf(curves.totals(0.5)).all()
 
 
 def test_a_coordinate_that_cannot_move_cannot_fall() -> None:

@@ -22,7 +22,7 @@ from featureconvex import (
     certify,
 )
 from featureconvex.certificates import Threat, tangent
-from featureconvex.certificates.drops import Drops
+from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.levels.tight import Tight, upper
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scattering
@@ -46,7 +46,7 @@ class Euclid(Threat):
     def measure(self, delta: Tensor) -> Tensor:
         return Lp(2).measure(delta)
 
-    def worst_drop(self, drops: Drops, budget: Tensor) -> Tensor:
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
         return Lp(2).worst_drop(drops, budget)
 
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ def contradicted(threat: Threat, monkeypatch: pytest.MonkeyPatch, share: float) 
     return before.numpy(), open_
 
 
-def test_a_flip_ends_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flip_lowers_the_radius(monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = contradicted(L0(), monkeypatch, 0.5)
     some = np.isfinite(before) & (before >= 1)
     assert some.any()
@@ -226,10 +226,10 @@ def test_an_input_that_flips_by_itself_leaves_nothing(
 
 def test_a_window_that_flips_leaves_nothing() -> None:
     flip = torch.tensor([2.0, math.nan], dtype=torch.float64)
-    assert Patch(2).under(flip)[0] == 0
-    assert torch.isnan(Patch(2).under(flip)[1])
-    assert L0().under(flip)[0] == 1
-    assert Lp(2).under(flip)[0] == 2
+    assert Patch(2).below(flip)[0] == 0
+    assert torch.isnan(Patch(2).below(flip)[1])
+    assert L0().below(flip)[0] == 1
+    assert Lp(2).below(flip)[0] == 2
 
 
 def test_a_threat_of_four_methods_is_certified() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import FAR, Drops, Rise
+from featureconvex.certificates.drops import FAR, Curves
 from featureconvex.certificates.levels.sound.kinks import Kinked
 from featureconvex.rounding.directed import FLOAT64, TINY, upper
 
@@ -76,29 +76,61 @@ class Fall:
         far = torch.where(pays, turn.base + _gain(turn.slope, end), near)
         return upper(torch.maximum(near, far).amax(0), 4, (end > 0).any(0))
 
-    def totals(self, reach: float) -> Drops:
-        """Curves that rise at once to the most a coordinate can fall; inf where it moves beyond ``reach``.
+    def totals(self, reach: float) -> Tensor:
+        """(n, d): the most each coordinate can fall, inf where it moves beyond ``reach``.
 
         Sums of d of them, in any order, are upper bounds.
         """
-        most = self.most()
-        most = upper(most, 2 * most.shape[1], most > 0)
-        endless = ~torch.isfinite(most) | (self.farthest > reach)
-        rise = Rise(torch.zeros_like(most), most.masked_fill(endless, FAR), torch.ones_like(most))
-        return Drops((rise,), self.shape)
+        most = _for_sums(self.most())
+        return most.masked_fill(~(most < FAR / 2) | (self.farthest > reach), torch.inf)
 
     def penalised(self, budget: Tensor, lam: Tensor, p: float) -> Tensor:
         """(n,): at least ``sum_i max over t in [0, budget] of h_i(t) - lam t^p``."""
-        end, price = torch.minimum(self.room, budget[:, None]), lam[:, None]
+        end, multiplier = torch.minimum(self.room, budget[:, None]), lam[:, None]
         zero, turn = torch.zeros((), dtype=torch.float64, device=end.device), self.turn
         if turn is None:
-            best = _piece(zero, self.slope, zero, end, price, p)
+            best = _piece(zero, self.slope, zero, end, multiplier, p)
         else:
             middle = torch.minimum(turn.kink, end)
-            near = _piece(zero, self.slope, zero, middle, price, p)
-            far = _piece(turn.base, turn.slope, middle, end, price, p)
+            near = _piece(zero, self.slope, zero, middle, multiplier, p)
+            far = _piece(turn.base, turn.slope, middle, end, multiplier, p)
             best = torch.maximum(near, far.where(turn.passed(end), 0.0))
         return upper(best.clamp_min(0).amax(0).sum(1), best.shape[2])
+
+
+@dataclass(frozen=True)
+class RoundedCurves(Curves):
+    """The curves of a fall, as a threat asks for them: sums of d values, in any order, are upper bounds.
+
+    Attributes:
+        fall: the curves, in budget units.
+        whole: (n, d), what they gain in all.
+        reach: a coordinate may not move further than this.
+        cheapest: the least cost of a coordinate, at most 1.
+    """
+
+    fall: Fall
+    whole: Tensor
+    reach: float
+    cheapest: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Of one input."""
+        return self.fall.shape
+
+    def at(self, t: Tensor) -> Tensor:
+        """At least ``h_i(t)``, inf where a coordinate may move beyond the reach."""
+        far = (self.fall.farthest > self.reach) & (t > self.reach * self.cheapest)[:, None]
+        return _for_sums(self.fall.most(t)).masked_fill(far, torch.inf)
+
+    def total(self) -> Tensor:
+        """At least ``h_i(inf)``."""
+        return self.whole
+
+
+def _for_sums(most: Tensor) -> Tensor:
+    return upper(most, 2 * most.shape[1], most > 0)
 
 
 def _gain(slope: Tensor, t: Tensor) -> Tensor:
@@ -106,21 +138,23 @@ def _gain(slope: Tensor, t: Tensor) -> Tensor:
     return torch.where((slope > 0) & (t > 0), slope * t, 0.0).mul_(1 + 8 * U)
 
 
-def _piece(base: Tensor, slope: Tensor, lo: Tensor, hi: Tensor, price: Tensor, p: float) -> Tensor:
-    """At least the maximum of the concave ``base + slope t - price t^p`` over ``[lo, hi]``.
+def _piece(
+    base: Tensor, slope: Tensor, lo: Tensor, hi: Tensor, multiplier: Tensor, p: float
+) -> Tensor:
+    """At least the maximum of the concave ``base + slope t - multiplier t^p`` over ``[lo, hi]``.
 
     A concave function lies below its tangent at any ``t``: its maximum is at most its value there plus
     the tangent's rise to one of the ends. At the stationary point the rise is rounding only.
     """
     if p == 1:
         t = hi
-        toll, pitch = price * t, price
+        toll, pitch = multiplier * t, multiplier
     else:
-        rate = slope.clamp_min(0) / (price * p)
+        rate = slope.clamp_min(0) / (multiplier * p)
         t = rate if p == 2 else rate ** (1 / (p - 1))
         t = torch.maximum(torch.minimum(t, hi), lo)
-        pitch = price * (2 * t if p == 2 else p * t ** (p - 1))
-        toll = price * (t * t if p == 2 else t**p)
+        pitch = multiplier * (2 * t if p == 2 else p * t ** (p - 1))
+        toll = multiplier * (t * t if p == 2 else t**p)
     way = slope * t
     value = base + way - toll + (64 * U) * (base.abs() + way.abs() + toll)
     steep, error = slope - pitch, (64 * U) * (slope.abs() + pitch)
@@ -134,17 +168,17 @@ def fall_of(form: Kinked, x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None
     All tensors float64 and taken as exact numbers.
     """
     shape = tuple(x.shape[1:])
-    price = fixed = None
+    costs = fixed = None
     if cost is not None:
         cost = cost.to(x.device).expand(x.shape).flatten(1)
         # Where the domain leaves no room no cost matters, however small.
         fixed = torch.isinf(cost) | ((lo >= x) & (x >= hi)).flatten(1)
-        price = cost.masked_fill(fixed, 1.0)
+        costs = cost.masked_fill(fixed, 1.0)
 
     def scaled(room: Tensor) -> Tensor:
-        if price is None or fixed is None:
+        if costs is None or fixed is None:
             return room
-        return upper(room * price, 2, room > 0).masked_fill(fixed, 0.0)
+        return upper(room * costs, 2, room > 0).masked_fill(fixed, 0.0)
 
     up, down = _room(hi, x).flatten(1), _room(x, lo).flatten(1)
     farthest = torch.maximum(up, down)
@@ -156,7 +190,7 @@ def fall_of(form: Kinked, x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None
         slope = slope.mul_(1 + 4 * U)
         room = torch.where(w > 0, down, up)
         room = torch.where(slack > size, torch.maximum(up, down), room)
-        return Fall(_dearer(slope, price)[None], scaled(room)[None], None, farthest, shape)
+        return Fall(_dearer(slope, costs)[None], scaled(room)[None], None, farthest, shape)
     b, gap = form.b.flatten(1), (x - form.z).flatten(1)
     right = gap >= 0
     outward = torch.where(right, b, -b)  # |x + delta - z| grows by this sign as x grows
@@ -167,22 +201,22 @@ def fall_of(form: Kinked, x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None
     kink = torch.stack(
         [gap.abs().masked_fill(right, torch.inf), gap.masked_fill(~right, torch.inf)]
     )
-    first, second = _dearer(first, price), _dearer(second, price)
-    kink = kink if price is None else kink * price
+    first, second = _dearer(first, costs), _dearer(second, costs)
+    kink = kink if costs is None else kink * costs
     met = kink.masked_fill(torch.isinf(kink), 0.0)
     base = (first - second) * met + (first.abs() + second.abs()) * met * (64 * U)
     room = torch.stack([scaled(up), scaled(down)])
     return Fall(first, room, Turn(kink, second, base), farthest, shape)
 
 
-def _dearer(slope: Tensor, price: Tensor | None) -> Tensor:
-    """At least ``slope / price``; positive where the slope is."""
-    if price is None:
+def _dearer(slope: Tensor, costs: Tensor | None) -> Tensor:
+    """At least ``slope / costs``; positive where the slope is."""
+    if costs is None:
         return slope
-    quotient = slope / price
+    quotient = slope / costs
     raised = quotient + quotient.abs() * (4 * U) + (slope > 0).double() * TINY
     # So small a cost makes budgets that have lost their digits: nothing is proved.
-    return raised.masked_fill(price < CHEAPEST, torch.inf)
+    return raised.masked_fill(costs < CHEAPEST, torch.inf)
 
 
 CHEAPEST = 2.0**-900

@@ -10,11 +10,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Drops
-from featureconvex.certificates.levels.sound.fall import Fall
-from featureconvex.certificates.threats import Lp, Threat
-from featureconvex.certificates.threats.filling import multiplier_in_logs
-from featureconvex.certificates.threats.worst_case import has_plain_exponent
+from featureconvex.certificates.levels.sound.fall import Fall, RoundedCurves
+from featureconvex.certificates.threats.ball.l1 import marginal_slope
+from featureconvex.certificates.threats.ball.logarithms import multiplier_in_logs
+from featureconvex.certificates.threats.ball.worst_case import has_plain_exponent
 from featureconvex.rounding.directed import (
     difference_down,
     dual_norm_up,
@@ -30,38 +29,32 @@ ATTEMPTS = 8
 
 
 def radius_of_fall(
-    threat: Threat,
-    fall: Fall,
-    totals: Drops,
+    p: float,
+    curves: RoundedCurves,
     value: Tensor,
     candidate: Tensor,
-    reach: float,
-    price: Callable[[Tensor, Tensor], Tensor],
+    multiplier: Callable[[Tensor, Tensor], Tensor],
 ) -> Tensor:
-    """(n,): a radius of about ``candidate``; 0 where nothing is proved, inf where the domain cannot pay.
+    """(n,): a radius of about ``candidate`` in l_p; 0 where nothing is proved.
+
+    inf where all curves together stay below the value.
 
     Args:
-        threat: an Lp norm, or one whose worst case is made of the curves' totals (L0, Patch).
-        fall: the curves.
-        totals: what they gain in all; the costs play no part in it.
+        p: the exponent.
+        curves: the fall, in budget units, and what it is in all.
         value: (n,), what the line has at x.
         candidate: (n,), the radius to check.
-        reach: no coordinate may move further than this.
-        price: a multiplier ``lam`` for every budget (n,), given in units (n,), for finite p and curves
+        multiplier: a multiplier ``lam`` for every budget (n,), given in units (n,), for finite p and curves
             with kinks; any will do, and the better it is, the larger the radius.
     """
-    if not isinstance(threat, Lp):
-        return threat.largest_budget(totals, value)
-    spent = totals.total().sum(1)
-    endless = spent < value
+    endless = curves.total().sum(1) < value
     held = candidate.where(torch.isfinite(candidate), 0.0)
-    if reach < math.inf:
-        cheapest = 1.0 if threat.cost is None else min(1.0, float(threat.cost.min()))
-        held = held.clamp(max=reach * cheapest)
+    if curves.reach < math.inf:
+        held = held.clamp(max=curves.reach * curves.cheapest)
     # Budgets of about 1, whose powers do not leave the range.
     unit = torch.exp2(torch.frexp(held)[1].double()).where(held > 0, 1.0)
-    scaled = fall.scaled(unit)
-    found = budget_of_fall(threat.p, scaled, value, held / unit, lambda r: price(r, unit)) * unit
+    scaled = curves.fall.scaled(unit)
+    found = budget_of_fall(p, scaled, value, held / unit, lambda r: multiplier(r, unit)) * unit
     return torch.where(endless, torch.inf, found)
 
 
@@ -70,7 +63,7 @@ def budget_of_fall(
     fall: Fall,
     value: Tensor,
     candidate: Tensor,
-    price: Callable[[Tensor], Tensor] | None = None,
+    multiplier: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """(n,): a budget of at most ``candidate``, all finite, in l_p; 0 where nothing is proved.
 
@@ -79,11 +72,15 @@ def budget_of_fall(
         fall: the curves.
         value: (n,), what the line has at x.
         candidate: (n,).
-        price: as above; only for curves with kinks.
+        multiplier: as above; only for curves with kinks.
     """
     if math.isinf(p):
         return _stepwise(fall, value, candidate)
-    lam = price(candidate) if fall.turn is not None and price else marginal(fall, candidate, p)
+    lam = (
+        multiplier(candidate)
+        if fall.turn is not None and multiplier
+        else marginal(fall, candidate, p)
+    )
     return _by_duality(fall, value, candidate, lam.clamp_min(SMALLEST), p)
 
 
@@ -120,10 +117,7 @@ def marginal(fall: Fall, budget: Tensor, p: float) -> Tensor:
     """
     slope, room = fall.slope[0], fall.room[0]
     if p == 1:
-        steep, order = slope.sort(dim=1, descending=True)
-        spent = room.gather(1, order).cumsum(1) < budget[:, None]
-        last = spent.double().sum(1).long().clamp(max=slope.shape[1] - 1)
-        return steep.gather(1, last[:, None]).squeeze(1)
+        return marginal_slope(slope, room, budget)
     if not has_plain_exponent(p):
         return multiplier_in_logs(slope, room, budget, p).nan_to_num(1.0)
     pace = slope if p == 2 else slope ** (1 / (p - 1))

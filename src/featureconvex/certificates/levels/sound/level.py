@@ -1,7 +1,7 @@
 """Level 3: radii that hold with every rounding error accounted for.
 
 Theorem. Let ``l`` be a sound line at x (:class:`~featureconvex.certificates.rounding.SoundLine`):
-``margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - drag ||x' - x||_2``. If
+``margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - slack_2 ||x' - x||_2``. If
 ``S`` is at least the steepness of the right-hand side in the budget's norm and ``value > 0``, then every
 real x' of budget strictly less than ``value / S`` keeps ``margin(x') > 0``. Proof: Hoelder's inequality and
 ``value - S budget > 0``; the quotient is rounded down.
@@ -31,7 +31,7 @@ from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import ClosedForm
 from featureconvex.certificates.levels.domain_aware import Domain, drops_of
 from featureconvex.certificates.levels.problem import Bound, Problem, Proof
-from featureconvex.certificates.levels.sound.fall import fall_of
+from featureconvex.certificates.levels.sound.fall import RoundedCurves, fall_of
 from featureconvex.certificates.levels.sound.fall_radius import radius_of_fall
 from featureconvex.certificates.levels.sound.kinks import Kinked, kinked
 from featureconvex.certificates.levels.sound.line import ARITHMETICS, SoundLine, sound_line
@@ -39,20 +39,20 @@ from featureconvex.certificates.levels.sound.movement import radius_of_movement
 from featureconvex.certificates.levels.tight import Tight
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.separable import STEEPEST, is_plain
-from featureconvex.certificates.threats import L0, Lp, Patch, Threat
-from featureconvex.certificates.threats.dual import best_multiplier
-from featureconvex.certificates.threats.relative import share_of
-from featureconvex.certificates.threats.worst_case import has_plain_exponent, is_plain_budget
+from featureconvex.certificates.threats import Lp, Threat
+from featureconvex.certificates.threats.ball.dual import best_multiplier
+from featureconvex.certificates.threats.ball.relative import share_of
+from featureconvex.certificates.threats.ball.worst_case import has_plain_exponent, is_plain_budget
 from featureconvex.errors import UserError
 from featureconvex.given import one_of
 from featureconvex.rounding.directed import difference_down, quotient_down
 
 
 def by_steepness(problem: Problem, line: SoundLine) -> Tensor:
-    """(n,): ``value / S`` for an Lp threat, inf where ``S`` is exactly 0; the domain plays no part."""
-    assert isinstance(problem.threat, Lp)
-    cost = problem.threat.cost
-    steepest = line.steepness(problem.threat.p, cost)
+    """(n,): ``value / S`` for a budget that is a norm, inf where ``S`` is exactly 0; in any domain."""
+    p, cost = problem.threat.exponent, problem.threat.cost
+    assert p is not None
+    steepest = line.steepness(p, cost)
     radius = quotient_down(line.value, steepest).where(steepest > 0, torch.inf)
     if line.reach < torch.inf:
         dearest = 1.0 if cost is None else min(1.0, float(cost.min()))
@@ -64,28 +64,26 @@ def by_steepness(problem: Problem, line: SoundLine) -> Tensor:
 def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
     """(n,): the largest budget near ``base.radius`` whose worst fall in the domain stays below ``value``.
 
-    For Lp never less than :func:`by_steepness`. A feature map that does not separate has its constants
+    For norms never less than :func:`by_steepness`. A feature map that does not separate has its constants
     and the room to move (:mod:`.movement`).
 
     Raises:
-        UserError: a threat other than Lp, L0 and Patch.
+        UserError: a threat that says nothing about rounding.
     """
-    threat = problem.threat
-    if not isinstance(threat, Lp | L0 | Patch):
-        raise UserError(f"level 'sound' knows the threats Lp, L0 and Patch, got {threat!r}")
     form = kinked(problem.model.feature_map, line)
     radius = (
         radius_of_movement(problem, line, base.radius)
         if form is None
         else _separable(problem, line, base, form)
     )
-    if isinstance(threat, Lp):
+    if problem.threat.exponent is not None:
         return torch.maximum(radius, by_steepness(problem, line))
     return radius
 
 
 def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> Tensor:
-    threat = problem.threat
+    threat, p = problem.threat, problem.threat.exponent
+    cheapest = 1.0 if threat.cost is None else min(1.0, float(threat.cost.min()))
     value = difference_down(line.value, form.lost)
     lo, hi = problem.domain.bounds(problem.x)
     free = None if threat.cost is None else torch.where(torch.isinf(threat.cost), torch.inf, 1.0)
@@ -94,41 +92,46 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
         x, ends = problem.x[rows].double(), (lo[rows], hi[rows])
         fall = fall_of(form.rows(rows), x, *ends, threat.cost)
         whole = fall if is_plain(threat.cost) else fall_of(form.rows(rows), x, *ends, free)
-        totals, best = whole.totals(line.reach), torch.zeros_like(value[rows])
-        for norm, share in _norms(threat, x[:1].numel()):
+        curves = RoundedCurves(fall, whole.totals(line.reach), line.reach, cheapest)
+        if p is None:
+            found.append(threat.sound_budget(curves, value[rows]))
+            continue
+        best = torch.zeros_like(value[rows])
+        for norm, share in _norms(threat, p, x[:1].numel()):
             known = base.multiplier[rows]
-            price = _price(
-                replace(problem, x=problem.x[rows], threat=norm),
-                line.slope[rows],
-                known if norm is threat else torch.full_like(known, torch.nan),
-            )
-            limits = (value[rows], base.radius[rows] / share, line.reach)
-            near = radius_of_fall(norm, fall, totals, *limits, price)
+            part = replace(problem, x=problem.x[rows], threat=norm)
+            known = known if norm is threat else torch.full_like(known, torch.nan)
+            multiplier = _multiplier_of(part, line.slope[rows], known)
+            exponent, candidate = norm.exponent, base.radius[rows] / share
+            assert exponent is not None
+            near = radius_of_fall(exponent, curves, value[rows], candidate, multiplier)
             best = torch.maximum(best, near * share)
         found.append(best)
     return torch.cat(found)
 
 
-def _norms(threat: Threat, coordinates: int) -> list[tuple[Threat, float]]:
+def _norms(threat: Threat, p: float, coordinates: int) -> list[tuple[Threat, float]]:
     """Threats in which a proof may be had, and the share of such a radius that is one of ``threat``.
 
     For exponents at which powers say little, those of the nearest norm without powers: ``||z||_inf <=
     ||z||_p``, and ``||z||_1 <= n^(1 - 1/p) ||z||_p``.
     """
-    if not isinstance(threat, Lp) or threat.p in (1, math.inf) or has_plain_exponent(threat.p):
+    if p in (1, math.inf) or has_plain_exponent(p):
         return [(threat, 1.0)]
-    if threat.p > 2:
+    if p > 2:
         return [(threat, 1.0), (Lp(math.inf, threat.cost), 1.0)]
-    share = coordinates ** (1 / threat.p - 1) * (1 - 2**-40)  # rounded down
+    share = coordinates ** (1 / p - 1) * (1 - 2**-40)  # rounded down
     return [(threat, 1.0), (Lp(1, threat.cost), share)]
 
 
-def _price(problem: Problem, slope: Tensor, known: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+def _multiplier_of(
+    problem: Problem, slope: Tensor, known: Tensor
+) -> Callable[[Tensor, Tensor], Tensor]:
     """A multiplier for a budget: any will do, that of the base is nearly the best."""
 
-    def price(budget: Tensor, unit: Tensor) -> Tensor:
-        assert isinstance(problem.threat, Lp)
-        p, real = problem.threat.p, budget * unit
+    def multiplier(budget: Tensor, unit: Tensor) -> Tensor:
+        p, real = problem.threat.exponent, budget * unit
+        assert p is not None
         unknown, lam = known.isnan() & (budget > 0), known
         if not bool(unknown.any()):
             return known.nan_to_num(1.0) * unit**p
@@ -143,7 +146,7 @@ def _price(problem: Problem, slope: Tensor, known: Tensor) -> Callable[[Tensor, 
             lam[rows] = share_of(drops.rows(rows), real[rows], p) / budget[rows] ** p
         return lam.nan_to_num(1.0)
 
-    return price
+    return multiplier
 
 
 # Below this a radius may be lost to rounding alone.
@@ -203,7 +206,7 @@ class Sound(Level):
         if choices is None:
             line = tangent_line(problem, self.arithmetic)
         else:
-            # They may prove slightly more than the mixture of tangents behind level ``tight`` itself.
+            # They may prove slightly more than the mixture of tangents of level ``tight`` itself.
             choices = [choice.detach() for choice in choices]
             line = sound_line(problem.model, problem.x, self.arithmetic, choices)
         inside = self.base.uses_domain
@@ -213,7 +216,7 @@ class Sound(Level):
         # Where the line says nothing the margin is too near zero; elsewhere a number overflowed.
         lost = (radius == 0) & (base.radius > LEAST_RADIUS) & ~(line.value <= 0)
         lost = base.radius.isnan() | lost
-        radius = radius.masked_fill(lost & isinstance(problem.threat, Lp), torch.nan)
+        radius = radius.masked_fill(lost & (not problem.threat.counts), torch.nan)
         return Bound.of(radius, base.minorant, base.upper)
 
     def without_attacks(self) -> Self:

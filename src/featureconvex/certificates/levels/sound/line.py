@@ -32,7 +32,7 @@ ARITHMETICS = ("real", "float32", "float64")
 class SoundLine:
     """For every row x and every real x' with ``max |x' - x| <= reach``,
 
-        margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - drag ||x' - x||_2,
+        margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - slack_2 ||x' - x||_2,
 
     where ``margin`` is the exact one (arithmetic ``real``) or a number whose sign is that of the
     decision computed in float32 or float64, and everything on the right is an exact real number.
@@ -44,7 +44,7 @@ class SoundLine:
         reach: inf for arithmetic ``real``; otherwise beyond it the forward pass might overflow.
         features: the steps of ``phi``.
         shapes: of its nodes.
-        drag: (n,) float64, >= 0; for feature maps that mix coordinates, None (0) for others.
+        slack_2: (n,) float64, >= 0; for feature maps that mix coordinates, None (0) for others.
     """
 
     value: Tensor
@@ -53,7 +53,7 @@ class SoundLine:
     reach: float
     features: Graph
     shapes: list[torch.Size]
-    drag: Tensor | None = None
+    slack_2: Tensor | None = None
 
     def steepness(self, p: float, cost: Tensor | None) -> Tensor:
         """(n,): at least how fast the right-hand side can fall per unit of ``||cost * (x' - x)||_p``.
@@ -61,13 +61,13 @@ class SoundLine:
         With ``P`` such that ``|phi(x') - phi(x)| <= P |x' - x|`` entrywise, it is
         ``||(P^T |v| + slack) / cost||_q`` by Hoelder's inequality. For ``(u, |u|)`` this is never
         more than the paper's ``2^(1/p) ||v||_q``. A map that mixes coordinates has its constant in
-        l_p or, if that proves more, in l2: ``Lip_p ||v||_q max 1 / cost``, and its drag.
+        l_p or, if that proves more, in l2: ``Lip_p ||v||_q max 1 / cost``, and its slack_2.
         """
         rate, factor = self.features.rates(self.slope.abs(), self.shapes, p)
         if factor is None:
             rate = rate + self.slack
             return dual_norm_up(_dearer(upper(rate, 1, rate > 0), cost), p)
-        assert self.drag is not None
+        assert self.slack_2 is not None
         cheapest = _dearer(torch.ones_like(self.slack[:1]), cost).amax()
         # ||d||_2 <= ||d||_p for p <= 2, and n^(1/2 - 1/p) ||d||_p above.
         longest = self.slack[:1].numel() ** max(0.0, 0.5 - 1 / p) * (1 + 2.0**-40)
@@ -77,7 +77,7 @@ class SoundLine:
             assert euclidean is not None
             euclidean = euclidean * _dearer(rate, cost).flatten(1).amax(1) * longest
             falls = torch.minimum(falls, euclidean)
-        falls = falls + self.drag * (longest * cheapest)
+        falls = falls + self.slack_2 * (longest * cheapest)
         return upper(falls, 6, falls > 0)
 
 
@@ -85,8 +85,8 @@ def _dearer(rate: Tensor, cost: Tensor | None) -> Tensor:
     """At least ``rate / cost``; 0 where the cost is infinite."""
     if cost is None:
         return rate
-    price = cost.to(rate.device)
-    return upper(rate / price, 1, rate > 0).masked_fill(torch.isinf(price), 0.0)
+    costs = cost.to(rate.device)
+    return upper(rate / costs, 1, rate > 0).masked_fill(torch.isinf(costs), 0.0)
 
 
 def sound_line(
@@ -123,11 +123,11 @@ def sound_line(
         deployed.check_deployment(network, model.device, rounding)
         error = deployed.error_here(features, network, wide, rounding)
         growth = deployed.error_growth(features, network, wide, rounding)
-        slack, drag = line.slack, line.drag
-        if drag is None:
+        slack, slack_2 = line.slack, line.slack_2
+        if slack_2 is None:
             slack = upper(slack + growth, 1)
         else:
-            drag = upper(drag + growth.amax(), 1)
+            slack_2 = upper(slack_2 + growth.amax(), 1)
         return SoundLine(
             difference_down(line.value, error),
             line.slope,
@@ -135,7 +135,7 @@ def sound_line(
             deployed.reach(features, network, wide, rounding),
             features,
             line.shapes,
-            drag,
+            slack_2,
         )
 
 
@@ -151,10 +151,12 @@ def _exact_line(
     out, outer = network.forward(phi, Mode(FLOAT64, relaxed=True), choices)
     margin = plus(out, Ball.exact(tau.to(x.device).expand_as(out.centre)), FLOAT64)
     slope = slope_of(network, outer, out)
-    slack, drag = features.pull(slope.radius, inner.shapes), None
+    slack, slack_2 = features.pull(slope.radius, inner.shapes), None
     if features.mixes:
-        slack, drag = torch.zeros_like(x), slack.flatten(1).amax(1)
-    return SoundLine(margin.lower(), slope.centre, slack, torch.inf, features, inner.shapes, drag)
+        slack, slack_2 = torch.zeros_like(x), slack.flatten(1).amax(1)
+    return SoundLine(
+        margin.lower(), slope.centre, slack, torch.inf, features, inner.shapes, slack_2
+    )
 
 
 def slope_of(network: Graph, trace: Trace, out: Ball) -> Ball:

@@ -10,17 +10,17 @@ are raised to powers, so none overflows unseen.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import FAR, Drops, Rise
+from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.levels.sound.fall import Fall
 from featureconvex.certificates.levels.sound.fall_radius import budget_of_fall
 from featureconvex.certificates.levels.sound.line import SoundLine
-from featureconvex.certificates.threats import Lp
 from featureconvex.norms import NORMS
 from featureconvex.rounding.directed import TINY, quotient_down, upper
 
@@ -36,16 +36,16 @@ def radius_of_movement(problem: Problem, line: SoundLine, candidate: Tensor) -> 
 
     inf where the domain is too small for the input to get far enough.
     """
-    room, price = _room(problem)
+    room, costs = _room(problem)
     threat = problem.threat
-    own = {threat.p} if isinstance(threat, Lp) else set()
+    own = set() if threat.exponent is None else {threat.exponent}
     best = torch.zeros_like(line.value)
     for s in sorted({*NORMS, *own}):
         steepest = line.steepness(s, None)
         reach = quotient_down(line.value, steepest).where(steepest > 0, torch.inf)
         # A NaN, from an overflow on the way, proves nothing.
         reach = torch.where((line.value > 0) & (steepest >= 0), reach, 0.0)
-        found = _radius(problem, line, room, price, reach, candidate, s)
+        found = _radius(problem, line, room, costs, reach, candidate, s)
         best = torch.maximum(best, found.nan_to_num(0.0, posinf=torch.inf))
     return torch.where(best > LEAST, best, 0.0)
 
@@ -56,20 +56,20 @@ def _room(problem: Problem) -> tuple[Tensor, Tensor]:
     x = problem.x.double()
     room = torch.maximum(hi - x, x - lo).clamp_min(0)
     room = upper(room, 1, room > 0)
-    price = torch.ones_like(x[:1])
+    costs = torch.ones_like(x[:1])
     cost = problem.threat.cost
     if cost is not None:
         fixed = torch.isinf(cost).to(x.device)
         room = room.masked_fill(fixed, 0.0)
-        price = price * cost.to(x.device).masked_fill(fixed, 1.0)
-    return room.flatten(1), price.flatten(1)
+        costs = costs * cost.to(x.device).masked_fill(fixed, 1.0)
+    return room.flatten(1), costs.flatten(1)
 
 
 def _radius(
     problem: Problem,
     line: SoundLine,
     room: Tensor,
-    price: Tensor,
+    costs: Tensor,
     reach: Tensor,
     candidate: Tensor,
     s: float,
@@ -77,57 +77,71 @@ def _radius(
     """(n,): a budget that cannot move x by ``reach`` in l_s, nor a coordinate beyond ``line.reach``."""
     if math.isinf(s):
         reach = reach.clamp(max=line.reach)
-        return _one_coordinate(problem, room, price, reach)
+        return _one_coordinate(problem, room, costs, reach)
     share = upper(room / reach[:, None].clamp_min(LEAST), 2, room > 0).clamp(max=1.0)
     whole = upper(share**s * (1 + POWER), 1, room > 0)
-    far = room > line.reach
-    shape, threat = tuple(problem.x.shape[1:]), problem.threat
-    totals = Drops(
-        (
-            Rise(
-                torch.zeros_like(whole),
-                upper(whole, 2 * whole.shape[1], whole > 0).masked_fill(far, FAR),
-                torch.ones_like(whole),
-            ),
-        ),
-        shape,
-    )
+    shape, threat, p = tuple(problem.x.shape[1:]), problem.threat, problem.threat.exponent
+    total = upper(whole, 2 * whole.shape[1], whole > 0).masked_fill(room > line.reach, torch.inf)
     goal = torch.full_like(reach, 1 - POWER).where(reach > LEAST, 0.0)
-    if not isinstance(threat, Lp):
-        return threat.largest_budget(totals, goal)
-    endless = totals.total().sum(1) < goal
-    if s > threat.p:
+    if p is None:
+        return threat.sound_budget(_Movement(shape, room, costs, reach, s, total, line.reach), goal)
+    endless = total.sum(1) < goal
+    if s > p:
         # The l_s norm is at most the l_p norm.
-        cheapest = torch.where(room > 0, price, torch.inf).amin(1)
-        nearest = (reach * cheapest).clamp(max=line.reach * min(1.0, float(price.min())))
+        cheapest = torch.where(room > 0, costs, torch.inf).amin(1)
+        nearest = (reach * cheapest).clamp(max=line.reach * min(1.0, float(costs.min())))
         return torch.where(endless, torch.inf, nearest * (1 - POWER))
     # |delta_i| <= r / price_i holds every coordinate within the line's reach.
     held = candidate.where(torch.isfinite(candidate), 0.0)
     if line.reach < math.inf:
-        held = held.clamp(max=line.reach * min(1.0, float(price.min())))
-    fall, free = _curves(held, room, price, reach, whole, s, shape)
-    found = budget_of_fall(threat.p / s, fall, goal - free, torch.ones_like(held))
+        held = held.clamp(max=line.reach * min(1.0, float(costs.min())))
+    fall, free = _curves(held, room, costs, reach, whole, s, shape)
+    found = budget_of_fall(p / s, fall, goal - free, torch.ones_like(held))
     radius = held * (found if s == 1 else found ** (1 / s)) * (1 - POWER)
     return torch.where(endless, torch.inf, torch.minimum(radius, held))
 
 
-def _one_coordinate(problem: Problem, room: Tensor, price: Tensor, reach: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class _Movement(Curves):
+    """``h_i(t) = (min(t / price_i, room_i) / reach)^s``, rounded up for sums of d values."""
+
+    shape: tuple[int, ...]
+    room: Tensor
+    costs: Tensor
+    reach: Tensor
+    s: float
+    whole: Tensor
+    farthest: float
+
+    def at(self, t: Tensor) -> Tensor:
+        """At least ``h_i(t)``, inf where a coordinate may move beyond the line's own reach."""
+        moved = torch.minimum(upper(t[:, None] / self.costs, 1), self.room)
+        share = upper(moved / self.reach[:, None].clamp_min(LEAST), 2, moved > 0)
+        rise = upper(share**self.s * (1 + POWER), 1 + 2 * share.shape[1], moved > 0)
+        return rise.masked_fill(moved > self.farthest, torch.inf)
+
+    def total(self) -> Tensor:
+        """At least ``h_i(inf)``."""
+        return self.whole
+
+
+def _one_coordinate(problem: Problem, room: Tensor, costs: Tensor, reach: Tensor) -> Tensor:
     """Some coordinate has to travel ``reach``, and pays for it in every norm."""
-    if not isinstance(problem.threat, Lp):
+    if problem.threat.exponent is None:
         return torch.full_like(reach, torch.inf).where(room.amax(1) < reach, 0.0)
-    toll = price * reach[:, None] * (1 - POWER)
+    toll = costs * reach[:, None] * (1 - POWER)
     return torch.where(room < reach[:, None], torch.inf, toll).amin(1)
 
 
 def _curves(
-    held: Tensor, room: Tensor, price: Tensor, reach: Tensor, whole: Tensor, s: float, shape: Any
+    held: Tensor, room: Tensor, costs: Tensor, reach: Tensor, whole: Tensor, s: float, shape: Any
 ) -> tuple[Fall, Tensor]:
     """``h_i(t) = min(q_i^s t, whole_i)``, ``q_i = held / (price_i reach)``; and what is free, (n,).
 
     In units of the budget ``held`` and of the reach: ``t = (cost_i |delta_i| / held)^s <= 1``. A curve that
     rises beyond measure is full at once.
     """
-    rate = upper(held[:, None] / price / reach[:, None].clamp_min(LEAST), 3, room > 0)
+    rate = upper(held[:, None] / costs / reach[:, None].clamp_min(LEAST), 3, room > 0)
     slope = upper(rate**s * (1 + POWER), 1, room > 0)
     steep = ~(slope < MOST)
     free = upper(torch.where(steep, whole, 0.0).sum(1), whole.shape[1], steep.any(1))

@@ -21,7 +21,6 @@ from featureconvex.certificates.levels.domain_aware import drops_of, radius_of, 
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation import Relaxation
-from featureconvex.certificates.threats import L0, Lp, Patch
 
 # Numbers per chunk of inputs; a chunk's graph is held for one second derivative.
 CHUNK = 2**18
@@ -32,8 +31,6 @@ BETA_1, BETA_2 = 0.6, 0.9
 BETWEEN = (0.1, 0.9)
 LAST_BLENDS = 2
 SEARCH_STEPS = 5
-# The least p whose worst case is ascended on unbounded domains; see _guide.
-LEAST_P = 1.05
 
 
 class Ascent:
@@ -55,7 +52,7 @@ class Ascent:
 
     def run(self, iterations: int) -> None:
         """``iterations`` steps, or fewer when no row can gain any more."""
-        if not (self.separable or isinstance(self.problem.threat, Lp)):
+        if not self.separable and self.problem.threat.exponent is None:
             return
         if not self.best_choices:
             return  # an affine network is its own only minorant
@@ -79,7 +76,7 @@ class Ascent:
 
     def _blend(self, limits: tuple[float, float]) -> list[Tensor]:
         """The best minorant so far, blended with the tangent at a worst point just out of reach."""
-        budget = self._target() * (1.1 if isinstance(self.problem.threat, Lp) else 1.0)
+        budget = self._target() * (1.0 if self.problem.threat.counts else 1.1)
         line = self.minorant
         with torch.enable_grad():
             slope = line.slope.detach().requires_grad_()
@@ -127,15 +124,9 @@ class Ascent:
 
     def _target(self) -> Tensor:
         """(n,): a budget not proved yet, inf for rows with nothing to gain."""
-        threat = self.problem.threat
-        if isinstance(threat, L0):
-            return self.radius + 1
-        if isinstance(threat, Patch):
-            size = torch.full_like(self.radius, threat.size)
-            return size.where(self.radius < threat.size, torch.inf)
         if self.guide is not self.problem:
             return radius_of(self.guide, self.minorant)
-        return self.radius
+        return self.problem.threat.next_budget(self.radius)
 
     def _worst_case(self, line: Minorant, budget: Tensor) -> Tensor:
         """``W`` for rows with a finite budget, 0 for the others."""
@@ -144,10 +135,8 @@ class Ascent:
         if self.separable:
             worst = worst_case(self.guide, line, held)
         else:
-            threat = self.guide.threat
-            assert isinstance(threat, Lp)
-            cost = None if threat.cost is None else threat.cost.to(held.device)
-            steep = self.problem.model.feature_map.sensitivity(line.slope, threat.p, cost)
+            steep = self.guide.threat.steepness(self.problem.model.feature_map, line.slope)
+            assert steep is not None
             worst = line.value - held * steep
         return torch.where(finite & torch.isfinite(worst), worst, 0.0)
 
@@ -181,16 +170,16 @@ class Ascent:
 def _guide(problem: Problem) -> Problem:
     """The problem whose ``W`` is ascended.
 
-    For p = 1 without a border a single coordinate decides ``W``, whose gradient says nothing about the
-    others; a slightly larger p hears them all.
+    Where a single coordinate decides ``W`` its gradient says nothing about the others, unless borders stop
+    that one.
     """
-    threat = problem.threat
-    if not isinstance(threat, Lp) or threat.p >= LEAST_P:
+    threat = problem.threat.smoothed()
+    if threat is problem.threat:
         return problem
     lo, hi = problem.domain.bounds(problem.x[:1])
     if bool(torch.isfinite(lo).all() and torch.isfinite(hi).all()):
         return problem
-    return replace(problem, threat=Lp(LEAST_P, threat.cost))
+    return replace(problem, threat=threat)
 
 
 def _like(rows: Tensor, part: Tensor) -> Tensor:

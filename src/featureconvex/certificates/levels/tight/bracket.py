@@ -45,12 +45,12 @@ AIM = 0.4
 # What rounding |w| off may cost, relative to the open part of the bracket; less round by round.
 ROUNDING, FADING = 0.3, 0.95
 # How far beyond the master problem's attack the first search for one goes.
-BEYOND, PATIENT_TRIES = 1.15, 4
+BEYOND, NEAR_TRIES = 1.15, 4
 NEWTON_STEPS = 2
 # Coordinates in the linear program of p = 1: an attack of small l1 norm changes few, fewer still
 # where no border stops it. Twice as many for rows that stay open for so many rounds.
-WORKING_SET, PATIENCE = 48, 8
-WORKING_SET_UNBOUNDED, PATIENCE_UNBOUNDED = 32, 16
+WORKING_SET, DOUBLING = 48, 8
+WORKING_SET_UNBOUNDED, DOUBLING_UNBOUNDED = 32, 16
 # Cuts in it: the newest, and those of the largest multipliers; a share of all, or it might cycle.
 LIVE_CUTS, LIVE_SHARE = 10, 0.7
 
@@ -70,7 +70,7 @@ class Bracketing:
     ) -> None:
         self.model, self.geometry = model, geometry
         pulled = model.feature_map.pullback(line.slope).flatten(1)
-        shared = pulled.data_ptr() == line.slope.data_ptr() and bool((geometry.price == 1).all())
+        shared = pulled.data_ptr() == line.slope.data_ptr() and bool((geometry.scale == 1).all())
         self.cuts = Cuts.empty(geometry, line.slope[:1].numel(), shared, keep_points)
         self.cuts.add(geometry, geometry.x, line, pulled)
         self.state = self._start(line.value)
@@ -145,7 +145,7 @@ class Bracketing:
         if geometry.enclosed:
             # Where no attack is near, perhaps there is none in the whole domain.
             room = torch.maximum(geometry.down, geometry.up).amax(1, keepdim=True)
-            whole = ~found & (state.tries >= PATIENT_TRIES) & (state.tries % 2 == 0)
+            whole = ~found & (state.tries >= NEAR_TRIES) & (state.tries % 2 == 0)
             reach = torch.where(whole.unsqueeze(1), torch.maximum(reach, room), reach)
         margin = self.cuts.heights[:, :1]
         half = torch.minimum(geometry.down, reach) + torch.minimum(geometry.up, reach)
@@ -163,10 +163,10 @@ class Bracketing:
 
     def _linear_master(self) -> tuple[Tensor, Tensor, Tensor]:
         geometry, state, cuts = self.geometry, self.state, self.cuts
-        size, patience = WORKING_SET, PATIENCE
+        size, rounds = WORKING_SET, DOUBLING
         if geometry.unbounded:
-            size, patience = WORKING_SET_UNBOUNDED, PATIENCE_UNBOUNDED
-        size = min(size * 2 ** (cuts.count // patience), state.score.shape[1])
+            size, rounds = WORKING_SET_UNBOUNDED, DOUBLING_UNBOUNDED
+        size = min(size * 2 ** (cuts.count // rounds), state.score.shape[1])
         chosen = state.score.topk(size, dim=1, sorted=False).indices
         top = 2 * torch.where(torch.isfinite(state.high), state.high, 2 * state.low)[:, None].to(
             geometry.x.dtype
@@ -238,7 +238,7 @@ class Bracketing:
         steps = far.to(w.dtype).unsqueeze(1)
         down = torch.where(torch.isfinite(steps), -w * steps, near)
         tries = state.tries.unsqueeze(1)
-        return torch.where(tries % 2 == 1, e, torch.where(tries < PATIENT_TRIES, near, down))
+        return torch.where(tries % 2 == 1, e, torch.where(tries < NEAR_TRIES, near, down))
 
     def _attack(self, point: Tensor, margin: Tensor) -> None:
         """Let ``point`` (n, d) with its margin improve the best attack."""

@@ -76,7 +76,7 @@ class Cuts:
         # Carried back from far away, the rounding of the margin there can exceed the margin here.
         size = torch.where(terms.any(1), line.value.abs() + terms.abs().sum(1), 0.0)
         loss = ROUNDINGS * torch.finfo(pulled.dtype).eps * size
-        self.store[:, k] = pulled / geometry.price
+        self.store[:, k] = pulled / geometry.scale
         self.values[:, k] = line.value - terms.sum(1) - loss
         if self.features is not self.store:
             self.features[:, k] = line.slope.flatten(1)

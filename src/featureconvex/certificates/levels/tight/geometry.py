@@ -11,12 +11,11 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.separable import is_plain
-from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 from featureconvex.norms import dual_exponent, vector_norm
 
 # Of prices, so that float32 holds their powers.
-LEAST_PRICE = 2.0**-60
+LEAST_SCALE = 2.0**-60
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Geometry:
         x: (n, d), the inputs.
         lo: (n, d), lower ends of the domain, rounded inwards to the dtype of ``x``.
         hi: (n, d), upper ends.
-        price: (d,), the cost of each coordinate, 1 where it is infinite; in the dtype of ``x``, so
+        scale: (d,), the cost of each coordinate, 1 where it is infinite; in the dtype of ``x``, so
             rounded, and extreme ones held back: it steers the search, and proves nothing.
         cost: (d,) float64, the same as given.
         unit: budgets are in units of it.
@@ -43,7 +42,7 @@ class Geometry:
     x: Tensor
     lo: Tensor
     hi: Tensor
-    price: Tensor
+    scale: Tensor
     cost: Tensor
     unit: float
     down: Tensor
@@ -54,17 +53,17 @@ class Geometry:
 
     @staticmethod
     def of(problem: Problem, rows: Tensor) -> "Geometry":
-        """The attackers at some rows of a problem whose threat is an :class:`Lp`."""
-        threat = problem.threat
-        if not isinstance(threat, Lp):
-            raise UserError(f"a bracket needs an Lp threat, got {threat!r}")
+        """The attackers at some rows of a problem whose budget is a norm."""
+        threat, p = problem.threat, problem.threat.exponent
+        if p is None:
+            raise UserError(f"a bracket needs a threat whose budget is a norm, got {threat!r}")
         x = problem.x[rows]
         lo, hi = (end.flatten(1) for end in problem.domain.bounds(x))
         shape = tuple(x.shape[1:])
         x = x.flatten(1)
         lo, hi = _rounded_up(lo, x.dtype), -_rounded_up(-hi, x.dtype)
-        price, unit = torch.ones_like(x[:1]), 1.0
-        exact = price.double()
+        scale, unit = torch.ones_like(x[:1]), 1.0
+        exact = scale.double()
         if threat.cost is not None:
             cost = threat.cost.to(x.device).expand(shape).reshape(1, -1)
             fixed = torch.isinf(cost)
@@ -72,14 +71,14 @@ class Geometry:
                 logs = cost[~fixed].log2()
                 unit = float(torch.exp2((0.5 * (logs.min() + logs.max())).round()))
             exact = (cost / unit).masked_fill(fixed, 1.0)
-            price = exact.clamp(LEAST_PRICE, 1 / LEAST_PRICE).to(x)
+            scale = exact.clamp(LEAST_SCALE, 1 / LEAST_SCALE).to(x)
             lo, hi = torch.where(fixed, x, lo), torch.where(fixed, x, hi)
         # An input outside its domain has a status of its own; here it must only not disturb.
-        down, up = (((gap).clamp_min(0) * price) for gap in (x - lo, hi - x))
+        down, up = (((gap).clamp_min(0) * scale) for gap in (x - lo, hi - x))
         unbounded = bool(torch.isinf(down).all() and torch.isinf(up).all())
         enclosed = bool(torch.isfinite(down).all() and torch.isfinite(up).all())
         return Geometry(
-            threat.p, x, lo, hi, price[0], exact[0], unit, down, up, shape, unbounded, enclosed
+            p, x, lo, hi, scale[0], exact[0], unit, down, up, shape, unbounded, enclosed
         )
 
     def rows(self, index: Tensor) -> "Geometry":
@@ -94,7 +93,7 @@ class Geometry:
 
     def point(self, e: Tensor) -> Tensor:
         """The input at ``e``, held to the domain: (n, d)."""
-        return torch.clamp(self.x + e / self.price, self.lo, self.hi)
+        return torch.clamp(self.x + e / self.scale, self.lo, self.hi)
 
     def budget(self, point: Tensor) -> Tensor:
         """What the attacker pays for being at ``point``, in units: (n,) float64."""

@@ -2,7 +2,7 @@
 
     min sum_i |e_i| + C xi   with   value_k + <w_k, e> <= xi for all cuts k,  -down <= e <= up,  xi >= 0.
 
-``e = y+ - y-`` with ``0 <= y+ <= up``, ``0 <= y- <= down``. The price ``C`` keeps the program feasible
+``e = y+ - y-`` with ``0 <= y+ <= up``, ``0 <= y- <= down``. The penalty ``C`` keeps the program feasible
 where the cuts admit no attack at all; the multipliers then sum to ``C`` and prove just that. Mehrotra's
 predictor-corrector; every Newton system is reduced to one row and column per cut.
 
@@ -28,7 +28,7 @@ class LinearPrograms:
         values: (n, k) float64, the cuts at ``e = 0``.
         down: (n, t), finite, >= 0.
         up: (n, t), likewise.
-        guess: (n, k) >= 0, multipliers to start near; the price ``C`` is 20 times their sum.
+        guess: (n, k) >= 0, multipliers to start near; the penalty ``C`` is 20 times their sum.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LinearPrograms:
         guess: Tensor,
     ) -> None:
         self.slopes, self.values = slopes, values
-        self.price = 20 * guess.sum(1, keepdim=True)
+        self.penalty = 20 * guess.sum(1, keepdim=True)
         _, k, t = slopes.shape
         self.two, self.four, self.end = 2 * t, 4 * t, 4 * t + k
         bound = torch.cat((up, down), 1)
@@ -58,7 +58,7 @@ class LinearPrograms:
         mu = guess + 0.1 * guess.sum(1, keepdim=True) / k
         reduced = 1 + self._signed(mu)
         z = reduced.clamp_min(0) + 0.1 * reduced.abs() + 0.1
-        self.dual = torch.cat((z, z - reduced, mu, self.price - mu.sum(1, keepdim=True)), 1)
+        self.dual = torch.cat((z, z - reduced, mu, self.penalty - mu.sum(1, keepdim=True)), 1)
 
     def _fall(self, y: Tensor) -> Tensor:
         """``W e`` of (y+, y-): (n, 2t) -> (n, k)."""
@@ -121,7 +121,7 @@ class _System:
         mu, slack, xi, zeta = dual[:, four:end], primal[:, four:end], primal[:, end:], dual[:, end:]
         self.res_dual = 1 + program._signed(mu) - dual[:, :two] + dual[:, two:four]
         self.res_cuts = program.values + program._fall(primal[:, :two]) - xi + slack
-        self.res_price = program.price - mu.sum(1, keepdim=True) - zeta
+        self.res_penalty = program.penalty - mu.sum(1, keepdim=True) - zeta
         self.theta = 1 / (self.ratio[:, :two] + self.ratio[:, two:four])
         both = self.theta[:, : two // 2] + self.theta[:, two // 2 :]
         matrix = torch.bmm(program.slopes * both.unsqueeze(1), program.slopes.mT)
@@ -140,14 +140,14 @@ class _System:
         xi, zeta = primal[:, end:], dual[:, end:]
         cuts = goal[:, four:end] / dual[:, four:end]
         right = program._fall(self.theta * q) + cuts + self.res_cuts
-        right -= (goal[:, end:] - xi * self.res_price) / zeta
+        right -= (goal[:, end:] - xi * self.res_penalty) / zeta
         mu = (
             torch.cholesky_solve(right.double().unsqueeze(2), self.factor)
             .squeeze(2)
             .to(right.dtype)
         )
         y = self.theta * (q - program._signed(mu))
-        d_zeta = self.res_price - mu.sum(1, keepdim=True)
+        d_zeta = self.res_penalty - mu.sum(1, keepdim=True)
         d_slack = cuts - mu / ratio[:, four:end]
         d_xi = (goal[:, end:] - xi * d_zeta) / zeta
         d_z = over[:, :two] - ratio[:, :two] * y

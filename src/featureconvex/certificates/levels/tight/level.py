@@ -12,11 +12,16 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.base import Level
-from featureconvex.certificates.levels.domain_aware import domain_aware, marked, radius_of
+from featureconvex.certificates.levels.domain_aware import Domain, marked, radius_of
 from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem, Proof
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
-from featureconvex.certificates.levels.tight.solve import Bracket, bracket, sensitive_chunks
+from featureconvex.certificates.levels.tight.solve import (
+    Bracket,
+    bracket,
+    has_bracket,
+    sensitive_chunks,
+)
 from featureconvex.certificates.levels.tight.upper import attacked, not_above
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation import Relaxation
@@ -63,10 +68,10 @@ class Tight(Level):
         Raises:
             UserError: a module without affine minorants, where the bracket does not apply.
         """
-        if not _has_bracket(problem):
+        if not has_bracket(problem):
             return self._finished(problem, self.minorants(problem).bound, None)
         found = bracket(problem, self.iterations, self.tolerance)
-        return self._finished(problem, _bracketed(problem, found), found.everywhere)
+        return self._finished(problem, _bracketed(problem, found), found.unbounded)
 
     def proof(self, problem: Problem) -> Proof:
         """The bound, and the slopes of :meth:`minorants`, of one solution: it is most of the work.
@@ -74,11 +79,11 @@ class Tight(Level):
         Raises:
             UserError: as :meth:`minorants`.
         """
-        if not _has_bracket(problem):
+        if not has_bracket(problem):
             found = self.minorants(problem)
             return Proof(self._finished(problem, found.bound, None), found.choices)
         solved = bracket(problem, self.iterations, self.tolerance, keep_points=True)
-        bound = self._finished(problem, _bracketed(problem, solved), solved.everywhere)
+        bound = self._finished(problem, _bracketed(problem, solved), solved.unbounded)
         return Proof(bound, self._minorants(problem, solved).choices)
 
     def minorants(self, problem: Problem) -> Proof:
@@ -88,7 +93,7 @@ class Tight(Level):
             UserError: a module without affine minorants.
         """
         solved = None
-        if _has_bracket(problem):
+        if has_bracket(problem):
             solved = bracket(problem, self.iterations, self.tolerance, keep_points=True)
         return self._minorants(problem, solved)
 
@@ -96,18 +101,18 @@ class Tight(Level):
         """The same, with ``attacks=False``."""
         return replace(self, attacks=False)
 
-    def _finished(self, problem: Problem, bound: Bound, everywhere: Tensor | None) -> Bound:
+    def _finished(self, problem: Problem, bound: Bound, unbounded: Tensor | None) -> Bound:
         """The bound after attacks, a look at endless domains, and a check of infinite radii.
 
         Args:
             problem: the problem.
             bound: a solution of it.
-            everywhere: (n,) bool, rows proved positive in the whole domain; None where nobody looked.
+            unbounded: (n,) bool, rows proved positive in the whole domain; None where nobody looked.
         """
         if self.attacks:
             bound = attacked(problem, bound, self.iterations, self.tolerance)
         bound = self._without_border(problem, bound)
-        bound = self._checked(problem, bound, everywhere)
+        bound = self._checked(problem, bound, unbounded)
         # The radius and the attack may differ in their last digits only, and then the attack is right.
         radius = not_above(problem, bound.radius, bound.upper)
         return replace(bound, radius=marked(problem, radius))
@@ -115,7 +120,7 @@ class Tight(Level):
     def _checked(self, problem: Problem, bound: Bound, proved: Tensor | None) -> Bound:
         """Infinite radii of a slope of 0, checked in domains without a border; see :mod:`.flat`.
 
-        Others come of slopes that cancel each other, which :mod:`.everywhere` proves with their rounding.
+        Slopes that cancel each other are left to :mod:`.certify_unbounded`.
         """
         flat = (bound.minorant.slope == 0).flatten(1).all(1) & torch.isinf(bound.radius)
         flat = flat if proved is None else flat & ~proved
@@ -125,7 +130,7 @@ class Tight(Level):
         line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
         part = replace(problem, x=problem.x[rows], tangent=line)
         radius = bound.radius.clone()
-        radius[rows] = checked(part, line, domain_aware(part).radius)
+        radius[rows] = checked(part, line, Domain().bound(part).radius)
         if bool((~torch.isinf(radius[rows])).any()):
             proof = self.minorants(part)
             chosen = checked(part, proof.bound.minorant, proof.bound.radius, proof.choices)
@@ -137,7 +142,7 @@ class Tight(Level):
 
         In l2 the search for a proof takes most rounds, and a minorant that cannot fall serves every threat.
         """
-        if not (self.attacks or _has_bracket(problem)):
+        if not (self.attacks or has_bracket(problem)):
             return bound  # nobody looked for an attack
         open_ = (
             (problem.tangent.value > 0) & torch.isfinite(bound.radius) & torch.isnan(bound.upper)
@@ -155,7 +160,7 @@ class Tight(Level):
         part = replace(problem, x=problem.x[rows], tangent=line, threat=other)
         if problem.model.feature_map.affine:
             proved = torch.zeros_like(open_)
-            proved[rows] = bracket(part, self.iterations, self.tolerance).everywhere
+            proved[rows] = bracket(part, self.iterations, self.tolerance).unbounded
             return _unbounded(bound, proved)
         again = radius_of(replace(part, threat=problem.threat), self.minorants(part).bound.minorant)
         radius = bound.radius.clone()
@@ -194,15 +199,11 @@ class Tight(Level):
 
 def _bracketed(problem: Problem, found: Bracket) -> Bound:
     bound = _better(problem, found.minorant, found.upper)[0]
-    return _unbounded(bound, found.everywhere)
+    return _unbounded(bound, found.unbounded)
 
 
 def _unbounded(bound: Bound, rows: Tensor) -> Bound:
     return replace(bound, radius=torch.where(rows, torch.inf, bound.radius))
-
-
-def _has_bracket(problem: Problem) -> bool:
-    return problem.model.feature_map.affine and isinstance(problem.threat, Lp)
 
 
 def _write(choices: list[Tensor], rows: Tensor, new: list[Tensor]) -> None:

@@ -8,8 +8,8 @@ from torch import Tensor
 from featureconvex.certificates.levels.flat import cannot_fall
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.levels.tight.bracket import Bracketing
+from featureconvex.certificates.levels.tight.certify_unbounded import proved_unbounded
 from featureconvex.certificates.levels.tight.cuts import Cuts
-from featureconvex.certificates.levels.tight.everywhere import positive_everywhere
 from featureconvex.certificates.levels.tight.geometry import Geometry
 from featureconvex.certificates.minorant import Minorant
 
@@ -43,7 +43,7 @@ class Bracket:
         upper: (n,) float64, budget of the best attack, re-evaluated on the final input; nan where none.
         attack: (n, ...) the attack's input; x where none.
         rounds: (n,) int64, tangents used beyond the first.
-        everywhere: (n,) bool, the margin is proved positive in the whole domain, whatever the minorant.
+        unbounded: (n,) bool, the margin is proved positive in the whole domain, whatever the minorant.
         mixtures: how the minorants are made, only if asked for.
     """
 
@@ -51,8 +51,13 @@ class Bracket:
     upper: Tensor
     attack: Tensor
     rounds: Tensor
-    everywhere: Tensor
+    unbounded: Tensor
     mixtures: list[Mixture] = field(default_factory=list)
+
+
+def has_bracket(problem: Problem) -> bool:
+    """Whether the problem is convex: affine features, and a budget that is a norm."""
+    return problem.model.feature_map.affine and problem.threat.exponent is not None
 
 
 def sensitive_chunks(problem: Problem, numbers: int) -> list[Tensor]:
@@ -141,7 +146,7 @@ def _close(
     point, found = _verified(problem, geometry, state.attack, state.deep, state.high)
     answer.upper[where] = torch.where(found, geometry.budget(point) * geometry.unit, torch.nan)
     flat = _never_falls(problem, geometry, cuts, state.weights)
-    answer.everywhere[where] = flat | positive_everywhere(geometry, cuts, ~found & ~flat)
+    answer.unbounded[where] = flat | proved_unbounded(geometry, cuts, ~found & ~flat)
     answer.attack[where] = point.reshape(-1, *geometry.shape)
     if keep_points and cuts.points is not None:
         answer.mixtures.append(Mixture(where, cuts.points[:, : cuts.count], state.weights))

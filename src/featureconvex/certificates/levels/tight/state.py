@@ -13,7 +13,7 @@ class State:
     Attributes:
         low: (n,) float64, the best radius proved.
         high: (n,) float64, the best attack's budget, inf where none.
-        weights: (n, count) float64, the mixture behind ``low``.
+        weights: (n, count) float64, the mixture that proves ``low``.
         mu: (n, count) float64, the master problem's multipliers.
         attack: (n, d), the best attack.
         deep: (n, d), the attack with the lowest margin.

@@ -5,10 +5,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.attacks.ball import HASTY, PATIENT
+from featureconvex.certificates.attacks.ball import QUICK, THOROUGH
 from featureconvex.certificates.attacks.search import Search, search_all
 from featureconvex.certificates.levels.problem import Bound, Problem
-from featureconvex.certificates.threats import Lp, Patch
+from featureconvex.certificates.levels.tight.solve import has_bracket
 
 # Rounds of the level that pay for one gradient evaluation of the attack.
 ROUNDS_PER_STEP = 4
@@ -30,8 +30,7 @@ def attacked(problem: Problem, bound: Bound, iterations: int, tolerance: float) 
     """
     near = bound.upper <= bound.radius * (1 + max(WIDE, tolerance))
     open_ = (problem.tangent.value > 0) & torch.isfinite(bound.radius) & ~near
-    if isinstance(problem.threat, Patch):
-        open_ &= bound.radius < problem.threat.size
+    open_ &= torch.isfinite(problem.threat.next_budget(bound.radius))
     rows = open_.nonzero().squeeze(1)
     if not (iterations and len(rows)):
         return bound
@@ -39,11 +38,11 @@ def attacked(problem: Problem, bound: Bound, iterations: int, tolerance: float) 
         problem.threat,
         max(1, iterations // ROUNDS_PER_STEP),
         bisections=BISECTIONS,
-        pace=HASTY,
+        pace=QUICK,
     )
-    if problem.model.feature_map.affine and isinstance(problem.threat, Lp):
+    if has_bracket(problem):
         # Few rows, left by a method that spent as much, and a search that converges.
-        search = replace(search, steps=iterations, pace=PATIENT)
+        search = replace(search, steps=iterations, pace=THOROUGH)
     x, safe = problem.x[rows], bound.radius[rows]
     *_, distance = search_all(problem.model, x, problem.domain, None, search, safe)
     upper = bound.upper.clone()
@@ -57,5 +56,5 @@ def not_above(problem: Problem, radius: Tensor, upper: Tensor) -> Tensor:
     Where logits dwarf the margin, two evaluations of the input itself can differ in sign: a flip of
     budget 0, which leaves nothing.
     """
-    left = problem.threat.under(upper).clamp_min(0)
+    left = problem.threat.below(upper).clamp_min(0)
     return torch.where(left < radius, left, radius)

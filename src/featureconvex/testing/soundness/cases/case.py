@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from featureconvex.certificates import L0, Domain, Lp, Threat
+from featureconvex.certificates import L0, Domain, Threat
 from featureconvex.model import FeatureConvexModel
 
 Setting = tuple[Threat, Domain]
@@ -83,7 +83,7 @@ def claims_for(threat: Threat, bounded: bool, tight: bool) -> list[Claim]:
         tight: whether to spend time on level ``tight``.
     """
     claims = [Claim("domain"), *SOUND]
-    if isinstance(threat, Lp) and not bounded:
+    if threat.exponent is not None and not bounded:
         claims += [Claim("closed-form"), Claim("sound", "real", "closed-form")]
     if tight:
         claims += [Claim("tight"), Claim("sound", "real", "tight")]
@@ -92,13 +92,8 @@ def claims_for(threat: Threat, bounded: bool, tight: bool) -> list[Claim]:
 
 def threat_name(threat: Threat) -> str:
     """``l2``, ``l2 with costs``, ``l0 of groups``, ``patch-2``; rare exponents by their range."""
-    if isinstance(threat, Lp):
-        name = threat.name if threat.p in NAMED else next(n for top, n in RANGES if threat.p < top)
+    if (p := threat.exponent) is not None:
+        name = threat.name if p in NAMED else next(n for top, n in RANGES if p < top)
         return name if threat.cost is None else f"{name} with costs"
     grouped = isinstance(threat, L0) and threat.groups is not None
     return f"{threat.name} of groups" if grouped else threat.name
-
-
-def whole(threat: Threat) -> bool:
-    """Whether the budget is a count: a radius r then covers budgets up to r, not only below."""
-    return not isinstance(threat, Lp)

@@ -94,7 +94,7 @@ def _settings(shape: tuple[int, ...]) -> list[Setting]:
     )
     groups = torch.arange(math.prod(shape)).reshape(shape) // 2
     lp: list[Threat] = [fc.Lp(p) for p in (*NORMS, 3.0, 1.5)]
-    lp += [fc.Lp(p, price) for p, price in itertools.product(NORMS, (cost, fixed))]
+    lp += [fc.Lp(p, costs) for p, costs in itertools.product(NORMS, (cost, fixed))]
     counts: list[Threat] = [fc.L0(), fc.L0(groups), fc.Patch(min(2, shape[-1]))]
     settings: list[Setting] = [(threat, fc.Unbounded()) for threat in lp]
     settings += [(threat, box) for threat in (*lp, *counts)]

@@ -158,7 +158,7 @@ def _settings(item: Trained) -> list[Setting]:
     some = fc.Box(low, high, immutable=torch.rand(shape) < 0.5)
     threats: list[Threat] = [fc.Lp(p) for p in NORMS]
     costs: list[Threat] = [fc.Lp(p, 1 / spread) for p in NORMS]
-    counts: list[Threat] = [fc.L0(), fc.Patch(3)] + [fc.L0("pixels")] * image
+    counts: list[Threat] = [fc.L0(), fc.Patch(3), *([fc.L0("pixels")] * image)]
     settings: list[Setting] = [(threat, fc.Unbounded()) for threat in (*threats, fc.Lp(4), *costs)]
     settings += [(threat, box) for threat in (*threats, *threats, *costs, *counts)]
     settings += [(threat, domain) for domain in (upwards, some) for threat in (*threats, fc.L0())]

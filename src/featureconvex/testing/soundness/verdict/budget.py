@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from featureconvex.certificates import L0, Lp, Patch, Threat
+from featureconvex.certificates import Threat
 from featureconvex.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -35,38 +36,38 @@ def covered(
     """
     if not (np.isfinite(point).all() and (ends[0] <= point).all() and (point <= ends[1]).all()):
         return False
-    if isinstance(threat, Lp):
-        return _norm_below(threat, radius, x, point)
-    if not isinstance(threat, L0 | Patch):
+    if (p := threat.exponent) is not None:
+        return _norm_below(p, threat.cost, radius, x, point)
+    if not threat.counts:
         raise UserError(f"no exact measure for {threat!r}")
     return math.isinf(radius) or _count(threat, x, point) <= radius
 
 
-def _count(threat: L0 | Patch, x: Floats, point: Floats) -> float:
+def _count(threat: Threat, x: Floats, point: Floats) -> float:
     """Changed groups, or the window's size if one holds all changes: counting rounds nothing."""
     moved = torch.from_numpy((point != x).astype(np.float64)[None])
     return float(threat.measure(moved))
 
 
-def _norm_below(threat: Lp, radius: float, x: Floats, point: Floats) -> bool:
+def _norm_below(p: float, cost: Tensor | None, radius: float, x: Floats, point: Floats) -> bool:
     """``||cost (point - x)||_p < radius``."""
-    price = np.ones(1) if threat.cost is None else threat.cost.double().numpy()
-    price = np.broadcast_to(price, x.shape).ravel()
+    costs = np.ones(1) if cost is None else cost.double().numpy()
+    costs = np.broadcast_to(costs, x.shape).ravel()
     changed = np.flatnonzero(point.ravel() != x.ravel())
-    if np.isinf(price[changed]).any():
+    if np.isinf(costs[changed]).any():
         return False
     if math.isinf(radius):
         return True
     terms = [
-        Fraction(float(price[i])) * abs(Fraction(float(point.flat[i])) - Fraction(float(x.flat[i])))
+        Fraction(float(costs[i])) * abs(Fraction(float(point.flat[i])) - Fraction(float(x.flat[i])))
         for i in changed
     ]
-    if math.isinf(threat.p):
+    if math.isinf(p):
         return max(terms, default=Fraction(0)) < Fraction(radius)
-    if threat.p == int(threat.p):
-        power = int(threat.p)
+    if p == int(p):
+        power = int(p)
         return sum((term**power for term in terms), Fraction(0)) < Fraction(radius) ** power
-    return _power_sum_below(terms, threat.p, radius)
+    return _power_sum_below(terms, p, radius)
 
 
 def _power_sum_below(terms: list[Fraction], p: float, radius: float) -> bool:

@@ -1,4 +1,4 @@
-"""The last word on an attack: points cast to the model's dtype, and everything measured on them."""
+"""Verification of an attack: points cast to the model's dtype, and everything measured on them."""
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ def shortened(target: Target, delta: Tensor, steps: int = STEPS) -> Tensor:
     return torch.where(column(flips, delta), delta * column(high, delta), delta)
 
 
-def landed(target: Target, delta: Tensor) -> Tensor:
+def cast(target: Target, delta: Tensor) -> Tensor:
     """The points ``x + delta`` in the model's dtype, moved back into the domain if rounding left it."""
     dtype = target.model.dtype
     point = (target.x + delta).clamp(target.floor, target.ceiling).to(dtype)
@@ -52,9 +52,9 @@ def landed(target: Target, delta: Tensor) -> Tensor:
     return torch.where(delta == 0, target.x.to(dtype), point)
 
 
-def landed_within(target: Target, delta: Tensor, budget: Tensor) -> Tensor:
-    """As :func:`landed`, and within ``budget`` (n,) as the points measure, not only as ``delta`` does."""
-    point = landed(target, delta)
+def cast_within(target: Target, delta: Tensor, budget: Tensor) -> Tensor:
+    """As :func:`cast`, and within ``budget`` (n,) as the points measure, not only as ``delta`` does."""
+    point = cast(target, delta)
     for attempt in range(ATTEMPTS):
         over = spent(target, point) > budget
         if bool(over.any()):
@@ -66,17 +66,17 @@ def landed_within(target: Target, delta: Tensor, budget: Tensor) -> Tensor:
         # Then delta itself exceeds it, if only in its last digit.
         less = scaled(target, delta, budget, RESERVE * 4**attempt)
         delta = torch.where(column(over, delta), less, delta)
-        point = torch.where(column(over, point), landed(target, delta), point)
+        point = torch.where(column(over, point), cast(target, delta), point)
     return point
 
 
-def settled(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def verified(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Points, margins (n,) and distances (n,) after the cast; the distance is nan where nothing flipped.
 
     A flip just across the boundary may be lost in the cast; going a little further, within the budget
     if there is one, often brings it back.
     """
-    points = landed(target, delta) if budget is None else landed_within(target, delta, budget)
+    points = cast(target, delta) if budget is None else cast_within(target, delta, budget)
     first = points
     margin = target.margin(points.double() - target.x)
     distance = torch.full_like(margin, torch.nan)
@@ -87,15 +87,15 @@ def settled(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tenso
             break
         trial = first
         if nudge:
-            trial = landed(target, (delta * (1 + nudge)).clamp(target.lo, target.hi))
+            trial = cast(target, (delta * (1 + nudge)).clamp(target.lo, target.hi))
         moved = trial.double() - target.x
-        value, price = target.margin(moved), target.threat.measure(moved)
+        value, measured = target.margin(moved), target.threat.measure(moved)
         wide = trial.double()
         inside = ((wide >= target.floor) & (wide <= target.ceiling)).flatten(1).all(1)
-        won = open_ & (value <= needed) & inside & torch.isfinite(price)
+        won = open_ & (value <= needed) & inside & torch.isfinite(measured)
         if budget is not None:
-            won &= price <= budget
-        distance = torch.where(won, price, distance)
+            won &= measured <= budget
+        distance = torch.where(won, measured, distance)
         margin = torch.where(won, value, margin)
         points = torch.where(column(won, points), trial, points)
     return points, margin, distance

@@ -1,4 +1,4 @@
-"""The largest l_p budget that cannot pay a margin, and the worst drop of a budget.
+"""The largest l_p budget whose worst drop stays below a margin, and the worst drop of a budget.
 
 Notation: curves ``h_i`` (nondecreasing, ``h_i(0) = 0``), margin ``m``, and the worst case of a budget r,
 ``D(r) = max sum_i h_i(t_i)`` over ``||t||_p <= r``. For p = inf it is ``sum_i h_i(r)``. For finite p, weak
@@ -17,15 +17,21 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops, times_power
-from featureconvex.certificates.threats.concave import largest_concave_budget, largest_greedy_budget
-from featureconvex.certificates.threats.dual import (
-    Certified,
+from featureconvex.certificates.threats.ball.dual import (
     best_multiplier,
     largest_dual_budget,
     penalised,
 )
-from featureconvex.certificates.threats.filling import budget_in_logs
-from featureconvex.certificates.threats.relative import least_bound, patient_budget, share_of
+from featureconvex.certificates.threats.ball.l1 import largest_greedy_budget
+from featureconvex.certificates.threats.ball.linf import largest_uniform_budget
+from featureconvex.certificates.threats.ball.logarithms import budget_in_logs
+from featureconvex.certificates.threats.ball.power import largest_concave_budget
+from featureconvex.certificates.threats.ball.relative import (
+    bisected_dual_budget,
+    least_bound,
+    share_of,
+)
+from featureconvex.certificates.threats.base import Certified
 from featureconvex.norms import dual_exponent
 
 
@@ -38,24 +44,24 @@ def largest_lp_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
 def certified_lp_budget(drops: Drops, margin: Tensor, p: float) -> Certified:
     """The largest r found with ``D(r) <= margin``, and its multiplier, nan where none was searched for.
 
-    0 where ``margin <= 0``, inf where the whole domain cannot pay. Exact (up to
+    0 where ``margin <= 0``, inf where all curves together stay below it. Exact (up to
     rounding, downwards) for p = inf and for concave curves; otherwise a lower bound.
     """
     drops, unit = _in_units_of(drops, margin)
     margin = margin / unit
-    # Where a number is not one nothing is proved: a row counts as payable unless it is shown not to be.
-    payable = ~(drops.total().sum(1) < margin * ROUND_DOWN)
+    # Where a number is not one nothing is proved: a row counts as reached unless it is shown not to be.
+    reached = ~(drops.total().sum(1) < margin * ROUND_DOWN)
     multiplier = torch.full_like(margin, torch.nan)
     if p == 1 and drops.concave:
         found = largest_greedy_budget(drops, margin)
     elif math.isinf(p):
-        found = _uniform(drops, margin, payable)
+        found = largest_uniform_budget(drops, margin, reached)
     elif drops.concave:
-        found = _filled(drops, margin, p, payable)
+        found = _filled(drops, margin, p, reached)
     else:
-        found, multiplier = _by_duality(drops, margin, p, payable)
+        found, multiplier = _by_duality(drops, margin, p, reached)
     found = (found * ROUND_DOWN).nan_to_num(0.0, posinf=0.0).clamp(0.0, FAR / 2)
-    found = torch.where(payable, found, torch.inf)
+    found = torch.where(reached, found, torch.inf)
     return Certified(torch.where(margin > 0, found, 0.0), multiplier * unit)
 
 
@@ -93,14 +99,14 @@ def _within(values: Tensor, bits: float) -> Tensor:
     return values.log2().abs() <= bits
 
 
-def _filled(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Tensor:
+def _filled(drops: Drops, margin: Tensor, p: float, reached: Tensor) -> Tensor:
     """Concave curves, 1 < p < inf: Newton's method, or logarithms where powers leave the range."""
     slope, end = drops.rises[0].slope, drops.rises[0].end
     found = largest_concave_budget(drops, margin, p)
     q = dual_exponent(p)
     least, most = slope.masked_fill(slope == 0, 1.0).aminmax(dim=1)
     plain = _within(least, POWERS / q) & _within(most, POWERS / q) & _within(found, POWERS / p)
-    wild = (payable & (margin > 0) & ~plain).nonzero().squeeze(1)
+    wild = (reached & (margin > 0) & ~plain).nonzero().squeeze(1)
     if len(wild):
         found[wild] = budget_in_logs(slope[wild], end[wild], margin[wild], p)
     return found
@@ -116,9 +122,9 @@ def _can_grow(drops: Drops, margin: Tensor, p: float, found: Tensor, multiplier:
     return least_bound(drops, more, margin, p, share, goal).value < goal
 
 
-def _by_duality(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Certified:
+def _by_duality(drops: Drops, margin: Tensor, p: float, reached: Tensor) -> Certified:
     """Curves with kinks and p < inf: by a multiplier, relative to the budget where that is no number."""
-    sensitive = payable & (margin > 0)
+    sensitive = reached & (margin > 0)
     # Budgets far from 1, with what they would be if all curves were straight, in units of a power of two.
     straight = margin / drops.steepest.amax(1)
     odd = sensitive & ~_within(straight, NEAR_ONE) & torch.isfinite(straight) & (straight > 0)
@@ -128,15 +134,15 @@ def _by_duality(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Cert
     found, multiplier = torch.zeros_like(margin), torch.full_like(margin, torch.nan)
     plain = torch.zeros_like(sensitive)
     if p == 1 or has_plain_exponent(p):
-        found, multiplier, unfinished = largest_dual_budget(drops, margin, p, payable)
+        found, multiplier, unfinished = largest_dual_budget(drops, margin, p, reached)
         plain = ~unfinished
         if drops.count <= FEW_CURVES:
             plain &= ~_can_grow(drops, margin, p, found, multiplier)
     wild = (sensitive & ~(plain & is_plain_budget(found, p))).nonzero().squeeze(1)
     if len(wild):
         some, left = drops.rows(wild), margin[wild]
-        start = _uniform(some, left, payable[wild])
-        again = patient_budget(some, left, p, start)
+        start = largest_uniform_budget(some, left, reached[wild])
+        again = bisected_dual_budget(some, left, p, start)
         found[wild] = torch.maximum(again, found[wild].nan_to_num(0.0, posinf=0.0))
         multiplier[wild] = torch.nan
     multiplier = multiplier.masked_fill(odd, torch.nan)
@@ -188,28 +194,3 @@ def _multiplier(drops: Drops, budget: Tensor, p: float) -> Tensor:
 
 # Relative distance of the two sides.
 SIDE = 1e-7
-
-
-def _uniform(drops: Drops, margin: Tensor, payable: Tensor) -> Tensor:
-    """The root of ``sum_i h_i(r) = margin`` from below, by safeguarded Newton steps."""
-    if drops.concave:
-        return largest_concave_budget(drops, margin, math.inf)
-    low, high = torch.zeros_like(margin), torch.full_like(margin, torch.inf)
-    guess = margin / drops.rises[0].slope.sum(1).clamp_min(torch.finfo(torch.float64).tiny)
-    active = payable & (margin > 0)
-    for step in range(80):
-        guess = torch.where(active, guess, low)
-        drop, pitch = drops.at(guess).sum(1), drops.slope_at(guess).sum(1)
-        under = drop < margin
-        low, high = torch.where(under, guess, low), torch.where(under, high, guess)
-        newton = guess + (margin - drop) / pitch
-        near = under & (newton - guess <= 1e-10 * guess)
-        active = active & ~near & ~(high <= low * (1 + 1e-12))
-        if not bool(active.any()):
-            break
-        # From above a little too far, so that the answer is reached from below.
-        newton = torch.where(under, newton, newton * (1 - 1e-11))
-        middle = torch.where(torch.isinf(high), 2 * guess, 0.5 * (low + high))
-        fits = (newton > low) & (newton < high) & (step % 4 != 3)
-        guess = torch.where(fits, newton, middle)
-    return low

@@ -20,7 +20,7 @@ SLACK = 1 - 2**-30
 def budget_in_logs(slope: Tensor, end: Tensor, margin: Tensor, p: float) -> Tensor:
     """The r whose worst drop is ``margin``, from below: (n,) float64.
 
-    Where the curves cannot pay, what it costs to fill them all.
+    Where all curves together stay below the margin, the budget that fills them all.
 
     Args:
         slope: (n, d), ``a >= 0``.
@@ -41,19 +41,19 @@ def pace_of_budget(slope: Tensor, end: Tensor, budget: Tensor, p: float) -> Tens
     return _pace(free, p * full, p * budget.log()) / p
 
 
-def budget_of_way(share: Tensor, price: Tensor, s: float, p: float) -> Tensor:
-    """The least ``||price * u||_p`` with ``||u||_s = 1`` and ``|u| <= share``, from below: (n,) float64.
+def budget_of_way(share: Tensor, costs: Tensor, s: float, p: float) -> Tensor:
+    """The least ``||costs * u||_p`` with ``||u||_s = 1`` and ``|u| <= share``, from below: (n,) float64.
 
     For s < p the cheapest ``u_i = min(share_i, x price_i^(-p / (p - s)))``; for s = p the cheapest
     coordinates first. Where the shares do not suffice, what it costs to use them all.
 
     Args:
         share: (n, d), at most 1.
-        price: (n or 1, d), positive and finite.
+        costs: (n or 1, d), positive and finite.
         s: in [1, p].
         p: finite or inf.
     """
-    full, cost = share.log(), price.log().expand_as(share)
+    full, cost = share.log(), costs.log().expand_as(share)
     if s == p:
         cost, order = cost.sort(dim=1)
         full = full.gather(1, order)

@@ -1,4 +1,4 @@
-"""The one-dimensional dual behind finite p: a search over the multiplier ``lam`` of the budget."""
+"""The one-dimensional dual of finite p: a search over the multiplier ``lam`` of the budget."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import FAR, Drops, Rise
-from featureconvex.certificates.threats.concave import FEW, concave_pace
+from featureconvex.certificates.threats.ball.l1 import FEW
+from featureconvex.certificates.threats.ball.power import concave_pace
 from featureconvex.norms import dual_exponent, vector_norm
 
 STEPS = 40
@@ -30,10 +31,10 @@ class Penalised(NamedTuple):
 
 def penalised(drops: Drops, lam: Tensor, p: float) -> Penalised:
     """``Phi(lam)`` for one ``lam > 0`` per row; for p = 1 at least ``drops.tail``."""
-    price = lam[:, None]
-    held = _best_on(drops, 0, price, p)
+    multiplier = lam[:, None]
+    held = _best_on(drops, 0, multiplier, p)
     for k, rise in enumerate(drops.rises[1:], 1):
-        found = _best_on(drops, k, price, p)
+        found = _best_on(drops, k, multiplier, p)
         if rise.columns is not None:
             return _with_columns(rise, held, found, p)
         held = _larger(held, found)
@@ -41,25 +42,25 @@ def penalised(drops: Drops, lam: Tensor, p: float) -> Penalised:
 
 
 class _Moves(NamedTuple):
-    """Where each curve is best, and what it gains there over its price."""
+    """Where each curve is best, and what it gains there less the multiplier times what it spends."""
 
     at: Tensor
     gain: Tensor
 
 
-def _best_on(drops: Drops, k: int, price: Tensor, p: float) -> _Moves:
+def _best_on(drops: Drops, k: int, multiplier: Tensor, p: float) -> _Moves:
     """The best point of each curve on its stretch k.
 
     With a slope a it is at ``t^(p - 1) = a / (p lam)``, clipped to the stretch; for p = 1 at its end.
     """
     rise = drops.rises[k]
     if p == 1:
-        gain = torch.addcmul(drops.tops[k], price, rise.end, value=-1)
-        if drops.endless:  # the price is at least the slope of what never ends
+        gain = torch.addcmul(drops.tops[k], multiplier, rise.end, value=-1)
+        if drops.endless:  # the multiplier is at least the slope of what never ends
             gain = gain.masked_fill(rise.end >= FAR / 2, 0.0)
         return _Moves(rise.end * (gain > 0).to(gain.dtype), gain.clamp_min(0))
-    at = _stationary(rise, price, p, k > 0)
-    gain = torch.addcmul(rise.slope, price, at if p == 2 else at ** (p - 1), value=-1).mul_(at)
+    at = _stationary(rise, multiplier, p, k > 0)
+    gain = torch.addcmul(rise.slope, multiplier, at if p == 2 else at ** (p - 1), value=-1).mul_(at)
     return _Moves(at, gain.add_(drops.intercepts[k - 1]) if k else gain)
 
 
@@ -78,10 +79,10 @@ def _with_columns(rise: Rise, held: _Moves, found: _Moves, p: float) -> Penalise
     return Penalised(held.gain.sum(1) + more, _power(held.at, p) + further)
 
 
-def _stationary(rise: Rise, price: Tensor, p: float, later: bool) -> Tensor:
+def _stationary(rise: Rise, multiplier: Tensor, p: float, later: bool) -> Tensor:
     """The point of the stretch where ``slope t - lam t^p`` is largest; no gradient goes through it."""
     slope = rise.slope.detach()
-    at = slope * (0.5 / price) if p == 2 else (slope / (p * price)) ** (1 / (p - 1))
+    at = slope * (0.5 / multiplier) if p == 2 else (slope / (p * multiplier)) ** (1 / (p - 1))
     at = at.clamp_(min=rise.start.detach()) if later else at
     return at.clamp_(max=rise.end.detach())
 
@@ -93,22 +94,15 @@ def _power(t: Tensor, p: float) -> Tensor:
     return torch.linalg.vecdot(t, t) if p == 2 else (t**p).clamp_max(MOST).sum(1)
 
 
-class Certified(NamedTuple):
-    """A budget and the multiplier that proves it; both (n,) float64."""
-
-    budget: Tensor
-    multiplier: Tensor
-
-
 class Searched(NamedTuple):
-    """The same, and the rows (n,) bool on which the search ended before it was done."""
+    """A budget and the multiplier that proves it, (n,) float64, and rows whose search ended too early."""
 
     budget: Tensor
     multiplier: Tensor
     unfinished: Tensor
 
 
-def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor) -> Searched:
+def largest_dual_budget(drops: Drops, margin: Tensor, p: float, reached: Tensor) -> Searched:
     """The largest r found with ``lam r^p + Phi_r(lam) <= margin`` for some ``lam``: (n,) float64.
 
     ``F(R) = max over lam of ((margin - Phi_R(lam)) / lam)^(1/p)`` does not grow with R, ``min(R, F(R))`` is
@@ -119,30 +113,30 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, payable: Tensor)
         drops: the curves.
         margin: (n,).
         p: finite exponent.
-        payable: (n,) bool, rows whose total drop reaches the margin; the others mean nothing.
+        reached: (n,) bool, rows whose total drop reaches the margin; the others mean nothing.
     """
     guess, score = _search(drops, p, _first_guess(drops, margin, p), Ratio(margin))
     lam = guess.clone()
     low = score.clamp_min(0) ** (1 / p)
-    # A limit behind the last bend changes nothing.
+    # A limit after the last bend changes nothing.
     high = torch.full_like(low, torch.inf).where(low < drops.reach, low)
     growth = 0.0
     for _ in range(ROUNDS):
-        rows = (payable & (low > 0) & ~(high <= low * (1 + LIMIT_GAP))).nonzero().squeeze(1)
+        rows = (reached & (low > 0) & ~(high <= low * (1 + LIMIT_GAP))).nonzero().squeeze(1)
         if not len(rows):
             break
         below, above = low[rows], high[rows]
         # The first limit is the lower end itself: it mostly shows that no limit helps.
         limit = torch.minimum(below * (1 + growth), 0.5 * (below + above))
         cut = drops.rows(rows).within(limit)
-        price, score = _search(cut, p, guess[rows], Ratio(margin[rows]))
+        multiplier, score = _search(cut, p, guess[rows], Ratio(margin[rows]))
         found = score.clamp_min(0) ** (1 / p)
         lower = torch.minimum(limit, found)
-        lam[rows] = torch.where(lower > below, price, lam[rows])
+        lam[rows] = torch.where(lower > below, multiplier, lam[rows])
         low[rows] = torch.maximum(below, lower)
         high[rows] = torch.minimum(above, torch.maximum(limit, found))
         growth = max(0.02, 2 * growth)
-    return Searched(low, lam, payable & ~(high <= low * (1 + LIMIT_GAP)))
+    return Searched(low, lam, reached & ~(high <= low * (1 + LIMIT_GAP)))
 
 
 @torch.no_grad()
@@ -273,7 +267,7 @@ def _bracketed(
     with a kink there; for a smooth one a secant in logarithms is better, in which straight curves
     have one line. Rows that are done leave the batch once they are half of it.
     """
-    start = _without_price(drops, p) if p > 1 else penalised(drops, floor, p)
+    start = _without_multiplier(drops, p) if p > 1 else penalised(drops, floor, p)
     low = _End(floor, *start, goal.excess(floor, start))
     high = low._replace(lam=torch.full_like(guess, torch.inf))
     lam, best, lowest = floor.clone(), goal.score(floor, low.best), low.excess < 0
@@ -306,7 +300,7 @@ def _bracketed(
     return lam, best, lowest
 
 
-def _without_price(drops: Drops, p: float) -> Penalised:
+def _without_multiplier(drops: Drops, p: float) -> Penalised:
     """``Phi(0)``: everything is taken."""
     if drops.endless:
         return Penalised(*(torch.full_like(drops.reach, torch.inf) for _ in range(2)))

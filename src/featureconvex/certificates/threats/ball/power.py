@@ -1,4 +1,8 @@
-"""Concave curves ``h_i(t) = a_i min(t, T_i)``, as of affine feature maps: exact finite searches."""
+"""The ball of 1 < p < inf, and concave curves ``h_i(t) = a_i min(t, T_i)``, as of affine feature maps.
+
+Exact finite searches; for numbers whose powers leave the range of floating point see
+:mod:`.logarithms`, for other curves :mod:`.dual`.
+"""
 
 import math
 
@@ -9,6 +13,8 @@ from featureconvex.certificates.drops import Drops
 from featureconvex.norms import dual_exponent
 
 STEPS = 60
+# Of a move that shares what is left of a budget.
+SHARINGS = 60
 
 
 def largest_concave_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
@@ -24,43 +30,10 @@ def largest_concave_budget(drops: Drops, margin: Tensor, p: float) -> Tensor:
     if math.isinf(p):
         return s
     moved = torch.minimum(_direction(slope, p) * s[:, None], end)
-    # The dual value at lam = 1 / (p s^(p - 1)): ||t||^p plus what is left of the margin, at price lam.
+    # The dual value at lam = 1 / (p s^(p - 1)): ||t||^p plus what is left of the margin, over lam.
     left = margin - (slope * moved).sum(1)
     power = moved.square() if p == 2 else moved**p
     return (power.sum(1) + left * p * s ** (p - 1)).clamp_min(0) ** (1 / p)
-
-
-def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
-    """The same for p = 1: the steepest curves first, each to its end; (n,) float64.
-
-    A fractional knapsack: exact. Only the steepest few curves are sorted, and more of them for the rows
-    where they do not reach the margin.
-    """
-    slope, end = drops.rises[0].slope, drops.rises[0].end
-    budget = torch.zeros_like(margin)
-    rows = torch.arange(len(margin), device=margin.device)
-    count = FEW
-    while len(rows):
-        last = count >= slope.shape[1]
-        steep, order = slope[rows].topk(min(count, slope.shape[1]), dim=1)
-        size = end[rows].gather(1, order)
-        paid, spent = (steep * size).nan_to_num(0.0, posinf=torch.inf).cumsum(1), size.cumsum(1)
-        left = margin[rows, None]
-        at = (paid < left).sum(1, keepdim=True)
-        inside = at.squeeze(1) < steep.shape[1]
-        at = at.clamp_max(steep.shape[1] - 1)
-        before = (at - 1).clamp_min(0)
-        first = at == 0
-        owed = left - paid.gather(1, before).masked_fill(first, 0.0)
-        found = spent.gather(1, before).masked_fill(first, 0.0) + owed / steep.gather(1, at)
-        done = inside | last
-        budget[rows[done]] = found.squeeze(1)[done]
-        rows, count = rows[~done], 4 * count
-    return budget
-
-
-# The steepest curves, looked at first for p = 1.
-FEW = 64
 
 
 def concave_pace(
@@ -85,3 +58,21 @@ def _direction(slope: Tensor, p: float) -> Tensor:
     if p == 2:
         return slope
     return torch.ones_like(slope) if math.isinf(p) else slope ** (dual_exponent(p) - 1)
+
+
+def proportional_move(pace: Tensor, room: Tensor, budget: Tensor, p: float) -> Tensor:
+    """``min(pace * s, room)`` of norm ``budget`` (n,): what is not yet full shares what is left."""
+    room = torch.minimum(room, budget[:, None])
+    full = torch.zeros_like(room, dtype=torch.bool)
+    s = torch.zeros_like(budget)
+    for _ in range(SHARINGS):
+        left = (budget**p - torch.where(full, room**p, 0.0).sum(1)).clamp_min(0)
+        sharing = torch.where(full, 0.0, pace**p).sum(1)
+        s = torch.where(sharing > 0, (left / sharing) ** (1 / p), torch.inf)
+        now = full | (pace * s[:, None] >= room) & (pace > 0)
+        if bool((now == full).all()):
+            break
+        full = now
+    return torch.where(
+        full, room, torch.minimum(room, pace * s.nan_to_num(0.0, posinf=0.0)[:, None])
+    )

@@ -39,7 +39,7 @@ MOST_BORDERS, MOST_EXACT = 128, 8
 ROUGH = 1e-6
 
 
-def positive_everywhere(geometry: Geometry, cuts: Cuts, rows: Tensor) -> Tensor:
+def proved_unbounded(geometry: Geometry, cuts: Cuts, rows: Tensor) -> Tensor:
     """Whether the cuts prove that nothing in the domain flips an input: (n,) bool, sufficient only.
 
     Args:

@@ -1,4 +1,4 @@
-"""The dual relative to the budget: for any exponent and numbers of any size, at the price of patience.
+"""The dual relative to the budget: for any exponent and numbers of any size, but slow.
 
 With ``t = r tau`` and ``lam r^p = mu`` weak duality reads, for every budget r and every ``mu >= 0``,
 
@@ -35,14 +35,14 @@ class Tangent(NamedTuple):
 def bound_of(drops: Drops, budget: Tensor, share: Tensor, p: float) -> Tangent:
     """The bound above for one ``mu`` (n,) >= 0 per row, in units of the drops."""
     cut = drops.dense.within(budget)
-    scale, price = budget[:, None], share[:, None]
+    scale, multiplier = budget[:, None], share[:, None]
     best = at = torch.zeros_like(cut.rises[0].slope)
     for k, rise in enumerate(cut.rises):
         first, last, slope = rise.start / scale, rise.end / scale, rise.slope * scale
-        # inf for a price of 0, where everything up to the end is taken.
-        tau = (slope / (p * price)).pow(1 / (p - 1)) if p > 1 else last
+        # inf for a multiplier of 0, where everything up to the end is taken.
+        tau = (slope / (p * multiplier)).pow(1 / (p - 1)) if p > 1 else last
         tau = torch.where(slope > 0, torch.minimum(torch.maximum(tau, first), last), first)
-        gain = slope * (tau - first) - price * tau**p
+        gain = slope * (tau - first) - multiplier * tau**p
         gain = gain + cut.tops[k - 1] if k else gain
         better = gain > best
         best, at = torch.where(better, gain, best), torch.where(better, tau, at)
@@ -100,7 +100,7 @@ def least_bound(
     return Minimum(best, where)
 
 
-def patient_budget(drops: Drops, margin: Tensor, p: float, start: Tensor) -> Tensor:
+def bisected_dual_budget(drops: Drops, margin: Tensor, p: float, start: Tensor) -> Tensor:
     """The largest r found with a bound below the margin: (n,) float64.
 
     Args:

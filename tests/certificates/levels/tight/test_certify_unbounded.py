@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Patch, Status, Unbounded, certify
 from featureconvex.certificates import Domain, Threat
-from featureconvex.certificates.levels.tight import Tight, everywhere
+from featureconvex.certificates.levels.tight import Tight, certify_unbounded
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing import grid
@@ -118,7 +118,7 @@ def test_more_coordinates_and_single_precision(size: int, dtype: torch.dtype) ->
 
 
 @pytest.mark.parametrize("activation", ["relu", "softplus:3"])
-def test_networks_that_are_positive_everywhere(activation: str) -> None:
+def test_networks_that_are_proved_unbounded(activation: str) -> None:
     """In two dimensions a fine grid finds the least margin."""
     torch.manual_seed(0)
     net = ConvexMLP(2, (12, 8), activation=activation).double()
@@ -206,23 +206,26 @@ def test_absolute_values_that_hold_the_input_back(threat: Threat) -> None:
 
 def test_null_vectors_are_exact() -> None:
     rows = [[1, 2, 3, -6], [0, 0, 1, -1], [0, 5, 0, -5]]
-    found = everywhere._null_vector([[Fraction(v) for v in row] for row in rows])
+    found = certify_unbounded._null_vector([[Fraction(v) for v in row] for row in rows])
     assert found == [Fraction(1)] * 4
-    assert everywhere._null_vector([[Fraction(1), Fraction(2)], [Fraction(0), Fraction(1)]]) is None
-    assert everywhere._null_vector([[Fraction(1), Fraction(2), Fraction(3)]]) is None
+    assert (
+        certify_unbounded._null_vector([[Fraction(1), Fraction(2)], [Fraction(0), Fraction(1)]])
+        is None
+    )
+    assert certify_unbounded._null_vector([[Fraction(1), Fraction(2), Fraction(3)]]) is None
 
 
 def test_planted_proofs_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancellation up to rounding is not enough: a tilt of 2^-48 falls, far out."""
-    monkeypatch.setattr(everywhere, "_exact", lambda *_: True)
+    monkeypatch.setattr(certify_unbounded, "_exact", lambda *_: True)
     with pytest.raises(AssertionError):
         test_slopes_that_cancel_in_part_of_the_space(Lp(2))
 
 
 def test_planted_patience_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Taking any weights for a proof."""
-    monkeypatch.setattr(everywhere, "ROUGH", math.inf)
-    monkeypatch.setattr(everywhere, "_robust", lambda *_: True)
-    monkeypatch.setattr(everywhere, "_exact", lambda *_: True)
+    monkeypatch.setattr(certify_unbounded, "ROUGH", math.inf)
+    monkeypatch.setattr(certify_unbounded, "_robust", lambda *_: True)
+    monkeypatch.setattr(certify_unbounded, "_exact", lambda *_: True)
     with pytest.raises(AssertionError):
         test_inf_exactly_where_linear_programming_says_so(Identity, Unbounded())

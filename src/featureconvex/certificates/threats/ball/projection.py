@@ -30,19 +30,19 @@ def project_lp(
     """
     delta, budget = delta.double(), budget.double()
     column = budget.reshape(-1, *[1] * (delta.ndim - 1))
-    price = torch.ones((), dtype=torch.float64) if cost is None else cost
-    price = torch.where(torch.isinf(price), 1.0, price).to(delta.device)
+    costs = torch.ones((), dtype=torch.float64) if cost is None else cost
+    costs = torch.where(torch.isinf(costs), 1.0, costs).to(delta.device)
     if math.isinf(p):
-        reach = column / price
+        reach = column / costs
         return delta.clamp(torch.maximum(lo, -reach), torch.minimum(hi, reach))
     inside = delta.clamp(lo, hi)
     if p == 2:
         # Its square is needed: costs around 1.
-        unit = torch.exp2(price.min().log2().round())
-        price, budget = price / unit, budget / unit
-    norm = vector_norm(price * inside, p)
+        unit = torch.exp2(costs.min().log2().round())
+        costs, budget = costs / unit, budget / unit
+    norm = vector_norm(costs * inside, p)
     if p in (1, 2):
-        return _bisected(delta, inside, budget, norm, lo, hi, price, p)
+        return _bisected(delta, inside, budget, norm, lo, hi, costs, p)
     return inside * (budget / norm).clamp(max=1.0).nan_to_num(1.0).reshape(column.shape)
 
 
@@ -53,7 +53,7 @@ def _bisected(
     norm: Tensor,
     lo: Tensor,
     hi: Tensor,
-    price: Tensor,
+    costs: Tensor,
     p: float,
 ) -> Tensor:
     shape = (-1, *[1] * (delta.ndim - 1))
@@ -61,22 +61,22 @@ def _bisected(
     def shrink(mu: Tensor) -> Tensor:
         weight = mu.reshape(shape)
         if p == 1:
-            small = delta.sign() * (delta.abs() - weight * price).clamp_min(0)
+            small = delta.sign() * (delta.abs() - weight * costs).clamp_min(0)
         else:
-            small = delta / (1 + weight * price**2)
+            small = delta / (1 + weight * costs**2)
         return small.clamp(lo, hi)
 
     over = norm > budget
     if p == 1:
-        top = (delta.abs() / price).flatten(1).amax(1)
+        top = (delta.abs() / costs).flatten(1).amax(1)
         bottom = torch.zeros_like(top)
     else:
         # ||cost * delta|| / (1 + mu min cost^2) <= budget closes the bracket.
         bottom = torch.zeros_like(norm)
-        top = vector_norm(price * delta, 2) / budget.clamp_min(1e-300) / float(price.min()) ** 2
+        top = vector_norm(costs * delta, 2) / budget.clamp_min(1e-300) / float(costs.min()) ** 2
     for _ in range(STEPS if bool(over.any()) else 0):
         middle = 0.5 * (bottom + top)
-        fits = vector_norm(price * shrink(middle), p) <= budget
+        fits = vector_norm(costs * shrink(middle), p) <= budget
         top, bottom = torch.where(fits, middle, top), torch.where(fits, bottom, middle)
     kept = torch.where((budget > 0).reshape(shape), shrink(top), 0.0)
     return torch.where(over.reshape(shape), kept, inside)

@@ -1,0 +1,63 @@
+"""The ball of p = 1: the steepest coordinates first, each to its end (a fractional knapsack, exact).
+
+Curves that are not concave are left to :mod:`.dual`.
+"""
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import Drops
+
+# The steepest curves, looked at first.
+FEW = 64
+
+
+def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
+    """The r with ``max sum_i a_i min(t_i, T_i) = margin`` over ``sum t <= r``: (n,) float64.
+
+    Only the steepest few curves are sorted, and more of them for the rows
+    where they do not reach the margin.
+    """
+    slope, end = drops.rises[0].slope, drops.rises[0].end
+    budget = torch.zeros_like(margin)
+    rows = torch.arange(len(margin), device=margin.device)
+    count = FEW
+    while len(rows):
+        last = count >= slope.shape[1]
+        steep, order = slope[rows].topk(min(count, slope.shape[1]), dim=1)
+        size = end[rows].gather(1, order)
+        paid, spent = (steep * size).nan_to_num(0.0, posinf=torch.inf).cumsum(1), size.cumsum(1)
+        left = margin[rows, None]
+        at = (paid < left).sum(1, keepdim=True)
+        inside = at.squeeze(1) < steep.shape[1]
+        at = at.clamp_max(steep.shape[1] - 1)
+        before = (at - 1).clamp_min(0)
+        first = at == 0
+        owed = left - paid.gather(1, before).masked_fill(first, 0.0)
+        found = spent.gather(1, before).masked_fill(first, 0.0) + owed / steep.gather(1, at)
+        done = inside | last
+        budget[rows[done]] = found.squeeze(1)[done]
+        rows, count = rows[~done], 4 * count
+    return budget
+
+
+def marginal_slope(slope: Tensor, room: Tensor, budget: Tensor) -> Tensor:
+    """(n,): the slope at which the steepest coordinates, each filled, spend the budget (n,)."""
+    steep, order = slope.sort(dim=1, descending=True)
+    spent = room.gather(1, order).cumsum(1) < budget[:, None]
+    last = spent.double().sum(1).long().clamp(max=slope.shape[1] - 1)
+    return steep.gather(1, last[:, None]).squeeze(1)
+
+
+def greedy_move(rate: Tensor, room: Tensor, budget: Tensor) -> Tensor:
+    """What each coordinate spends to make ``sum rate t`` largest, ``t <= room``, ``sum t <= budget``.
+
+    Args:
+        rate: (n, d), >= 0, per unit of budget.
+        room: (n, d), >= 0, inf for none.
+        budget: (n,).
+    """
+    order = rate.argsort(dim=1, descending=True)
+    sizes = torch.minimum(room, budget[:, None]).gather(1, order)
+    left = (budget[:, None] - (sizes.cumsum(1) - sizes)).clamp_min(0)
+    return torch.zeros_like(rate).scatter(1, order, torch.minimum(sizes, left))
