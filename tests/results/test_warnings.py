@@ -1,12 +1,15 @@
 """What a report says of itself before any number."""
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from featureconvex.results.record import Record
 from featureconvex.results.warnings import chance_level, run_warnings
 
-RECORD = {"sensitive_name": "spam", "other_name": "ham"}
+RECORD = cast(Record, {"sensitive_name": "spam", "other_name": "ham"})
 
 
 def _rows(shift: float, n: int = 200) -> pd.DataFrame:
