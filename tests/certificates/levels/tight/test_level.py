@@ -36,7 +36,7 @@ COST = torch.tensor([0.5, 2.0, math.inf, 1.0, 1.5], dtype=torch.float64)
 X = grid((5, 5), 2**-8, seed=70)
 IN_BOX = X.abs().clamp(0, 1)
 GAP = 1e-3
-exactly = partial(certify, level="tight", iterations=80, tolerance=GAP)
+exactly = partial(certify, level=Tight(80, tolerance=GAP))
 
 
 def pieces_of(model: FeatureConvexModel, x: Tensor) -> tuple[Array, Array]:
@@ -310,7 +310,7 @@ def sure() -> FeatureConvexModel:
     return FeatureConvexModel(m.feature_map, m.convex_net, float(m.tau) + 2)
 
 
-quickly = partial(certify, level="tight", iterations=8)
+quickly = partial(certify, level=Tight(8))
 BOUNDS: dict[str, CertificateCase] = {
     f"absolute-{name}-{threat.name}": CertificateCase(
         ABSOLUTE, x, threat, domain, certify=quickly, tolerance=1e-6
