@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 LIST = Path(__file__).parent / "slow.txt"
-LONGEST = 1.0
-SPENT = pytest.StashKey[dict[str, float]]()
+LONGEST = 2.0
 
 
 def function_of(nodeid: str) -> str:
@@ -26,8 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--measure-slow") and not hasattr(config, "workerinput"):
-        config.stash[SPENT] = defaultdict(float)
-        config.pluginmanager.register(Stopwatch(config.stash[SPENT]))
+        config.pluginmanager.register(Stopwatch())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -55,8 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 class Stopwatch:
     """Adds up what every test takes, set-up included."""
 
-    def __init__(self, spent: "dict[str, float]") -> None:
-        self.spent = spent
+    def __init__(self) -> None:
+        self.spent: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.spent[function_of(report.nodeid)] += report.duration
