@@ -353,9 +353,11 @@ def _check_labels(y: Any) -> None:
                 f"y has no label in row {row} ({labels[row]!r}); drop the {sum(gaps)} rows without one"
             )
         odd = [label for label in labels if not isinstance(label, str)]
+        # "Unknown label type" are scikit-learn's own words, here and below.
         if odd and (typed or len(odd) < len(labels)):
             raise UserError(
-                f"y holds {odd[0]!r}, an object of type {type(odd[0]).__name__}, as a label; {remedy}"
+                f"Unknown label type: unknown. y holds {odd[0]!r}, an object of type "
+                f"{type(odd[0]).__name__}, as a label; {remedy}"
             )
         if not odd:
             return
@@ -365,7 +367,6 @@ def _check_labels(y: Any) -> None:
     if labels.dtype.kind == "f":
         fractions = labels[np.isfinite(labels) & (labels != np.rint(labels))]
         if len(fractions):
-            # scikit-learn's own words first.
             raise UserError(
                 f"Unknown label type: continuous. y holds fractions such as {fractions[0]}, which name no "
                 f"class; {remedy}"
