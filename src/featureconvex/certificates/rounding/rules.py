@@ -28,5 +28,8 @@ def trace(module: nn.Module, graph: Graph, node: int) -> int:
     if has_card(module):
         return rounding_steps(module, graph, node)
     if type(module) not in _RULES:
-        raise UserError(f"level 'sound' has no rounding rule for {name_of(module)}")
+        raise UserError(
+            f"level 'sound' has no rounding rule for {name_of(module)}; register its steps with "
+            "featureconvex.certificates.rounding.rule, or use another level"
+        )
     return _RULES[type(module)](module, graph, node)
