@@ -21,8 +21,13 @@ from featureconvex.features import (
     AbsConcat,
     Center,
     Compose,
+    Distances,
     FeatureMap,
+    Flatten,
     Identity,
+    MaxMin,
+    NonexpansiveLinear,
+    NonexpansiveResidual,
     Scale,
     Scattering,
 )
@@ -41,6 +46,7 @@ _KINDS: dict[str, type[nn.Module]] = {
     for kind in (
         *(AbsConcat, Center, Compose, Identity, Scale, Scattering),
         *(ConvexConvNet, ConvexMLP, MaxAffine),
+        *(Distances, Flatten, MaxMin, NonexpansiveLinear, NonexpansiveResidual),
     )
 }
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -168,7 +174,12 @@ def unpack(
         if not isinstance(feature_map, FeatureMap):
             raise UserError(f"{path / STRUCTURE}: feature_map is a {type(feature_map).__name__}")
         model = FeatureConvexModel(feature_map, _build(structure["convex_net"], path))
-    model.convex_net.to(_DTYPES[structure["dtype"]])
+    dtype = _DTYPES[structure["dtype"]]
+    model.convex_net.to(dtype)
+    for part in feature_map.modules():
+        # Learned numbers have the network's precision; constants keep theirs.
+        if isinstance(part, FeatureMap) and part.learned and not isinstance(part, Compose):
+            part.to(dtype)
     _fill(model, tensors, path)
     # Last, so that what is wrong with the weights is named where it can be.
     stated = structure.get("weights_sha256")

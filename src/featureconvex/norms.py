@@ -1,6 +1,7 @@
 """Vector norms, their duals and their names."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from featureconvex.given import real_number
 
 NORMS = (1.0, 2.0, math.inf)
 """The exponents of the norms that every table, figure and file shows."""
+# Covers the rounding of one product of two constants.
+ROUND_UP = 1 + 2.0**-51
 
 
 def check_exponent(p: float | str) -> float:
@@ -107,3 +110,48 @@ def _norm(rows: Tensor, p: float) -> Tensor:
         for part in torch.split(rows, size)
     ]
     return norms[0] if len(norms) == 1 else torch.cat(norms)
+
+
+def widening(dimension: int, p: float, s: float) -> float:
+    """``max ||x||_p / ||x||_s`` over ``dimension`` coordinates: ``n^max(0, 1/p - 1/s)``.
+
+    >>> widening(4, 1, 2), widening(4, 2, 1)
+    (2.0, 1.0)
+    """
+    return float(dimension ** max(0.0, 1 / p - 1 / s))
+
+
+def path_norms(p: float, *more: float) -> list[float]:
+    """The norms that a path of Lipschitz constants may pass through.
+
+    >>> path_norms(2.0, 3.0)
+    [1.0, 2.0, 3.0, inf]
+    """
+    return sorted({1.0, 2.0, math.inf, float(p), *map(float, more)})
+
+
+def best_path(
+    steps: Sequence[Callable[[float, float], float]], p: float, *more: float
+) -> dict[float, float]:
+    """For every norm s that a path may end in, the smallest product of constants from p to s.
+
+    Args:
+        steps: in order of application, each with its constant from one norm to another (inf: unknown).
+        p: the norm of the input.
+        more: further norms to pass through and end in.
+
+    >>> best_path([lambda a, b: 1.0 if a == b == 2 else 9.0, lambda a, b: 2.0], 2.0)[2.0]
+    2.0
+    """
+    norms = path_norms(p, *more)
+    best = dict.fromkeys(norms, math.inf)
+    best[float(p)] = 1.0
+    for constant in steps:
+        best = {
+            b: min(
+                (best[a] * constant(a, b) * ROUND_UP for a in norms if best[a] < math.inf),
+                default=math.inf,
+            )
+            for b in norms
+        }
+    return best

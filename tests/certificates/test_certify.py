@@ -46,7 +46,7 @@ def test_memory_is_bounded_for_any_number_of_rows() -> None:
             seen.append(len(x))
             return x
 
-        def lipschitz(self, p: float) -> float:
+        def lipschitz(self, p: float, s: float | None = None) -> float:
             return super().lipschitz(p)
 
         def pullback(self, v: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def test_a_list_of_threats_gives_a_list_from_one_pass() -> None:
             calls.append(len(x))
             return super().forward(x)
 
-        def lipschitz(self, p: float) -> float:
+        def lipschitz(self, p: float, s: float | None = None) -> float:
             return super().lipschitz(p)
 
         def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:

@@ -95,7 +95,7 @@ def test_a_subclass_of_scale_is_not_taken_for_one() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x).clamp(-1, 1)
 
-        def lipschitz(self, p: float) -> float:
+        def lipschitz(self, p: float, s: float | None = None) -> float:
             return 2 * super().lipschitz(p)
 
     v = torch.tensor([[1.0, 0.0]]).double()

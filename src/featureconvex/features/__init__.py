@@ -4,14 +4,26 @@ from featureconvex.features.absolute import AbsConcat
 from featureconvex.features.affine import Center, Identity, Scale, standardise
 from featureconvex.features.base import FeatureMap
 from featureconvex.features.compose import Compose
+from featureconvex.features.nonexpansive import (
+    Distances,
+    Flatten,
+    MaxMin,
+    NonexpansiveLinear,
+    NonexpansiveResidual,
+)
 from featureconvex.features.scattering import Scattering
 
 __all__ = [
     "AbsConcat",
     "Center",
     "Compose",
+    "Distances",
     "FeatureMap",
+    "Flatten",
     "Identity",
+    "MaxMin",
+    "NonexpansiveLinear",
+    "NonexpansiveResidual",
     "Scale",
     "Scattering",
     "standardise",

@@ -1,5 +1,6 @@
 """The paper's feature map for images, ``(u, |u|)``."""
 
+import math
 from typing import Any
 
 import torch
@@ -25,9 +26,10 @@ class AbsConcat(FeatureMap):
         """(n, c, ...) -> (n, 2c, ...)."""
         return torch.cat((x, x.abs()), dim=1)
 
-    def lipschitz(self, p: float) -> float:
-        """``2^(1/p)``: each half is nonexpansive."""
-        return float(2 ** (1 / check_exponent(p)))
+    def lipschitz(self, p: float, s: float | None = None) -> float:
+        """``2^(1/s)``: each half is nonexpansive, and to every larger norm."""
+        s = check_exponent(p if s is None else s)
+        return float(2 ** (1 / s)) if s >= check_exponent(p) else math.inf
 
     def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
         """``2^(1/p) ||v / (cost, cost)||_q``: the cost repeats on both halves."""

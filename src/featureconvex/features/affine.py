@@ -28,10 +28,9 @@ class Identity(FeatureMap):
         """(n, ...) -> the same."""
         return x
 
-    def lipschitz(self, p: float) -> float:
-        """1."""
-        check_exponent(p)
-        return 1.0
+    def lipschitz(self, p: float, s: float | None = None) -> float:
+        """1, also to every larger norm."""
+        return 1.0 if _widens(p, s) else math.inf
 
     def pullback(self, v: Tensor) -> Tensor:
         """``v``."""
@@ -81,10 +80,9 @@ class Scale(FeatureMap):
         check_fits(x, scale=self.scale, shift=self.shift)
         return x * self.scale.to(x.dtype) + self.shift.to(x.dtype)
 
-    def lipschitz(self, p: float) -> float:
-        """``max |scale|``: a diagonal matrix has the same operator norm for every p."""
-        check_exponent(p)
-        return float(self.scale.abs().max())
+    def lipschitz(self, p: float, s: float | None = None) -> float:
+        """``max |scale|``, the norm of a diagonal matrix for every p and from l_p to larger norms."""
+        return float(self.scale.abs().max()) if _widens(p, s) else math.inf
 
     def pullback(self, v: Tensor) -> Tensor:
         """``scale * v``."""
@@ -113,10 +111,9 @@ class Center(Scale):
         check_fits(x, mean=self.shift)
         return x + self.shift.to(x.dtype)
 
-    def lipschitz(self, p: float) -> float:
-        """1."""
-        check_exponent(p)
-        return 1.0
+    def lipschitz(self, p: float, s: float | None = None) -> float:
+        """1, also to every larger norm."""
+        return 1.0 if _widens(p, s) else math.inf
 
     def pullback(self, v: Tensor) -> Tensor:
         """``v``."""
@@ -130,6 +127,11 @@ class Center(Scale):
 def _check_finite(name: str, value: Tensor) -> None:
     if not torch.isfinite(value).all() or not value.numel():
         raise UserError(f"{name} must hold finite numbers, got {value.tolist()}")
+
+
+def _widens(p: float, s: float | None) -> bool:
+    """Whether ``||.||_s <= ||.||_p`` in every dimension."""
+    return check_exponent(p if s is None else s) >= check_exponent(p)
 
 
 # Columns converted to float64 at once.

@@ -1,6 +1,9 @@
 """What a feature map must tell the certificates."""
 
+import math
 from abc import ABC, abstractmethod
+from functools import cache
+from inspect import signature
 from itertools import chain
 from typing import Any
 
@@ -9,7 +12,7 @@ from torch import Tensor, nn
 
 from featureconvex.errors import UserError
 from featureconvex.nn.code import remember
-from featureconvex.norms import dual_exponent, vector_norm
+from featureconvex.norms import dual_exponent, path_norms, vector_norm
 
 
 class FeatureMap(nn.Module, ABC):
@@ -21,10 +24,12 @@ class FeatureMap(nn.Module, ABC):
     Attributes:
         coordinatewise: each output depends on one input only (``AbsConcat``: two copies).
         affine: ``phi(x) = A x + b``.
+        learned: trained together with the network behind it, and so best between two certain norms.
     """
 
     coordinatewise: bool = False
     affine: bool = False
+    learned: bool = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -56,7 +61,33 @@ class FeatureMap(nn.Module, ABC):
 
     @abstractmethod
     def lipschitz(self, p: float) -> float:
-        """``L`` with ``||phi(x) - phi(y)||_p <= L ||x - y||_p`` for all x, y."""
+        """``L`` with ``||phi(x) - phi(y)||_p <= L ||x - y||_p`` for all x, y.
+
+        A map may take a second exponent, ``lipschitz(p, s=None)``, for ``||phi(x) - phi(y)||_s`` on the
+        left, and answer ``inf`` where it knows nothing. Otherwise its constant serves for every s > p.
+        """
+
+    def lipschitz_per_cost(self, cost: Tensor, p: float, s: float | None = None) -> float:
+        """The constant of ``phi o diag(1 / cost)``: at most ``lipschitz(p, s) max 1 / cost``."""
+        return constant(self, p, p if s is None else s) * float((1 / cost).max())
+
+    def by_construction(self, p: float, s: float) -> float:
+        """The constant that no step of training can exceed: free to compute, and what training divides by.
+
+        No certificate uses it. A learned map states it; others have their constant.
+        """
+        return constant(self, p, s)
+
+    def anneal(self, done: float) -> None:
+        """Called by training with the share of its steps that are done, in [0, 1]."""
+
+    def settle(self, x: Tensor) -> Tensor:
+        """Called by training before every validation: adapt to some points, and answer ``phi(x)``.
+
+        For what is estimated from points and not trained, such as means; without gradients.
+        """
+        out: Tensor = self(x)
+        return out
 
     def pullback(self, v: Tensor) -> Tensor:
         """``A^T v`` for an affine map: a gradient at ``phi(x)`` becomes one at ``x``, row by row.
@@ -86,8 +117,25 @@ class FeatureMap(nn.Module, ABC):
             # The norm accumulates in float64 by itself; only a division by costs needs it before.
             scaled = pulled if cost is None else per_cost(pulled, cost)
             return vector_norm(scaled, dual_exponent(p))
+        if self.learned:
+            return self._through_norms(v, p, cost)
         scale = 1.0 if cost is None else float((1 / cost).max())
         return self.lipschitz(p) * scale * vector_norm(v, dual_exponent(p))
+
+    def _through_norms(self, v: Tensor, p: float, cost: Tensor | None) -> Tensor:
+        """The smallest ``L_(p, s) ||v||_(s*)`` over s: (n,)."""
+        found = []
+        for s in path_norms(p):
+            if self.training:
+                factor = self.by_construction(p, s)
+                factor = factor if cost is None else factor * float((1 / cost).max())
+            elif cost is None:
+                factor = constant(self, p, s)
+            else:
+                factor = self.lipschitz_per_cost(cost, p, s)
+            if factor < math.inf:
+                found.append(factor * vector_norm(v, dual_exponent(s)))
+        return torch.stack(found).amin(dim=0)
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -101,6 +149,20 @@ class FeatureMap(nn.Module, ABC):
         with torch.no_grad():
             like = next(chain(self.buffers(), self.parameters()), torch.zeros(()))
             return tuple(self(torch.zeros(1, *shape, device=like.device)).shape[1:])
+
+
+def constant(phi: FeatureMap, p: float, s: float) -> float:
+    """``phi.lipschitz(p, s)``, also of a map that only knows one norm; inf where nothing is known."""
+    if p == s:
+        return phi.lipschitz(p)
+    if _knows_two_norms(type(phi)):
+        return float(phi.lipschitz(p, s))  # type: ignore[call-arg]
+    return phi.lipschitz(p) if s > p else math.inf
+
+
+@cache
+def _knows_two_norms(kind: type[FeatureMap]) -> bool:
+    return len(signature(kind.lipschitz).parameters) > 2
 
 
 def per_cost(v: Tensor, cost: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Composition of feature maps."""
 
+import math
+from functools import partial
 from typing import Any, TypeGuard
 
 import torch
@@ -7,8 +9,10 @@ from torch import Tensor, nn
 
 from featureconvex.errors import UserError
 from featureconvex.features.affine import Center, Identity, Scale
-from featureconvex.features.base import FeatureMap
+from featureconvex.features.base import FeatureMap, constant
+from featureconvex.features.nonexpansive.reshaping import Flatten
 from featureconvex.given import check_shared_shape
+from featureconvex.norms import best_path, check_exponent, dual_exponent, vector_norm
 
 
 class Compose(FeatureMap):
@@ -40,6 +44,7 @@ class Compose(FeatureMap):
         self.maps = nn.ModuleList(flat)
         self.affine = all(part.affine for part in flat)
         self.coordinatewise = all(part.coordinatewise for part in flat)
+        self.learned = any(part.learned for part in flat)
 
     def parts(self) -> list[FeatureMap]:
         """The maps in the order of application."""
@@ -51,12 +56,54 @@ class Compose(FeatureMap):
             x = part(x)
         return x
 
-    def lipschitz(self, p: float) -> float:
-        """The product of the constants."""
-        product = 1.0
+    def lipschitz(self, p: float, s: float | None = None) -> float:
+        """The product of the constants along the best path of norms from l_p to l_s."""
+        p = check_exponent(p)
+        s = p if s is None else check_exponent(s)
+        if s == p and not self.learned:
+            product = 1.0
+            for part in self.parts():
+                product *= part.lipschitz(p)
+            return product
+        return best_path([partial(constant, part) for part in self.parts()], p, s)[s]
+
+    def lipschitz_per_cost(self, cost: Tensor, p: float, s: float | None = None) -> float:
+        """Diagonal maps in front change the cost; the first map behind them takes it up."""
+        s = check_exponent(p if s is None else s)
+        return self._constants(self.parts(), check_exponent(p), cost, s)[s]
+
+    def _constants(
+        self, parts: list[FeatureMap], p: float, cost: Tensor | None, *more: float
+    ) -> dict[float, float]:
+        """From the costed l_p to every norm, along the best paths; in training, those by construction."""
+        if cost is not None:
+            while len(parts) > 1 and _is_diagonal(front := parts[0]):
+                cost = _divided(cost, front.scale.abs())
+                parts = parts[1:]
+            if len(parts) > 1 and isinstance(front := parts[0], Flatten):
+                cost = cost.expand(front.shape).reshape(-1)
+                parts = parts[1:]
+        steps = [
+            part.by_construction if self.training else partial(constant, part) for part in parts
+        ]
+        if cost is not None:
+            steps[0] = partial(_costed, parts[0], cost, self.training)
+        return best_path(steps, p, *more)
+
+    def by_construction(self, p: float, s: float) -> float:
+        """Along the best path, as :meth:`lipschitz`."""
+        return best_path([part.by_construction for part in self.parts()], p, s)[s]
+
+    def anneal(self, done: float) -> None:
+        """All maps."""
         for part in self.parts():
-            product *= part.lipschitz(p)
-        return product
+            part.anneal(done)
+
+    def settle(self, x: Tensor) -> Tensor:
+        """One map after the other, each on what it gets."""
+        for part in self.parts():
+            x = part.settle(x)
+        return x
 
     def pullback(self, v: Tensor) -> Tensor:
         """The transposes, last map first."""
@@ -79,6 +126,14 @@ class Compose(FeatureMap):
             cost = _divided(torch.ones_like(scale) if cost is None else cost, scale)
         if len(parts) == 1:
             return parts[0].sensitivity(v, p, cost)
+        if self.learned:
+            constants = self._constants(parts, p, cost)
+            found = [
+                factor * vector_norm(v, dual_exponent(s))
+                for s, factor in constants.items()
+                if factor < math.inf
+            ]
+            return torch.stack(found).amin(dim=0)
         factor = 1.0
         for part in parts[:-1]:
             factor *= part.lipschitz(p)
@@ -114,6 +169,12 @@ def _divided(cost: Tensor, scale: Tensor) -> Tensor:
     largest = torch.finfo(cost.dtype).max
     fixed = torch.isinf(cost) | (scale == 0)
     return (cost / scale).clamp(max=largest).masked_fill(fixed, torch.inf)
+
+
+def _costed(part: FeatureMap, cost: Tensor, training: bool, p: float, s: float) -> float:
+    if training:
+        return part.by_construction(p, s) * float((1 / cost).max())
+    return part.lipschitz_per_cost(cost, p, s)
 
 
 def _is_diagonal(part: FeatureMap) -> TypeGuard[Scale]:

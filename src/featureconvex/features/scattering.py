@@ -12,7 +12,7 @@ from featureconvex.features.base import FeatureMap
 from featureconvex.features.wavelets import ROUNDING, WaveletStage, float32_exact, interpolate
 from featureconvex.given import whole_number, whole_numbers, yes_or_no
 from featureconvex.nn.code import remember
-from featureconvex.norms import check_exponent
+from featureconvex.norms import check_exponent, widening
 
 # Constants known: a second of work each for larger images.
 _CONSTANTS: dict[tuple[Any, ...], float] = {}
@@ -95,9 +95,12 @@ class Scattering(FeatureMap):
         x = torch.einsum("dc,nchw->ndhw", self.colour.to(x.dtype), x) if self.opponent else x
         return self.cascade(nn.functional.pad(x, self._pad).unsqueeze(2)).flatten(1, 2)  # type: ignore[no-any-return]
 
-    def lipschitz(self, p: float) -> float:
-        """See the class; 1 up to the aliasing of the filters for p = 2."""
-        p = check_exponent(p)
+    def lipschitz(self, p: float, s: float | None = None) -> float:
+        """See the class; 1 up to the aliasing of the filters for p = s = 2, the way to larger norms."""
+        p, s = check_exponent(p), check_exponent(p if s is None else s)
+        if s != p:
+            through = self.lipschitz(2.0) * widening(math.prod(self.image_shape), 2.0, p)
+            return min(through if s >= 2 else math.inf, self.lipschitz(p) if s > p else math.inf)
         # By the filters themselves: a constant must not outlive the numbers it was computed from.
         key = (p, self.image_shape, self.scales, self.orientations, self.order, self._digest())
         bound = _CONSTANTS.get(key)

@@ -7,7 +7,6 @@ training, not after loading a state dict, not after assignment.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from featureconvex.nn.as_written import runs_as_written
 from featureconvex.nn.card import card
 from featureconvex.nn.code import check_unchanged, remember
 from featureconvex.nn.curvature import Curvature
+from featureconvex.nn.constraint import Constraint, constrained_parameters, hold
 from featureconvex.nn.frozen import is_frozen
 from featureconvex.nn.torch_modules.affine import (
     BatchNorm1dCard,
@@ -30,7 +30,7 @@ from featureconvex.nn.torch_modules.affine import (
 )
 
 
-class NonNegative(nn.Module):
+class NonNegative(Constraint):
     """The set ``{w : w >= minimum}`` as a parametrisation ``w = max(raw, minimum)``.
 
     The clamp is the identity inside the set, so a stored weight comes back bit for bit. Its gradient
@@ -67,6 +67,15 @@ class NonNegative(nn.Module):
         """Membership: all entries finite and at least ``minimum``."""
         return bool(torch.isfinite(weight).all() and (weight >= self.minimum).all())
 
+    def config(self) -> dict[str, Any]:
+        """The smallest weight."""
+        return {"minimum": self.minimum}
+
+    @torch.no_grad()
+    def project_(self, raw: Tensor) -> None:
+        """Clamp: outside the set the gradient vanishes."""
+        raw.clamp_(min=self.minimum)
+
     def extra_repr(self) -> str:
         """Shown by ``print(model)``."""
         return f"minimum={self.minimum:g}"
@@ -77,53 +86,7 @@ def constrain_(module: nn.Module, name: str = "weight", minimum: float = 0.0) ->
     weight = getattr(module, name)
     with torch.no_grad():
         weight.abs_().clamp_(min=minimum)
-    _register(module, name, NonNegative(minimum))
-
-
-def _register(module: nn.Module, name: str, constraint: NonNegative) -> None:
-    parametrize.register_parametrization(module, name, constraint)
-    # The class that torch makes for each parametrised module refuses to be pickled, and cannot be found by
-    # name; this one goes through the class it was made from.
-    type(module).__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
-
-
-def _reduce(module: nn.Module, _: Any) -> tuple[Any, ...]:
-    """How a constrained module is pickled: its own class, its weights as used, and their constraints.
-
-    Raises:
-        TypeError: another parametrisation than :class:`NonNegative`.
-    """
-    kind = parametrize.type_before_parametrizations(module)
-    lists: Any = module.parametrizations
-    state = dict(vars(module))
-    state["_parameters"] = dict(module._parameters)
-    state["_modules"] = {k: part for k, part in module._modules.items() if k != "parametrizations"}
-    minima: dict[str, float] = {}
-    for name, chain in lists.items():
-        if len(chain) != 1 or type(chain[0]) is not NonNegative:
-            raise TypeError(
-                f"cannot pickle a {kind.__qualname__} whose {name} has a parametrisation other than "
-                "NonNegative; save its state_dict() instead"
-            )
-        raw = chain.original
-        used = getattr(module, name).detach().clone()
-        state["_parameters"][name] = nn.Parameter(used, requires_grad=raw.requires_grad)
-        minima[name] = chain[0].minimum
-    return _restored, (kind, state, minima)
-
-
-def _restored(kind: type[nn.Module], state: dict[str, Any], minima: dict[str, float]) -> nn.Module:
-    """Undo :func:`_reduce`.
-
-    Raises:
-        ConvexityError: a stored weight outside its set.
-    """
-    module = kind.__new__(kind)
-    module.__setstate__(state)  # type: ignore[no-untyped-call]
-    for name, minimum in minima.items():
-        # Asks the constraint whether it contains the weight.
-        _register(module, name, NonNegative(minimum))
-    return module
+    hold(module, name, NonNegative(minimum))
 
 
 def is_nonnegative(module: nn.Module, name: str = "weight") -> bool:
@@ -144,13 +107,6 @@ def is_nonnegative(module: nn.Module, name: str = "weight") -> bool:
     return last.minimum >= 0 and not bool((getattr(module, name) < 0).any())
 
 
-def constrained_parameters(module: nn.Module) -> Iterator[tuple[nn.Parameter, NonNegative]]:
-    """Every raw parameter below ``module`` with the set it is held to."""
-    for part in module.modules():
-        if isinstance(part, parametrize.ParametrizationList) and isinstance(part[-1], NonNegative):
-            yield part.original, part[-1]  # type: ignore[misc]
-
-
 class _Constrained(nn.Module):
     """Lets ``layer.weight = nn.Parameter(w)`` mean what it says: a checked assignment of values.
 
@@ -168,7 +124,7 @@ class _Constrained(nn.Module):
 def project_(module: nn.Module) -> None:
     """Move every raw weight below ``module`` to the nearest point of its set, in place."""
     for raw, constraint in constrained_parameters(module):
-        raw.clamp_(min=constraint.minimum)
+        constraint.project_(raw)
 
 
 class NonNegativeLinear(_Constrained, nn.Linear):

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.nn.code import Use, uses
+from featureconvex.nn.constraint import is_own_constraint
 from featureconvex.nn.frozen import IGNORED, TENSORS
-from featureconvex.nn.nonnegative import NonNegative
 
 _MISSING = object()
 # Types of values that never change and whose == answers with a bool.
@@ -164,7 +164,7 @@ class Snapshot:
         if parametrize.is_parametrized(module):
             lists: Any = module.parametrizations
             for name, chain in lists.items():
-                if any(type(part) is not NonNegative for part in chain):
+                if not all(map(is_own_constraint, chain)):
                     with torch.no_grad():
                         self._computed.append((module, name, getattr(module, name).clone()))
 

@@ -1,15 +1,19 @@
 """A network as a list of steps, and the three passes over it."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from featureconvex.errors import UserError
+from featureconvex.norms import best_path
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import FLOAT64, Rounding, dual_norm_up, upper
-from featureconvex.rounding.steps import Mode, Step, sum_growth
+from featureconvex.rounding.operators import Diagonal
+from featureconvex.rounding.steps import Affine, Mode, Reshape, Step, Translation, sum_growth
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,41 @@ class Graph:
             factor = upper(held * step.lipschitz(exponent), 2, held > 0)
             p = torch.ones((1, *shapes[k - 1][1:]), dtype=torch.float64, device=p.device)
         return p, factor
+
+    @property
+    def between_norms(self) -> bool:
+        """Whether only constants between norms bound the map."""
+        return any(step is not None and step.between_norms for step, _ in self.nodes)
+
+    def constants(self, p: float, cost: Tensor | None, shape: torch.Size) -> dict[float, float]:
+        """At least the constant from the costed l_p norm to every norm, in exact arithmetic.
+
+        For chains of steps. Diagonal steps in front only change the cost.
+
+        Args:
+            p: exponent of the budget.
+            cost: broadcastable to one input, or None.
+            shape: of a batch of inputs.
+        """
+        steps = [step for step, _ in self.nodes[1:] if step is not None]
+        while cost is not None and len(steps) > 1 and steps[0].coordinatewise:
+            front = steps[0]
+            if isinstance(front, Affine) and isinstance(front.operator, Diagonal):
+                scale = front.operator.coefficient.abs()[0]
+                cheaper = torch.nextafter(cost / scale, torch.zeros_like(cost / scale))
+                fixed = torch.isinf(cost) | (scale == 0)
+                most = torch.finfo(torch.float64).max
+                cost = cheaper.clamp(max=most).masked_fill(fixed, math.inf)
+            elif not isinstance(front, Translation):
+                break
+            steps = steps[1:]
+        if cost is not None and len(steps) > 1 and isinstance(steps[0], Reshape):
+            cost = cost.expand(shape[1:]).reshape(-1)
+            steps = steps[1:]
+        found: list[Callable[[float, float], float]] = [step.constant for step in steps]
+        if cost is not None:
+            found[0] = partial(steps[0].constant_per_cost, cost)
+        return best_path(found, p)
 
     def largest(self, bound: Tensor, arithmetic: Rounding) -> tuple[Tensor, float]:
         """Bounds on the output, and on everything summed on the way, for inputs with ``|x| <= bound``."""

@@ -15,6 +15,7 @@ Every step maps one tensor to one. It knows three passes:
     with ``p`` as radius and, as centre, the weight ``q`` of the error at that place in the final bound.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,8 @@ from torch import Tensor
 
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import FLOAT64, Rounding, upper
-from featureconvex.rounding.operators import Diagonal, Operator
+from featureconvex.rounding.operator_norm import ROUND_UP, costed, operator_norm
+from featureconvex.rounding.operators import Dense, Diagonal, Operator
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,15 @@ class Step(ABC):
 
     Attributes:
         chooses: whether the step is nonlinear, so that it has a choice.
+        between_norms: whether it has constants between norms only, so that a map with such a step is bounded
+            by :meth:`constant` alone.
         mixes: whether every output depends on many inputs, in feature maps. Then the weights of ``growth``
             and ``pull`` are the same for all inputs, and stand for ``weight ||change||_2``.
     """
 
     chooses: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+    between_norms: ClassVar[bool] = False
 
     @property
     def coordinatewise(self) -> bool:
@@ -77,6 +82,14 @@ class Step(ABC):
     def lipschitz(self, p: float) -> float:
         """At least the constant in l_p, of a step that mixes."""
         raise TypeError(f"{type(self).__name__} is bounded entry by entry")
+
+    def constant(self, p: float, s: float) -> float:
+        """At least the constant from l_p to l_s in exact arithmetic; inf where nothing is known."""
+        return math.inf
+
+    def constant_per_cost(self, cost: Tensor, p: float, s: float) -> float:
+        """The same for the costed l_p norm; ``cost`` is broadcastable to one input."""
+        return self.constant(p, s) * float((1 / cost).max()) * ROUND_UP
 
 
 def _alive(g: Ball) -> Tensor:
@@ -109,6 +122,21 @@ class Affine(Step):
     def coordinatewise(self) -> bool:
         """Diagonal matrices."""
         return isinstance(self.operator, Diagonal)
+
+    def constant(self, p: float, s: float) -> float:
+        """The operator norm of a diagonal or dense matrix."""
+        if isinstance(self.operator, Diagonal):
+            return float(self.operator.coefficient.abs().max()) if s >= p else math.inf
+        if isinstance(self.operator, Dense):
+            return operator_norm(self.operator.weight, p, s)
+        return math.inf
+
+    def constant_per_cost(self, cost: Tensor, p: float, s: float) -> float:
+        """The operator norm of ``M diag(1 / cost)``."""
+        if not isinstance(self.operator, Dense):
+            return super().constant_per_cost(cost, p, s)
+        weight = self.operator.weight
+        return operator_norm(costed(weight, cost.expand(weight.shape[1])), p, s)
 
     @cached_property
     def magnitude(self) -> Operator:
@@ -159,6 +187,10 @@ class Translation(Step):
         """Always."""
         return True
 
+    def constant(self, p: float, s: float) -> float:
+        """1."""
+        return 1.0 if s >= p else math.inf
+
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """A sum."""
         return plus(x, Ball.exact(self.shift), mode.arithmetic), None
@@ -192,6 +224,10 @@ class Reshape(Step):
     start: int
     tail: tuple[int, ...]
 
+    def constant(self, p: float, s: float) -> float:
+        """1."""
+        return 1.0 if s >= p else math.inf
+
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """Exact."""
         return x.reshape(*x.centre.shape[: self.start], *self.tail), None
@@ -213,6 +249,10 @@ class AbsStack(Step):
     def coordinatewise(self) -> bool:
         """Two outputs for each input."""
         return True
+
+    def constant(self, p: float, s: float) -> float:
+        """``2^(1/s)``."""
+        return 2 ** (1 / s) * ROUND_UP if s >= p else math.inf
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """``||a| - |b|| <= |a - b|``."""

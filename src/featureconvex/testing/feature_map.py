@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
+from featureconvex.features.base import constant
 from featureconvex.norms import dual_exponent, vector_norm
 from featureconvex.testing.law import Law, build, check_all, close, rebuilt, require
 from featureconvex.testing.weights import grid
@@ -84,6 +85,29 @@ def never_stretches_more_than_its_constant(case: FeatureMapCase) -> None:
             require(
                 (worst <= bound).all(),
                 f"stretches l{p:g} distances by {ratio:.9g}, claims {phi.lipschitz(p):.9g}",
+            )
+
+
+def never_stretches_more_between_norms(case: FeatureMapCase) -> None:
+    """``||phi(x) - phi(y)||_s <= L_(p, s) ||x - y||_p`` for every pair of norms with a constant."""
+    phi = build(case.make).double()
+    known = {
+        (p, s): factor
+        for p, s in itertools.product(EXPONENTS, repeat=2)
+        if (factor := constant(phi, p, s)) < math.inf
+    }
+    require(all((p, p) in known for p in EXPONENTS), "no constant from some norm to itself")
+    for x, y in pairs(phi, case.shape):
+        with torch.no_grad():
+            moved = (phi(x) - phi(y)).abs()
+            moved -= 16 * torch.finfo(torch.float64).eps * (phi(x).abs() + phi(y).abs())
+        before = {p: vector_norm(x - y, p) for p in EXPONENTS}
+        after = {s: vector_norm(moved.clamp_min(0), s) for s in EXPONENTS}
+        for (p, s), factor in known.items():
+            require(
+                (after[s] <= factor * before[p] * (SLACK + case.tolerance)).all(),
+                f"stretches from l{p:g} to l{s:g} by {float((after[s] / before[p]).max()):.9g}, "
+                f"claims {factor:.9g}",
             )
 
 
@@ -235,6 +259,7 @@ def agrees_with_the_truth(case: FeatureMapCase) -> None:
 
 FEATURE_MAP_LAWS: tuple[Law[FeatureMapCase], ...] = (
     never_stretches_more_than_its_constant,
+    never_stretches_more_between_norms,
     constants_are_numbers,
     sensitivity_bounds_every_move,
     affine_flag_is_true,

@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils import parametrize
 from torch.optim.lr_scheduler import ExponentialLR, LRScheduler, OneCycleLR
 
 from featureconvex.errors import UserError
@@ -25,6 +28,8 @@ from featureconvex.training.recipes import Recipe
 from featureconvex.training.validation import inputs, outputs
 
 History = list[dict[str, float]]
+# Training points that a feature map may adapt to before every validation.
+SETTLED_ON = 1000
 
 
 def train(
@@ -103,6 +108,9 @@ class _Run:
         order = torch.randperm(len(self.points), generator=self.generator)
         for step in range(self.steps_per_epoch):
             rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+            self.model.feature_map.anneal(
+                (len(self.history) + step / self.steps_per_epoch) / self.recipe.epochs
+            )
             loss, correct = self._step(rows.to(self.points.y.device))
             losses, hits = losses + loss, hits + correct
             words = f"loss {losses / (step + 1):.3f}  accuracy {hits / ((step + 1) * self.batch_size):.3f}"
@@ -124,7 +132,8 @@ class _Run:
     def _step(self, rows: Tensor) -> tuple[float, int]:
         x = self.recipe.augmentation(self.points.take(rows), self.generator)
         sign = self.points.y[rows].to(self.model.dtype) * 2 - 1
-        loss, logits = self._objective(inputs(x, self.model), sign)
+        with parametrize.cached():
+            loss, logits = self._objective(inputs(x, self.model), sign)
         if not torch.isfinite(loss):
             raise UserError(
                 f"training diverged in epoch {len(self.history) + 1} (loss {loss.item()}); "
@@ -141,11 +150,13 @@ class _Run:
     def _objective(self, x: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and logits (n,) of a batch; gradients are taken with respect to ``phi(x)``."""
         recipe, phi = self.recipe, self.model.feature_map
-        u = phi(x).detach().requires_grad_()
+        u = phi(x)
+        u = u if phi.learned else u.detach().requires_grad_()
         logits = self.model.convex_net(u)
         if recipe.objective == "radius":
             radius = signed_radius(phi, u, logits, recipe.norm, self.cost)
-            return radius_cross_entropy(radius, sign, self.temperature), logits
+            both = (self.temperature, recipe.other_temperature)
+            return radius_cross_entropy(radius, sign, *both), logits
         loss = cross_entropy(logits, sign)
         if recipe.jacobian_weight:
             loss = loss + recipe.jacobian_weight * jacobian_norm(logits, u, self.generator)
@@ -153,10 +164,12 @@ class _Run:
 
     def _validate(self) -> dict[str, float]:
         held_out, norm = self.validation, self.recipe.norm
+        if self.model.feature_map.learned:
+            self._settle()
         result = outputs(self.model, held_out, norm, self.cost)
         tau = result.calibrated().tau
         radius = self.recipe.objective == "radius"
-        scale = result.slopes * self.temperature if radius else 1.0
+        scale = result.slopes * self._temperatures(result.labels) if radius else 1.0
         loss = result.loss(tau, scale)
         settled = len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
         # Before that the latest epoch is kept, so that a model is left whatever the losses are.
@@ -168,6 +181,16 @@ class _Run:
             "validation_accuracy": result.accuracy(tau),
             "validation_median_radius": self.exchange.radius(result.median_radius(tau)),
         }
+
+    def _temperatures(self, labels: NDArray[np.integer]) -> NDArray[np.float64] | float:
+        other = self.recipe.other_temperature
+        return self.temperature if other is None else np.where(labels == 1, self.temperature, other)
+
+    def _settle(self) -> None:
+        """Let the feature map adapt to some of the training points, in eval mode."""
+        some = self.points.take(torch.arange(min(SETTLED_ON, len(self.points))))
+        self.model.eval()
+        self.model.feature_map.settle(inputs(some, self.model))
 
     def _radius_words(self) -> str:
         if not self.history:
@@ -201,7 +224,7 @@ _Optimiser = tuple[torch.optim.Optimizer, LRScheduler, bool]
 
 def _optimiser(model: FeatureConvexModel, recipe: Recipe, steps: int) -> _Optimiser:
     """Optimiser, scheduler, and whether the scheduler moves per step (or per epoch)."""
-    weights = list(model.convex_net.parameters())
+    weights = [*model.convex_net.parameters(), *model.feature_map.parameters()]
     build: dict[str, Callable[[], _Optimiser]] = {
         "adam": lambda: _adam(weights, recipe, steps),
         "sgd": lambda: _sgd(weights, recipe),

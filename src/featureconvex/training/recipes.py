@@ -40,6 +40,7 @@ class Recipe:
         objective: ``"radius"``, cross-entropy on the normalised margin, or ``"cross-entropy"``.
         temperature: of objective ``"radius"``, in units of the radius; None lets
             :mod:`featureconvex.training.temperature` choose.
+        other_temperature: of the other class; None: the same.
         growth, allowance: of that choice: the error may reach ``growth`` times the lowest one plus
             ``allowance``.
         share: instead of that choice, a fixed share of the distance between the classes.
@@ -60,6 +61,7 @@ class Recipe:
     norm: float = 2.0
     objective: str = "radius"
     temperature: float | None = None
+    other_temperature: float | None = None
     growth: float = 1.0
     allowance: float = 0.0
     share: float | None = None

@@ -29,7 +29,7 @@ class LipschitzMethod(ScoredNetwork):
     so ``T`` is one too: a share of the distance between the classes in the training data
     (:func:`featureconvex.training.temperature.class_distance`), the same for every data set.
 
-    ``L`` is measured on the frozen weights (:mod:`featureconvex.features.nonexpansive.spectral_bound`),
+    ``L`` is measured on the frozen weights (:mod:`featureconvex.rounding.spectral_bound`),
     in whose float64 arithmetic predictions and margins are computed too.
     """
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, linear, relu
 
 from featureconvex.features.nonexpansive.layers import Frozen, LipschitzLayer
-from featureconvex.features.nonexpansive.spectral_bound import (
+from featureconvex.rounding.spectral_bound import (
     convolution_blocks,
     scaled_bound,
     spectral_bound,

@@ -155,7 +155,7 @@ def test_the_cost_is_bounded_by_the_iterations() -> None:
             calls.append(len(x))
             return super().forward(x)
 
-        def lipschitz(self, p: float) -> float:
+        def lipschitz(self, p: float, s: float | None = None) -> float:
             return super().lipschitz(p)
 
         def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from featureconvex.certificates.levels.sound import deployed
 from featureconvex.certificates.rounding.rules import trace
 from featureconvex.errors import UserError
+from featureconvex.features import Compose, FeatureMap
 from featureconvex.frozen_model import frozen_model, in_precision
 from featureconvex.model import FeatureConvexModel
 from featureconvex.rounding.ball import Ball, plus
@@ -45,6 +46,8 @@ class SoundLine:
         features: the steps of ``phi``.
         shapes: of its nodes.
         slack_2: (n,) float64, >= 0; for feature maps that mix coordinates, None (0) for others.
+        slope_error: (n, ...) float64 in the shape of ``slope``, >= 0: what the slope may be off by, where
+            only constants between norms bound the map; elsewhere it is in ``slack`` and ``slack_2``.
     """
 
     value: Tensor
@@ -54,6 +57,7 @@ class SoundLine:
     features: Graph
     shapes: list[torch.Size]
     slack_2: Tensor | None = None
+    slope_error: Tensor | None = None
 
     def steepness(self, p: float, cost: Tensor | None) -> Tensor:
         """(n,): at least how fast the right-hand side can fall per unit of ``||cost * (x' - x)||_p``.
@@ -63,6 +67,8 @@ class SoundLine:
         more than the paper's ``2^(1/p) ||v||_q``. A map that mixes coordinates has its constant in
         l_p or, if that proves more, in l2: ``Lip_p ||v||_q max 1 / cost``, and its slack_2.
         """
+        if self.slope_error is not None:
+            return self._between_norms(self.slope_error, p, cost)
         rate, factor = self.features.rates(self.slope.abs(), self.shapes, p)
         if factor is None:
             rate = rate + self.slack
@@ -79,6 +85,25 @@ class SoundLine:
             falls = torch.minimum(falls, euclidean)
         falls = falls + self.slack_2 * (longest * cheapest)
         return upper(falls, 6, falls > 0)
+
+    def _between_norms(self, slope_error: Tensor, p: float, cost: Tensor | None) -> Tensor:
+        """``L_(p, s) ||v||_(s*)`` for the best s, and the slack by Hoelder's inequality."""
+        steep = self.slope.abs() + slope_error
+        steep = upper(steep, 1, steep > 0)
+        constants = self.features.constants(p, cost, self.shapes[0])
+        falls = [
+            upper(factor * dual_norm_up(steep, s), 2, (steep > 0).flatten(1).any(1))
+            for s, factor in constants.items()
+            if factor < torch.inf
+        ]
+        found = torch.stack(falls).amin(0)
+        if bool((self.slack > 0).any()):
+            found = found + dual_norm_up(_dearer(self.slack, cost), p)
+        if self.slack_2 is not None:
+            longest = self.slack[:1].numel() ** max(0.0, 0.5 - 1 / p) * (1 + 2.0**-40)
+            cheapest = _dearer(torch.ones_like(self.slack[:1]), cost).amax()
+            found = found + self.slack_2 * (longest * cheapest)
+        return upper(found, 6, found > 0)
 
 
 def _dearer(rate: Tensor, cost: Tensor | None) -> Tensor:
@@ -136,6 +161,7 @@ def sound_line(
             features,
             line.shapes,
             slack_2,
+            line.slope_error,
         )
 
 
@@ -151,6 +177,12 @@ def _exact_line(
     out, outer = network.forward(phi, Mode(FLOAT64, relaxed=True), choices)
     margin = plus(out, Ball.exact(tau.to(x.device).expand_as(out.centre)), FLOAT64)
     slope = slope_of(network, outer, out)
+    if features.between_norms:
+        mixed = torch.zeros_like(margin.centre) if features.mixes else None
+        shapes, none = inner.shapes, torch.zeros_like(x)
+        return SoundLine(
+            margin.lower(), slope.centre, none, torch.inf, features, shapes, mixed, slope.radius
+        )
     slack, slack_2 = features.pull(slope.radius, inner.shapes), None
     if features.mixes:
         slack, slack_2 = torch.zeros_like(x), slack.flatten(1).amax(1)
@@ -171,13 +203,29 @@ def graphs(model: FeatureConvexModel) -> tuple[Graph, Graph]:
         UserError: a part has no rule.
     """
     made = []
-    for part in (model.feature_map, model.convex_net):
-        graph = Graph(model.dtype)
-        node = trace(part, graph, 0)
-        if node != len(graph.nodes) - 1:
-            raise UserError(f"the steps of {part!r} must end with its output")
+    phi, affine = split_affine(model.feature_map)
+    for parts in (phi, [*affine, model.convex_net]):
+        graph, node = Graph(model.dtype), 0
+        for part in parts:
+            node = trace(part, graph, node)
+            if node != len(graph.nodes) - 1:
+                raise UserError(f"the steps of {part!r} must end with its output")
         made.append(graph)
     return made[0], made[1]
+
+
+def split_affine(phi: FeatureMap) -> tuple[list[FeatureMap], list[FeatureMap]]:
+    """The maps of ``phi``, and those at its end that are better taken as the network's first layers.
+
+    Learned affine maps: a slope pulled back through a matrix says more than its constant.
+    """
+    parts = phi.parts() if isinstance(phi, Compose) else [phi]
+    if not phi.learned:
+        return parts, []
+    start = len(parts)
+    while start and parts[start - 1].affine:
+        start -= 1
+    return parts[:start], parts[start:]
 
 
 def in_arithmetic(model: FeatureConvexModel, arithmetic: str) -> FeatureConvexModel:

@@ -5,6 +5,7 @@ dtype, with exact Fourier transforms: :mod:`.wavelet_cascade`. It mixes all pixe
 slopes are bounded in norms: :meth:`Scattered.lipschitz`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,6 +18,7 @@ from featureconvex.certificates.rounding.rules import rule
 from featureconvex.certificates.rounding.scattering.norms import constants_of
 from featureconvex.certificates.rounding.scattering.wavelet_cascade import Cascade, Limits, Maps
 from featureconvex.features.scattering import Scattering
+from featureconvex.norms import widening
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import Rounding, euclidean_up, upper
 from featureconvex.rounding.graph import Graph
@@ -30,12 +32,14 @@ class Scattered(Step):
     Attributes:
         cascade: the filters.
         colour: (c, c) float64; None for no rotation of colours.
-        constant: at least the constant of the whole step in l_p.
+        constant_in: at least the constant of the whole step in l_p.
+        shape: of one input.
     """
 
     cascade: Cascade
     colour: Tensor | None
-    constant: Callable[[float], float]
+    constant_in: Callable[[float], float]
+    shape: tuple[int, ...] = (1,)
     mixes: ClassVar[bool] = True
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
@@ -88,12 +92,19 @@ class Scattered(Step):
     def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
         """``<p, |change of the output|> <= ||p||_2 Lip_2 ||change||_2``."""
         norm = euclidean_up(p.flatten(1))
-        most = upper(norm * self.constant(2.0), 1, norm > 0)
+        most = upper(norm * self.constant_in(2.0), 1, norm > 0)
         return most.view(-1, *[1] * (len(shape) - 1)).expand(-1, *shape[1:])
+
+    def constant(self, p: float, s: float) -> float:
+        """From l_p to itself and larger norms, also through l2."""
+        own = self.constant_in(p) if s >= p else math.inf
+        inputs = math.prod(self.shape)
+        through = self.constant_in(2.0) * widening(inputs, 2.0, p) * (1 + 2.0**-50)
+        return min(own, through if s >= 2 else math.inf)
 
     def lipschitz(self, p: float) -> float:
         """At least the constant in l_p."""
-        return self.constant(p)
+        return self.constant_in(p)
 
     @property
     def swell(self) -> float:
@@ -107,4 +118,6 @@ class Scattered(Step):
 def _scattering(phi: Scattering, graph: Graph, node: int) -> int:
     colour = phi.colour.to(graph.dtype).double() if phi.opponent else None
     cascade = Cascade.of(phi.cascade, graph.dtype)
-    return graph.apply(Scattered(cascade, colour, constants_of(phi, graph.dtype)), node)
+    return graph.apply(
+        Scattered(cascade, colour, constants_of(phi, graph.dtype), phi.image_shape), node
+    )

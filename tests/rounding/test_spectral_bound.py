@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from featureconvex.errors import UserError
-from featureconvex.features.nonexpansive.spectral_bound import (
+from featureconvex.rounding.spectral_bound import (
     convolution_blocks,
     scaled_bound,
     spectral_bound,

@@ -1,0 +1,50 @@
+"""Maps that only move numbers."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from featureconvex.errors import UserError
+from featureconvex.features.base import FeatureMap
+from featureconvex.given import whole_number
+from featureconvex.norms import check_exponent
+
+
+class Flatten(FeatureMap):
+    """(n, *shape) -> (n, d); constant 1 for every p.
+
+    Args:
+        shape: of one input.
+    """
+
+    affine = True
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(whole_number("shape", size, 1) for size in shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Flat.
+
+        Raises:
+            UserError: inputs of another shape.
+        """
+        if tuple(x.shape[1:]) != self.shape:
+            raise UserError(
+                f"Flatten was built for inputs of shape {self.shape}, got {tuple(x.shape[1:])}"
+            )
+        return x.flatten(1)
+
+    def lipschitz(self, p: float, s: float | None = None) -> float:
+        """1 from l_p to l_p, and to every larger norm."""
+        return 1.0 if check_exponent(p if s is None else s) >= check_exponent(p) else math.inf
+
+    def pullback(self, v: Tensor) -> Tensor:
+        """The shape of the input again."""
+        return v.reshape(len(v), *self.shape)
+
+    def config(self) -> dict[str, Any]:
+        """The shape."""
+        return {"shape": list(self.shape)}

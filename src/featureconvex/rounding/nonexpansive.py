@@ -1,0 +1,147 @@
+"""The steps of learned nonexpansive maps, in feature maps only: they have constants between norms, no minorants."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from featureconvex.errors import UserError
+from featureconvex.norms import widening
+from featureconvex.rounding.ball import Ball, plus
+from featureconvex.rounding.directed import Rounding, dual_norm_up, upper
+from featureconvex.rounding.operators import Dense
+from featureconvex.rounding.steps import Affine, Mode, Step, sum_growth
+
+
+class _Map(Step):
+    """A step without a minorant."""
+
+    between_norms: ClassVar[bool] = True
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Not affine."""
+        raise TypeError(
+            f"{type(self).__name__} belongs into a feature map: it has no affine minorant"
+        )
+
+
+@dataclass(frozen=True)
+class SortPairs(_Map):
+    """Channel i against channel i + k: exact, and two sorted pairs differ by at most what the pairs do."""
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """Either output is within the larger of the two radii."""
+        (a, b), (r, s) = x.centre.chunk(2, dim=1), x.radius.chunk(2, dim=1)
+        larger = torch.maximum(r, s)
+        return Ball(
+            torch.cat((torch.maximum(a, b), torch.minimum(a, b)), dim=1),
+            torch.cat((larger, larger), dim=1),
+        ), None
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """The changes of a pair sum to at most as much as before, so both get the larger weight."""
+        q, p = (torch.maximum(*part.chunk(2, dim=1)) for part in (g.centre, g.radius))
+        return Ball(torch.cat((q, q), dim=1), torch.cat((p, p), dim=1))
+
+    def constant(self, p: float, s: float) -> float:
+        """1 from l_p to l_p, and to every larger norm."""
+        return 1.0 if s >= p else math.inf
+
+
+@dataclass(frozen=True)
+class ToPoints(_Map):
+    """``||x - w_j||_p`` for every row of ``weight`` (k, d), p one of 1, 2, inf."""
+
+    weight: Tensor
+    p: float
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """The triangle inequality, and the rounding of differences, sums, squares and a root.
+
+        torch sums in any order. A computed distance errs by at most ``gamma`` of itself, and by what underflows.
+        """
+        count = 4 if math.isinf(self.p) else self.weight.shape[1] + 8
+        gamma = mode.arithmetic.gamma(count)
+        centre = torch.cdist(
+            x.centre, self.weight, p=self.p, compute_mode="donot_use_mm_for_euclid_dist"
+        )
+        # In the mode at hand the point is off by its radius, which moves every distance by as much.
+        moved = dual_norm_up(x.radius, _dual(self.p)).unsqueeze(1)
+        underflow = mode.arithmetic.absolute(count) ** (0.5 if self.p == 2 else 1.0)
+        radius = (1 + 2 * gamma) * moved + 2 * gamma * centre + underflow
+        return Ball(centre, upper(radius, count + 8)), None
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """A distance changes by at most the l1 norm of a change."""
+        count = 4 if math.isinf(self.p) else self.weight.shape[1] + 8
+        gamma = arithmetic.gamma(count)
+        outputs = g.centre.shape[1]
+        q, p = (part.sum(1, keepdim=True) for part in (g.centre, g.radius))
+        arriving = upper(q * (1 + 2 * gamma), outputs + 4)
+        changed = upper(p * (1 + 2 * gamma) + 2 * gamma * q, outputs + 6)
+        return Ball(arriving.expand(-1, *shape[1:]), changed.expand(-1, *shape[1:]))
+
+    def constant(self, p: float, s: float) -> float:
+        """1 from its own norm to linf, and what follows."""
+        inputs, outputs = self.weight.shape[1], self.weight.shape[0]
+        return widening(inputs, self.p, p) * widening(outputs, s, math.inf)
+
+
+def _dual(p: float) -> float:
+    return {1.0: math.inf, 2.0: 2.0, math.inf: 1.0}[p]
+
+
+def to_points(weight: Tensor, p: float) -> ToPoints:
+    """The step.
+
+    Raises:
+        UserError: an exponent whose powers have no proved rounding.
+    """
+    if p not in (1.0, 2.0, math.inf):
+        raise UserError(f"level 'sound' knows distances with p = 1, 2 and inf, got {p:g}")
+    return ToPoints(weight, p)
+
+
+@dataclass(frozen=True)
+class Residual(_Map):
+    """``x - 2 V^T relu(V x + b)``, with a proved constant in l2."""
+
+    inner: Affine
+    outer: Affine
+    bound: float
+
+    @staticmethod
+    def of(weight: Tensor, bias: Tensor, bound: float) -> "Residual":
+        """From ``V``, ``b`` and the constant."""
+        return Residual(
+            Affine(Dense(weight), bias, bias.abs()), Affine(Dense(-2 * weight.T)), bound
+        )
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """Three steps; doubling is exact."""
+        hidden, _ = self.inner.forward(x, mode, None)
+        # relu is 1-Lipschitz and exact.
+        kept = Ball(hidden.centre.clamp_min(0.0), hidden.radius)
+        moved, _ = self.outer.forward(kept, mode, None)
+        return plus(x, moved, mode.arithmetic), None
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Along both ways."""
+        direct = sum_growth(g, arithmetic)
+        hidden = self.outer.growth(
+            direct, torch.Size((1, self.inner.operator.transposed_terms)), arithmetic
+        )
+        back = self.inner.growth(hidden, shape, arithmetic)
+        return Ball(upper(direct.centre + back.centre, 1), upper(direct.radius + back.radius, 1))
+
+    def constant(self, p: float, s: float) -> float:
+        """Through l2."""
+        width = self.inner.operator.terms
+        return self.bound * widening(width, 2.0, p) * widening(width, s, 2.0) * (1 + 2.0**-50)
+
+    @property
+    def swell(self) -> float:
+        """Sums of all entries, twice."""
+        return 4.0 * self.inner.operator.terms * self.inner.operator.transposed_terms
