@@ -1,4 +1,4 @@
-"""The steps of learned nonexpansive maps, in feature maps only: they have constants between norms, no minorants."""
+"""The steps of learned nonexpansive maps: they have constants between norms, and no minorants."""
 
 import math
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class ToPoints(_Map):
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """The triangle inequality, and the rounding of differences, sums, squares and a root.
 
-        torch sums in any order. A computed distance errs by at most ``gamma`` of itself, and by what underflows.
+        A computed distance errs by at most ``gamma`` of itself, in any order, and by what underflows.
         """
         count = 4 if math.isinf(self.p) else self.weight.shape[1] + 8
         gamma = mode.arithmetic.gamma(count)

@@ -43,8 +43,8 @@ class Step(ABC):
 
     Attributes:
         chooses: whether the step is nonlinear, so that it has a choice.
-        between_norms: whether it has constants between norms only, so that a map with such a step is bounded
-            by :meth:`constant` alone.
+        between_norms: whether it has constants between norms only, so that a map with such a step is
+            bounded by :meth:`constant` alone.
         mixes: whether every output depends on many inputs, in feature maps. Then the weights of ``growth``
             and ``pull`` are the same for all inputs, and stand for ``weight ||change||_2``.
     """
