@@ -121,6 +121,13 @@ def run(
             "(default: chosen on held-out points)."
         ),
     ] = None,
+    other_temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="The same for the other class, which only has to stay on its side (default: a fixed share "
+            "of --temperature)."
+        ),
+    ] = None,
     target_fpr: TargetFpr = None,
     data_dir: DataDir = None,
     epochs: Epochs = None,
@@ -142,7 +149,16 @@ def run(
     from featureconvex.experiment import run as run_task
     from featureconvex.norms import parse_norm
 
-    settings = Settings(parse_norm(norm), recipe, temperature, target_fpr, epochs, seed, device)
+    settings = Settings(
+        norm=parse_norm(norm),
+        recipe=recipe,
+        temperature=temperature,
+        target_fpr=target_fpr,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        other_temperature=other_temperature,
+    )
     kept = tuple(keep or ())
     found = find_task(task, label, sensitive, kept, missing)  # type: ignore[arg-type]
     written = run_task(found, out, settings, data_dir)

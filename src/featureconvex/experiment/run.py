@@ -63,6 +63,7 @@ class Settings:
             for every norm.
         recipe: ``"default"`` or ``"paper"``.
         temperature: trades clean accuracy (small) against radius (large).
+        other_temperature: of the other class, which only has to stay on its side.
         target_fpr: calibrate for this false-positive rate instead of balancing the classes.
         epochs: of training.
         seed: of everything random.
@@ -76,13 +77,15 @@ class Settings:
     epochs: int | None = None
     seed: int = 0
     device: str = "auto"
+    other_temperature: float | None = None
 
     def __post_init__(self) -> None:
         if self.norm not in (1, 2, math.inf):
             raise UserError(f"run trains and reports norm 1, 2 or inf, got {self.norm:g}")
         if self.target_fpr is not None and not 0 <= self.target_fpr <= 1:
             raise UserError(f"a false-positive rate is in [0, 1], got {self.target_fpr}")
-        if self.recipe == "paper" and self.temperature is not None:
+        chosen = (self.temperature, self.other_temperature)
+        if self.recipe == "paper" and any(value is not None for value in chosen):
             raise UserError("recipe paper has no temperature; use recipe default")
         if self.seed < 0:
             raise UserError(f"a seed must be >= 0, got {self.seed}")
@@ -104,7 +107,8 @@ class Settings:
     @property
     def _changes(self) -> dict[str, Any]:
         """What replaces values of the recipe."""
-        chosen = {"temperature": self.temperature, "epochs": self.epochs}
+        names = ("temperature", "other_temperature", "epochs")
+        chosen = {name: getattr(self, name) for name in names}
         return {name: value for name, value in chosen.items() if value is not None}
 
 

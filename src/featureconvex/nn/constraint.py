@@ -39,6 +39,9 @@ class Remembering(Constraint):
     kept, and in eval mode it is the weight until ``raw`` changes.
     """
 
+    assigned_raw: Tensor | None
+    assigned: Tensor | None
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("assigned_raw", None, persistent=False)
@@ -46,11 +49,9 @@ class Remembering(Constraint):
 
     def forward(self, raw: Tensor) -> Tensor:
         """Into the set; the assigned weight itself as long as nothing changed it."""
-        known = self.assigned is not None and not self.training
-        if known and raw.shape == self.assigned.shape and torch.equal(raw, self.assigned_raw):
-            weight: Tensor = self.assigned
-            return weight
-        return self.into(raw)
+        if self.training or self.assigned is None or self.assigned_raw is None:
+            return self.into(raw)
+        return self.assigned if torch.equal(raw, self.assigned_raw) else self.into(raw)
 
     @torch.no_grad()
     def right_inverse(self, weight: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
@@ -10,7 +11,11 @@ from featureconvex.features import (
     AbsConcat,
     Center,
     Compose,
+    Distances,
     FeatureMap,
+    Flatten,
+    MaxMin,
+    NonexpansiveLinear,
     Scale,
     Scattering,
     standardise,
@@ -19,6 +24,7 @@ from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.points import Points
+from featureconvex.training.recipes import WIDE
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,11 @@ def image_architecture(
     """The model for images of one shape (c, h, w), to be robust in the norm with exponent ``norm``.
 
     ``paper``: the paper's architectures (section 4). Otherwise a convex MLP with passthrough and no
-    batch norm: on the centred pixels of grey images, and for colour images on a fixed wavelet
-    scattering transform, which keeps what tells natural images apart. That is nonexpansive in l2, and
-    what it proves in linf it proves through l2, so it is trained for l2 there, too. Below l2 such a detour
-    is worth a tenth of what pixels ``(u, |u|)`` prove.
+    batch norm, behind a map that is nonexpansive in the norm at hand: for grey images the centred
+    pixels below l2, orthogonal layers from l2 on, and layers of distances for linf. Colour images
+    first pass a fixed wavelet scattering transform, which keeps what tells natural images apart. That
+    is nonexpansive in l2, and what it proves in linf it proves through l2, so it is trained for l2
+    there, too. Below l2 such a detour is worth a tenth of what pixels ``(u, |u|)`` prove.
     """
     if recipe == "paper":
         return _on(device, lambda x: _paper_model(x, task.split("-")[0]))
@@ -104,9 +111,17 @@ def image_architecture(
         return _on(device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), AbsConcat()))
     if shape[0] == 3:
         front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
-        behind = _on(device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0))))
+        behind = _on(
+            device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), *_orthogonal(x, 256, 256))
+        )
         return replace(behind, front=front, norm=2.0)
-    return _on(device, lambda x: _mlp(x, (400, 100), Center(x.mean())))
+    if norm < 2:
+        return _on(device, lambda x: _mlp(x, (400, 100), Center(x.mean())))
+    if norm < WIDE:
+        return _on(
+            device, lambda x: _mlp(x, (64, 16), Center(x.mean()), *_orthogonal(x, 256, 256, 256))
+        )
+    return _on(device, lambda x: _mlp(x, (64, 16), Center(x.mean()), *_distances(x, 512, 512)))
 
 
 def _on(device: torch.device, build: Callable[[Tensor], FeatureConvexModel]) -> Architecture:
@@ -116,6 +131,19 @@ def _on(device: torch.device, build: Callable[[Tensor], FeatureConvexModel]) -> 
 def _mlp(x: Tensor, hidden: tuple[int, ...], *maps: FeatureMap) -> FeatureConvexModel:
     phi = maps[0] if len(maps) == 1 else Compose(*maps)
     return FeatureConvexModel(phi, ConvexMLP(phi(x[:1]).numel(), hidden))
+
+
+def _orthogonal(x: Tensor, *widths: int) -> list[FeatureMap]:
+    """Orthogonal layers with sorted pairs between them: 1-Lipschitz in l2."""
+    sizes = (x[0].numel(), *widths)
+    layers = [(NonexpansiveLinear(a, b), MaxMin()) for a, b in pairwise(sizes)]
+    return [Flatten(tuple(x.shape[1:])), *chain.from_iterable(layers)]
+
+
+def _distances(x: Tensor, *neurons: int) -> list[FeatureMap]:
+    """Layers of linf distances."""
+    sizes = (x[0].numel(), *neurons)
+    return [Flatten(tuple(x.shape[1:])), *(Distances(a, b) for a, b in pairwise(sizes))]
 
 
 def _paper_model(x: Tensor, family: str) -> FeatureConvexModel:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import parametrize
 from torch.optim.lr_scheduler import ExponentialLR, LRScheduler, OneCycleLR
@@ -169,7 +168,7 @@ class _Run:
         result = outputs(self.model, held_out, norm, self.cost)
         tau = result.calibrated().tau
         radius = self.recipe.objective == "radius"
-        scale = result.slopes * self._temperatures(result.labels) if radius else 1.0
+        scale = result.slopes * np.where(result.labels == 1, *self.temperatures) if radius else 1.0
         loss = result.loss(tau, scale)
         settled = len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
         # Before that the latest epoch is kept, so that a model is left whatever the losses are.
@@ -181,10 +180,6 @@ class _Run:
             "validation_accuracy": result.accuracy(tau),
             "validation_median_radius": self.exchange.radius(result.median_radius(tau)),
         }
-
-    def _temperatures(self, labels: NDArray[np.integer]) -> NDArray[np.float64] | float:
-        other = self.recipe.other_temperature
-        return self.temperature if other is None else np.where(labels == 1, self.temperature, other)
 
     def _settle(self) -> None:
         """Let the feature map adapt to some of the training points, in eval mode."""

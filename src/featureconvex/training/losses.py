@@ -43,14 +43,14 @@ def signed_radius(
 
 
 def radius_cross_entropy(
-    radius: Tensor, sign: Tensor, temperature: float, other_temperature: float | None = None
+    radius: Tensor, sign: Tensor, temperature: float, other_temperature: float
 ) -> Tensor:
     """Cross-entropy on the normalised margin ``radius / T``, mean over the batch.
 
     ``T``, in units of the radius, trades clean accuracy (small) against radius (large). The other class
     only has to stay on its side, so it may have a smaller temperature ``T0`` of its own.
     """
-    if other_temperature is None or other_temperature == temperature:
+    if other_temperature == temperature:
         return softplus(-sign * radius / temperature).mean()
     divisor = torch.where(sign > 0, temperature, other_temperature)
     return softplus(-sign * radius / divisor).mean()

@@ -12,7 +12,12 @@ from featureconvex.training.augmentation import Augmentation
 
 _WHOLE = ("epochs", "batch_size")
 # What a number of a recipe must stay below; all are positive.
-_MOST = {"temperature": math.inf, "learning_rate": math.inf, "validation_fraction": 1.0}
+_MOST = {
+    "temperature": math.inf,
+    "other_temperature": math.inf,
+    "learning_rate": math.inf,
+    "validation_fraction": 1.0,
+}
 
 
 def check_values(**values: Any) -> None:
@@ -24,7 +29,7 @@ def check_values(**values: Any) -> None:
     for name, value in values.items():
         if name in _WHOLE and (not isinstance(value, Integral) or int(value) < 1):
             raise UserError(f"{name} must be a whole number >= 1, got {value!r}")
-        if name in _MOST and not (value is None and name == "temperature"):
+        if name in _MOST and not (value is None and name.endswith("temperature")):
             most = _MOST[name]
             if not isinstance(value, int | float | Real) or not 0 < float(value) < most:
                 raise UserError(f"{name} must be a number in (0, {most:g}), got {value!r}")
@@ -40,7 +45,8 @@ class Recipe:
         objective: ``"radius"``, cross-entropy on the normalised margin, or ``"cross-entropy"``.
         temperature: of objective ``"radius"``, in units of the radius; None lets
             :mod:`featureconvex.training.temperature` choose.
-        other_temperature: of the other class; None: the same.
+        other_temperature: of the other class; None: ``temperature / asymmetry``.
+        asymmetry: how many times smaller the other class's temperature is, where it is not given.
         growth, allowance: of that choice: the error may reach ``growth`` times the lowest one plus
             ``allowance``.
         share: instead of that choice, a fixed share of the distance between the classes.
@@ -62,6 +68,7 @@ class Recipe:
     objective: str = "radius"
     temperature: float | None = None
     other_temperature: float | None = None
+    asymmetry: float = 1.0
     growth: float = 1.0
     allowance: float = 0.0
     share: float | None = None
@@ -84,6 +91,13 @@ class Recipe:
                 # As a grid search passes them; records and fingerprints need plain numbers.
                 object.__setattr__(self, each.name, value.item())
         check_values(**{name: getattr(self, name) for name in (*_WHOLE, *_MOST)})
+
+    @property
+    def temperatures(self) -> tuple[float, float]:
+        """Of the sensitive class and of the other, in units of the radius; 1 where none is chosen."""
+        own = 1.0 if self.temperature is None else self.temperature
+        other = self.other_temperature
+        return own, own / self.asymmetry if other is None else other
 
     def replace(self, **changes: Any) -> "Recipe":
         """A copy with some values changed."""
@@ -136,6 +150,19 @@ def paper(task: str, norm: float = 2.0) -> Recipe:
 GREY_GROWTH, COLOUR_GROWTH = 1.15, 1.10
 # Below l2 the radius goes on growing where accuracy is long lost, so less is spent there.
 IMAGE_ALLOWANCE, IMAGE_ALLOWANCE_BELOW_L2 = 0.0085, 0.005
+# How much more a sensitive point's radius counts than another point's: see docs/training.md.
+ASYMMETRY_L1, ASYMMETRY_L2, ASYMMETRY_LINF = 2.0, 3.0, 4.0
+
+
+def asymmetry(norm: float) -> float:
+    """The ratio of the two classes' temperatures for a norm."""
+    if norm < 2:
+        return ASYMMETRY_L1
+    return ASYMMETRY_L2 if norm < WIDE else ASYMMETRY_LINF
+
+
+# From this exponent on a norm is treated like linf.
+WIDE = 8.0
 # Fewer points than this need smaller steps, or more epochs, to fit.
 SMALL = 5000
 
@@ -150,7 +177,7 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
     small = shape[0] < SMALL
     allowance = IMAGE_ALLOWANCE if norm >= 2 else IMAGE_ALLOWANCE_BELOW_L2
     growth = COLOUR_GROWTH if len(shape) == 4 and shape[1] == 3 else GREY_GROWTH
-    budget = {"growth": growth, "allowance": allowance}
+    budget = {"growth": growth, "allowance": allowance, "asymmetry": asymmetry(norm)}
     if len(shape) == 2:
         # On a few thousand rows the noise of pilots exceeds what they could tell.
         # Batches of 32: a third of a point more accuracy than 64 on spambase, in cross-validation.

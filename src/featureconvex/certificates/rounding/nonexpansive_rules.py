@@ -21,10 +21,10 @@ def _flatten(_: Flatten, graph: Graph, node: int) -> int:
 
 @rule(NonexpansiveLinear)
 def _linear(phi: NonexpansiveLinear, graph: Graph, node: int) -> int:
-    weight, bias = phi.linear.weight.detach().double(), phi.linear.bias
-    if bias is None:
+    weight = phi.linear.weight.detach().double()
+    if not phi.config()["bias"]:
         return graph.apply(Affine(Dense(weight)), node)
-    bias = bias.detach().double()
+    bias = phi.linear.bias.detach().double()
     return graph.apply(Affine(Dense(weight), bias, bias.abs()), node)
 
 
