@@ -16,9 +16,22 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import UserError
-from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale, Scattering
+from featureconvex.features import (
+    AbsConcat,
+    Center,
+    Compose,
+    Distances,
+    Flatten,
+    Identity,
+    MaxMin,
+    NonexpansiveLinear,
+    NonexpansiveResidual,
+    Scale,
+    Scattering,
+)
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexBlock, ConvexConvNet, ConvexMLP, MaxAffine, Softplus
+from featureconvex.testing import exact_nonexpansive
 from featureconvex.testing.exact_scattering import scattering
 
 Numbers = np.ndarray
@@ -243,5 +256,10 @@ _RULES: dict[type[nn.Module], Callable[[ExactMargin, Any, Numbers], Numbers]] = 
     Scale: _scale,
     AbsConcat: lambda _, __, z: np.concatenate((z, np.abs(z)), axis=0),
     Scattering: scattering,
+    Flatten: lambda _, __, z: z.ravel(),
+    NonexpansiveLinear: exact_nonexpansive.linear,
+    NonexpansiveResidual: exact_nonexpansive.residual,
+    MaxMin: exact_nonexpansive.sort_pairs,
+    Distances: exact_nonexpansive.distances,
     Compose: lambda judge, phi, z: _sequence(judge, phi.parts(), z),
 }

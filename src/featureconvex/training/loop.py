@@ -89,7 +89,7 @@ class _Run:
         self.exchange = exchange
         self.points = points.to(model.device)
         self.validation = validation
-        self.temperature = 1.0 if recipe.temperature is None else recipe.temperature
+        self.temperatures = recipe.temperatures
         self.batch_size = min(recipe.batch_size, len(points))
         # Like the paper's loader, drop the incomplete batch: batch norm and one-row batches.
         self.steps_per_epoch = len(points) // self.batch_size
@@ -154,8 +154,7 @@ class _Run:
         logits = self.model.convex_net(u)
         if recipe.objective == "radius":
             radius = signed_radius(phi, u, logits, recipe.norm, self.cost)
-            both = (self.temperature, recipe.other_temperature)
-            return radius_cross_entropy(radius, sign, *both), logits
+            return radius_cross_entropy(radius, sign, *self.temperatures), logits
         loss = cross_entropy(logits, sign)
         if recipe.jacobian_weight:
             loss = loss + recipe.jacobian_weight * jacobian_norm(logits, u, self.generator)
