@@ -44,6 +44,15 @@ def balanced(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Calib
     )
 
 
+def calibrated(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], target_fpr: float | None
+) -> Calibration:
+    """The threshold at a false-positive rate, or the balanced one where none is named."""
+    if target_fpr is None:
+        return balanced(logits, labels)
+    return at_false_positive_rate(logits, labels, target_fpr)
+
+
 def at_false_positive_rate(
     logits: NDArray[np.floating], labels: NDArray[np.integer], target: float
 ) -> Calibration:

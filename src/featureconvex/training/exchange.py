@@ -28,9 +28,9 @@ class Exchange:
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """A recipe in the norm asked for as one in the norm that is trained."""
-        given = recipe.temperature
-        temperature = None if given is None else given * self.factor
-        return recipe.replace(norm=self.trained, temperature=temperature)
+        given = {name: getattr(recipe, name) for name in ("temperature", "other_temperature")}
+        changes = {k: value * self.factor for k, value in given.items() if value is not None}
+        return recipe.replace(norm=self.trained, **changes)
 
     def radius(self, trained: float) -> float:
         """A radius (or a temperature, which is one) in the norm asked for."""

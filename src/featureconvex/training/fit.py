@@ -18,7 +18,7 @@ from featureconvex.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 from featureconvex.training.architectures import Architecture, mapped
 from featureconvex.training.augmentation import Augmentation
-from featureconvex.training.calibration import Calibration, at_false_positive_rate, balanced
+from featureconvex.training.calibration import Calibration, calibrated
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.exchange import Exchange
 from featureconvex.training.loop import History, train
@@ -90,6 +90,7 @@ def fit(
     Raises:
         UserError: one class is missing, the input has NaN or infinity, or training diverged.
     """
+    recipe = recipe.but(target_fpr=target_fpr)
     _check(points)
     started = time.perf_counter()
     fitting, held_out, where = _split(points, recipe.validation_fraction, seed)
@@ -111,10 +112,7 @@ def fit(
             )
         held_out, where = architecture.behind(test), "test"
     result = outputs(model, held_out, recipe.norm)
-    if target_fpr is None:
-        calibration = balanced(result.logits, result.labels)
-    else:
-        calibration = at_false_positive_rate(result.logits, result.labels, target_fpr)
+    calibration = calibrated(result.logits, result.labels, target_fpr)
     model.tau.fill_(calibration.tau)
     fitted = outputs(model, fitting, recipe.norm)
     return Fitted(
@@ -164,7 +162,7 @@ class _Job:
         """The recipe with its temperature filled in, and the pilots it was chosen from."""
         if recipe.objective != "radius" or recipe.temperature is not None:
             return [], recipe
-        if recipe.share is not None:
+        if recipe.share is not None and recipe.target_fpr is None:
             scale = class_distance(points, recipe.norm, self.cost)
             return [], recipe.replace(temperature=recipe.share * scale)
         mirrored = self.architecture.front is not None and recipe.augmentation.flip

@@ -165,7 +165,7 @@ class _Run:
         if self.model.feature_map.learned:
             self._settle()
         result = outputs(self.model, held_out, norm, self.cost)
-        tau = result.calibrated().tau
+        tau = result.calibrated(self.recipe.target_fpr).tau
         radius = self.recipe.objective == "radius"
         scale = result.slopes * np.where(result.labels == 1, *self.temperatures) if radius else 1.0
         loss = result.loss(tau, scale)

@@ -59,6 +59,7 @@ class Recipe:
         settled: share of the epochs before which none is kept as the best: while the rate is high, an
             epoch can look good on few validation points by luck.
         augmentation: of images.
+        target_fpr: train and calibrate for this false-positive rate instead of balancing the classes.
         calibrate_on: ``"validation"``, or ``"test"`` as the paper does.
         validation_fraction: share of the training points held out.
     """
@@ -81,6 +82,7 @@ class Recipe:
     batch_size: int = 128
     settled: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
+    target_fpr: float | None = None
     calibrate_on: str = "validation"
     validation_fraction: float = 0.1
 

@@ -3,7 +3,9 @@
 The rule, in two sentences. Pilot runs on one half of the training points, at temperatures that
 double from 1/64 of the distance between the classes, measure the balanced error on the other half.
 The chosen temperature is the largest whose error is at most ``growth`` times the lowest error plus
-``allowance`` (two numbers of the recipe); between pilots the error is interpolated.
+``allowance`` (two numbers of the recipe); between pilots the error is interpolated. For a false-positive
+rate that the user names it is the temperature of the pilot with the largest mean radius of all sensitive
+points at that rate, those missed counting 0: the area under the curve of certified recall.
 """
 
 import math
@@ -70,19 +72,27 @@ def choose_temperature(
     short = recipe.replace(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
     pilots: list[Pilot] = []
     tried: list[float] = []
+    areas: list[float] = []
     for number, ratio in enumerate(RATIOS, 1):
         title = f"pilot {number} of at most {len(RATIOS)}"
         tried.append(scale * ratio)
         model = train(short.replace(temperature=tried[-1]), title, first, second)
         result = outputs(model, second, recipe.norm, cost)
-        tau = result.calibrated().tau
+        tau = result.calibrated(recipe.target_fpr).tau
         radius = exchange.radius(result.median_radius(tau))
         pilots.append(Pilot(exchange.radius(tried[-1]), result.accuracy(tau), radius))
+        if recipe.target_fpr is not None:
+            areas.append(result.mean_radius(tau))
+            continue
         errors = np.array([1 - pilot.validation_accuracy for pilot in pilots])
         allowed = recipe.growth * errors.min() + recipe.allowance
         # So far beyond that no larger temperature can matter.
         if errors[-1] - errors.min() > 2 * (allowed - errors.min()) + 0.01:
             break
+    if areas:
+        best = int(np.argmax(areas))
+        pilots[best] = replace(pilots[best], chosen=True)
+        return pilots, tried[best]
     temperature = largest_within(np.array(tried), errors, allowed)
     nearest = min(range(len(tried)), key=lambda k: abs(math.log(tried[k] / temperature)))
     pilots[nearest] = replace(pilots[nearest], chosen=True)

@@ -11,7 +11,7 @@ from featureconvex.ambient import undisturbed
 from featureconvex.certificates.minorant import tangent
 from featureconvex.frozen_model import frozen_model
 from featureconvex.model import FeatureConvexModel
-from featureconvex.training.calibration import Calibration, balanced
+from featureconvex.training.calibration import Calibration, calibrated
 from featureconvex.training.points import Points
 
 
@@ -30,9 +30,9 @@ class Outputs:
     slopes: NDArray[np.float64]
     labels: NDArray[np.integer]
 
-    def calibrated(self) -> Calibration:
-        """The balanced threshold on these points."""
-        return balanced(self.logits, self.labels)
+    def calibrated(self, target_fpr: float | None = None) -> Calibration:
+        """The threshold at a false-positive rate on these points; None: the balanced one."""
+        return calibrated(self.logits, self.labels, target_fpr)
 
     def accuracy(self, tau: float) -> float:
         """Share of points on their own side of the threshold."""
@@ -47,6 +47,12 @@ class Outputs:
                 if hit.any()
                 else np.nan
             )
+
+    def mean_radius(self, tau: float) -> float:
+        """Mean over all sensitive points, 0 for those missed: the area under certified recall."""
+        sensitive = self.labels == 1
+        radius = (self.logits[sensitive] + tau) / np.maximum(self.slopes[sensitive], 1e-300)
+        return float(np.mean(np.clip(radius, 0.0, None)))
 
     def loss(self, tau: float, scale: NDArray[np.float64] | float) -> float:
         """Cross-entropy on ``(logits + tau) / scale``, mean over the points."""
