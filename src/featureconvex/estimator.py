@@ -42,8 +42,12 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         norm: 1, 2 or inf (any p >= 1): the norm whose radius is trained, with every feature
             measured in training standard deviations.
         hidden: widths of the network's hidden layers.
+        feature_map: learned behind the standardisation and nonexpansive: ``"orthogonal"`` (l2),
+            ``"distances"`` (linf), ``"entries"`` (l1 to linf), or ``"identity"``.
         temperature: trades clean accuracy (small) against radius (large); None lets
             validation choose (:mod:`featureconvex.training.temperature`).
+        other_temperature: of the other class, which only has to stay on its side; None: a share of the
+            temperature.
         epochs, batch_size, learning_rate: of training; None means the recipe's.
         target_fpr: calibrate for this false-positive rate instead of balancing the classes.
         validation_fraction: share of the training points held out for choices and calibration.
@@ -73,7 +77,9 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         *,
         norm: float | str = 2,
         hidden: tuple[int, ...] = (200, 50),
+        feature_map: str = "identity",
         temperature: float | None = None,
+        other_temperature: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
@@ -86,7 +92,9 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         self.sensitive_class = sensitive_class
         self.norm = norm
         self.hidden = hidden
+        self.feature_map = feature_map
         self.temperature = temperature
+        self.other_temperature = other_temperature
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -127,13 +135,18 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
                 f"a false-positive rate is in [0, 1], got target_fpr={self.target_fpr!r}"
             )
         points = Points(_shared(X), torch.from_numpy((y == sensitive).astype(np.int64)))
-        names = ("temperature", "epochs", "batch_size", "learning_rate", "validation_fraction")
+        names = (
+            *("temperature", "other_temperature", "epochs"),
+            *("batch_size", "learning_rate", "validation_fraction"),
+        )
         changes = {name: getattr(self, name) for name in names}
         recipe = default(X.shape, parse_norm(self.norm)).replace(
             **{name: value for name, value in changes.items() if value is not None}
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        architecture, cost = table_architecture(points.x, hidden, device(self.device))
+        architecture, cost = table_architecture(
+            points.x, hidden, device(self.device), self.feature_map
+        )
         fitted = fit(
             architecture,
             recipe,

@@ -20,6 +20,7 @@ from featureconvex.features import (
     Scattering,
     standardise,
 )
+from featureconvex.given import one_of
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP
 from featureconvex.progress import Ticker, silent
@@ -67,8 +68,38 @@ def mapped(front: FeatureMap, x: Tensor, tick: Ticker = silent, batch_size: int 
     return torch.cat(parts)
 
 
+# Of learned maps for tables.
+TABLE_WIDTH = 64
+MAPS = ("identity", "orthogonal", "distances", "entries")
+
+
+def learned_map(name: str, x: Tensor, width: int) -> list[FeatureMap]:
+    """The layers of a learned nonexpansive map for inputs like ``x`` (n, ...); none for ``identity``.
+
+    Args:
+        name: one of ``MAPS``: ``orthogonal`` is nonexpansive in l2, ``distances`` in linf, ``entries``
+            from l1 to linf.
+        x: inputs.
+        width: of every layer, even.
+
+    Raises:
+        UserError: another name.
+    """
+    one_of("feature_map", name, MAPS)
+    size = x[0].numel()
+    flat: list[FeatureMap] = [] if x.ndim == 2 else [Flatten(tuple(x.shape[1:]))]
+    if name == "identity":
+        return []
+    if name == "orthogonal":
+        layers = [(NonexpansiveLinear(a, width), MaxMin()) for a in (size, width)]
+        return [*flat, *chain.from_iterable(layers)]
+    if name == "distances":
+        return [*flat, Distances(size, width), Distances(width, width)]
+    return [*flat, NonexpansiveLinear(size, width, "entries"), MaxMin()]
+
+
 def table_architecture(
-    x: Tensor, hidden: tuple[int, ...], device: torch.device
+    x: Tensor, hidden: tuple[int, ...], device: torch.device, feature_map: str = "identity"
 ) -> tuple[Architecture, Tensor]:
     """An MLP on standardised features, and the cost that measures budgets in standard deviations.
 
@@ -78,6 +109,7 @@ def table_architecture(
         x: (n, d) training inputs.
         hidden: widths of the convex network.
         device: where the model lives.
+        feature_map: learned behind the standardisation, see :func:`learned_map`.
 
     Returns:
         The architecture, and (d,) float64 costs, ``1 / standard deviation`` (1 for a constant column).
@@ -87,8 +119,12 @@ def table_architecture(
     scaling, features = standardise(x), x.shape[1]
 
     def build(_: Points) -> FeatureConvexModel:
-        phi = Scale(scaling.scale, scaling.shift)
-        return FeatureConvexModel(phi, ConvexMLP(features, hidden)).to(device)
+        phi: FeatureMap = Scale(scaling.scale, scaling.shift)
+        layers = learned_map(feature_map, x[:1], TABLE_WIDTH)
+        if layers:
+            phi = Compose(phi, *layers)
+        width = TABLE_WIDTH if layers else features
+        return FeatureConvexModel(phi, ConvexMLP(width, hidden)).to(device)
 
     return Architecture(build), scaling.scale.abs()
 
