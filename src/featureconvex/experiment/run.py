@@ -46,12 +46,11 @@ from featureconvex.training.architectures import (
     Architecture,
     image_architecture,
     table_architecture,
+    table_map,
 )
 from featureconvex.training.fit import Fitted, calibration_record, fit
 from featureconvex.training.points import Points
-from featureconvex.training.recipes import Recipe, check_values, default, paper
-
-RECIPES = ("default", "paper")
+from featureconvex.training.recipes import RECIPES, Recipe, check_values
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Settings:
     Attributes:
         norm: exponent of the norm to train for and report first; recipe paper trains the same model
             for every norm.
-        recipe: ``"default"`` or ``"paper"``.
+        recipe: ``"default"``, ``"nonexpansive"`` or ``"paper"``.
         temperature: trades clean accuracy (small) against radius (large).
         other_temperature: of the other class, which only has to stay on its side.
         target_fpr: calibrate for this false-positive rate instead of balancing the classes.
@@ -101,8 +100,7 @@ class Settings:
 
     def resolve(self, task: str, shape: tuple[int, ...]) -> Recipe:
         """The recipe for a task and the shape of its training inputs, with the user's changes."""
-        base = paper(task, self.norm) if self.recipe == "paper" else default(shape, self.norm)
-        return base.replace(**self._changes)
+        return RECIPES[self.recipe](task, shape, self.norm).replace(**self._changes)
 
     @property
     def _changes(self) -> dict[str, Any]:
@@ -135,7 +133,8 @@ def prepare(dataset: Dataset, recipe: Recipe, place: torch.device) -> Prepared:
         for half in (dataset.train, dataset.test)
     )
     if dataset.kind == "table":
-        architecture, cost = table_architecture(train.x, (200, 50), place)
+        name = table_map(recipe.norm) if recipe.name == "nonexpansive" else "identity"
+        architecture, cost = table_architecture(train.x, (200, 50), place, name)
         return Prepared(train, test, architecture, cost)
     return Prepared(
         train,

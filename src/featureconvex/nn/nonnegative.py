@@ -19,8 +19,8 @@ from featureconvex.given import real_number, whole_number
 from featureconvex.nn.as_written import runs_as_written
 from featureconvex.nn.card import card
 from featureconvex.nn.code import check_unchanged, remember
-from featureconvex.nn.curvature import Curvature
 from featureconvex.nn.constraint import Constraint, constrained_parameters, hold
+from featureconvex.nn.curvature import Curvature
 from featureconvex.nn.frozen import is_frozen
 from featureconvex.nn.torch_modules.affine import (
     BatchNorm1dCard,

@@ -45,7 +45,8 @@ def distances(judge: Any, phi: Any, z: np.ndarray) -> np.ndarray:
             raise UserError(
                 f"the exact judge knows distances with p = 1, inf, and 2 in balls, got {phi.p}"
             )
-    return out - judge.numbers(phi.mean)
+    moved: np.ndarray = out - judge.numbers(phi.mean)
+    return moved
 
 
 def residual(judge: Any, phi: Any, z: np.ndarray) -> np.ndarray:

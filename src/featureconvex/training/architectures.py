@@ -98,6 +98,11 @@ def learned_map(name: str, x: Tensor, width: int) -> list[FeatureMap]:
     return [*flat, NonexpansiveLinear(size, width, "entries"), MaxMin()]
 
 
+def table_map(norm: float) -> str:
+    """The learned map for tables and a norm: orthogonal layers from l2 on."""
+    return "identity" if norm < 2 else "orthogonal"
+
+
 def table_architecture(
     x: Tensor, hidden: tuple[int, ...], device: torch.device, feature_map: str = "identity"
 ) -> tuple[Architecture, Tensor]:
@@ -135,11 +140,11 @@ def image_architecture(
     """The model for images of one shape (c, h, w), to be robust in the norm with exponent ``norm``.
 
     ``paper``: the paper's architectures (section 4). Otherwise a convex MLP with passthrough and no
-    batch norm, behind a map that is nonexpansive in the norm at hand: for grey images the centred
-    pixels below l2, orthogonal layers from l2 on, and layers of distances for linf. Colour images
-    first pass a fixed wavelet scattering transform, which keeps what tells natural images apart. That
-    is nonexpansive in l2, and what it proves in linf it proves through l2, so it is trained for l2
-    there, too. Below l2 such a detour is worth a tenth of what pixels ``(u, |u|)`` prove.
+    batch norm: on the centred pixels of grey images, and for colour images on a fixed wavelet
+    scattering transform, which keeps what tells natural images apart. That is nonexpansive in l2, and
+    what it proves in linf it proves through l2, so it is trained for l2 there, too. Below l2 such a
+    detour is worth a tenth of what pixels ``(u, |u|)`` prove. ``nonexpansive`` learns a map before it, from
+    l2 on: orthogonal layers, and for grey images and linf layers of distances.
     """
     if recipe == "paper":
         return _on(device, lambda x: _paper_model(x, task.split("-")[0]))
@@ -147,11 +152,12 @@ def image_architecture(
         return _on(device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), AbsConcat()))
     if shape[0] == 3:
         front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
+        layers = (256, 256) if recipe == "nonexpansive" else ()
         behind = _on(
-            device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), *_orthogonal(x, 256, 256))
+            device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), *_orthogonal(x, *layers))
         )
         return replace(behind, front=front, norm=2.0)
-    if norm < 2:
+    if norm < 2 or recipe != "nonexpansive":
         return _on(device, lambda x: _mlp(x, (400, 100), Center(x.mean())))
     if norm < WIDE:
         return _on(
@@ -170,7 +176,9 @@ def _mlp(x: Tensor, hidden: tuple[int, ...], *maps: FeatureMap) -> FeatureConvex
 
 
 def _orthogonal(x: Tensor, *widths: int) -> list[FeatureMap]:
-    """Orthogonal layers with sorted pairs between them: 1-Lipschitz in l2."""
+    """Orthogonal layers with sorted pairs between them: 1-Lipschitz in l2; nothing for no widths."""
+    if not widths:
+        return []
     sizes = (x[0].numel(), *widths)
     layers = [(NonexpansiveLinear(a, b), MaxMin()) for a, b in pairwise(sizes)]
     return [Flatten(tuple(x.shape[1:])), *chain.from_iterable(layers)]

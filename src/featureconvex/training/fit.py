@@ -90,7 +90,7 @@ def fit(
     Raises:
         UserError: one class is missing, the input has NaN or infinity, or training diverged.
     """
-    recipe = recipe.but(target_fpr=target_fpr)
+    recipe = recipe.replace(target_fpr=target_fpr)
     _check(points)
     started = time.perf_counter()
     fitting, held_out, where = _split(points, recipe.validation_fraction, seed)
