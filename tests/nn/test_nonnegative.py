@@ -24,7 +24,8 @@ from featureconvex.nn import (
     project_,
     prove_convex,
 )
-from featureconvex.nn.nonnegative import SMALLEST_SCALE, constrain_, constrained_parameters
+from featureconvex.nn.constraint import constrained_parameters
+from featureconvex.nn.nonnegative import SMALLEST_SCALE, constrain_
 from featureconvex.testing import check_convex_on_lines
 
 LAYERS: dict[str, Callable[[], nn.Module]] = {
@@ -175,7 +176,8 @@ def test_optimiser_steps_cannot_leave_the_set(
         optimiser.step()
         if project:
             project_(net)
-            assert not any((r < c.minimum).any() for r, c in constrained_parameters(net))
+            held: Any = list(constrained_parameters(net))
+            assert not any((r < c.minimum).any() for r, c in held)
         # Training that diverges gives NaN, never a negative number.
         assert not any((weight(layer) < 0).any() for layer in net.hidden_layers)
         assert not any((weight(norm) < SMALLEST_SCALE).any() for norm in net.norms)
