@@ -20,8 +20,8 @@ def test_laws(law: Law[MethodCase]) -> None:
 def test_the_radius_is_the_distance_to_the_hyperplane() -> None:
     method = Linear(options(1), {})
     with torch.no_grad():
-        method.layer.weight.zero_()
-        method.layer.weight[0, :2] = torch.tensor([3.0, -4.0])
+        method.weight.zero_()
+        method.weight[0, :2] = torch.tensor([3.0, -4.0])
         method.tau.fill_(1.0)
     x = torch.zeros(1, 1, 8, 8)
     x[..., 0, 0] = 2
@@ -62,9 +62,9 @@ class Single(Linear):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Single, "float32 .* instead of an array float64"),
+        (Single, "must return an array float64 .* got float32"),
         (Endless, "the flag went away"),
-        (Forgetful, "learns.*: norms"),
+        (Forgetful, "learns.*: certify must return a dict of the norms"),
     ],
 )
 def test_the_laws_see_planted_faults(fault: type[Linear], words: str) -> None:
