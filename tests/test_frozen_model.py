@@ -572,7 +572,7 @@ class Tenth(Identity):
 
 
 class TenthStated(Tenth):
-    def lipschitz(self, p: float, s: float | None = None) -> float:
+    def lipschitz(self, p: float) -> float:
         return 10.0
 
     def pullback(self, v: Tensor) -> Tensor:

@@ -18,12 +18,12 @@ from featureconvex.testing import feature_map as map_laws
 class Shrunk(AbsConcat):
     """The constant of another map: 0.9 times too small."""
 
-    def lipschitz(self, p: float) -> float:
+    def lipschitz(self, p: float, s: float | None = None) -> float:
         return 0.9 * super().lipschitz(p)
 
 
 class ShrunkScale(Scale):
-    def lipschitz(self, p: float) -> float:
+    def lipschitz(self, p: float, s: float | None = None) -> float:
         return 0.9 * super().lipschitz(p)
 
 

@@ -20,7 +20,7 @@ from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe, paper
 
 RADIUS = Recipe("test", temperature=0.5, epochs=6, batch_size=16)
-PAPER = paper("mnist-3-8").but(epochs=4, batch_size=16, learning_rate=0.01)
+PAPER = paper("mnist-3-8").replace(epochs=4, batch_size=16, learning_rate=0.01)
 
 
 def _points(n: int = 120, seed: int = 0) -> Points:
@@ -52,7 +52,7 @@ def test_same_seed_same_weights_and_learns(recipe: Recipe) -> None:
 @pytest.mark.parametrize("settled", [0.0, 0.5])
 def test_the_best_settled_epoch_is_kept(settled: float) -> None:
     model = _model()
-    recipe = RADIUS.but(epochs=6, learning_rate=0.5, settled=settled)
+    recipe = RADIUS.replace(epochs=6, learning_rate=0.5, settled=settled)
     history = train(model, recipe, _points(), _points(60, 1))[round(6 * settled) :]
     from featureconvex.training.validation import outputs
 
@@ -105,7 +105,7 @@ def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
 def test_weights_stay_nonnegative_under_a_wild_optimiser() -> None:
     model = _model()
-    train(model, RADIUS.but(learning_rate=0.5, epochs=2), _points(), _points(60, 1))
+    train(model, RADIUS.replace(learning_rate=0.5, epochs=2), _points(), _points(60, 1))
     for layer in model.convex_net.hidden_layers:  # type: ignore[union-attr]
         assert (layer.weight >= 0).all()
         assert (layer.parametrizations.weight.original >= 0).all()  # projected, not only clamped
@@ -114,7 +114,7 @@ def test_weights_stay_nonnegative_under_a_wild_optimiser() -> None:
 def test_divergence_is_named() -> None:
     points = Points(_points().x * 1e30, _points().y)
     with pytest.raises(UserError, match="diverged"):
-        train(_model(), PAPER.but(learning_rate=1e10), points, points)
+        train(_model(), PAPER.replace(learning_rate=1e10), points, points)
 
 
 SCRIPT = """
