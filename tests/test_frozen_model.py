@@ -21,8 +21,16 @@ import featureconvex as fc
 from featureconvex import ConvexityError, FeatureConvexModel, UserError
 from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale, Scattering
 from featureconvex.frozen_model import frozen_model
-from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine, NonNegativeLinear, convexity
-from featureconvex.nn.convexity import MONOTONE_CONVEX
+from featureconvex.nn import (
+    Card,
+    ConvexConvNet,
+    ConvexMLP,
+    Curvature,
+    MaxAffine,
+    NonNegativeLinear,
+    card,
+)
+from featureconvex.nn.curvature import MONOTONE_CONVEX
 
 LEVELS = ("closed-form", "domain", "tight", "sound")
 X = torch.randn(16, 3, generator=torch.Generator().manual_seed(5))
@@ -38,8 +46,9 @@ def small(activation: str | nn.Module = "relu", **options: Any) -> FeatureConvex
 def radii(model: FeatureConvexModel, x: Any = X, level: str = "domain") -> list[np.ndarray]:
     domain = None if level == "closed-form" else fc.Box(-6, 6)
     # The tight level costs as much for four rows as the others for a thousand.
-    rows, chosen = (x[:4], fc.levels.Tight(3)) if level == "tight" else (x, level)
-    return [c.radius for c in fc.certify(model, rows, THREATS, domain, chosen)]
+    few = level == "tight"
+    chosen = fc.levels.Tight(iterations=3) if few else level
+    return [c.radius for c in fc.certify(model, x[:4] if few else x, THREATS, domain, chosen)]
 
 
 @functools.cache
@@ -135,6 +144,17 @@ def on_class(kind: type[nn.Module], name: str = "forward") -> Callable[[FeatureC
     return change
 
 
+def on_torch(owner: Any, name: str) -> Callable[[FeatureConvexModel], Any]:
+    def change(_: FeatureConvexModel) -> Any:
+        # Classes show what they inherit: it must be gone again, not be written down.
+        own = name in vars(owner)
+        before = getattr(owner, name)
+        setattr(owner, name, lambda *given, **named: before(*given, **named) - 3)
+        return lambda: setattr(owner, name, before) if own else delattr(owner, name)
+
+    return change
+
+
 def replaced(model: FeatureConvexModel) -> Any:
     model.forward = lambda x: FeatureConvexModel.forward(model, 20 * x)  # type: ignore[method-assign]
     return lambda: delattr(model, "forward")
@@ -183,6 +203,21 @@ CHANGES: dict[str, tuple[Callable[[FeatureConvexModel], Any], str]] = {
     "network's class changed": (on_class(ConvexMLP), "forward method of ConvexMLP"),
     "layer's class changed": (on_class(NonNegativeLinear), "forward method of NonNegativeLinear"),
     "map's class changed": (on_class(AbsConcat), "forward method of AbsConcat"),
+    "call of the network's class": (on_class(ConvexMLP, "__call__"), "ConvexMLP.* __call__"),
+    "call of a layer's class": (on_class(nn.Linear, "_call_impl"), "_call_impl of its own"),
+    "function of the activation": (
+        on_torch(nn.functional, "relu"),
+        "relu of torch.nn.functional, which ReLU uses",
+    ),
+    "function of a function": (on_torch(torch, "relu"), "relu of torch, which ReLU uses"),
+    "function of the layers": (on_torch(nn.functional, "linear"), "linear of torch.nn.functional"),
+    "method of tensors in the network": (on_torch(Tensor, "squeeze"), "squeeze method of Tensor"),
+    "method of tensors in the map": (on_torch(Tensor, "abs"), "abs method of Tensor"),
+    "method of tensors in the weights": (
+        on_torch(Tensor, "clamp_min"),
+        "clamp_min method of Tensor",
+    ),
+    "function of the map": (on_torch(torch, "cat"), "cat of torch, which AbsConcat uses"),
 }
 
 
@@ -572,7 +607,7 @@ class Tenth(Identity):
 
 
 class TenthStated(Tenth):
-    def lipschitz(self, p: float) -> float:
+    def lipschitz(self, p: float, s: float | None = None) -> float:
         return 10.0
 
     def pullback(self, v: Tensor) -> Tensor:
@@ -652,10 +687,10 @@ class SeesInLargeBatches(SeesOthers):
         return out.flip(0) if len(x) >= 25 else out
 
 
-@pytest.fixture
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convexity, "_RULES", dict(convexity._RULES))
-    convexity.rule(SeesOthers, SeesEarlier, SeesInLargeBatches)(lambda _: MONOTONE_CONVEX)
+@card(SeesOthers, SeesEarlier, SeesInLargeBatches)
+class WrongCard(Card[SeesOthers]):
+    def curvature(self, module: SeesOthers) -> Curvature:
+        return MONOTONE_CONVEX
 
 
 def rows_as_channels() -> nn.Module:
@@ -677,7 +712,6 @@ SEEING: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
 }
 
 
-@pytest.mark.usefixtures("_registered")
 @pytest.mark.parametrize("name", SEEING)
 def test_rows_that_see_each_other_are_refused(name: str) -> None:
     build, shape, words = SEEING[name]
@@ -694,7 +728,6 @@ def test_rows_of_a_shape_that_the_model_does_not_take_are_refused_with_the_shape
         fc.certify(model, X)
 
 
-@pytest.mark.usefixtures("_registered")
 def test_a_larger_batch_is_tried_out_anew() -> None:
     model = FeatureConvexModel(Identity(), SeesInLargeBatches(), tau=3.0).eval()
     fc.certify(model, torch.rand(4, 3))
