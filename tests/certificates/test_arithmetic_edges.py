@@ -81,7 +81,12 @@ def test_the_laws_hold_for_numbers_of_any_size(level: str, seed: int, single: bo
 
 # What is planted, and a case that shows it.
 FAULTS: dict[str, tuple[Any, str, Any, int]] = {
-    "powers of costs underflow": (lipschitz, "_by_shares", lipschitz._by_powers, 55),
+    "powers of costs underflow": (
+        lipschitz,
+        "_by_shares",
+        lambda *given: lipschitz._by_powers(*given, (2,)),
+        55,
+    ),
     "logarithms that overspend": (
         worst_case,
         "budget_in_logs",
