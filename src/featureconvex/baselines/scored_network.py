@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from featureconvex.baselines.method import Method, Options, Setting
-from featureconvex.baselines.thresholds import balanced_threshold
+from featureconvex.baselines.thresholds import accuracy, balanced_threshold
 from featureconvex.baselines.training import Loss, logistic, train_network
 from featureconvex.device import device
 from featureconvex.progress import Ticker, silent
@@ -84,8 +84,8 @@ class ScoredNetwork(Method):
         return self.options.seed
 
     def train_accuracy(self, fitting: Points) -> float:
-        """The share of fitted points that are predicted as labelled."""
-        return float(np.mean(self.predict(fitting.x) == (fitting.y.numpy() > 0)))
+        """The share of fitted points on their side of the threshold."""
+        return accuracy(self.margins(fitting.x), fitting.y)
 
     def fit(
         self,

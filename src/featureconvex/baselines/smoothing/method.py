@@ -20,6 +20,7 @@ from featureconvex.baselines.smoothing.pool import NoisePool, Stream, seed_of
 from featureconvex.certificates import Guarantee
 from featureconvex.errors import UserError
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
+from featureconvex.training.points import Points
 
 ALPHA = 0.001
 """The probability with which one point's radius may be too large."""
@@ -109,6 +110,10 @@ class Smoothing(ScoredNetwork):
     def score(self, x: Tensor) -> Tensor:
         """The median score of each input's noisy copies."""
         return self._noisy_scores(x, self._thresholding, THRESHOLD_COPIES).median(dim=1).values
+
+    def train_accuracy(self, fitting: Points) -> float:
+        """Of the smoothed classifier."""
+        return float(np.mean(self.predict(fitting.x) == (fitting.y.numpy() > 0)))
 
     def _noisy_scores(self, x: Tensor, pool: NoisePool, copies: int) -> Tensor:
         """(n, copies) scores under noise chosen from the pool by each input's own content.

@@ -13,6 +13,7 @@ from featureconvex.baselines.smoothing.noise import paper_sigmas
 from featureconvex.baselines.splitting.network import SplitNetwork
 from featureconvex.baselines.splitting.noise import SNAP, SplitNoise, cell_starts
 from featureconvex.baselines.splitting.votes import Decisions, SplitVotes
+from featureconvex.baselines.thresholds import accuracy
 from featureconvex.certificates import Guarantee
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points
@@ -83,7 +84,7 @@ class Splitting(ScoredNetwork):
     def train_accuracy(self, fitting: Points) -> float:
         """Of the smoothed classifier, on 200 points spread over ``fitting``."""
         some = torch.arange(0, len(fitting), max(1, len(fitting) // TRAIN_ACCURACY_POINTS))
-        return super().train_accuracy(Points(fitting.x[some], fitting.y[some]))
+        return accuracy(torch.from_numpy(self.surplus(fitting.x[some])), fitting.y[some])
 
     def score(self, x: Tensor) -> Tensor:
         """The majority's scores."""
