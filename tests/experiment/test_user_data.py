@@ -3,8 +3,8 @@
 import io
 import json
 import resource
-import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from PIL import Image
 import featureconvex as fc
 from featureconvex import cli
 from featureconvex.estimator import FeatureConvexClassifier
+from featureconvex.report.report import write_report
 from featureconvex.training.checkpoint import Checkpoint
 
 ODD = "f[0]<0>"
@@ -442,28 +443,28 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(
     assert command(*arguments) == 0
 
 
-def test_a_full_disk_at_the_report_names_the_command_that_goes_on(tmp_path: Path) -> None:
-    arguments = ("run", "digits-3-8", "--out", str(tmp_path), *QUICK)
-    code = (
-        "import resource, sys\n"
-        "from featureconvex.experiment import run\n"
-        "from featureconvex.cli import main\n"
-        "whole = sys.modules['featureconvex.experiment.run'].write_report\n"
-        "def limited(folder):\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
-        "    return whole(folder)\n"
-        "sys.modules['featureconvex.experiment.run'].write_report = limited\n"
-        "main(sys.argv[1:])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2, done.stderr
-    assert f"`featureconvex report {tmp_path}` writes it" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "report.html").exists()
-    assert command("report", tmp_path) == 0
-    assert (tmp_path / "report.html").exists()
+def test_a_full_disk_at_the_report_names_the_command_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = _saved(_noise(60, 30), tmp_path / "t.csv"), tmp_path / "run"
+    # The package has a function of the module's name.
+    module = import_module("featureconvex.experiment.run")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limited(folder: Path) -> list[Path]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, hard))
+        return write_report(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_report", limited)
+        try:
+            assert command("run", path, "--label", "y", "--out", out, *QUICK) == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"`featureconvex report {out}` writes it" in " ".join(capsys.readouterr().err.split())
+    assert not (out / "report.html").exists()
+    assert command("report", out) == 0
+    assert (out / "report.html").exists()
 
 
 def _noise(n: int, ones: int, columns: dict[str, np.ndarray] | None = None) -> pd.DataFrame:
