@@ -61,6 +61,18 @@ def test_save_load_and_pickle_keep_everything(
         assert str(copy.get_params()["norm"]) == str(fitted.get_params()["norm"])
 
 
+def test_an_epoch_without_a_radius_can_be_saved(
+    fitted: fc.FeatureConvexClassifier, tmp_path: Path
+) -> None:
+    # A validation part that is small, or not flagged at all, has no median; a flat network's is infinite.
+    clf = fc.load(fitted.save(tmp_path / "first"))
+    assert isinstance(clf, fc.FeatureConvexClassifier)
+    clf.history_ = [{**clf.history_[0], "validation_median_radius": r} for r in (np.nan, np.inf)]
+    again = fc.load(clf.save(tmp_path / "second"))
+    assert isinstance(again, fc.FeatureConvexClassifier)
+    np.testing.assert_equal(again.history_, clf.history_)
+
+
 def test_column_names_are_checked_after_loading(tmp_path: Path) -> None:
     frame = pd.DataFrame(X, columns=load_breast_cancer().feature_names)
     clf = fc.FeatureConvexClassifier(epochs=2, temperature=0.5, random_state=0).fit(frame, Y)

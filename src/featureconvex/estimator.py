@@ -1,5 +1,6 @@
 """scikit-learn's view of the library."""
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any, Self, overload
@@ -22,6 +23,7 @@ from featureconvex.given import check_unmasked, file_path, real_number, rows_ten
 from featureconvex.model import FeatureConvexModel, describe_inputs
 from featureconvex.model_file import load_model, pack, save_model, unpack
 from featureconvex.norms import parse_norm
+from featureconvex.results.strict_json import jsonable
 from featureconvex.training.architectures import table_architecture
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
@@ -283,7 +285,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             "sensitive": int(self.sensitive_class_ == self.classes_[1]),
             "cost": self.cost_.tolist(),
             "temperature": self.temperature_,
-            "history": self.history_,
+            "history": jsonable(self.history_),
             "n_features": self.n_features_in_,
             "feature_names": getattr(self, "feature_names_in_", np.array([])).tolist(),
         }
@@ -420,7 +422,11 @@ def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
         clf.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
         clf.sensitive_class_ = _stored_sensitive_class(clf, stored)
         clf.cost_ = np.array(stored["cost"])
-        clf.temperature_, clf.history_ = stored["temperature"], stored["history"]
+        clf.temperature_ = stored["temperature"]
+        clf.history_ = [
+            {name: _as_number(value) for name, value in epoch.items()}
+            for epoch in stored["history"]
+        ]
         clf.n_features_in_ = stored["n_features"]
         if stored["feature_names"]:
             if len(stored["feature_names"]) != clf.n_features_in_:
@@ -430,6 +436,13 @@ def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
         raise UserError(f"{path}: the classifier's description is damaged: {error!r}") from error
     clf.model_ = model
     return clf
+
+
+def _as_number(stored: Any) -> Any:
+    """Undo :func:`~featureconvex.results.strict_json.jsonable`: NaN and infinities of an epoch."""
+    if stored is None:
+        return math.nan
+    return float(stored) if isinstance(stored, str) else stored
 
 
 def _stored_sensitive_class(clf: FeatureConvexClassifier, stored: dict[str, Any]) -> Any:
