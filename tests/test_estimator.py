@@ -120,6 +120,8 @@ def test_parameters_set_after_fitting_change_nothing_before_the_next_fit(tmp_pat
         "norm": 1,
         "hidden": (3,),
         "temperature": 7.0,
+        "other_temperature": 3.0,
+        "feature_map": "orthogonal",
         "epochs": 99,
         "batch_size": 1,
         "learning_rate": 1.0,

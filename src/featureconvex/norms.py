@@ -140,8 +140,11 @@ def best_path(
         p: the norm of the input.
         more: further norms to pass through and end in.
 
-    >>> best_path([lambda a, b: 1.0 if a == b == 2 else 9.0, lambda a, b: 2.0], 2.0)[2.0]
-    2.0
+    Each product is rounded up.
+
+    >>> found = best_path([lambda a, b: 1.0 if a == b == 2 else 9.0, lambda a, b: 2.0], 2.0)
+    >>> 2.0 <= found[2.0] < 2.0 + 1e-14
+    True
     """
     norms = path_norms(p, *more)
     best = dict.fromkeys(norms, math.inf)
