@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import featureconvex as fc
 from featureconvex.errors import UserError
-from featureconvex.model_file import load_model, register_kind, save_model
+from featureconvex.model_file import load_model, save_model
 
 CENTER = fc.features.Center(torch.rand(3, 1, 1))
 MODELS = {
@@ -134,18 +134,46 @@ def test_weights_that_changed_on_disk_are_refused(saved: Path) -> None:
     load_model(saved)
 
 
-def test_unknown_kinds_need_registering(tmp_path: Path) -> None:
-    class Halve(fc.features.Identity):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x / 2
+class Halve(fc.features.Identity):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / 2
 
+
+def test_a_class_from_elsewhere_comes_back_by_its_full_name(tmp_path: Path) -> None:
     model = fc.FeatureConvexModel(Halve(), fc.nn.MaxAffine(2, 2))
-    with pytest.raises(UserError, match="cannot hold a Halve"):
-        save_model(model, tmp_path / "m")
-    register_kind(Halve)
-    loaded, _ = load_model(save_model(model, tmp_path / "m"))
+    path = save_model(model, tmp_path / "m")
+    text = (path / "model.json").read_text()
     x = torch.rand(3, 2)
-    assert torch.equal(loaded(x), model(x))
+    full = json.loads(text)["feature_map"]["kind"]
+    assert full == f"{__name__}.Halve"
+    # As files of earlier releases name it, and as it is.
+    for name in ("Halve", full):
+        (path / "model.json").write_text(text.replace(json.dumps(full), json.dumps(name)))
+        assert torch.equal(load_model(path)[0](x), model(x))
+    (path / "model.json").write_text(text.replace(json.dumps(full), '"elsewhere.Third"'))
+    with pytest.raises(UserError, match=r"unknown module 'elsewhere\.Third'; import"):
+        load_model(path)
+
+
+def test_a_class_from_elsewhere_does_not_pass_for_one_of_the_librarys(tmp_path: Path) -> None:
+    class Identity(fc.features.Identity):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 3 * x
+
+    plain = fc.FeatureConvexModel(fc.features.Identity(), fc.nn.MaxAffine(2, 2))
+    other = fc.FeatureConvexModel(Identity(), fc.nn.MaxAffine(2, 2))
+    x = torch.rand(3, 2)
+    for model in (plain, other):
+        loaded, _ = load_model(save_model(model, tmp_path / "m"))
+        assert type(loaded.feature_map) is type(model.feature_map)
+        assert torch.equal(loaded(x), model(x))
+
+
+def test_a_network_without_a_config_is_refused_by_name(tmp_path: Path) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Flatten(0))
+    model = fc.FeatureConvexModel(fc.features.Identity(), net)
+    with pytest.raises(UserError, match=r"cannot hold a torch\..*Sequential"):
+        save_model(model, tmp_path / "m")
 
 
 def test_a_model_file_cannot_claim_another_scale_than_it_applies(tmp_path: Path) -> None:

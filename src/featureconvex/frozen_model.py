@@ -159,7 +159,7 @@ def _check_claims(part: FeatureMap) -> None:
             f"{kind.__qualname__} overrides forward and inherits {claim}, which is about another map; "
             f"give it a {claim} of its own"
         )
-    for name in ("lipschitz", "sensitivity", "pullback"):
+    for name in (*kind.claims, *kind.optional):
         if name in vars(part):
             raise ConvexityError(
                 f"a {kind.__qualname__} has a replaced {name} method; remove it with del map.{name}, and "

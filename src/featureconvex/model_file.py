@@ -17,49 +17,37 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError, UserError
-from featureconvex.features import (
-    AbsConcat,
-    Center,
-    Compose,
-    Distances,
-    FeatureMap,
-    Flatten,
-    Identity,
-    MaxMin,
-    NonexpansiveLinear,
-    NonexpansiveResidual,
-    Scale,
-    Scattering,
-)
+from featureconvex.features import Compose, FeatureMap
 from featureconvex.files import write_bytes, write_text
 from featureconvex.frozen_model import check_precision
 from featureconvex.given import file_path
 from featureconvex.model import FeatureConvexModel
-from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine
+from featureconvex.nn.card import cards
 
 FORMAT = "featureconvex model"
 VERSION = 1
 STRUCTURE, WEIGHTS = "model.json", "weights.safetensors"
 
-_KINDS: dict[str, type[nn.Module]] = {
-    kind.__name__: kind
-    for kind in (
-        *(AbsConcat, Center, Compose, Identity, Scale, Scattering),
-        *(ConvexConvNet, ConvexMLP, MaxAffine),
-        *(Distances, Flatten, MaxMin, NonexpansiveLinear, NonexpansiveResidual),
-    )
-}
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def register_kind(kind: type[nn.Module]) -> type[nn.Module]:
-    """Let model files hold a class of your own; it needs ``config()``. Usable as a decorator."""
-    if not callable(getattr(kind, "config", None)):
-        raise UserError(
-            f"{kind.__name__} needs a config() method that returns constructor arguments"
-        )
-    _KINDS[kind.__name__] = kind
-    return kind
+def storable() -> dict[str, type[nn.Module]]:
+    """What model files may hold, by the name that stands in them.
+
+    Every feature map, and every network with a card and a method ``config()`` that returns the arguments
+    of its constructor. Classes from elsewhere go by their full names: none passes for the library's.
+    """
+    maps: list[type[nn.Module]] = [FeatureMap]
+    for kind in maps:
+        maps.extend(kind.__subclasses__())
+    networks = [kind for kind in cards() if callable(getattr(kind, "config", None))]
+    return {_stored_name(kind): kind for kind in (*maps, *networks)}
+
+
+def _stored_name(kind: type[nn.Module]) -> str:
+    if kind.__module__.startswith(("featureconvex.features.", "featureconvex.nn.")):
+        return kind.__name__
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def save_model(
@@ -68,7 +56,7 @@ def save_model(
     """Write ``model`` into the folder ``path`` and return it.
 
     Args:
-        model: every part must be a known kind (see :func:`register_kind`).
+        model: every part must be of a kind that files may hold, see :func:`storable`.
         path: a folder, made if missing; an older model file in it is replaced.
         extra: JSON values that travel along.
 
@@ -224,33 +212,42 @@ def _check_extra(extra: Any, path: Path) -> None:
 
 
 def _describe(module: nn.Module) -> dict[str, Any]:
-    kind = type(module).__name__
-    if _KINDS.get(kind) is not type(module):
+    name = _stored_name(type(module))
+    if storable().get(name) is not type(module):
         raise UserError(
-            f"a model file cannot hold a {kind}; give the class a config() method and register it "
-            "with featureconvex.model_file.register_kind"
+            f"a model file cannot hold a {name}; it takes networks whose class has a method config() that "
+            "returns the arguments of its constructor"
         )
-    described: dict[str, Any] = {"kind": kind, "config": module.config()}  # type: ignore[operator]
+    described: dict[str, Any] = {"kind": name, "config": module.config()}  # type: ignore[operator]
     if isinstance(module, Compose):
-        described["parts"] = [_describe(part) for part in module.parts()]
+        described["parts"] = [_describe(part) for part in module.maps]
     return described
+
+
+def _kind(name: str, path: Path) -> type[nn.Module]:
+    known = storable()
+    if name in known:
+        return known[name]
+    # Files of earlier releases have the bare name of a class from elsewhere.
+    alike = [kind for kind in known.values() if kind.__name__ == name]
+    if len(alike) == 1:
+        return alike[0]
+    raise UserError(
+        f"{path / STRUCTURE}: unknown module {name!r}; import the file that defines the class first. Known "
+        f"are {', '.join(sorted(known))}"
+    )
 
 
 def _build(described: Any, path: Path) -> nn.Module:
     try:
-        kind, config = _KINDS[described["kind"]], described["config"]
+        kind, config = _kind(described["kind"], path), described["config"]
         parts = [_build(part, path) for part in described.get("parts", [])]
         return kind(*parts, **config)
     except UserError as error:
         if str(error).startswith(str(path)):
-            raise  # a part of this one
+            raise  # named already, or a part of this one
         raise UserError(f"{path / STRUCTURE}: cannot build {described!r:.200}: {error}") from error
-    except KeyError as error:
-        raise UserError(
-            f"{path / STRUCTURE}: unknown module {error}; known are {', '.join(sorted(_KINDS))}, "
-            "others need featureconvex.model_file.register_kind first"
-        ) from error
-    except (TypeError, ValueError, RuntimeError, MemoryError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, MemoryError, AttributeError) as error:
         raise UserError(f"{path / STRUCTURE}: cannot build {described!r:.200}: {error}") from error
 
 

@@ -194,7 +194,7 @@ def test_the_separable_form_is_the_fall_of_the_minorant(name: str) -> None:
     phi = MAPS[name]
     x, y = torch.randn(2, 20, 3, dtype=torch.float64)
     v = torch.randn_like(phi(x))
-    form = kinked_form(phi, v)
+    form = kinked_form(phi, v, x, x, x)
     assert form is not None
     change = form.w * (y - x)
     if form.b is not None:
@@ -213,8 +213,9 @@ class Doubled(Scale):
 
 def test_unknown_maps_are_not_guessed() -> None:
     twice = Compose(AbsConcat(), Center(0.5), AbsConcat())
-    assert kinked_form(twice, torch.ones(1, 12)) is None
-    assert kinked_form(Compose(Doubled(1.0), AbsConcat()), torch.ones(1, 6)) is None
+    x = torch.ones(1, 3)
+    assert kinked_form(twice, x.repeat(1, 4), x, x, x) is None
+    assert kinked_form(Compose(Doubled(1.0), AbsConcat()), x.repeat(1, 2), x, x, x) is None
 
 
 def rare_third_stretch(seed: int) -> Drops:

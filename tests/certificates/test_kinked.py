@@ -10,8 +10,16 @@ from torch import Tensor
 
 from featureconvex import Box, FeatureConvexModel, Lp, Unbounded, certify
 from featureconvex.certificates import Domain
-from featureconvex.certificates.kinked import KinkedForm, curves, kinked_form
-from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Scale
+from featureconvex.certificates.kinked import kinked_form
+from featureconvex.features import (
+    AbsConcat,
+    Around,
+    Center,
+    Compose,
+    FeatureMap,
+    KinkedForm,
+    Scale,
+)
 from featureconvex.nn import ConvexMLP
 from featureconvex.testing import balanced, check_feature_map, grid, grid_radius
 from featureconvex.testing.feature_map import FeatureMapCase
@@ -37,19 +45,25 @@ class Hinges(FeatureMap):
         # One of the two moves at a time, or both by less than the input together.
         return 1.0
 
+    def kinked_form(self, v: Tensor, around: Around) -> KinkedForm:
+        """``max(t, 0) = (|t| + t) / 2``."""
+        above, below = v.chunk(2, dim=1)
+        z = self.z.to(around.dtype).double()
+        return KinkedForm((above - below) / 2, (above + below) / 2, z)
+
     def config(self) -> dict[str, Any]:
         return {"z": self.z.tolist()}
 
 
-@curves(Hinges)
-def _hinges(phi: Hinges, v: Tensor) -> KinkedForm:
-    """``max(t, 0) = (|t| + t) / 2``."""
-    above, below = v.chunk(2, dim=1)
-    return KinkedForm((above - below) / 2, (above + below) / 2, phi.z)
-
-
 class Folded(Hinges):
-    """A subclass may compute anything: it has no curves."""
+    """A subclass that computes something else: it has no curves."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).square()
+
+
+def form_of(phi: FeatureMap, v: Tensor, x: Tensor) -> KinkedForm | None:
+    return kinked_form(phi, v, x, torch.full_like(x, -math.inf), torch.full_like(x, math.inf))
 
 
 MAPS: dict[str, Callable[[], FeatureMap]] = {
@@ -70,7 +84,7 @@ def test_the_form_is_the_fall_of_the_minorant(name: str) -> None:
     torch.manual_seed(0)
     x, move = torch.randn(2, 200, 2, dtype=torch.float64)
     v = torch.randn(200, 4, dtype=torch.float64)
-    form = kinked_form(phi, v)
+    form = form_of(phi, v, x)
     assert form is not None
     assert form.b is not None
     assert form.z is not None
@@ -100,15 +114,20 @@ def test_radii_use_the_curves_and_stay_below_a_grid(p: float) -> None:
     assert gained
 
 
-def test_only_registered_classes_have_curves() -> None:
-    v = torch.ones(1, 4, dtype=torch.float64)
-    assert kinked_form(Folded(KNEES), v) is None
-    assert kinked_form(Compose(AbsConcat(), Hinges([0.0] * 4)), torch.ones(1, 8).double()) is None
+def test_only_the_class_itself_has_its_curves() -> None:
+    x = torch.ones(1, 2, dtype=torch.float64)
+    assert form_of(Folded(KNEES), x.repeat(1, 2), x) is None
+    assert form_of(Compose(AbsConcat(), Hinges([0.0] * 4)), x.repeat(1, 4), x) is None
 
 
 def test_a_planted_kink_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A form that forgets where its knee lies."""
-    wrong = lambda phi, v: KinkedForm(_hinges(phi, v).w, _hinges(phi, v).b, 0 * phi.z)  # noqa: E731
-    monkeypatch.setitem(curves.__globals__["_FORMS"], Hinges, wrong)
+    right = Hinges.kinked_form
+
+    def wrong(phi: Hinges, v: Tensor, around: Around) -> KinkedForm:
+        form = right(phi, v, around)
+        return KinkedForm(form.w, form.b, 0 * phi.z)
+
+    monkeypatch.setattr(Hinges, "kinked_form", wrong)
     with pytest.raises(AssertionError):
         test_the_form_is_the_fall_of_the_minorant("alone")

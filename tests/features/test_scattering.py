@@ -13,7 +13,7 @@ from torch import Tensor
 
 from featureconvex.errors import UserError
 from featureconvex.features.scattering import Scattering
-from featureconvex.features.wavelets import WaveletStage, littlewood_paley, mirror
+from featureconvex.features.scattering.wavelets import WaveletStage, littlewood_paley, mirror
 
 EXPONENTS = (1.0, 1.5, 2.0, 3.0, math.inf)
 SHAPES: list[tuple[int, int, int]] = [(1, 8, 8), (3, 16, 8), (1, 11, 14), (3, 16, 16)]

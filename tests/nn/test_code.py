@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from featureconvex import ConvexityError
 from featureconvex.features import AbsConcat, Center, Compose, Scale, Scattering, wavelets
-from featureconvex.features.wavelets import WaveletStage
+from featureconvex.features.scattering.wavelets import WaveletStage
 from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine, NonNegativeConv2d, Softplus
 from featureconvex.nn.code import check_unchanged, remember, uses
 

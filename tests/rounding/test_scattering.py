@@ -15,12 +15,12 @@ from torch import Tensor, nn
 import featureconvex as fc
 from featureconvex.certificates.levels.sound import deployed, sound_line
 from featureconvex.certificates.levels.sound import line as rounding_line
-from featureconvex.certificates.rounding import trace
-from featureconvex.certificates.rounding.scattering.norms import constants_of
-from featureconvex.certificates.rounding.scattering.wavelet_norms import top_eigenvalue_up
 from featureconvex.errors import UserError
 from featureconvex.features import Compose, FeatureMap, Scale, Scattering
-from featureconvex.features.wavelets import WaveletStage
+from featureconvex.features.scattering.constants import constants_of
+from featureconvex.features.scattering.filter_norms import top_eigenvalue_up
+from featureconvex.features.scattering.wavelets import WaveletStage
+from featureconvex.nn.card import rounding_steps
 from featureconvex.rounding import Ball, Graph, fourier
 from featureconvex.rounding.directed import FLOAT32, FLOAT64, Rounding
 from featureconvex.rounding.steps import Mode
@@ -118,7 +118,7 @@ def enclosed(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Shares of the bound that centre and deployed pass use, per map, and the bound: (rows, maps)."""
     graph = Graph(dtype)
-    trace(phi, graph, 0)
+    phi.rounding_steps(graph, 0)
     ball, _ = graph.forward(Ball.exact(x), Mode(arithmetic, relaxed=False))
     assert torch.equal(ball.radius.amax((2, 3)), ball.radius.amin((2, 3)))
     judge = ExactMargin(modelled(phi, phi.image_shape, dtype), flint.arb)
@@ -177,7 +177,7 @@ def test_an_uncertain_input_stays_inside(
     torch.manual_seed(seed)
     x, radius = torch.randn(1, *case[0]).double(), size * torch.rand(1, *case[0]).double()
     graph = Graph(torch.float64)
-    trace(phi, graph, 0)
+    phi.rounding_steps(graph, 0)
     ball, _ = graph.forward(Ball(x, radius), Mode(FLOAT64, relaxed=False))
     for sign in (radius, -radius, radius * torch.randn_like(radius).sign()):
         apart = (phi(x + sign) - ball.centre).flatten(2).norm(dim=2)
@@ -313,8 +313,8 @@ def test_only_coordinatewise_maps_may_stand_in_front() -> None:
     model = modelled(phi, (1, 8, 8), torch.float64)
     assert sound_line(model, torch.rand(2, 1, 8, 8)).steepness(2, None).isfinite().all()
     graph = Graph(torch.float64)
-    node = trace(nn.Conv2d(1, 1, 3, padding=1), graph, 0)
-    trace(scattering(CASES[0]), graph, node)
+    node = rounding_steps(nn.Conv2d(1, 1, 3, padding=1), graph, 0)
+    scattering(CASES[0]).rounding_steps(graph, node)
     shapes = [torch.Size((1, 1, 8, 8)), torch.Size((1, 1, 8, 8)), torch.Size((1, 16, 2, 2))]
     with pytest.raises(UserError, match="order of feature maps"):
         graph.rates(torch.ones(1, 16, 2, 2).double(), shapes, 2.0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import FAR, Drops, Rise, times_power
-from featureconvex.certificates.kinked import KinkedForm
+from featureconvex.features import KinkedForm
 
 # Numbers built at a time: temporary tensors of this size stay in a core's cache and are reused.
 BLOCK = 2**15
@@ -65,9 +65,7 @@ def separable_drops(
     parts = []
     for at in range(0, max(1, len(x)), size):
         rows = slice(at, at + size)
-        b = None if form.b is None else form.b[rows]
-        part = KinkedForm(form.w[rows], b, form.z)
-        parts.append(_rises(part, x[rows], lo[rows], hi[rows], cost))
+        parts.append(_rises(form.rows(rows), x[rows], lo[rows], hi[rows], cost))
     return Drops(_stacked(parts), shape)
 
 

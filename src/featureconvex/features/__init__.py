@@ -4,6 +4,8 @@ from featureconvex.features.absolute import AbsConcat
 from featureconvex.features.affine import Center, Identity, Scale, standardise
 from featureconvex.features.base import FeatureMap
 from featureconvex.features.compose import Compose
+from featureconvex.features.elementwise import Elementwise
+from featureconvex.features.kinked_form import Around, KinkedForm
 from featureconvex.features.nonexpansive import (
     Distances,
     Flatten,
@@ -15,12 +17,15 @@ from featureconvex.features.scattering import Scattering
 
 __all__ = [
     "AbsConcat",
+    "Around",
     "Center",
     "Compose",
     "Distances",
+    "Elementwise",
     "FeatureMap",
     "Flatten",
     "Identity",
+    "KinkedForm",
     "MaxMin",
     "NonexpansiveLinear",
     "NonexpansiveResidual",

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from featureconvex.features.base import FeatureMap, per_cost
+from featureconvex.features.kinked_form import Around, KinkedForm
 from featureconvex.norms import check_exponent, dual_exponent, vector_norm
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.steps import AbsStack
 
 
 class AbsConcat(FeatureMap):
@@ -38,6 +41,15 @@ class AbsConcat(FeatureMap):
             # One (n, 2, c, ...) view pairs the halves, so that a cost of one input broadcasts.
             v = per_cost(torch.stack(v.chunk(2, dim=1), dim=1), cost)
         return self.lipschitz(p) * vector_norm(v, dual_exponent(p))
+
+    def kinked_form(self, v: Tensor, around: Around) -> KinkedForm:
+        """``<v, (x, |x|)>`` is ``<w, x> + <b, |x|>``."""
+        w, b = v.chunk(2, dim=1)
+        return KinkedForm(w, b, v.new_zeros(()))
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """Exact."""
+        return graph.apply(AbsStack(), node)
 
     def config(self) -> dict[str, Any]:
         """No arguments."""

@@ -16,6 +16,9 @@ from featureconvex.given import (
     rows_tensor,
 )
 from featureconvex.norms import check_exponent
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.operators import Diagonal
+from featureconvex.rounding.steps import Affine, Translation
 
 
 class Identity(FeatureMap):
@@ -35,6 +38,14 @@ class Identity(FeatureMap):
     def pullback(self, v: Tensor) -> Tensor:
         """``v``."""
         return v
+
+    def diagonal(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """1 and 0."""
+        return torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """None."""
+        return node
 
     def config(self) -> dict[str, Any]:
         """No arguments."""
@@ -88,6 +99,15 @@ class Scale(FeatureMap):
         """``scale * v``."""
         return v * self.scale.to(v.dtype)
 
+    def diagonal(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Both constants."""
+        return self.scale.to(dtype).double(), self.shift.to(dtype).double()
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """Both constants rounded to the dtype of the input, as the forward pass does."""
+        scale, shift = self.diagonal(graph.dtype)
+        return graph.apply(Affine(Diagonal(scale), shift, shift.abs()), node)
+
     def config(self) -> dict[str, Any]:
         """Shapes only; the values are buffers."""
         return {
@@ -118,6 +138,14 @@ class Center(Scale):
     def pullback(self, v: Tensor) -> Tensor:
         """``v``."""
         return v
+
+    def diagonal(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """1 and the shift."""
+        return torch.ones_like(self.scale), self.shift.to(dtype).double()
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """One addition."""
+        return graph.apply(Translation(self.shift.to(graph.dtype).double()), node)
 
     def config(self) -> dict[str, Any]:
         """Shapes only; the values are buffers."""

@@ -5,23 +5,30 @@ from abc import ABC, abstractmethod
 from functools import cache
 from inspect import signature
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from featureconvex.errors import UserError
+from featureconvex.features.kinked_form import Around, KinkedForm
 from featureconvex.nn.code import remember
 from featureconvex.norms import dual_exponent, path_norms, vector_norm
+from featureconvex.rounding.graph import Graph
 
 
 class FeatureMap(nn.Module, ABC):
     """A map ``phi`` with a proved Lipschitz constant for every p in [1, inf].
 
-    A subclass supplies ``forward`` and :meth:`lipschitz`, sets the two flags truthfully, overrides
-    :meth:`pullback` when it is affine, and may sharpen :meth:`sensitivity`.
+    The class is its own card: everything the library knows about a map is a method of it. A subclass
+    supplies ``forward``, :meth:`lipschitz` and :meth:`config`, sets the two flags truthfully, overrides
+    :meth:`pullback` when it is affine, and may sharpen :meth:`sensitivity`. With :meth:`kinked_form` (or
+    :meth:`diagonal`) an attacker's domain counts coordinate by coordinate, with :meth:`rounding_steps`
+    level ``sound`` knows the map. A subclass that overrides ``forward`` inherits none of it.
 
     Attributes:
+        claims: methods that prove something about ``forward``, without which the map is refused.
+        optional: the same, of what a map need not say.
         coordinatewise: each output depends on one input only (``AbsConcat``: two copies).
         affine: ``phi(x) = A x + b``.
         learned: trained together with the network behind it, and so best between two certain norms.
@@ -35,25 +42,41 @@ class FeatureMap(nn.Module, ABC):
         super().__init_subclass__(**options)
         # What the constant is about: a method that is replaced later is another map.
         remember(cls)
+        # What a class that writes its own forward need not say, it does not say.
+        for name in (*cls.optional, *(["pullback"] if cls.affine is not True else [])):
+            if cls._about_another_map(name):
+                setattr(cls, name, getattr(FeatureMap, name))
+
+    claims: ClassVar[tuple[str, ...]] = ("lipschitz", "sensitivity", "pullback")
+    optional: ClassVar[tuple[str, ...]] = (
+        *("parts", "diagonal", "kinked_form", "rounding_steps"),
+        *("lipschitz_per_cost", "by_construction"),
+    )
 
     @classmethod
     def inherited_claim(cls) -> str | None:
         """What is claimed about the map by a class that does not know its ``forward``; None: nothing.
 
-        A subclass that overrides ``forward`` computes another map, of which ``lipschitz``, ``sensitivity``
-        and, if it is affine, ``pullback`` of its parent say nothing.
+        A subclass that overrides ``forward`` computes another map, of which what its parent proved says
+        nothing.
+        """
+        return next((name for name in cls.claims if cls._about_another_map(name)), None)
+
+    @classmethod
+    def _about_another_map(cls, name: str) -> bool:
+        """Whether a method is inherited from a class that has another ``forward``.
+
+        A class without any ``forward`` has derived its methods from others that are about the map.
         """
         place = {kind: at for at, kind in enumerate(cls.__mro__)}
 
-        def owner(name: str) -> type:
-            return next(kind for kind in cls.__mro__ if name in vars(kind))
+        def owner(method: str) -> type[FeatureMap]:
+            return next(kind for kind in cls.__mro__ if method in vars(kind))
 
-        claims = ["lipschitz", "sensitivity", *(["pullback"] if cls.affine is True else [])]
-        for name in claims:
-            said_by = owner(name)
-            if said_by is not FeatureMap and place[said_by] > place[owner("forward")]:
-                return name
-        return None
+        said_by = owner(name)
+        known = getattr(said_by, "forward", None)
+        derived = getattr(known, "__isabstractmethod__", False)
+        return not derived and place[said_by] > place[owner("forward")]
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -136,6 +159,43 @@ class FeatureMap(nn.Module, ABC):
             if factor < math.inf:
                 found.append(factor * vector_norm(v, dual_exponent(s)))
         return torch.stack(found).amin(dim=0)
+
+    def parts(self) -> list["FeatureMap"]:
+        """The maps that this one applies one after the other, in a list of the caller's own."""
+        return [self]
+
+    def diagonal(self, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
+        """``(scale, shift)`` in float64 of a map ``scale * x + shift``, each broadcastable to one input.
+
+        None for other maps.
+
+        Args:
+            dtype: of the forward pass, to which constants count as rounded.
+        """
+        return None
+
+    def kinked_form(self, v: Tensor, around: Around) -> KinkedForm | None:
+        """How ``<v, phi(x)>`` falls as a sum over coordinates; None for a map of which that is not known.
+
+        Affine maps need none. Compositions with diagonal maps in front and affine ones after it follow.
+
+        Args:
+            v: (n, ...) float64 in the shape of ``phi(x)``; the form must be differentiable in it.
+            around: where ``x`` may move.
+        """
+        return None
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """Append what the map computes from ``node``, for level ``sound``; returns the output's node.
+
+        Raises:
+            UserError: not known.
+        """
+        kind = type(self)
+        raise UserError(
+            f"level 'sound' has no rounding rule for {kind.__module__}.{kind.__qualname__}; "
+            "give it the method rounding_steps, or use another level"
+        )
 
     @abstractmethod
     def config(self) -> dict[str, Any]:

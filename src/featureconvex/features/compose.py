@@ -13,6 +13,7 @@ from featureconvex.features.base import FeatureMap, constant
 from featureconvex.features.nonexpansive.reshaping import Flatten
 from featureconvex.given import check_shared_shape
 from featureconvex.norms import best_path, check_exponent, dual_exponent, vector_norm
+from featureconvex.rounding.graph import Graph
 
 
 class Compose(FeatureMap):
@@ -32,7 +33,7 @@ class Compose(FeatureMap):
         # Composition is associative: one flat list, so that every rule sees both ends of the chain.
         flat: list[FeatureMap] = []
         for part in maps:
-            flat.extend(part.parts() if type(part) is Compose else [part])
+            flat.extend(part.parts() if isinstance(part, FeatureMap) else [part])
         for part in flat:
             if not isinstance(part, FeatureMap):
                 raise UserError(
@@ -142,6 +143,12 @@ class Compose(FeatureMap):
             * parts[-1].sensitivity(v, p)
             * (1.0 if cost is None else float((1 / cost).max()))
         )
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """Those of the maps."""
+        for part in self.parts():
+            node = part.rounding_steps(graph, node)
+        return node
 
     def config(self) -> dict[str, Any]:
         """The maps are stored one by one."""

@@ -13,7 +13,6 @@ A card is about the exact class, not its subclasses: a subclass may override ``f
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
@@ -81,15 +80,7 @@ class Card(ABC, Generic[M]):
             )
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A card, and the forward method it is about."""
-
-    card: Card[Any]
-    forward: Any
-
-
-_CARDS: dict[type[nn.Module], _Entry] = {}
+_CARDS: dict[type[nn.Module], Card[Any]] = {}
 _C = TypeVar("_C", bound=type[Card[Any]])
 
 
@@ -98,7 +89,7 @@ def card(*kinds: type[nn.Module]) -> Callable[[_C], _C]:
 
     def register(made: _C) -> _C:
         for kind in kinds:
-            _CARDS[kind] = _Entry(made(), kind.forward)
+            _CARDS[kind] = made()
             remember(kind)
         return made
 
@@ -109,21 +100,15 @@ def card_of(module: nn.Module) -> Card[Any]:
     """The card of a module's class.
 
     Raises:
-        ConvexityError: there is none, or the class has another ``forward`` than its card is about.
+        ConvexityError: there is none.
     """
     kind = parametrize.type_before_parametrizations(module)
-    entry = _CARDS.get(kind)
-    if entry is None:
+    if kind not in _CARDS:
         raise ConvexityError(
             f"no card for {name_of(module)}, so nothing is known about it; if it is convex in its input, "
             "write the proof as a featureconvex.nn.Card and register it with featureconvex.nn.card"
         )
-    if getattr(kind, "forward", None) is not entry.forward:
-        raise ConvexityError(
-            f"the forward method of {kind.__qualname__} was replaced since its card was registered; "
-            "restore it, or put the change into a class with its own card"
-        )
-    return entry.card
+    return _CARDS[kind]
 
 
 def has_card(module: nn.Module) -> bool:
@@ -133,7 +118,7 @@ def has_card(module: nn.Module) -> bool:
 
 def cards() -> dict[type[nn.Module], Card[Any]]:
     """All cards, by class."""
-    return {kind: entry.card for kind, entry in _CARDS.items()}
+    return dict(_CARDS)
 
 
 def rounding_steps(module: nn.Module, graph: Graph, node: int) -> int:

@@ -1,7 +1,7 @@
 """The margin of a model in exact arithmetic: rational numbers, or balls of any precision.
 
 The judge of floating-point soundness, and therefore written without a line of
-:mod:`featureconvex.certificates.rounding`: every module is evaluated from its definition, entry by
+:mod:`featureconvex.rounding`: every module is evaluated from its definition, entry by
 entry, on arrays of number objects. Slow and obvious.
 """
 

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from featureconvex.features import Compose
+
 C = TypeVar("C")
 Law = Callable[[C], None]
 
@@ -58,7 +60,7 @@ def rebuilt(module: Any) -> Any:
     import json
 
     arguments = json.loads(json.dumps(module.config()))
-    parts = module.parts() if hasattr(module, "parts") else []
+    parts = list(module.maps) if isinstance(module, Compose) else []
     try:
         copy = type(module)(*map(rebuilt, parts), **arguments)
         copy.load_state_dict(module.state_dict(), strict=True)

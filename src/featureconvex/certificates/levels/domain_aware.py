@@ -107,10 +107,10 @@ def drops_of(problem: Problem, minorant: Minorant) -> Drops | None:
 
     None where the feature map does not separate: then only the Lipschitz route is left.
     """
-    form = kinked_form(problem.model.feature_map, minorant.slope)
+    lo, hi = problem.domain.bounds(problem.x)
+    form = kinked_form(problem.model.feature_map, minorant.slope, problem.x, lo, hi)
     if form is None:
         return None
-    lo, hi = problem.domain.bounds(problem.x)
     return separable_drops(form, problem.x, lo, hi, problem.threat.cost)
 
 

@@ -2,7 +2,7 @@
 
 A gradient that floating point makes 0 may be a sum that cancels: exact arithmetic has a slope, and a
 flip far out. So where a domain has no border an infinite radius is checked once more: every entry of
-the slope is put in a ball that holds its exact value (:mod:`featureconvex.certificates.rounding`), and the
+the slope is put in a ball that holds its exact value (:mod:`featureconvex.rounding`), and the
 input stays safe if what the balls leave open cannot reach zero within :data:`FARTHEST` in every coordinate.
 Otherwise the radius is that of the upper bounds on the slope: finite, and as large as the rounding allows.
 """
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.minorant import Minorant
-from featureconvex.certificates.rounding.rules import trace
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
-from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+from featureconvex.features import FeatureMap
+from featureconvex.nn.card import rounding_steps
 from featureconvex.norms import dual_exponent, vector_norm
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import FLOAT64
@@ -87,7 +87,7 @@ def _few_rows(
         slope = exact_slope(problem, phi(x).double(), choices)
     except UserError:
         return torch.full_like(value, torch.nan)
-    open_ = open_part(phi, slope, tuple(x.shape))
+    open_ = open_part(phi, slope, x)
     lo, hi = problem.domain.bounds(x)
     free = torch.isinf(lo) | torch.isinf(hi)
     if problem.threat.cost is not None:
@@ -109,24 +109,28 @@ def exact_slope(problem: Problem, u: Tensor, choices: list[Tensor] | None) -> Ba
         UserError: a module without a rounding rule.
     """
     network = Graph(problem.model.dtype)
-    trace(problem.model.convex_net, network, 0)
+    rounding_steps(problem.model.convex_net, network, 0)
     out, steps = network.forward(Ball.exact(u), Mode(FLOAT64, relaxed=True), choices)
     return network.backward(Ball.exact(torch.ones_like(out.centre)), steps)
 
 
-def open_part(phi: FeatureMap, slope: Ball, shape: tuple[int, ...]) -> Tensor:
+def open_part(phi: FeatureMap, slope: Ball, x: Tensor) -> Tensor:
     """At most the rounding of the slope that each coordinate of x feels: (n, ...) in the shape of x.
 
-    For maps that mix coordinates, by Hoelder's inequality: ``max_j radius_j Lip_1``.
+    Entry by entry through the steps of the map; where it mixes coordinates, or has no steps, by Hoelder's
+    inequality: ``max_j radius_j Lip_1``.
     """
-    rest = slope.radius
-    parts = phi.parts() if type(phi) is Compose else [phi]
-    if not all(type(part) in (Identity, Center, Scale, AbsConcat) for part in parts):
-        most = rest.flatten(1).amax(1) * phi.lipschitz(1)
-        return most.reshape(-1, *[1] * (len(shape) - 1)).expand(shape)
-    for part in reversed(parts):
-        if type(part) is AbsConcat:
-            rest = torch.stack(rest.chunk(2, 1)).sum(0)
-        elif isinstance(part, Scale):
-            rest = rest * part.scale.abs()
-    return rest
+    graph = Graph(torch.float64)
+    try:
+        phi.rounding_steps(graph, 0)
+    except UserError:
+        return _felt_by_all(phi, slope, x)
+    if graph.mixes or graph.between_norms:
+        return _felt_by_all(phi, slope, x)
+    _, steps = graph.forward(Ball.exact(x[:1]), Mode(FLOAT64, relaxed=False))
+    return graph.pull(slope.radius, steps.shapes)
+
+
+def _felt_by_all(phi: FeatureMap, slope: Ball, x: Tensor) -> Tensor:
+    most = slope.radius.flatten(1).amax(1) * phi.lipschitz(1)
+    return most.reshape(-1, *[1] * (x.ndim - 1)).expand(x.shape)

@@ -11,6 +11,9 @@ from featureconvex.features.base import FeatureMap
 from featureconvex.features.nonexpansive.smooth_distance import smooth_distance
 from featureconvex.given import whole_number
 from featureconvex.norms import check_exponent, widening
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.nonexpansive import to_points
+from featureconvex.rounding.steps import Translation
 
 SCALE = 0.3
 """Standard deviation of fresh weights, for inputs that span about 1."""
@@ -91,6 +94,11 @@ class Distances(FeatureMap):
         return widening(self.inputs, self.p, check_exponent(p)) * widening(
             self.neurons, s, math.inf
         )
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """The distances, and a translation by their means."""
+        node = graph.apply(to_points(self.weight.detach().double(), self.p), node)
+        return graph.apply(Translation(-self.mean.detach().double()), node)
 
     def config(self) -> dict[str, Any]:
         """Sizes and the exponent; the numbers are parameters and a buffer."""

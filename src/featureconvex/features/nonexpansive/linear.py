@@ -18,7 +18,10 @@ from featureconvex.features.nonexpansive.weights import (
 from featureconvex.given import one_of, whole_number, yes_or_no
 from featureconvex.nn.constraint import Constraint
 from featureconvex.norms import check_exponent, widening
+from featureconvex.rounding.graph import Graph
 from featureconvex.rounding.operator_norm import costed, operator_norm
+from featureconvex.rounding.operators import Dense
+from featureconvex.rounding.steps import Affine
 
 # The set of weights, and the norms between which it has constant 1.
 SETS: dict[str, tuple[type[Constraint], float, float]] = {
@@ -102,6 +105,14 @@ class NonexpansiveLinear(FeatureMap):
     def pullback(self, v: Tensor) -> Tensor:
         """``W^T v``."""
         return v @ self.linear.weight.to(v.dtype)
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """A matrix and a translation."""
+        weight, bias = self.linear.weight.detach().double(), self.linear.bias
+        if bias is None:
+            return graph.apply(Affine(Dense(weight)), node)
+        shift = bias.detach().double()
+        return graph.apply(Affine(Dense(weight), shift, shift.abs()), node)
 
     def config(self) -> dict[str, Any]:
         """Sizes and the set; the numbers are parameters."""

@@ -10,6 +10,8 @@ from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.given import whole_number
 from featureconvex.norms import check_exponent
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.steps import Reshape
 
 
 class Flatten(FeatureMap):
@@ -44,6 +46,10 @@ class Flatten(FeatureMap):
     def pullback(self, v: Tensor) -> Tensor:
         """The shape of the input again."""
         return v.reshape(len(v), *self.shape)
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """One step, without any rounding."""
+        return graph.apply(Reshape(1, (-1,)), node)
 
     def config(self) -> dict[str, Any]:
         """The shape."""

@@ -11,6 +11,8 @@ from featureconvex.features.base import FeatureMap
 from featureconvex.features.nonexpansive.weights import Contraction, hold_fresh
 from featureconvex.given import whole_number
 from featureconvex.norms import ROUND_UP, check_exponent, widening
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.nonexpansive import Residual
 from featureconvex.rounding.operator_norm import operator_norm
 
 
@@ -60,6 +62,11 @@ class NonexpansiveResidual(FeatureMap):
     def by_construction(self, p: float, s: float) -> float:
         """1 from l2 to l2, and what follows for others."""
         return widening(self.width, 2.0, check_exponent(p)) * widening(self.width, s, 2.0)
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """One step."""
+        weight, bias = self.linear.weight.detach().double(), self.linear.bias.detach().double()
+        return graph.apply(Residual.of(weight, bias, self.lipschitz(2.0)), node)
 
     def config(self) -> dict[str, Any]:
         """Sizes; the numbers are parameters."""

@@ -9,6 +9,8 @@ from torch import Tensor
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.norms import check_exponent
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.nonexpansive import SortPairs
 
 
 class MaxMin(FeatureMap):
@@ -38,6 +40,10 @@ class MaxMin(FeatureMap):
     def lipschitz(self, p: float, s: float | None = None) -> float:
         """1 from l_p to l_p, and to every larger norm."""
         return 1.0 if check_exponent(p if s is None else s) >= check_exponent(p) else math.inf
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """One step, without any rounding."""
+        return graph.apply(SortPairs(), node)
 
     def config(self) -> dict[str, Any]:
         """No arguments."""

@@ -14,12 +14,20 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import featureconvex as fc
-from featureconvex.certificates import rounding
 from featureconvex.certificates.levels.sound import SoundLine, sound_line
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.errors import UserError
-from featureconvex.nn import NonNegativeConv2d, NonNegativeLinear, curves
+from featureconvex.nn import (
+    Card,
+    Curvature,
+    NonNegativeConv2d,
+    NonNegativeLinear,
+    card,
+    curves,
+)
+from featureconvex.nn.card import rounding_steps
+from featureconvex.nn.curvature import MONOTONE_CONVEX
 from featureconvex.rounding import Ball, Graph, directed, steps
 from featureconvex.rounding.activation import Curve
 from featureconvex.rounding.maxima import WindowMaximum
@@ -307,8 +315,29 @@ def test_a_module_without_rule_is_refused_by_name() -> None:
     class Mine(nn.ReLU):
         pass
 
-    with pytest.raises(UserError, match=r"Mine.*rounding\.rule"):
-        rounding.trace(Mine(), Graph(torch.float64), 0)
+    with pytest.raises(UserError, match=r"no card for .*Mine.*featureconvex\.nn\.card"):
+        rounding_steps(Mine(), Graph(torch.float64), 0)
+
+    class MineCard(Card[Mine]):
+        def curvature(self, module: Mine) -> Curvature:
+            return MONOTONE_CONVEX
+
+    card(Mine)(MineCard)
+    with pytest.raises(UserError, match=r"Mine; give its card .* the method rounding_steps"):
+        rounding_steps(Mine(), Graph(torch.float64), 0)
+
+    class Halve(fc.features.FeatureMap):
+        def forward(self, x: Tensor) -> Tensor:
+            return x / 2
+
+        def lipschitz(self, p: float) -> float:
+            return 0.5
+
+        def config(self) -> dict[str, object]:
+            return {}
+
+    with pytest.raises(UserError, match=r"Halve; give it the method rounding_steps"):
+        Halve().rounding_steps(Graph(torch.float64), 0)
 
 
 def test_an_unknown_arithmetic_is_refused() -> None:

@@ -16,10 +16,10 @@ from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.levels.sound import sound_line
 from featureconvex.certificates.levels.sound.movement import radius_of_movement
 from featureconvex.certificates.minorant import tangent
-from featureconvex.certificates.rounding.scattering import rule as scattering_rule
-from featureconvex.certificates.rounding.scattering.norms import constants_of
 from featureconvex.certificates.threats import L0, Patch
 from featureconvex.features import Center, Compose, Scale, Scattering
+from featureconvex.features.scattering import step
+from featureconvex.features.scattering.constants import constants_of
 from featureconvex.testing import reference_attack
 from featureconvex.testing.exact import ExactMargin
 
@@ -175,7 +175,7 @@ def test_a_constant_one_percent_too_small_is_caught(monkeypatch: pytest.MonkeyPa
         constant = constants_of(*args)  # type: ignore[arg-type]
         return lambda p: 0.99 * constant(p)
 
-    monkeypatch.setattr(f"{scattering_rule.__name__}.constants_of", small)
+    monkeypatch.setattr(step, "constants_of", small)
     found, truth = overreaching(2.0, WEIGHTS[0])
     assert found > truth * (1 + 1e-3)
 

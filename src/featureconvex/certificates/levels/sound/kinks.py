@@ -1,14 +1,15 @@
 """The fall of a sound line in its separable form, as exact numbers plus slack.
 
-For feature maps made of :class:`Identity`, :class:`Center`, :class:`Scale` and at most one
-:class:`AbsConcat` the fall is a sum over coordinates (see :mod:`featureconvex.certificates.drops`):
+For feature maps made of diagonal ones and at most one with a :class:`~featureconvex.features.KinkedForm`
+the fall is at most a sum over coordinates (see :mod:`featureconvex.certificates.drops`):
 
     fall(delta) <= lost + sum_i [ -w_i delta_i - b_i (|x_i + delta_i - z_i| - |x_i - z_i|)
                                   + slack_i |delta_i| ]
 
-for the floats ``w, b, z`` returned. Proof: with exact coefficients in balls around them,
-``||x + delta - z| - |x - z|| <= |delta|`` puts the radii of w and b into the slack, and moving the kink by
-``e`` changes the bracket by at most ``2 e``, which ``lost = sum_i 2 |b_i| e_i`` covers.
+for the floats ``w, b, z`` returned, terms below 0 counted as 0. Proof: with exact coefficients
+in balls around them, ``||x + delta - z| - |x - z|| <= |delta|`` puts the radii of w and b into the
+slack, and moving the kink by ``e`` changes the bracket by at most ``2 e``, which
+``lost = sum_i 2 |b_i| e_i`` covers.
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.sound.line import SoundLine
-from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+from featureconvex.certificates.levels.sound.line import SoundLine, split_affine
+from featureconvex.features import FeatureMap
+from featureconvex.features.kinked_form import Around, Ends, KinkedForm, rows_of
 from featureconvex.rounding.ball import Ball, plus, times
 from featureconvex.rounding.directed import FLOAT64, upper
+from featureconvex.rounding.graph import Graph
+from featureconvex.rounding.steps import Mode
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Kinked:
 
     Attributes:
         w, b, slack: (n, ...) in the shape of x.
-        z: broadcastable to one input.
+        z: broadcastable to one input, or one for every row.
         lost: (n,).
     """
 
@@ -41,57 +45,100 @@ class Kinked:
     def rows(self, index: slice) -> "Kinked":
         """Some of the rows."""
         b = None if self.b is None else self.b[index]
-        return Kinked(self.w[index], b, self.z, self.slack[index], self.lost[index])
+        z = rows_of(self.z, self.w.ndim, index)
+        return Kinked(self.w[index], b, z, self.slack[index], self.lost[index])
 
 
-def kinked(feature_map: FeatureMap, line: SoundLine) -> Kinked | None:
-    """The separable form, or None for other feature maps."""
-    parts = feature_map.parts() if type(feature_map) is Compose else [feature_map]
-    folds = [k for k, part in enumerate(parts) if type(part) is AbsConcat]
-    others = [part for part in parts if type(part) is not AbsConcat]
-    if len(folds) > 1 or any(type(part) not in (Identity, Center, Scale) for part in others):
+def kinked(
+    feature_map: FeatureMap, line: SoundLine, x: Tensor, lo: Tensor, hi: Tensor
+) -> Kinked | None:
+    """The separable form for attackers at ``x`` in ``[lo, hi]``, or None for other feature maps."""
+    dtype, (parts, _) = line.features.dtype, split_affine(feature_map)
+    constants = [part.diagonal(dtype) for part in parts]
+    bent = [k for k, known in enumerate(constants) if known is None]
+    if len(bent) > 1:
         return None
-    front, behind = (parts, []) if not folds else (parts[: folds[0]], parts[folds[0] + 1 :])
+    at = bent[0] if bent else len(parts)
     v = Ball.exact(line.slope)
-    for part in behind:
-        v = _scaled(v, _constants(part, line)[0])
-    scale, shift = _diagonal(front, line)
-    if not folds:
+    for known in constants[at + 1 :]:
+        if known is not None:
+            v = _scaled(v, Ball.exact(known[0]))
+    scale, shift = _diagonal([known for known in constants[:at] if known is not None])
+    if not bent:
         w = _scaled(v, scale)
         slack = upper(line.slack + w.radius, 1, line.slack + w.radius > 0)
         return Kinked(w.centre, None, None, slack, torch.zeros_like(line.value))
-    first, second = (
-        Ball(c, r) for c, r in zip(v.centre.chunk(2, 1), v.radius.chunk(2, 1), strict=True)
-    )
-    w, b = _scaled(first, scale), _scaled(second, Ball(scale.centre.abs(), scale.radius))
-    z = _kink(scale, shift)
+    around = Around(dtype, lambda: _ends(scale, shift, x.double(), lo.double(), hi.double()))
+    form = parts[at].kinked_form(v.centre, around)
+    if form is None or form.b is None or form.z is None:
+        return None
+    size = Ball(scale.centre.abs(), scale.radius)
+    w, b = _scaled(Ball.exact(form.w), scale), _scaled(Ball.exact(form.b), size)
     slack = line.slack + w.radius + b.radius
+    for rate in (_felt(parts[at], v, x, dtype), _lost_in_rounding(form, v)):
+        if rate is not None:
+            more = _scaled(Ball.exact(rate), size)
+            slack = upper(slack + more.centre + more.radius, 2, slack + more.centre > 0)
+    if form.z.ndim or bool(form.z):
+        shift = plus(shift, Ball.exact(-form.z), FLOAT64)
+    z = _kink(scale, shift)
     moved = upper(2 * (b.centre.abs() + b.radius) * z.radius, 3, (z.radius > 0).expand_as(slack))
     lost = upper(moved.flatten(1).sum(1), moved[:1].numel(), (moved > 0).flatten(1).any(1))
     return Kinked(w.centre, b.centre, z.centre, upper(slack, 2, slack > 0), lost)
 
 
+def _felt(part: FeatureMap, v: Ball, x: Tensor, dtype: torch.dtype) -> Tensor | None:
+    """At most how fast the fall can be off for each coordinate, as ``v`` is known up to its radius."""
+    if not bool((v.radius > 0).any()):
+        return None
+    graph = Graph(dtype)
+    part.rounding_steps(graph, 0)
+    _, steps = graph.forward(Ball.exact(torch.zeros_like(x[:1])), Mode(FLOAT64, relaxed=False))
+    return graph.pull(v.radius, steps.shapes)
+
+
+def _lost_in_rounding(form: KinkedForm, v: Ball) -> Tensor | None:
+    """At most how far the slopes of the computed form are off."""
+    if not form.rounding or form.b is None:
+        return None
+    alive = (v.centre != 0).flatten(1).any(1).view(-1, *[1] * (form.w.ndim - 1))
+    return upper(form.rounding * (form.w.abs() + form.b.abs()), 4, alive)
+
+
+def _ends(scale: Ball, shift: Ball, x: Tensor, lo: Tensor, hi: Tensor) -> Ends:
+    """Where ``S x + t`` may be for every S and t in the balls."""
+    low, high = zip(*(_image(scale, shift, point) for point in (x, lo, hi)), strict=True)
+    ends = torch.stack(low[1:]).amin(0), torch.stack(high[1:]).amax(0)
+    return Ends(ends[0], low[0], high[0], ends[1])
+
+
+def _image(scale: Ball, shift: Ball, point: Tensor) -> tuple[Tensor, Tensor]:
+    finite = torch.isfinite(point)
+    ball = plus(_scaled(Ball.exact(point.where(finite, 0.0)), scale), shift, FLOAT64)
+    low, high = ball.lower(), -Ball(-ball.centre, ball.radius).lower()
+    # A coordinate without an end has none behind the map; of what sign, only a scale away from 0 tells.
+    sign = torch.where(scale.centre.abs() > scale.radius, scale.centre.sign(), 0.0)
+    far = torch.where(sign == 0, torch.inf, point * sign)
+    return low.where(finite, torch.where(sign == 0, -torch.inf, far)), high.where(finite, far)
+
+
 def _scaled(v: Ball, factor: Ball) -> Ball:
     """``v factor``, without any work for a factor of exactly 1."""
-    one = factor.centre.ndim == 0 and bool((factor.centre == 1) & (factor.radius == 0))
-    return v if one else times(v, factor)
+    return v if _is(factor, 1) else times(v, factor)
 
 
-def _constants(part: FeatureMap, line: SoundLine) -> tuple[Ball, Ball]:
-    """Scale and shift as the forward pass uses them."""
-    one = torch.ones((), dtype=torch.float64, device=line.value.device)
-    if not isinstance(part, Scale):
-        return Ball.exact(one), Ball.exact(one - one)
-    dtype = line.features.dtype
-    scale = one if isinstance(part, Center) else part.scale.to(dtype).double()
-    return Ball.exact(scale), Ball.exact(part.shift.to(dtype).double())
+def _is(ball: Ball, number: float) -> bool:
+    """Whether a ball is one exact number for all coordinates."""
+    return ball.centre.ndim == 0 and bool((ball.centre == number) & (ball.radius == 0))
 
 
-def _diagonal(parts: list[FeatureMap], line: SoundLine) -> tuple[Ball, Ball]:
+def _diagonal(parts: list[tuple[Tensor, Tensor]]) -> tuple[Ball, Ball]:
     """``S x + t`` of maps applied left to right; a single map rounds nothing."""
-    made = [_constants(part, line) for part in parts if not isinstance(part, Identity)]
+    made = [(Ball.exact(scale), Ball.exact(shift)) for scale, shift in parts]
+    made = [(scale, shift) for scale, shift in made if not (_is(scale, 1) and _is(shift, 0))]
     if not made:
-        return _constants(Identity(), line)
+        one = torch.ones((), dtype=torch.float64)
+        return Ball.exact(one), Ball.exact(one - one)
     scale, shift = made[0]
     for factor, addend in made[1:]:
         scale, shift = times(scale, factor), plus(times(shift, factor), addend, FLOAT64)

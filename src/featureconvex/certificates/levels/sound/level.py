@@ -1,6 +1,6 @@
 """Level 3: radii that hold with every rounding error accounted for.
 
-Theorem. Let ``l`` be a sound line at x (:class:`~featureconvex.certificates.rounding.SoundLine`):
+Theorem. Let ``l`` be a sound line at x (:class:`.SoundLine`):
 ``margin(x') >= value + <slope, phi(x') - phi(x)> - sum_i slack_i |x'_i - x_i| - slack_2 ||x' - x||_2``. If
 ``S`` is at least the steepness of the right-hand side in the budget's norm and ``value > 0``, then every
 real x' of budget strictly less than ``value / S`` keeps ``margin(x') > 0``. Proof: Hoelder's inequality and
@@ -70,7 +70,7 @@ def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
     Raises:
         UserError: a threat that says nothing about rounding.
     """
-    form = kinked(problem.model.feature_map, line)
+    form = kinked(problem.model.feature_map, line, problem.x, *problem.domain.bounds(problem.x))
     radius = (
         radius_of_movement(problem, line, base.radius)
         if form is None

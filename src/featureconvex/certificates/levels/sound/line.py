@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.sound import deployed
-from featureconvex.certificates.rounding.rules import trace
 from featureconvex.errors import UserError
-from featureconvex.features import Compose, FeatureMap
+from featureconvex.features import FeatureMap
 from featureconvex.frozen_model import frozen_model, in_precision
 from featureconvex.model import FeatureConvexModel
+from featureconvex.nn.card import rounding_steps
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import (
     DTYPES,
@@ -204,12 +205,12 @@ def graphs(model: FeatureConvexModel) -> tuple[Graph, Graph]:
     """
     made = []
     phi, affine = split_affine(model.feature_map)
-    for parts in (phi, [*affine, model.convex_net]):
+    for parts, last in ((phi, []), (affine, [partial(rounding_steps, model.convex_net)])):
         graph, node = Graph(model.dtype), 0
-        for part in parts:
-            node = trace(part, graph, node)
+        for steps in (*(part.rounding_steps for part in parts), *last):
+            node = steps(graph, node)
             if node != len(graph.nodes) - 1:
-                raise UserError(f"the steps of {part!r} must end with its output")
+                raise UserError("the steps of a module must end with its output")
         made.append(graph)
     return made[0], made[1]
 
@@ -219,7 +220,7 @@ def split_affine(phi: FeatureMap) -> tuple[list[FeatureMap], list[FeatureMap]]:
 
     Learned affine maps: a slope pulled back through a matrix says more than its constant.
     """
-    parts = phi.parts() if isinstance(phi, Compose) else [phi]
+    parts = phi.parts()
     if not phi.learned:
         return parts, []
     start = len(parts)

@@ -2,7 +2,7 @@
 
 It decides which points need the slow exact judge: a margin above its bound is positive in exact
 arithmetic, one below minus its bound is negative. Written without a line of
-:mod:`featureconvex.certificates.rounding`.
+:mod:`featureconvex.rounding`.
 
 How the bound grows from module to module: :mod:`.sized`.
 

@@ -1,7 +1,7 @@
 """Proved upper bounds on the l_p constants of a scattering transform, for its stored filters.
 
-Formulas and proofs of the exact norms: :class:`~featureconvex.features.wavelets.WaveletStage`. Here every
-number on the way is rounded upwards; the transforms are those of :mod:`.fourier`.
+Formulas and proofs of the exact norms: :class:`~.wavelets.WaveletStage`. Here every number on the way is
+rounded upwards; the transforms are those of :mod:`featureconvex.rounding.fourier`.
 
 * p = 1, inf: largest column and row sums of the kernels' moduli. A kernel entry is off by at most
   ``accuracy ||f|| / sqrt(N)``, the norm of the error of the whole kernel.
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.rounding.scattering.wavelet_cascade import Filters
-from featureconvex.features.wavelets import mirror
+from featureconvex.features.scattering.cascade import Filters
+from featureconvex.features.scattering.wavelets import mirror
 from featureconvex.rounding import fourier
 from featureconvex.rounding.directed import FLOAT64, euclidean_up, upper
 

@@ -3,23 +3,43 @@
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from featureconvex.certificates.rounding.scattering.wavelet_cascade import Cascade
-from featureconvex.certificates.rounding.scattering.wavelet_norms import (
+from featureconvex.features.scattering.cascade import Cascade
+from featureconvex.features.scattering.filter_norms import (
     POWER,
     FilterSums,
     interpolate_up,
     top_eigenvalue_up,
 )
-from featureconvex.features.scattering import Scattering
 from featureconvex.rounding.directed import upper
 
 Constant = Callable[[float], float]
+
+
+class Transform(Protocol):
+    """What is read of a scattering transform."""
+
+    colour: Tensor
+    opponent: bool
+    image_shape: tuple[int, int, int]
+
+    @property
+    def cascade(self) -> nn.Module:
+        """Its levels."""
+
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All filters."""
+
+
 # Transforms whose constants are kept.
 KEPT = 16
 
@@ -72,7 +92,7 @@ def _total(parts: list[Tensor]) -> Tensor:
 _KNOWN: OrderedDict[bytes, Constant] = OrderedDict()
 
 
-def constants_of(phi: Scattering, dtype: torch.dtype) -> Constant:
+def constants_of(phi: Transform, dtype: torch.dtype) -> Constant:
     """``p -> L``: at least the constant in l_p of the exact map that a pass in ``dtype`` stands for.
 
     Each computed once for the content of the filters, whatever object holds them.
@@ -88,7 +108,7 @@ def constants_of(phi: Scattering, dtype: torch.dtype) -> Constant:
     return _KNOWN[key]
 
 
-def _constant(phi: Scattering, dtype: torch.dtype) -> Constant:
+def _constant(phi: Transform, dtype: torch.dtype) -> Constant:
     norms = LevelNorms.of(Cascade.of(phi.cascade, dtype, torch.device("cpu")))
     colour = phi.colour.detach().cpu().to(dtype).double() if phi.opponent else None
     dimension = math.prod(phi.image_shape)

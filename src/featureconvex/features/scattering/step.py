@@ -1,7 +1,7 @@
 """How the scattering transform rounds, and how steep it is at most.
 
 The exact map is real arithmetic on the stored filters and colour matrix, as rounded to the model's
-dtype, with exact Fourier transforms: :mod:`.wavelet_cascade`. It mixes all pixels, so its errors and
+dtype, with exact Fourier transforms: :mod:`.cascade`. It mixes all pixels, so its errors and
 slopes are bounded in norms: :meth:`Scattered.lipschitz`.
 """
 
@@ -14,14 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from featureconvex.certificates.rounding.rules import rule
-from featureconvex.certificates.rounding.scattering.norms import constants_of
-from featureconvex.certificates.rounding.scattering.wavelet_cascade import Cascade, Limits, Maps
-from featureconvex.features.scattering import Scattering
+from featureconvex.features.scattering.cascade import Cascade, Limits, Maps
+from featureconvex.features.scattering.constants import Transform, constants_of
 from featureconvex.norms import widening
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import Rounding, euclidean_up, upper
-from featureconvex.rounding.graph import Graph
 from featureconvex.rounding.steps import Mode, Step
 
 
@@ -114,10 +111,8 @@ class Scattered(Step):
         return spread if self.colour is None else spread * float(self.colour.abs().sum(1).max())
 
 
-@rule(Scattering)
-def _scattering(phi: Scattering, graph: Graph, node: int) -> int:
-    colour = phi.colour.to(graph.dtype).double() if phi.opponent else None
-    cascade = Cascade.of(phi.cascade, graph.dtype)
-    return graph.apply(
-        Scattered(cascade, colour, constants_of(phi, graph.dtype), phi.image_shape), node
-    )
+def scattered(phi: Transform, dtype: torch.dtype) -> Scattered:
+    """The step of a transform, as a forward pass in ``dtype`` computes it."""
+    colour = phi.colour.to(dtype).double() if phi.opponent else None
+    cascade = Cascade.of(phi.cascade, dtype)
+    return Scattered(cascade, colour, constants_of(phi, dtype), phi.image_shape)

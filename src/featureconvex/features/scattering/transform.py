@@ -9,10 +9,17 @@ from torch import Tensor, nn
 
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
-from featureconvex.features.wavelets import ROUNDING, WaveletStage, float32_exact, interpolate
+from featureconvex.features.scattering.step import scattered
+from featureconvex.features.scattering.wavelets import (
+    ROUNDING,
+    WaveletStage,
+    float32_exact,
+    interpolate,
+)
 from featureconvex.given import whole_number, whole_numbers, yes_or_no
 from featureconvex.nn.code import remember
 from featureconvex.norms import check_exponent, widening
+from featureconvex.rounding.graph import Graph
 
 # Constants known: a second of work each for larger images.
 _CONSTANTS: dict[tuple[Any, ...], float] = {}
@@ -138,6 +145,10 @@ class Scattering(FeatureMap):
         size = self.colour.abs()
         spectral = float(torch.linalg.matrix_norm(self.colour, 2))
         return interpolate(float(size.sum(0).max()), spectral, float(size.sum(1).max()), p)
+
+    def rounding_steps(self, graph: Graph, node: int) -> int:
+        """One step, which bounds its errors and slopes in norms."""
+        return graph.apply(scattered(self, graph.dtype), node)
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments; the filters are rebuilt from them."""

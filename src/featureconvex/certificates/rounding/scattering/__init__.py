@@ -1,1 +1,0 @@
-"""How the scattering transform rounds, and proved bounds on how steep it is."""
