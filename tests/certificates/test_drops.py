@@ -10,10 +10,18 @@ from torch import Tensor
 
 from featureconvex.certificates import separable
 from featureconvex.certificates.drops import Drops, Rise
-from featureconvex.certificates.kinked import KinkedForm, kinked_form
+from featureconvex.certificates.kinked import kinked_form
 from featureconvex.certificates.separable import separable_drops
 from featureconvex.certificates.threats.ball.dual import penalised
-from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+from featureconvex.features import (
+    AbsConcat,
+    Center,
+    Compose,
+    FeatureMap,
+    Identity,
+    KinkedForm,
+    Scale,
+)
 
 BUDGETS = (0.0, 0.01, 0.1, 0.2, 0.35, 0.5, 0.75, 0.9, 1.3, 3.0, 20.0)
 Case = tuple[KinkedForm, tuple[Tensor, Tensor, Tensor], Tensor]

@@ -13,9 +13,9 @@ from torch import Tensor
 from featureconvex import L0, Box, Lp, Patch, UserError
 from featureconvex.certificates import Threat, parse_threat
 from featureconvex.certificates.drops import Drops, Rise
-from featureconvex.certificates.kinked import KinkedForm
 from featureconvex.certificates.separable import separable_drops
 from featureconvex.certificates.threats.ball import dual
+from featureconvex.features import KinkedForm
 from featureconvex.testing import ThreatCase, check_threat
 
 COST = torch.tensor([0.5, 2.0, math.inf, 1.0, 1.5], dtype=torch.float64)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from featureconvex import ConvexityError
-from featureconvex.features import AbsConcat, Center, Compose, Scale, Scattering, wavelets
+from featureconvex.features import AbsConcat, Center, Compose, Scale, Scattering
+from featureconvex.features.scattering import wavelets
 from featureconvex.features.scattering.wavelets import WaveletStage
 from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine, NonNegativeConv2d, Softplus
 from featureconvex.nn.code import check_unchanged, remember, uses

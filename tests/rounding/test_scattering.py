@@ -223,7 +223,7 @@ def test_no_overflow_within_the_reach() -> None:
     step = features.nodes[1][0]
     assert step is not None
     spectrum = torch.fft.fft2(x + reach).abs().max()
-    assert float(spectrum) <= step.swell * float((x + reach).abs().max())
+    assert float(spectrum) <= step.amplification * float((x + reach).abs().max())
 
 
 @pytest.mark.parametrize("p", EXPONENTS)

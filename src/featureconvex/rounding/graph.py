@@ -202,8 +202,8 @@ class Graph:
                 else step.forward(balls[0], mode, None)[0]
             )
             values.append(upper(ball.centre.abs() + ball.radius, 2))
-            swell = 1.0 if step is None else step.swell
-            most = max(most, swell * max(float(values[k].max()) for k in parents))
+            amplification = 1.0 if step is None else step.amplification
+            most = max(most, amplification * max(float(values[k].max()) for k in parents))
         return values[-1], max(most, *(float(value.max()) for value in values))
 
     def _last_uses(self) -> dict[int, int]:

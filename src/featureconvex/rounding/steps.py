@@ -59,7 +59,7 @@ class Step(ABC):
         return False
 
     @property
-    def swell(self) -> float:
+    def amplification(self) -> float:
         """No number on the way is more than this many times the largest in front."""
         return 1.0
 

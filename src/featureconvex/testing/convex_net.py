@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from featureconvex.errors import ConvexityError
 from featureconvex.nn import project_, prove_convex
+from featureconvex.testing.cards import check_minorants, check_network_steps
 from featureconvex.testing.law import Law, build, check_all, close, rebuilt, require, seeded
 from featureconvex.testing.weights import WEIGHT_SCALES, answers, drawn, grid, value_and_gradient
 
@@ -191,6 +192,18 @@ def proved_convex(case: ConvexNetCase) -> None:
             raise AssertionError(f"not proved convex: {error}") from error
 
 
+def its_minorants_stay_below(case: ConvexNetCase) -> None:
+    """Level ``tight`` may take any minorant of the network's parts, where their cards have them."""
+    for scale in (None, 1.0):
+        check_minorants(drawn(build(case.make), scale), case.shape)
+
+
+def its_steps_enclose_it(case: ConvexNetCase) -> None:
+    """What level ``sound`` says about the network holds, where the cards of its parts have steps."""
+    for scale in (None, 1.0):
+        check_network_steps(drawn(build(case.make), scale), case.shape)
+
+
 def agrees_with_the_truth(case: ConvexNetCase) -> None:
     """The same numbers as the slow, obvious forward pass, where the case has one."""
     if case.truth is None:
@@ -214,6 +227,8 @@ CONVEX_NET_LAWS: tuple[Law[ConvexNetCase], ...] = (
     convex_after_training,
     comes_back_from_its_config,
     proved_convex,
+    its_minorants_stay_below,
+    its_steps_enclose_it,
     agrees_with_the_truth,
 )
 

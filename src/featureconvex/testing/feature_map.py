@@ -13,6 +13,7 @@ from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
 from featureconvex.features.base import constant
 from featureconvex.norms import dual_exponent, vector_norm
+from featureconvex.testing.cards import check_map_steps, check_separable_form
 from featureconvex.testing.law import Law, build, check_all, close, rebuilt, require
 from featureconvex.testing.weights import grid
 
@@ -222,6 +223,17 @@ def coordinatewise_flag_is_true(case: FeatureMapCase) -> None:
     )
 
 
+def its_form_bounds_every_fall(case: FeatureMapCase) -> None:
+    """No minorant falls by more than its separable form says, where the map has one."""
+    phi = build(case.make).double()
+    check_separable_form(phi, list(pairs(phi, case.shape)))
+
+
+def its_steps_enclose_it(case: FeatureMapCase) -> None:
+    """What the map computes lies where its rounded steps say, where it has them."""
+    check_map_steps(build(case.make).double(), case.shape)
+
+
 def treats_rows_alone(case: FeatureMapCase) -> None:
     """Batch equals single; the dtype stays; ``output_shape`` is right; no rows are no problem."""
     phi = build(case.make)
@@ -264,6 +276,8 @@ FEATURE_MAP_LAWS: tuple[Law[FeatureMapCase], ...] = (
     sensitivity_bounds_every_move,
     affine_flag_is_true,
     coordinatewise_flag_is_true,
+    its_form_bounds_every_fall,
+    its_steps_enclose_it,
     treats_rows_alone,
     comes_back_from_its_config,
     agrees_with_the_truth,

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates import Domain, Threat, Unbounded
-from featureconvex.certificates.kinked import KinkedForm
 from featureconvex.certificates.separable import separable_drops
+from featureconvex.features import KinkedForm
 from featureconvex.testing.law import Law, check_all, require
 from featureconvex.testing.weights import grid
 

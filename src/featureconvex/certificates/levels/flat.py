@@ -125,7 +125,7 @@ def open_part(phi: FeatureMap, slope: Ball, x: Tensor) -> Tensor:
         phi.rounding_steps(graph, 0)
     except UserError:
         return _felt_by_all(phi, slope, x)
-    if graph.mixes or graph.between_norms:
+    if graph.mixes:
         return _felt_by_all(phi, slope, x)
     _, steps = graph.forward(Ball.exact(x[:1]), Mode(FLOAT64, relaxed=False))
     return graph.pull(slope.radius, steps.shapes)

@@ -104,7 +104,7 @@ class Scattered(Step):
         return self.constant_in(p)
 
     @property
-    def swell(self) -> float:
+    def amplification(self) -> float:
         """Sums over all pixels and all aliases."""
         height, width = self.cascade.low.shape()
         spread = 4.0 * height * width * self.cascade.low.stride**2
