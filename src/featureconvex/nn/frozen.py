@@ -109,7 +109,11 @@ class _Freezing:
         nn.Module.__init__(frozen)
         self.made[id(live)] = frozen
         state, own = vars(frozen), vars(live)
-        state.update((name, self.value(part)) for name, part in own.items() if name not in IGNORED)
+        state.update(
+            (name, copied(part, self.module, self.memo))
+            for name, part in own.items()
+            if name not in IGNORED
+        )
         if state.get("inplace") is True:
             state["inplace"] = False
         constrained = list(live.parametrizations) if parametrize.is_parametrized(live) else []  # type: ignore[arg-type]
@@ -157,17 +161,24 @@ class _Freezing:
             return value.to(self.dtype, copy=True)
         return value.clone()
 
-    def value(self, value: Any) -> Any:
-        """A copy of an attribute, with modules and tensors in it frozen."""
-        if isinstance(value, Tensor):
-            return value.detach().clone()
-        if isinstance(value, nn.Module):
-            return self.module(value)
-        if type(value) in (list, tuple, set, frozenset):
-            return type(value)(self.value(part) for part in value)
-        if type(value) is dict:
-            return {name: self.value(part) for name, part in value.items()}
-        try:
-            return copy.deepcopy(value, self.memo)
-        except Exception:
-            return value  # what cannot be copied is shared
+
+def copied(value: Any, module: Callable[[nn.Module], Any], memo: dict[int, Any]) -> Any:
+    """A copy of an attribute: tensors in it cloned, modules in it turned into ``module(part)``.
+
+    Args:
+        value: anything; what cannot be copied is shared.
+        module: what a module becomes.
+        memo: as for :func:`copy.deepcopy`.
+    """
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, nn.Module):
+        return module(value)
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(copied(part, module, memo) for part in value)
+    if type(value) is dict:
+        return {name: copied(part, module, memo) for name, part in value.items()}
+    try:
+        return copy.deepcopy(value, memo)
+    except Exception:
+        return value

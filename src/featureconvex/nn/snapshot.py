@@ -5,7 +5,6 @@ settings and parts, and every number. Version counters would be cheaper, but ``w
 no trace in them.
 """
 
-import copy
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from featureconvex.nn.code import Use, uses
 from featureconvex.nn.constraint import is_own_constraint
-from featureconvex.nn.frozen import IGNORED, TENSORS
+from featureconvex.nn.frozen import IGNORED, TENSORS, copied
 
 _MISSING = object()
 # Types of values that never change and whose == answers with a bool.
@@ -140,7 +139,11 @@ class Snapshot:
     def _add(self, path: str, module: nn.Module, kept: nn.Module | None) -> None:
         own = vars(module)
         settings = [
-            (name, value if type(value) in _SIMPLE else _copied(value), type(value) in _SIMPLE)
+            (
+                name,
+                value if type(value) in _SIMPLE else copied(value, Snapshot, {}),
+                type(value) in _SIMPLE,
+            )
             for name, value in own.items()
             if name not in IGNORED
         ]
@@ -175,21 +178,6 @@ def _bits(value: Tensor) -> Tensor:
     if value.is_complex():
         value = torch.view_as_real(value)
     return value.view(_BITS[value.element_size()])
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, nn.Module):
-        return Snapshot(value)
-    if type(value) in (list, tuple):
-        return type(value)(map(_copied, value))
-    if type(value) is dict:
-        return {name: _copied(part) for name, part in value.items()}
-    try:
-        return copy.deepcopy(value)
-    except Exception:
-        return value  # compared with itself, as far as it lets itself be
 
 
 def _both_empty(live: Any, kept: Any) -> bool:
