@@ -14,7 +14,7 @@ ROUNDING_TESTS := tests/rounding tests/certificates/levels/sound tests/certifica
 ORDER_TESTS := tests/certificates/test_certify.py tests/certificates/levels/test_domain_aware.py \
 	$(addprefix tests/certificates/levels/sound/test_,deployed.py line.py level.py)
 
-.PHONY: help setup demo test test-fast slow-list test-processors lint types check clean
+.PHONY: help setup demo test test-fast slow-list test-processors lint types check docs clean
 
 help:
 	@echo "make demo   train and certify on bundled data, ending in two reports"
@@ -23,6 +23,7 @@ help:
 	@echo "make slow-list   measure which those are, on a quiet machine"
 	@echo "make test-processors   the certificate tests with older kernels, and sums in another order"
 	@echo "make check  lint, types and import rules"
+	@echo "make docs   the documentation as a site, into build/docs"
 
 setup: $(STAMP)
 
@@ -65,5 +66,10 @@ types: setup
 
 check: lint types
 
+# Strict (a warning is an error, a reference must resolve) and without a network.
+docs: setup
+	$(BIN)/python -m sphinx -W -n --keep-going -q -b html -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs build

@@ -15,7 +15,7 @@ from typing import Any
 from featureconvex.certificates import LEVELS
 from featureconvex.files import write_text
 from featureconvex.results.columns import CLOSED_FORM
-from page import replaced, table
+from page import filled_page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 def level_table(content: Json) -> str:
-    """Median radius per level, followed by the ratio of medians to level 0."""
+    """Median radius per level, with the ratio of medians to level 0 behind it."""
     body = []
     for row in content["table"]:
         if row["seeds"]:
@@ -135,15 +135,20 @@ SCRIPTS = {
 }
 
 
-def filled(text: str) -> str:
-    """The page with every marked block replaced."""
+def blocks() -> dict[str, str]:
+    """Every marked block of the page, by name."""
+    made = {}
     for name, (result, make) in BLOCKS.items():
         path = RESULTS / f"{result}.json"
-        block = f"Not measured here yet: `python benchmarks/{SCRIPTS[result]}`."
+        made[name] = f"Not measured here yet: `python benchmarks/{SCRIPTS[result]}`."
         if path.exists():
-            block = make(json.loads(path.read_text(encoding="utf-8")))
-        text = replaced(text, name, block)
-    return text
+            made[name] = make(json.loads(path.read_text(encoding="utf-8")))
+    return made
+
+
+def filled(text: str) -> str:
+    """The page with every marked block replaced."""
+    return filled_page(text, blocks())
 
 
 def write() -> None:

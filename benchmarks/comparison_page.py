@@ -1,12 +1,14 @@
-"""Write ``docs/comparison.md``, its figure and the README's table from the committed comparisons.
+"""Write the pages of the comparison, their figures and the README's part from the committed comparisons.
 
     python benchmarks/comparison_page.py
 
-``compare.py`` calls it after it has written a result; tests hold both pages to what this script writes.
-A task whose result is missing is named with the command that makes it.
+``docs/comparison.md`` has the summary, ``docs/comparison-tables.md`` everything. ``compare.py`` calls this
+after it has written a result; tests hold the pages to what this script writes. A task whose result is
+missing is named with the command that makes it.
 """
 
 from pathlib import Path
+from typing import Any
 
 from featureconvex.comparison.curves import restored
 from featureconvex.comparison.report.costs import cost_sentences, runtime_table
@@ -16,17 +18,19 @@ from featureconvex.comparison.report.method_tables import CONVERTED, overview_ta
 from featureconvex.comparison.report.origins import origins
 from featureconvex.comparison.report.remarks import failures, literature
 from featureconvex.comparison.schema import ComparisonTables
-from featureconvex.files import write_bytes, write_text
-from featureconvex.report.plot_style import png_bytes
+from featureconvex.files import replacing, write_bytes, write_text
+from featureconvex.report.figures import png_bytes
 from featureconvex.results.numbers import percent, significant
 from featureconvex.results.strict_json import load_json
-from page import replaced, table
+from page import filled_page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
-PAGE = ROOT / "docs" / "comparison.md"
+DOCS = ROOT / "docs"
+PAGES = (DOCS / "comparison.md", DOCS / "comparison-tables.md")
 TRADED = RESULTS / "traded.json"
-FIGURE = ROOT / "docs" / "figures" / "comparison.png"
+FIGURE = DOCS / "figures" / "comparison.png"
+BEST_FIGURE = DOCS / "figures" / "baselines.png"
 TASKS = {
     "mnist-3-8": "MNIST 3 vs 8",
     "fashion-shirts": "Fashion T-shirts vs shirts",
@@ -41,28 +45,78 @@ def results() -> dict[str, ComparisonTables]:
     return {task: restored(load_json(path)) for task, path in paths.items() if path.exists()}
 
 
-def best_table(found: dict[str, ComparisonTables]) -> str:
-    """Per task and norm: our median radius, and the best of the others that certify the norm itself.
+def best(found: dict[str, ComparisonTables]) -> list[tuple[str, str, MethodLine, list[MethodLine]]]:
+    """Per task and norm: our line, and the two best of the others that certify the norm itself.
 
-    A comparison without ours, as of some of the methods alone, has no row.
+    The order is that of the area under the curves. A comparison without ours has no row.
     """
-    body = []
+    rows = []
     for task, content in found.items():
         for norm in norms(content):
             lines = [line for line in method_lines(content, norm) if not line.converted]
-            ours = next((line for line in lines if line.method == OURS), None)
-            if ours is None:
-                continue
+            ours = [line for line in lines if line.method == OURS]
             others = sorted(
                 (line for line in lines if line.method != OURS), key=lambda line: -line.area
             )
-            body.append([TASKS[task], norm, *(_cell(line) for line in (ours, *others[:2]))])
+            rows += [(task, norm, line, others[:2]) for line in ours]
+    return rows
+
+
+def best_table(found: dict[str, ComparisonTables]) -> str:
+    """Per task and norm: median radius and clean accuracy of ours and of the two best others."""
+    body = [
+        [TASKS[task], norm, *(_cell(line) for line in (ours, *others))]
+        for task, norm, ours, others in best(found)
+    ]
     return table(["task", "norm", OURS, "the best other", "the next"], body)
+
+
+def best_sentences(found: dict[str, ComparisonTables]) -> str:
+    """One sentence per norm: where ours has the largest area, and who has it elsewhere."""
+    first: dict[str, dict[str, list[str]]] = {}
+    for task, norm, ours, others in best(found):
+        name = max((ours, *others[:1]), key=lambda line: line.area).name
+        first.setdefault(norm, {}).setdefault(name, []).append(TASKS[task].split(" ")[0])
+    said = []
+    for norm, leaders in first.items():
+        parts = [f"{name} on {' and '.join(tasks)}" for name, tasks in leaders.items()]
+        said.append(f"In {norm} the most is certified by {'; by '.join(parts)}.")
+    return "\n".join(said)
+
+
+def best_figure(found: dict[str, ComparisonTables]) -> Any:
+    """The table as bars: one panel per norm, one group per task."""
+    from matplotlib.figure import Figure
+
+    rows = best(found)
+    panels = list(dict.fromkeys(norm for _, norm, _, _ in rows))
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    for axis, norm in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        place, ticks, names = 0.0, [], []
+        for task, _, ours, others in (row for row in rows if row[1] == norm):
+            ticks.append(place + 0.5 * len(others))
+            names.append(TASKS[task].split(" ")[0])
+            for line in (ours, *others):
+                colour = "#0072B2" if line is ours else "#BBBBBB"
+                bar = axis.barh([place], [line.median or 0.0], 0.85, color=colour)
+                axis.bar_label(bar, [f"{line.name}, {_numbers(line)}"], padding=3, fontsize=7)
+                place += 1
+            place += 0.8
+        axis.set_yticks(ticks, names)
+        axis.invert_yaxis()
+        axis.set_xlim(right=2.4 * axis.get_xlim()[1])  # room for the words beside the longest bar
+        axis.set_title(f"median certified {norm} radius, clean accuracy", fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def _cell(line: MethodLine) -> str:
     name = "" if line.method == OURS else f"{line.name}: "
-    return f"{name}{significant(line.median)} at {percent(line.clean_accuracy)}"
+    return f"{name}{_numbers(line)}"
+
+
+def _numbers(line: MethodLine) -> str:
+    return f"{significant(line.median)} at {percent(line.clean_accuracy)}"
 
 
 def task_block(task: str, content: ComparisonTables | None) -> str:
@@ -74,19 +128,19 @@ def task_block(task: str, content: ComparisonTables | None) -> str:
         f"{content['n_test']} test points, {content['n_sensitive']} of them sensitive "
         f"({content['sensitive_name']}); {content['samples']:,} samples of noise; "
         f"{'; '.join(origins(content))}.",
-        table(overview.head, overview.body),
+        table(overview["head"], overview["body"]),
         f"{CONVERTED}: converted from another norm.",
         *(
             "\n".join([f"**{norm}**", "", *(f"- {said}" for said in ordering["sentences"])])
             for norm, ordering in content["ordering"].items()
         ),
         "\n".join(cost_sentences(content)),
-        table(runtime.head, runtime.body),
+        table(runtime["head"], runtime["body"]),
         table(
             ["method", "here", "in the literature"],
             [[card["title"], card["here"], card["there"]] for card in literature(content)],
         ),
-        *(f"{title} is left out: {reason}" for title, reason in failures(content)),
+        *(f"{title} did not run: {reason}" for title, reason in failures(content)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -113,23 +167,33 @@ def traded_table(path: Path) -> str:
     return table(["task", "method", "trained for", "clean", "median l1", "mean l1 over all"], body)
 
 
-def filled(text: str) -> str:
-    """The page with every marked block replaced."""
+def blocks() -> dict[str, str]:
+    """Every marked block of the pages, by name."""
     found = results()
-    text = replaced(text, "traded", traded_table(TRADED))
-    for task in TASKS:
-        text = replaced(text, task, task_block(task, found.get(task)))
-    return text
+    return {
+        "best-table": best_table(found),
+        "best-sentences": best_sentences(found),
+        "traded": traded_table(TRADED),
+        **{task: task_block(task, found.get(task)) for task in TASKS},
+    }
+
+
+def filled(text: str) -> str:
+    """A page with every marked block replaced."""
+    return filled_page(text, blocks())
 
 
 def write() -> None:
-    """Bring page, figure and README up to date."""
+    """Bring pages, figures and README up to date."""
     import readme
 
-    write_text(PAGE, filled(PAGE.read_text(encoding="utf-8")))
-    write_bytes(FIGURE, png_bytes(gallery_figure(list(results().values()))))
-    page = ROOT / "README.md"
-    write_text(page, readme.filled(page.read_text(encoding="utf-8")))
+    for page in PAGES:
+        write_text(page, filled(page.read_text(encoding="utf-8")))
+    found = results()
+    write_bytes(FIGURE, png_bytes(gallery_figure(list(found.values()))))
+    with replacing(BEST_FIGURE) as scratch:
+        best_figure(found).savefig(scratch, dpi=150)
+    readme.write()
 
 
 if __name__ == "__main__":

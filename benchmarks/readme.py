@@ -1,37 +1,72 @@
-"""Write the README's tables and figure from the committed results.
+"""Write the tables and figures of the README and of ``docs/results.md`` from the committed results.
 
     python benchmarks/readme.py
 
-A test holds the README to what this script writes.
+A test holds both pages to what this script writes.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from comparison_page import TASKS, best_table, results
+from comparison_page import best_sentences, results
 from featureconvex.files import replacing, write_text
-from page import replaced, table
+from page import filled_page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 MAIN = ROOT / "results" / "main_table.json"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
 COST = ROOT / "results" / "closed_form.json"
 FIGURE = ROOT / "docs" / "figures" / "main.png"
+NAMES = {
+    "mnist-3-8": "MNIST 3 vs 8",
+    "fashion-shirts": "Fashion T-shirts vs shirts",
+    "cifar10-cats-dogs": "CIFAR-10 cats vs dogs*",
+    "breast-cancer": "breast cancer, 30 columns",
+    "spambase": "spam, 57 columns",
+}
+NORMS = ("l1", "l2", "linf")
+
+
+def short_table(content: dict[str, Any]) -> str:
+    """One line per task: in each norm, the default recipe trained for that norm."""
+    rows = {
+        (row["task"], row["norm"]): row for row in content["table"] if row["recipe"] == "default"
+    }
+    body = []
+    for task, name in NAMES.items():
+        found = [rows.get((task, norm)) for norm in NORMS]
+        if any(found):
+            cells = [
+                f"{row_radii(row)[norm]:.3g} at {100 * row['clean_accuracy']:.1f} %" if row else "-"
+                for norm, row in zip(NORMS, found, strict=True)
+            ]
+            unit = "standard deviations" if is_table(rows, task) else "pixels in [0, 1]"
+            body.append([name, *cells, unit])
+    return table(["data", *NORMS, "unit"], body)
+
+
+def is_table(rows: dict[tuple[str, str], dict[str, Any]], task: str) -> bool:
+    """Whether the task's radii are known in standard deviations."""
+    return any("median_radius_in_std" in row for (name, _), row in rows.items() if name == task)
+
+
+def row_radii(row: dict[str, Any]) -> dict[str, float]:
+    """Median radii by norm: of tables with every column in its training standard deviation."""
+    radii: dict[str, float] = row.get("median_radius_in_std", row["median_radius"])
+    return radii
 
 
 def main_table(content: dict[str, Any]) -> str:
-    """One line per task and recipe: clean accuracy and median radii, medians over the seeds."""
-    head = ["task", "recipe", "trained for", "clean accuracy", "l1", "l2", "linf", "seeds"]
+    """One line per task, recipe and norm: clean accuracy and median radii, medians over the seeds."""
+    head = ["task", "recipe", "trained for", "clean accuracy", *NORMS, "seeds"]
     body = []
     for row in content["table"]:
-        radii = [f"{row['median_radius'][norm]:.3g}" for norm in ("l1", "l2", "linf")]
         trained = "-" if row["recipe"] == "paper" else row["norm"]
-        radii = [
-            f"**{text}**" if norm == trained else text
-            for norm, text in zip(("l1", "l2", "linf"), radii, strict=True)
-        ]
+        texts = {norm: f"{row_radii(row)[norm]:.3g}" for norm in NORMS}
+        radii = [f"**{text}**" if norm == trained else text for norm, text in texts.items()]
         clean = f"{100 * row['clean_accuracy']:.1f} %"
-        body.append([TASKS[row["task"]], row["recipe"], trained, clean, *radii, str(row["seeds"])])
+        body.append([NAMES[row["task"]], row["recipe"], trained, clean, *radii, str(row["seeds"])])
     return table(head, body)
 
 
@@ -47,16 +82,26 @@ def cost_table(content: dict[str, Any]) -> str:
     return table(head, body)
 
 
-def filled(text: str) -> str:
-    """The README with every marked block replaced."""
-    blocks = {
-        "main-table": main_table(json.loads(MAIN.read_text())),
+def blocks() -> dict[str, str]:
+    """Every marked block of the two pages, by name."""
+    main = json.loads(MAIN.read_text())
+    return {
+        "short-table": short_table(main),
+        "main-table": main_table(main),
         "cost-table": cost_table(json.loads(COST.read_text())),
-        "comparison-table": best_table(results()),
+        "best-sentences": best_sentences(results()),
     }
-    for name, block in blocks.items():
-        text = replaced(text, name, block)
-    return text
+
+
+def filled(text: str) -> str:
+    """A page with every marked block replaced."""
+    return filled_page(text, blocks())
+
+
+def write() -> None:
+    """Bring both pages up to date."""
+    for page in PAGES:
+        write_text(page, filled(page.read_text(encoding="utf-8")))
 
 
 def draw(content: dict[str, Any]) -> None:
@@ -65,12 +110,12 @@ def draw(content: dict[str, Any]) -> None:
 
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.subplots(1, 3)
-    for axis, norm in zip(axes, ("l1", "l2", "linf"), strict=True):
+    for axis, norm in zip(axes, NORMS, strict=True):
         names, paper, ours = [], [], []
-        for task in TASKS:
+        for task in NAMES:
             rows = {(r["recipe"], r["norm"]): r for r in content["table"] if r["task"] == task}
             if ("paper", "l2") in rows and ("default", norm) in rows:
-                names.append(TASKS[task].split(" ")[0])
+                names.append(NAMES[task].split(" ")[0])
                 paper.append(rows["paper", "l2"]["median_radius"][norm])
                 ours.append(rows["default", norm]["median_radius"][norm])
         place = range(len(names))
@@ -91,6 +136,5 @@ def draw(content: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    write_text(readme, filled(readme.read_text(encoding="utf-8")))
+    write()
     draw(json.loads(MAIN.read_text()))

@@ -1,24 +1,71 @@
-"""Pages of text under test: the code they print, and the scripts that fill their tables."""
+"""Pages of text under test: every block of code they print, and the scripts that fill their tables."""
 
 import importlib.util
 import re
+import shlex
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_python(page: Path) -> int:
-    """Run the page's Python blocks as printed, one after the other in one namespace; how many there are."""
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and content of the page's fenced blocks, in their order."""
     text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def run_page(page: Path) -> int:
+    """Run what the page prints, in its order and in the present folder; how many blocks there are.
+
+    Python shares one namespace. Commands of ``featureconvex`` are run; other lines of a shell must be one
+    of those that :func:`check_command` knows. A directive of the site is no code.
+    """
     namespace: dict[str, object] = {"__name__": page.stem}
-    for block in blocks:
-        exec(compile(block, page.name, "exec"), namespace)
-    return len(blocks)
+    count = 0
+    for language, content in blocks(page):
+        if language == "python":
+            exec(compile(content, page.name, "exec"), namespace)
+        elif language == "sh":
+            for line in content.splitlines():
+                run_command(line)
+        else:
+            assert language.startswith("{"), f"{page.name}: code in {language!r} that nobody runs"
+            continue
+        count += 1
+    return count
+
+
+def run_command(line: str) -> None:
+    """Run a line that calls ``featureconvex``; look any other one up."""
+    words = shlex.split(line, comments=True)
+    if words[:1] != ["featureconvex"]:
+        check_command(words)
+        return
+    from featureconvex.cli import app
+
+    result = CliRunner().invoke(app, words[1:], catch_exceptions=False)
+    assert result.exit_code == 0, f"{line}\n{result.output}"
+
+
+def check_command(words: list[str]) -> None:
+    """Whether this repository has what the command asks for."""
+    match words:
+        case ["make", target]:
+            assert f"\n{target}:" in (ROOT / "Makefile").read_text(), target
+        case ["pip", "install", wanted]:
+            project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+            extras = "|".join(project["optional-dependencies"])
+            assert re.fullmatch(rf"\.(\[({extras})\])?|pre-commit", wanted), wanted
+        case ["pre-commit", "install"]:
+            assert (ROOT / ".pre-commit-config.yaml").exists()
+        case _:
+            raise AssertionError(f"a command that nobody runs: {shlex.join(words)}")
 
 
 def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -35,5 +82,5 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def local_links(page: Path) -> list[Path]:
     """What the page links to in this repository."""
-    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
     return [page.parent / target for target in targets if not target.startswith("http")]

@@ -1,29 +1,36 @@
-"""The README tells the truth: its code runs, its tables are the committed results."""
+"""The README and CONTRIBUTING tell the truth: their code runs, their tables are the committed results."""
 
 from pathlib import Path
 
 import pytest
-from tests.pages import ROOT, local_links, run_python, script
+from tests.pages import ROOT, local_links, run_page, script
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 
 
-def test_the_python_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_its_code_runs_as_printed(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_python(ROOT / "README.md") >= 3
+    assert run_page(page) >= 2
 
 
-def test_tables_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert script("readme", monkeypatch).filled(README) == README
-
-
-def test_what_it_links_to_exists() -> None:
-    for target in local_links(ROOT / "README.md"):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_it_links_to_exists(page: Path) -> None:
+    for target in local_links(page):
         assert target.exists(), target
 
 
-def test_make_knows_its_two_commands() -> None:
-    targets = (ROOT / "Makefile").read_text()
-    for command in ("demo", "test"):
-        assert f"make {command}" in README
-        assert f"\n{command}:" in targets
+def test_tables_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("readme", monkeypatch)
+    for page in module.PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert module.filled(text) == text
+
+
+def test_the_readme_fits_a_screen() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 100
+    for command in ("make demo", "make test", "pip install"):
+        assert command in text
