@@ -40,14 +40,14 @@ nitpick_ignore_regex = [
         r"(Tensor|Module|NDArray|Any|Path|Self|DataFrame|Sequence|Mapping|Iterable|Callable)",
     ),
     (r"py:class", r".* .*"),  # prose in front of a colon
-    (r"py:.*", r"(register_kind|UserError|ConvexityError|WaveletStage.*|fitting|validation)"),
+    (r"py:.*", r"(UserError|ConvexityError|WaveletStage.*|fitting|validation)"),
     (
         r"py:.*",
         r"(optional|float64|object_|ndarray|dtype|ArrayLike|Literal.*|TypeVar.*|StrEnum|ABC)",
     ),
     (
         r"py:.*",
-        r"featureconvex\.(certificates|training|results|comparison|baselines|model_file|nn|features|progress|testing)\..*",
+        r"featureconvex\.(certificates|training|results|comparison|baselines|model_file|nn|features|progress|testing|rounding)\..*",
     ),
 ]
 

@@ -61,7 +61,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         classes_: (2,) the labels, sorted.
         sensitive_class_: the label that was the sensitive class in ``fit``.
         model_: the :class:`FeatureConvexModel`, float64.
-        cost_: (n_features_in_,) one over the training standard deviations:
+        cost_: one over the training standard deviations, (d,):
             ``fc.Lp(2, cost=clf.cost_)`` measures budgets in standard deviations.
         temperature_: as used.
         history_: one record per epoch.

@@ -56,7 +56,8 @@ def save_model(
     """Write ``model`` into the folder ``path`` and return it.
 
     Args:
-        model: every part must be of a kind that files may hold, see :func:`storable`.
+        model: every part must be of a kind that files may hold
+            (:func:`~featureconvex.model_file.storable`).
         path: a folder, made if missing; an older model file in it is replaced.
         extra: JSON values that travel along.
 

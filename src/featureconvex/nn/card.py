@@ -69,7 +69,7 @@ class Card(ABC, Generic[M]):
         """Refuse a batch whose first dimension the module would not take for the rows.
 
         Raises:
-            ConvexityError: ``z`` has other dimensions than :attr:`dimensions`.
+            ConvexityError: ``z`` has other dimensions than ``dimensions``.
         """
         if self.dimensions is not None and z.ndim not in self.dimensions:
             raise ConvexityError(

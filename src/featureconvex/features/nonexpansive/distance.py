@@ -28,7 +28,7 @@ class Distances(FeatureMap):
     l_p to linf (Zhang, Cai, Lu, He and Wang, ICML 2021, arXiv 2102.05363, for p = inf). ``m`` only centres
     the outputs: it is their mean over training points, set by :meth:`settle`.
 
-    For p = inf training uses a smooth distance (:func:`smooth_distance`), which :meth:`anneal` sharpens;
+    For p = inf training uses a smooth distance, which :meth:`anneal` sharpens;
     what is evaluated and certified is the distance itself.
 
     Args:

@@ -35,14 +35,14 @@ SETS: dict[str, tuple[type[Constraint], float, float]] = {
 class NonexpansiveLinear(FeatureMap):
     """``phi(x) = W x + b`` with ``W`` held to a set: (n, inputs) -> (n, outputs).
 
-    ============== ================================= =============
-    ``weights``    the set                           constant 1
-    ============== ================================= =============
-    ``orthogonal`` orthonormal rows or columns       l2 to l2
-    ``entries``    entries in [-1, 1]                l1 to linf
-    ``rows``       absolute sums of rows at most 1   linf to linf
+    ============== ================================== ============
+    ``weights``    the set                            constant 1
+    ============== ================================== ============
+    ``orthogonal`` orthonormal rows or columns        l2 to l2
+    ``entries``    entries in [-1, 1]                 l1 to linf
+    ``rows``       absolute sums of rows at most 1    linf to linf
     ``columns``    absolute sums of columns at most 1 l1 to l1
-    ============== ================================= =============
+    ============== ================================== ============
 
     The constants that certify are measured on the weights in use
     (:mod:`featureconvex.rounding.operator_norm`), for every pair of norms.

@@ -20,7 +20,7 @@ class NonexpansiveResidual(FeatureMap):
     """``x - 2 V^T relu(V x + b)`` with ``||V||_2 <= 1``: (n, width) -> (n, width).
 
     The SDP-based layer of Araujo et al. (ICLR 2023, arXiv 2303.03169), theorem 3: constant 1 from l2 to l2.
-    The constant that certifies is measured on ``V`` as it is, :func:`residual_bound`.
+    The constant that certifies is measured on ``V`` as it is.
 
     Args:
         width: of input and output.
