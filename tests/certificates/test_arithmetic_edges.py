@@ -84,7 +84,7 @@ FAULTS: dict[str, tuple[Any, str, Any, int]] = {
     "powers of costs underflow": (
         lipschitz,
         "_by_shares",
-        lambda *given: lipschitz._by_powers(*given, (2,)),
+        lambda p, room, costs, reach, s: lipschitz._by_powers(p, room, costs, reach, s, (2,)),
         55,
     ),
     "logarithms that overspend": (

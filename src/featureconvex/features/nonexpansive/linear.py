@@ -108,10 +108,10 @@ class NonexpansiveLinear(FeatureMap):
 
     def rounding_steps(self, graph: Graph, node: int) -> int:
         """A matrix and a translation."""
-        weight, bias = self.linear.weight.detach().double(), self.linear.bias
-        if bias is None:
+        weight = self.linear.weight.detach().double()
+        if not self.config()["bias"]:
             return graph.apply(Affine(Dense(weight)), node)
-        shift = bias.detach().double()
+        shift = self.linear.bias.detach().double()
         return graph.apply(Affine(Dense(weight), shift, shift.abs()), node)
 
     def config(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Affine minorants that hold in exact real arithmetic, or for the decision a machine computes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -203,16 +203,21 @@ def graphs(model: FeatureConvexModel) -> tuple[Graph, Graph]:
     Raises:
         UserError: a part has no rule.
     """
-    made = []
     phi, affine = split_affine(model.feature_map)
-    for parts, last in ((phi, []), (affine, [partial(rounding_steps, model.convex_net)])):
-        graph, node = Graph(model.dtype), 0
-        for steps in (*(part.rounding_steps for part in parts), *last):
-            node = steps(graph, node)
-            if node != len(graph.nodes) - 1:
-                raise UserError("the steps of a module must end with its output")
-        made.append(graph)
-    return made[0], made[1]
+    network = partial(rounding_steps, model.convex_net)
+    return (
+        _graph([part.rounding_steps for part in phi], model.dtype),
+        _graph([*(part.rounding_steps for part in affine), network], model.dtype),
+    )
+
+
+def _graph(modules: list[Callable[[Graph, int], int]], dtype: torch.dtype) -> Graph:
+    graph, node = Graph(dtype), 0
+    for steps in modules:
+        node = steps(graph, node)
+        if node != len(graph.nodes) - 1:
+            raise UserError("the steps of a module must end with its output")
+    return graph
 
 
 def split_affine(phi: FeatureMap) -> tuple[list[FeatureMap], list[FeatureMap]]:
