@@ -19,7 +19,7 @@ from featureconvex.comparison.report.origins import origins
 from featureconvex.comparison.report.remarks import failures, literature
 from featureconvex.comparison.schema import ComparisonTables
 from featureconvex.files import replacing, write_bytes, write_text
-from featureconvex.report.figures import png_bytes
+from featureconvex.report.plot_style import png_bytes
 from featureconvex.results.numbers import percent, significant
 from featureconvex.results.strict_json import load_json
 from page import filled_page, table

@@ -5,8 +5,10 @@ import re
 import shlex
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,12 +22,25 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return re.findall(r"^```([^\n]*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
-def run_page(page: Path) -> int:
+# Of training on pages: no page shows what a model became.
+EPOCHS = 3
+TRAINING = {
+    "featureconvex.training.fit": "train",
+    "featureconvex.baselines.scored_network": "train_network",
+}
+
+
+def run_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """Run what the page prints, in its order and in the present folder; how many blocks there are.
+
+    Training is cut short.
 
     Python shares one namespace. Commands of ``featureconvex`` are run; other lines of a shell must be one
     of those that :func:`check_command` knows. A directive of the site is no code.
     """
+    for name, function in TRAINING.items():
+        module = importlib.import_module(name)
+        monkeypatch.setattr(module, function, cut_short(getattr(module, function)))
     namespace: dict[str, object] = {"__name__": page.stem}
     count = 0
     for language, content in blocks(page):
@@ -39,6 +54,20 @@ def run_page(page: Path) -> int:
             continue
         count += 1
     return count
+
+
+def cut_short(train: Callable[..., Any]) -> Callable[..., Any]:
+    """``train`` for a few epochs, whether a recipe or an argument says how many."""
+
+    def short(*arguments: Any, **options: Any) -> Any:
+        if "epochs" in options:
+            options["epochs"] = min(options["epochs"], EPOCHS)
+        else:
+            model, recipe, *others = arguments
+            arguments = (model, recipe.replace(epochs=min(recipe.epochs, EPOCHS)), *others)
+        return train(*arguments, **options)
+
+    return short
 
 
 def run_command(line: str) -> None:

@@ -20,7 +20,7 @@ def test_its_code_runs_as_printed(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    run_page(page)
+    run_page(page, monkeypatch)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -29,19 +29,19 @@ def test_what_it_links_to_exists(page: Path) -> None:
         assert target.exists(), target
 
 
-def test_every_code_is_run_or_refused(tmp_path: Path) -> None:
+def test_every_code_is_run_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.md"
     for kind in ("bash", "console", "", "py"):
         page.write_text(f"text\n\n```{kind}\nrm -rf /\n```\n")
         with pytest.raises(AssertionError, match="nobody runs"):
-            run_page(page)
+            run_page(page, monkeypatch)
     for line in ("make everything", "pip install featureconvex", "python benchmarks/none.py"):
         page.write_text(f"```sh\n{line}\n```\n")
         with pytest.raises(AssertionError):
-            run_page(page)
+            run_page(page, monkeypatch)
     page.write_text("```sh\nfeatureconvex certify --no-such-option\n```\n")
     with pytest.raises(AssertionError, match="no-such-option"):
-        run_page(page)
+        run_page(page, monkeypatch)
 
 
 def test_every_page_is_in_the_contents() -> None:

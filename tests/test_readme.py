@@ -13,7 +13,7 @@ def test_its_code_runs_as_printed(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_page(page) >= 2
+    assert run_page(page, monkeypatch) >= 2
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

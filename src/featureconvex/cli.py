@@ -59,8 +59,8 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 RecipeName = Annotated[
     str,
     typer.Option(
-        help="default trains the radius directly; nonexpansive learns a feature map, too, and protects one "
-        "class more; paper follows the protocol of arXiv 2302.01961."
+        help="default learns a nonexpansive feature map with the convex network, and trains the radius of "
+        "one class; fixed learns no map and trains both classes alike; paper follows arXiv 2302.01961."
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Training epochs (default: the recipe's).")]

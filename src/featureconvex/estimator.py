@@ -24,7 +24,7 @@ from featureconvex.model import FeatureConvexModel, describe_inputs
 from featureconvex.model_file import load_model, pack, save_model, unpack
 from featureconvex.norms import parse_norm
 from featureconvex.results.strict_json import jsonable
-from featureconvex.training.architectures import table_architecture
+from featureconvex.training.architectures import table_architecture, table_map
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import default
@@ -45,7 +45,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             measured in training standard deviations.
         hidden: widths of the network's hidden layers.
         feature_map: learned behind the standardisation and nonexpansive: ``"orthogonal"`` (l2),
-            ``"distances"`` (linf), ``"entries"`` (l1 to linf), or ``"identity"``.
+            ``"distances"`` (linf), ``"entries"`` (l1 to linf), or ``"identity"``; None: by the norm
+            (:func:`~featureconvex.training.architectures.table_map`).
         temperature: trades clean accuracy (small) against radius (large); None lets
             validation choose (:mod:`featureconvex.training.temperature`).
         other_temperature: of the other class, which only has to stay on its side; None: a share of the
@@ -79,7 +80,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         *,
         norm: float | str = 2,
         hidden: tuple[int, ...] = (200, 50),
-        feature_map: str = "identity",
+        feature_map: str | None = None,
         temperature: float | None = None,
         other_temperature: float | None = None,
         epochs: int | None = None,
@@ -146,9 +147,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             **{name: value for name, value in changes.items() if value is not None}
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        architecture, cost = table_architecture(
-            points.x, hidden, device(self.device), self.feature_map
-        )
+        name = table_map(recipe.norm) if self.feature_map is None else self.feature_map
+        architecture, cost = table_architecture(points.x, hidden, device(self.device), name)
         fitted = fit(
             architecture,
             recipe,

@@ -101,7 +101,7 @@ def made(name: str) -> tuple[fc.FeatureConvexModel, Tensor]:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_level_certifies_and_no_attack_gets_inside(name: str, p: float) -> None:
     model, x = made(name)
-    model = model.double()
+    model, x = model.double(), x[:6]
     for domain in (fc.Unbounded(), fc.Box(0, 6)):
         radii = {level: fc.certify(model, x, fc.Lp(p), domain, level).radius for level in LEVELS}
         assert (radii["domain"] >= radii["closed-form"] * (1 - 1e-9)).all()
@@ -130,8 +130,7 @@ def test_the_threat_at_every_level(name: str) -> None:
             moved = (x[:, None] + steps).clamp_max(6.0)
             flips = (model(moved.flatten(0, 1)) <= 0).view(len(x), -1).numpy()
         smallest = np.where(flips, spent, math.inf).min(1)
-        sensitive = radii["tight"] > 0
-        assert (radii["tight"] < smallest)[sensitive].all()
+        assert ((radii["tight"] < smallest) | np.isinf(smallest) | (radii["tight"] == 0)).all()
 
 
 @pytest.mark.parametrize("name", ["log1p", "hyperbolic", "both"])
@@ -148,6 +147,7 @@ def test_the_deployed_decision_is_certified(name: str, arithmetic: str) -> None:
 @pytest.mark.parametrize("name", ["log1p", "hyperbolic", "both"])
 def test_a_saved_model_comes_back(name: str, tmp_path: Path) -> None:
     model, x = made(name)
+    x = x.to(model.dtype)
     loaded, _ = load_model(save_model(model, tmp_path / "m"))
     assert torch.equal(loaded(x), model(x))
 

@@ -48,9 +48,9 @@ def test_behind_a_front_every_mirror_image_is_a_point_and_nothing_is_mirrored_ag
 
     monkeypatch.setattr(Augmentation, "__call__", checked)
     recipe = Recipe("r", temperature=0.3, epochs=3, batch_size=16)
-    fit(Architecture(build, FRONT), recipe, _images())
+    fit(Architecture({"own": build}, FRONT), recipe, _images())
     flips = recipe.replace(augmentation=Augmentation(flip=True))
-    fitted = fit(Architecture(build, FRONT), flips, _images())
+    fitted = fit(Architecture({"own": build}, FRONT), flips, _images())
     assert [len(x) for x in seen] == [72, 144]
     torch.testing.assert_close(seen[1][:72], seen[0])
     assert not torch.allclose(seen[1][72:], seen[0])
@@ -61,13 +61,13 @@ def test_behind_a_front_other_augmentations_are_refused() -> None:
     for change in (Augmentation(shift=1), Augmentation(warp=0.1)):
         recipe = Recipe("r", temperature=0.3, epochs=1, augmentation=change)
         with pytest.raises(UserError, match="mirrored, not shifted or warped"):
-            fit(Architecture(_build, FRONT), recipe, _images())
+            fit(Architecture({"own": _build}, FRONT), recipe, _images())
 
 
 def test_the_joined_model_takes_images_and_scores_what_it_says() -> None:
     points = _images(200)
     recipe = default(tuple(points.x.shape), 2.0).replace(temperature=0.1, epochs=20, batch_size=16)
-    fitted = fit(Architecture(_build, FRONT), recipe, points)
+    fitted = fit(Architecture({"own": _build}, FRONT), recipe, points)
     right = (fitted.model(points.x) > 0) == (points.y == 1)
     assert float(right.double().mean()) > 0.9
     assert fitted.train_accuracy > 0.9
@@ -81,10 +81,14 @@ def test_a_front_that_names_a_norm_is_trained_in_it_and_reports_in_the_one_asked
     points, longest = _images(), math.sqrt(math.prod(SHAPE))
     recipe = default(tuple(points.x.shape), math.inf).replace(epochs=3, batch_size=16)
     asked = fit(
-        Architecture(_build, FRONT, norm=2.0), recipe.replace(temperature=temperature), points
+        Architecture({"own": _build}, FRONT, norm=2.0),
+        recipe.replace(temperature=temperature),
+        points,
     )
     there = None if temperature is None else temperature * longest
-    trained = fit(Architecture(_build, FRONT), recipe.replace(norm=2.0, temperature=there), points)
+    trained = fit(
+        Architecture({"own": _build}, FRONT), recipe.replace(norm=2.0, temperature=there), points
+    )
     for name, value in trained.model.state_dict().items():
         assert torch.equal(value, asked.model.state_dict()[name]), name
     assert asked.recipe.norm == math.inf
@@ -103,7 +107,8 @@ def test_a_front_that_names_a_norm_is_trained_in_it_and_reports_in_the_one_asked
 @pytest.mark.parametrize("norm", [1.0, 2.0, math.inf])
 def test_colour_images_have_the_model_of_their_norm(norm: float) -> None:
     architecture = image_architecture(SHAPE, "task", "default", norm, torch.device("cpu"))
-    model = architecture.join(architecture.build(architecture.behind(_images())))
+    (build,) = architecture.builds.values()
+    model = architecture.join(build(architecture.behind(_images())))
     phi = model.feature_map
     assert isinstance(phi, fc.features.Compose)
     kinds = {type(part) for part in phi.parts()}

@@ -17,7 +17,7 @@ from featureconvex.training.fit import fit
 from featureconvex.training.loop import train
 from featureconvex.training.losses import radius_cross_entropy
 from featureconvex.training.points import Points
-from featureconvex.training.recipes import Recipe, default, nonexpansive
+from featureconvex.training.recipes import Recipe, default, fixed
 
 
 def points(n: int = 240, seed: int = 0) -> Points:
@@ -134,7 +134,7 @@ def test_an_unknown_map_is_refused_before_training() -> None:
 
 def test_a_named_false_positive_rate_chooses_among_pilots() -> None:
     recipe = RECIPE.replace(temperature=None, epochs=5, learning_rate=2e-2)
-    fitted = fit(Architecture(lambda _: model()), recipe, points(400), target_fpr=0.05)
+    fitted = fit(Architecture({"own": lambda _: model()}), recipe, points(400), target_fpr=0.05)
     assert len(fitted.pilots) == 6
     assert sum(pilot.chosen for pilot in fitted.pilots) == 1
     assert fitted.calibration.rule == "fpr"
@@ -142,12 +142,22 @@ def test_a_named_false_positive_rate_chooses_among_pilots() -> None:
 
 
 @pytest.mark.parametrize(
-    ("norm", "kind"), [(1.0, None), (2.0, NonexpansiveLinear), (math.inf, Distances)]
+    ("norm", "name", "kind"),
+    [
+        (1.0, "identity", None),
+        (1.0, "entries", NonexpansiveLinear),
+        (2.0, "orthogonal", NonexpansiveLinear),
+        (math.inf, "distances", Distances),
+    ],
 )
-def test_grey_images_have_the_map_of_their_norm(norm: float, kind: type | None) -> None:
+def test_grey_images_have_the_maps_of_their_norm(norm: float, name: str, kind: type | None) -> None:
     shape = (1, 6, 6)
-    built = image_architecture(shape, "mine", "nonexpansive", norm, torch.device("cpu"))
-    phi = built.build(Points(torch.rand(4, *shape), torch.tensor([0, 1, 0, 1]))).feature_map
+    built = image_architecture(shape, "mine", "default", norm, torch.device("cpu"))
+    some = Points(torch.rand(4, *shape), torch.tensor([0, 1, 0, 1]))
+    phi = built.builds[name](some).feature_map
     assert phi.learned == (kind is not None)
     assert kind is None or any(isinstance(part, kind) for part in phi.modules())
-    assert nonexpansive((100, *shape), norm).asymmetry > default((100, *shape), norm).asymmetry
+    assert default((100, *shape), norm).asymmetry > fixed((100, *shape), norm).asymmetry
+    assert set(image_architecture(shape, "mine", "fixed", norm, torch.device("cpu")).builds) == {
+        "identity"
+    }

@@ -13,6 +13,7 @@ from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.temperature import (
     RATIOS,
+    Trainer,
     choose_temperature,
     class_distance,
     halves,
@@ -98,8 +99,43 @@ def test_pilots_stop_once_the_error_is_far_beyond_the_budget() -> None:
         net.affine.weight.data.fill_(1.0 if ratio < 0.05 else -1.0)
         return fc.FeatureConvexModel(fc.features.Identity(), net)
 
-    pilots, chosen = choose_temperature(Recipe("r", epochs=10, allowance=0.01), train, points)
+    choice = choose_temperature(Recipe("r", epochs=10, allowance=0.01), {"own": train}, points)
     assert [epochs for _, epochs in seen] == [4] * 3
-    assert len(pilots) == 3 < len(RATIOS)
-    assert sum(pilot.chosen for pilot in pilots) == 1
-    assert scale / 32 <= chosen < scale / 16
+    assert len(choice.pilots) == 3 < len(RATIOS)
+    assert sum(pilot.chosen for pilot in choice.pilots) == 1
+    assert scale / 32 <= choice.temperature < scale / 16
+    assert choice.feature_map == "own"
+
+
+def test_feature_maps_share_one_budget_of_errors() -> None:
+    """Of maps that may err as much, the one with the larger radius; not one that errs more."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 2, dtype=torch.float64, generator=generator)
+    points = Points(x, (x[:, 0] > 0).long())
+
+    def line(weight: list[list[float]], bias: list[float]) -> Trainer:
+        def train(*_: object) -> fc.FeatureConvexModel:
+            net = fc.nn.MaxAffine(2, len(bias)).double()
+            net.affine.weight.data[:] = torch.tensor(weight)
+            net.affine.bias.data[:] = torch.tensor(bias)
+            return fc.FeatureConvexModel(fc.features.Identity(), net)
+
+        return train
+
+    recipe = Recipe("r", epochs=10, allowance=0.01)
+    candidates = {
+        "loose": line(
+            [[1.0, 0.0], [30.0, 0.0]], [0.0, -1.0]
+        ),  # as right, but radii are 1/30 smaller
+        "exact": line([[1.0, 0.0]], [0.0]),
+        "wrong": line([[0.0, 1e-3]], [5e-3]),
+    }
+    for order in (["loose", "exact", "wrong"], ["wrong", "exact", "loose"]):
+        choice = choose_temperature(recipe, {name: candidates[name] for name in order}, points)
+        assert choice.feature_map == "exact"
+        chosen = [pilot for pilot in choice.pilots if pilot.chosen]
+        assert [pilot.feature_map for pilot in chosen] == ["exact"]
+    given = recipe.replace(temperature=0.5)
+    choice = choose_temperature(given, candidates, points)
+    assert (choice.feature_map, choice.temperature) == ("exact", 0.5)
+    assert [pilot.temperature for pilot in choice.pilots] == [0.5] * 3

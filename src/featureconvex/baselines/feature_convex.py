@@ -21,6 +21,7 @@ from featureconvex.training.architectures import (
     Architecture,
     image_architecture,
     table_architecture,
+    table_map,
 )
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
@@ -99,6 +100,7 @@ class FeatureConvex(Method):
         return {
             "epochs": fitted.recipe.epochs,
             "train_accuracy": fitted.train_accuracy,
+            "feature_map": fitted.feature_map,
             "temperature": fitted.recipe.temperature,
         }
 
@@ -117,7 +119,8 @@ class FeatureConvex(Method):
     def _architecture(self, x: Tensor) -> Architecture:
         place = device(self.options.device)
         if not self.options.image:
-            return table_architecture(x, (200, 50), place)[0]
+            norm = parse_norm(self.setting["norm"])
+            return table_architecture(x, (200, 50), place, table_map(norm))[0]
         norm = parse_norm(self.setting["norm"])
         return image_architecture(
             self.options.shape, self.options.task, self.setting["recipe"], norm, place

@@ -60,7 +60,7 @@ class Settings:
     Attributes:
         norm: exponent of the norm to train for and report first; recipe paper trains the same model
             for every norm.
-        recipe: ``"default"``, ``"nonexpansive"`` or ``"paper"``.
+        recipe: ``"default"``, ``"fixed"`` or ``"paper"``.
         temperature: trades clean accuracy (small) against radius (large).
         other_temperature: of the other class, which only has to stay on its side.
         target_fpr: calibrate for this false-positive rate instead of balancing the classes.
@@ -133,7 +133,7 @@ def prepare(dataset: Dataset, recipe: Recipe, place: torch.device) -> Prepared:
         for half in (dataset.train, dataset.test)
     )
     if dataset.kind == "table":
-        name = table_map(recipe.norm) if recipe.name == "nonexpansive" else "identity"
+        name = table_map(recipe.norm) if recipe.name == "default" else "identity"
         architecture, cost = table_architecture(train.x, (200, 50), place, name)
         return Prepared(train, test, architecture, cost)
     return Prepared(
@@ -292,6 +292,7 @@ def _record(
         "note": dataset.note,
         "rows_from": dataset.rows_from,
         "data_warnings": data_warnings(dataset),
+        "feature_map": fitted.feature_map,
         "temperature": recipe.temperature,
         "epochs": recipe.epochs,
         "tau": fitted.calibration.tau,

@@ -54,9 +54,12 @@ def known_series(record: Record) -> list[Panel]:
 
 
 def sorted_tradeoff(record: Record) -> list[TradeoffPoint]:
-    """The sweep by increasing temperature, without points that have no finite radius or accuracy."""
-    points = []
-    for entry in record.get("tradeoff") or []:
+    """The sweep of the chosen feature map by temperature, without gaps."""
+    points, entries = [], record.get("tradeoff") or []
+    chosen_map = {entry.get("feature_map") for entry in entries if entry["chosen"]}
+    for entry in entries:
+        if chosen_map and entry.get("feature_map") not in chosen_map:
+            continue
         radius = number(entry["validation_median_radius"])
         accuracy = number(entry["validation_accuracy"])
         if radius is not None and accuracy is not None and math.isfinite(radius):

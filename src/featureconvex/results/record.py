@@ -63,6 +63,7 @@ class PilotRecord(TypedDict):
     temperature: float
     validation_accuracy: Number
     validation_median_radius: Number
+    feature_map: NotRequired[str]
     chosen: bool
 
 
@@ -82,6 +83,7 @@ class Record(TypedDict):
     feature_names: list[str] | None
     source: str
     note: str
+    feature_map: NotRequired[str]
     temperature: float | None
     epochs: int
     tau: float

@@ -1,7 +1,8 @@
 """Which model a recipe trains on which kind of data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, pairwise
 
 import torch
@@ -22,7 +23,7 @@ from featureconvex.features import (
 )
 from featureconvex.given import one_of
 from featureconvex.model import FeatureConvexModel
-from featureconvex.nn import ConvexConvNet, ConvexMLP
+from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import WIDE
@@ -33,14 +34,14 @@ class Architecture:
     """A model in two parts: a fixed front that is computed once, and what is trained behind it.
 
     Attributes:
-        build: from the points to fit, (n, ...) behind the front, a fresh untrained model for them,
-            on the device to train on.
+        builds: by the name of the feature map, from the points to fit, (n, ...) behind the front, a fresh
+            untrained model for them, on the device to train on. Of several, pilots choose one.
         front: a fixed feature map, or None. Training on its output saves computing it every epoch.
         norm: exponent of the norm to train in behind the front, whatever norm is asked for: the one that
             bounds all others through the front; None: the one asked for.
     """
 
-    build: Callable[[Points], FeatureConvexModel]
+    builds: Mapping[str, Callable[[Points], FeatureConvexModel]]
     front: FeatureMap | None = None
     norm: float | None = None
 
@@ -131,7 +132,7 @@ def table_architecture(
         width = TABLE_WIDTH if layers else features
         return FeatureConvexModel(phi, ConvexMLP(width, hidden)).to(device)
 
-    return Architecture(build), scaling.scale.abs()
+    return Architecture({feature_map: build}), scaling.scale.abs()
 
 
 def image_architecture(
@@ -139,40 +140,67 @@ def image_architecture(
 ) -> Architecture:
     """The model for images of one shape (c, h, w), to be robust in the norm with exponent ``norm``.
 
-    ``paper``: the paper's architectures (section 4). Otherwise a convex MLP with passthrough and no
-    batch norm: on the centred pixels of grey images, and for colour images on a fixed wavelet
-    scattering transform, which keeps what tells natural images apart. That is nonexpansive in l2, and
-    what it proves in linf it proves through l2, so it is trained for l2 there, too. Below l2 such a
-    detour is worth a tenth of what pixels ``(u, |u|)`` prove. ``nonexpansive`` learns a map before it, from
-    l2 on: orthogonal layers, and for grey images and linf layers of distances.
+    ``paper``: the paper's architectures (section 4). ``fixed``: a convex MLP with passthrough and no batch
+    norm: on the centred pixels of grey images, and for colour images on a fixed wavelet scattering
+    transform, which keeps what tells natural images apart. That is nonexpansive in l2, and what it proves
+    in linf it proves through l2, so it is trained for l2 there, too. Below l2 such a detour is worth a
+    tenth of what pixels ``(u, |u|)`` prove.
+
+    ``default`` learns a map before the network: for l2 orthogonal layers, for linf and grey images layers
+    of distances, and below l2, where grey images have no one best map, pixels or rows of bounded entries.
     """
     if recipe == "paper":
-        return _on(device, lambda x: _paper_model(x, task.split("-")[0]))
+        return _on(device, paper=lambda x: _paper_model(x, task.split("-")[0]))
     if shape[0] == 3 and norm < 2:
-        return _on(device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), AbsConcat()))
+        return _on(device, folded=lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), AbsConcat()))
+    learned = recipe == "default"
     if shape[0] == 3:
         front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
-        layers = (256, 256) if recipe == "nonexpansive" else ()
+        layers = (256, 256) if learned else ()
         behind = _on(
-            device, lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), *_orthogonal(x, *layers))
+            device,
+            scattering=lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), *_orthogonal(x, *layers)),
         )
         return replace(behind, front=front, norm=2.0)
-    if norm < 2 or recipe != "nonexpansive":
-        return _on(device, lambda x: _mlp(x, (400, 100), Center(x.mean())))
+    if not learned:
+        return _on(device, identity=_pixels)
+    if norm < 2:
+        return _on(device, identity=_pixels, entries=_entries)
     if norm < WIDE:
         return _on(
-            device, lambda x: _mlp(x, (64, 16), Center(x.mean()), *_orthogonal(x, 256, 256, 256))
+            device,
+            orthogonal=lambda x: _mlp(
+                x, (64, 16), Center(x.mean()), *_orthogonal(x, 256, 256, 256)
+            ),
         )
-    return _on(device, lambda x: _mlp(x, (64, 16), Center(x.mean()), *_distances(x, 512, 512)))
+    return _on(
+        device,
+        distances=lambda x: _mlp(x, (64, 16), Center(x.mean()), *_distances(x, 512, 512)),
+    )
 
 
-def _on(device: torch.device, build: Callable[[Tensor], FeatureConvexModel]) -> Architecture:
-    return Architecture(lambda points: build(points.x).to(device))
+def _on(device: torch.device, **builds: Callable[[Tensor], FeatureConvexModel]) -> Architecture:
+    def placed(build: Callable[[Tensor], FeatureConvexModel], points: Points) -> FeatureConvexModel:
+        return build(points.x).to(device)
+
+    return Architecture({name: partial(placed, build) for name, build in builds.items()})
 
 
 def _mlp(x: Tensor, hidden: tuple[int, ...], *maps: FeatureMap) -> FeatureConvexModel:
     phi = maps[0] if len(maps) == 1 else Compose(*maps)
     return FeatureConvexModel(phi, ConvexMLP(phi(x[:1]).numel(), hidden))
+
+
+def _pixels(x: Tensor) -> FeatureConvexModel:
+    return _mlp(x, (400, 100), Center(x.mean()))
+
+
+def _entries(x: Tensor) -> FeatureConvexModel:
+    """An affine function of sorted pairs of weighted sums: a convex one certified less."""
+    width = 256
+    sums = NonexpansiveLinear(x[0].numel(), width, "entries")
+    phi = Compose(Center(x.mean()), Flatten(tuple(x.shape[1:])), sums, MaxMin())
+    return FeatureConvexModel(phi, MaxAffine(width, 1))
 
 
 def _orthogonal(x: Tensor, *widths: int) -> list[FeatureMap]:

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class Fitted:
         model: in eval mode, with its threshold set.
         recipe: as used, its temperature filled in.
         history: one record per epoch.
-        pilots: what the temperature was chosen from; empty where it was given.
+        pilots: what temperature and feature map were chosen from; empty where both were given.
+        feature_map: the name of the one that was trained.
         calibration: the threshold and its rule.
         calibrated_on: ``"validation"``, ``"test"`` or ``"training"`` (data too small to split).
         n_train: points used for fitting.
@@ -53,6 +55,7 @@ class Fitted:
     recipe: Recipe
     history: History
     pilots: list[Pilot]
+    feature_map: str
     calibration: Calibration
     calibrated_on: str
     n_train: int
@@ -100,8 +103,8 @@ def fit(
     trained = recipe.norm if architecture.norm is None else architecture.norm
     exchange = Exchange.between(recipe.norm, trained, math.prod(points.row_shape))
     job = _Job(architecture, seed, cost, exchange, folder, progress)
-    pilots, inner = job.with_temperature(exchange.recipe(recipe), fitting)
-    model, history = job.train(inner, "training", fitting, held_out)
+    pilots, name, inner = job.decided(exchange.recipe(recipe), fitting)
+    model, history = job.train(name, inner, "training", fitting, held_out)
     if recipe.temperature is None and inner.temperature is not None:
         recipe = recipe.replace(temperature=exchange.radius(inner.temperature))
     seconds = time.perf_counter() - started
@@ -120,6 +123,7 @@ def fit(
         recipe=recipe,
         history=history,
         pilots=pilots,
+        feature_map=name,
         calibration=calibration,
         calibrated_on=where,
         n_train=n_train,
@@ -158,39 +162,41 @@ class _Job:
     folder: Path | None
     progress: bool
 
-    def with_temperature(self, recipe: Recipe, points: Points) -> tuple[list[Pilot], Recipe]:
-        """The recipe with its temperature filled in, and the pilots it was chosen from."""
-        if recipe.objective != "radius" or recipe.temperature is not None:
-            return [], recipe
-        if recipe.share is not None and recipe.target_fpr is None:
+    def decided(self, recipe: Recipe, points: Points) -> tuple[list[Pilot], str, Recipe]:
+        """The pilots, the feature map they decide for, and the recipe with its temperature filled in."""
+        names = list(self.architecture.builds)
+        if recipe.share is not None and recipe.temperature is None and recipe.target_fpr is None:
             scale = class_distance(points, recipe.norm, self.cost)
-            return [], recipe.replace(temperature=recipe.share * scale)
+            recipe = recipe.replace(temperature=recipe.share * scale)
+        fixed = recipe.objective != "radius" or recipe.temperature is not None
+        if fixed and len(names) == 1:
+            return [], names[0], recipe
         mirrored = self.architecture.front is not None and recipe.augmentation.flip
-        pilots, temperature = choose_temperature(
+        choice = choose_temperature(
             recipe,
-            self.pilot,
+            {name: partial(self.pilot, name) for name in names},
             points,
             self.seed,
             self.cost,
             copies=2 if mirrored else 1,
             exchange=self.exchange,
         )
-        return pilots, recipe.replace(temperature=temperature)
+        return choice.pilots, choice.feature_map, recipe.replace(temperature=choice.temperature)
 
     def pilot(
-        self, recipe: Recipe, title: str, points: Points, judge: Points
+        self, name: str, recipe: Recipe, title: str, points: Points, judge: Points
     ) -> FeatureConvexModel:
-        return self.train(recipe, title, points, judge)[0]
+        return self.train(name, recipe, title, points, judge)[0]
 
     def train(
-        self, recipe: Recipe, title: str, points: Points, judge: Points
+        self, name: str, recipe: Recipe, title: str, points: Points, judge: Points
     ) -> tuple[FeatureConvexModel, History]:
         if self.architecture.front is not None:
             # What is behind a front is no image: its mirror image would be nonsense.
             recipe = recipe.replace(augmentation=Augmentation())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = self.architecture.build(points)
+            model = self.architecture.builds[name](points)
         path = None if self.folder is None else self.folder / f"{title.replace(' ', '-')}.pt"
         checkpoint = Checkpoint(path, self._fingerprint(recipe, points))
         steps = max(1, len(points) // min(recipe.batch_size, len(points)))

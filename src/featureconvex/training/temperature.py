@@ -1,16 +1,19 @@
-"""Choosing the temperature that trades clean accuracy against radius.
+"""Choosing the temperature that trades clean accuracy against radius, and with it the feature map.
 
-The rule, in two sentences. Pilot runs on one half of the training points, at temperatures that
+The rule, in three sentences. Pilot runs on one half of the training points, at temperatures that
 double from 1/64 of the distance between the classes, measure the balanced error on the other half.
 The chosen temperature is the largest whose error is at most ``growth`` times the lowest error plus
-``allowance`` (two numbers of the recipe); between pilots the error is interpolated. For a false-positive
-rate that the user names it is the temperature of the pilot with the largest mean radius of all sensitive
-points at that rate, those missed counting 0: the area under the curve of certified recall.
+``allowance`` (two numbers of the recipe); between pilots the error is interpolated. Where there are
+several feature maps to choose from, they share this budget, and the one with the largest median radius
+is taken. For a false-positive rate that the user names it is the temperature of the pilot with the largest
+mean radius of all sensitive points at that rate, those missed counting 0: the area under the curve of
+certified recall.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -37,7 +40,40 @@ class Pilot:
     temperature: float
     validation_accuracy: float
     validation_median_radius: float
+    feature_map: str = ""
     chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the pilots decide.
+
+    Attributes:
+        pilots: in the order they ran, the one nearest to the choice marked.
+        feature_map: the name of the candidate.
+        temperature: in the recipe's own norm.
+    """
+
+    pilots: list[Pilot]
+    feature_map: str
+    temperature: float
+
+
+@dataclass
+class _Ladder:
+    """The pilots of one candidate: temperatures, errors, median radii and mean radii."""
+
+    temperatures: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    radii: list[float] = field(default_factory=list)
+    areas: list[float] = field(default_factory=list)
+
+    def choice(self, allowed: float) -> tuple[float, float]:
+        """The largest temperature within the allowed error, and the median radius there."""
+        tried = np.array(self.temperatures)
+        chosen = largest_within(tried, np.array(self.errors), allowed)
+        radii = np.nan_to_num(self.radii)
+        return chosen, float(np.interp(math.log(chosen), np.log(tried), radii))
 
 
 Trainer = Callable[[Recipe, str, Points, Points], FeatureConvexModel]
@@ -45,58 +81,87 @@ Trainer = Callable[[Recipe, str, Points, Points], FeatureConvexModel]
 
 def choose_temperature(
     recipe: Recipe,
-    train: Trainer,
+    candidates: Mapping[str, Trainer],
     points: Points,
     seed: int = 0,
     cost: Tensor | None = None,
     copies: int = 1,
     exchange: Exchange = SAME,
-) -> tuple[list[Pilot], float]:
-    """Run the pilots, smallest temperature first, until the error leaves its budget; apply the rule.
+) -> Choice:
+    """Run the pilots of every candidate, smallest temperature first, until the error leaves its budget.
+
+    Where the recipe names a temperature, each candidate has one pilot.
+
+    The lowest error, which the budget is about, is that of all candidates; the one with the larger
+    median radius at its own largest temperature within the budget is taken.
 
     Args:
         recipe: of the final run; pilots last ``PILOT_SHARE`` of its epochs.
-        train: trains a fresh model by a recipe, under a title, on some points, judged on others.
+        candidates: by the name of the feature map, what trains a fresh model by a recipe, under a title, on
+            some points, judged on others.
         points: the points to fit on.
         seed: of the halves.
         cost: per coordinate, as in :class:`featureconvex.Lp`.
         copies: of every point, as in :func:`halves`.
         exchange: into the norm whose radii the pilots are to report.
-
-    Returns:
-        The pilots in order of temperature, the one nearest to the choice marked; and the choice, in the
-        recipe's own norm.
     """
     first, second = halves(points, seed, copies)
     scale = class_distance(points, recipe.norm, cost)
+    tried = [scale * ratio for ratio in RATIOS]
+    if recipe.temperature is not None:
+        tried = [recipe.temperature]
     short = recipe.replace(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
     pilots: list[Pilot] = []
-    tried: list[float] = []
-    areas: list[float] = []
-    for number, ratio in enumerate(RATIOS, 1):
-        title = f"pilot {number} of at most {len(RATIOS)}"
-        tried.append(scale * ratio)
-        model = train(short.replace(temperature=tried[-1]), title, first, second)
+    ladders = {name: _Ladder() for name in candidates}
+    most = len(tried) * len(candidates)
+    for (name, train), temperature in product(candidates.items(), tried):
+        ladder = ladders[name]
+        if recipe.target_fpr is None and _is_over(recipe, ladder, ladders.values()):
+            continue
+        title = f"pilot {len(pilots) + 1} of at most {most}"
+        model = train(short.replace(temperature=temperature), title, first, second)
         result = outputs(model, second, recipe.norm, cost)
         tau = result.calibrated(recipe.target_fpr).tau
-        radius = exchange.radius(result.median_radius(tau))
-        pilots.append(Pilot(exchange.radius(tried[-1]), result.accuracy(tau), radius))
-        if recipe.target_fpr is not None:
-            areas.append(result.mean_radius(tau))
-            continue
-        errors = np.array([1 - pilot.validation_accuracy for pilot in pilots])
-        allowed = recipe.growth * errors.min() + recipe.allowance
-        # So far beyond that no larger temperature can matter.
-        if errors[-1] - errors.min() > 2 * (allowed - errors.min()) + 0.01:
-            break
-    if areas:
-        best = int(np.argmax(areas))
-        pilots[best] = replace(pilots[best], chosen=True)
-        return pilots, tried[best]
-    temperature = largest_within(np.array(tried), errors, allowed)
-    nearest = min(range(len(tried)), key=lambda k: abs(math.log(tried[k] / temperature)))
+        accuracy, radius = result.accuracy(tau), exchange.radius(result.median_radius(tau))
+        ladder.temperatures.append(temperature)
+        ladder.errors.append(1 - accuracy)
+        ladder.radii.append(radius)
+        ladder.areas.append(result.mean_radius(tau))
+        pilots.append(Pilot(exchange.radius(temperature), accuracy, radius, name))
+    name, temperature = _decide(recipe, ladders)
+    own = [k for k, pilot in enumerate(pilots) if pilot.feature_map == name]
+    distances = [abs(math.log(t / temperature)) for t in ladders[name].temperatures]
+    nearest = own[int(np.argmin(distances))]
     pilots[nearest] = replace(pilots[nearest], chosen=True)
-    return pilots, temperature
+    return Choice(pilots, name, temperature)
+
+
+def _lowest(ladders: Iterable[_Ladder]) -> float:
+    return min(error for ladder in ladders for error in ladder.errors)
+
+
+def _allowed(recipe: Recipe, ladders: Iterable[_Ladder]) -> float:
+    return recipe.growth * _lowest(ladders) + recipe.allowance
+
+
+def _is_over(recipe: Recipe, ladder: _Ladder, ladders: Collection[_Ladder]) -> bool:
+    """Whether the error is so far beyond its budget that no larger temperature can matter."""
+    if not ladder.errors:
+        return False
+    lowest, allowed = _lowest(ladders), _allowed(recipe, ladders)
+    return ladder.errors[-1] - lowest > 2 * (allowed - lowest) + 0.01
+
+
+def _decide(recipe: Recipe, ladders: Mapping[str, _Ladder]) -> tuple[str, float]:
+    """The candidate and its temperature."""
+    if recipe.target_fpr is not None:
+        name = max(ladders, key=lambda name: max(ladders[name].areas))
+        best = int(np.argmax(ladders[name].areas))
+        return name, ladders[name].temperatures[best]
+    allowed = _allowed(recipe, ladders.values())
+    able = [name for name, ladder in ladders.items() if min(ladder.errors) <= allowed]
+    name = max(able, key=lambda name: ladders[name].choice(allowed)[1])
+    return name, ladders[name].choice(allowed)[0]
 
 
 def largest_within(

@@ -48,6 +48,7 @@ class Ascent:
         self.radius = radius_of(problem, problem.tangent)
         self.minorant = Minorant(problem.tangent.value, problem.tangent.slope)
         self.guide = _guide(problem)
+        self.guided: Tensor | None = None  # radii of the guide by the best minorants so far
         self.separable = drops_of(problem, problem.tangent) is not None
 
     def run(self, iterations: int) -> None:
@@ -125,7 +126,9 @@ class Ascent:
     def _target(self) -> Tensor:
         """(n,): a budget not proved yet, inf for rows with nothing to gain."""
         if self.guide is not self.problem:
-            return radius_of(self.guide, self.minorant)
+            if self.guided is None:
+                self.guided = radius_of(self.guide, self.minorant)
+            return self.guided
         return self.problem.threat.next_budget(self.radius)
 
     def _worst_case(self, line: Minorant, budget: Tensor) -> Tensor:
@@ -156,6 +159,8 @@ class Ascent:
         line = self.relaxation.minorant(self.u, choices)
         radius = radius_of(self.problem, line)
         better = radius > self.radius
+        if bool(better.any()):
+            self.guided = None
         self.radius = torch.where(better, radius, self.radius)
         self.best_choices = [
             torch.where(_like(better, new), new, old)
