@@ -1,6 +1,6 @@
 """The main table: every task, recipe and norm of the README, three seeds each.
 
-    python benchmarks/main_table.py [--only mnist] [--jobs 2]
+    python benchmarks/main_table.py [--only mnist] [--jobs 2] [--seeds 0,1,2]
 
 Needs the real data (``FEATURECONVEX_DATA``). Writes one run folder each below ``runs/main_table``
 and, after every run, ``results/main_table.json``. Runs that are already there are kept, so a killed
@@ -63,6 +63,7 @@ def one(task: str, recipe: str, norm: str, seed: int, threads: int) -> dict[str,
         "levels": {
             level: values["median_radius"] for level, values in metrics.get("levels", {}).items()
         },
+        "feature_map": record.get("feature_map"),
         "temperature": record["temperature"],
         "seconds": metrics["seconds"],
         "provenance": metrics["provenance"],
@@ -103,10 +104,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="a part of the name of the rows to run")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="separated by commas")
     arguments = parser.parse_args()
     threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
     jobs = [
-        (*row, seed, threads) for seed in SEEDS for row in ROWS if arguments.only in "-".join(row)
+        (*row, seed, threads)
+        for seed in map(int, arguments.seeds.split(","))
+        for row in ROWS
+        if arguments.only in "-".join(row)
     ]
     results = json.loads(RESULT.read_text())["runs"] if RESULT.exists() else []
     with ProcessPoolExecutor(arguments.jobs) as pool:

@@ -96,14 +96,14 @@ def test_pilots_stop_once_the_error_is_far_beyond_the_budget() -> None:
         seen.append((title, recipe.epochs))
         ratio = recipe.temperature / scale
         net = fc.nn.MaxAffine(1, 1).double()
-        net.affine.weight.data.fill_(1.0 if ratio < 0.05 else -1.0)
+        net.affine.weight.data.fill_(1.0 if ratio < 0.1 else -1.0)
         return fc.FeatureConvexModel(fc.features.Identity(), net)
 
     choice = choose_temperature(Recipe("r", epochs=10, allowance=0.01), {"own": train}, points)
     assert [epochs for _, epochs in seen] == [4] * 3
     assert len(choice.pilots) == 3 < len(RATIOS)
     assert sum(pilot.chosen for pilot in choice.pilots) == 1
-    assert scale / 32 <= choice.temperature < scale / 16
+    assert scale / 16 <= choice.temperature < scale / 8
     assert choice.feature_map == "own"
 
 

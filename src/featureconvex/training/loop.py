@@ -166,9 +166,11 @@ class _Run:
             self._settle()
         result = outputs(self.model, held_out, norm, self.cost)
         tau = result.calibrated(self.recipe.target_fpr).tau
-        radius = self.recipe.objective == "radius"
-        scale = result.slopes * np.where(result.labels == 1, *self.temperatures) if radius else 1.0
-        loss = result.loss(tau, scale)
+        if self.recipe.objective == "radius":
+            own = np.where(result.labels == 1, *self.temperatures)
+            loss = result.loss(tau, result.slopes * own, own / self.temperatures[0])
+        else:
+            loss = result.loss(tau, 1.0)
         settled = len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
         # Before that the latest epoch is kept, so that a model is left whatever the losses are.
         if not settled or loss < self.best_loss or not self.best:

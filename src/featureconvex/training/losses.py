@@ -48,9 +48,10 @@ def radius_cross_entropy(
     """Cross-entropy on the normalised margin ``radius / T``, mean over the batch.
 
     ``T``, in units of the radius, trades clean accuracy (small) against radius (large). The other class
-    only has to stay on its side, so it may have a smaller temperature ``T0`` of its own.
+    only has to stay on its side, so it may have a smaller temperature ``T0`` of its own. Its terms weigh
+    ``T0 / T``: a point on the wrong side pulls with the same force, 1 / T, in both classes.
     """
     if other_temperature == temperature:
         return softplus(-sign * radius / temperature).mean()
     divisor = torch.where(sign > 0, temperature, other_temperature)
-    return softplus(-sign * radius / divisor).mean()
+    return (divisor * softplus(-sign * radius / divisor)).mean() / temperature

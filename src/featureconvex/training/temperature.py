@@ -1,7 +1,7 @@
 """Choosing the temperature that trades clean accuracy against radius, and with it the feature map.
 
-The rule, in three sentences. Pilot runs on one half of the training points, at temperatures that
-double from 1/64 of the distance between the classes, measure the balanced error on the other half.
+The rule, in three sentences. Pilot runs on one half of the training points, at temperatures from
+1/64 to twice the distance between the classes, measure the balanced error on the other half.
 The chosen temperature is the largest whose error is at most ``growth`` times the lowest error plus
 ``allowance`` (two numbers of the recipe); between pilots the error is interpolated. Where there are
 several feature maps to choose from, they share this budget, and the one with the largest median radius
@@ -28,9 +28,11 @@ from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.validation import outputs
 
-RATIOS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+RATIOS = (1 / 64, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)
 # A pilot needs the order of the temperatures, not the last tenth of a per cent.
 PILOT_SHARE = 0.4
+# Points that choose a pilot's epoch; all of the second half judge the pilot.
+WATCHED = 1000
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def choose_temperature(
         exchange: into the norm whose radii the pilots are to report.
     """
     first, second = halves(points, seed, copies)
+    watched = second if len(second) <= WATCHED else second.subset(spread(len(second), WATCHED))
     scale = class_distance(points, recipe.norm, cost)
     tried = [scale * ratio for ratio in RATIOS]
     if recipe.temperature is not None:
@@ -119,7 +122,7 @@ def choose_temperature(
         if recipe.target_fpr is None and _is_over(recipe, ladder, ladders.values()):
             continue
         title = f"pilot {len(pilots) + 1} of at most {most}"
-        model = train(short.replace(temperature=temperature), title, first, second)
+        model = train(short.replace(temperature=temperature), title, first, watched)
         result = outputs(model, second, recipe.norm, cost)
         tau = result.calibrated(recipe.target_fpr).tau
         accuracy, radius = result.accuracy(tau), exchange.radius(result.median_radius(tau))
@@ -204,6 +207,17 @@ def halves(points: Points, seed: int, copies: int = 1) -> tuple[Points, Points]:
     first = chosen_rows(labels, order, lambda size: (size + 1) // 2)
     mask = torch.from_numpy(first).repeat(copies)
     return points.subset(mask), points.subset(~mask)
+
+
+def spread(size: int, count: int) -> Tensor:
+    """(size,) bool: ``count`` of the places, evenly spread.
+
+    >>> spread(6, 3).tolist()
+    [True, False, True, False, True, False]
+    """
+    mask = torch.zeros(size, dtype=torch.bool)
+    mask[torch.arange(count) * size // count] = True
+    return mask
 
 
 def class_distance(

@@ -54,11 +54,17 @@ class Outputs:
         radius = (self.logits[sensitive] + tau) / np.maximum(self.slopes[sensitive], 1e-300)
         return float(np.mean(np.clip(radius, 0.0, None)))
 
-    def loss(self, tau: float, scale: NDArray[np.float64] | float) -> float:
-        """Cross-entropy on ``(logits + tau) / scale``, mean over the points."""
+    def loss(
+        self,
+        tau: float,
+        scale: NDArray[np.float64] | float,
+        weight: NDArray[np.float64] | float = 1.0,
+    ) -> float:
+        """Cross-entropy on ``(logits + tau) / scale``, weighted, mean over the points."""
         sign = np.where(self.labels == 1, 1.0, -1.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.mean(np.logaddexp(0.0, -sign * (self.logits + tau) / scale)))
+            each = np.logaddexp(0.0, -sign * (self.logits + tau) / scale)
+            return float(np.mean(weight * each))
 
 
 def outputs(
