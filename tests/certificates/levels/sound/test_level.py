@@ -453,12 +453,26 @@ def test_unknown_options_are_refused() -> None:
 
 
 def test_a_feature_map_without_rule_is_refused_by_name() -> None:
-    class Mine(Identity):
+    class Same(Identity):
         pass
 
-    model = fc.FeatureConvexModel(Mine(), fc.nn.MaxAffine(D, 2))
-    with pytest.raises(UserError, match="Mine"):
-        radii(model, torch.rand(2, D), fc.Lp(2))
+    class Mine(Identity):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + 1
+
+        def lipschitz(self, p: float, s: float | None = None) -> float:
+            return 1.0
+
+        def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
+            return super().sensitivity(v, p, cost)
+
+        def pullback(self, v: Tensor) -> Tensor:
+            return v
+
+    x, net = torch.rand(2, D), fc.nn.MaxAffine(D, 2)
+    radii(fc.FeatureConvexModel(Same(), net), x, fc.Lp(2))
+    with pytest.raises(UserError, match="rounding rule for .*Mine"):
+        radii(fc.FeatureConvexModel(Mine(), net), x, fc.Lp(2))
 
 
 def test_the_closed_form_knows_lp_threats_only() -> None:
