@@ -1,10 +1,10 @@
 """Inside or outside a convex hull, decided in exact arithmetic: the dual simplex method over the integers.
 
-``x`` is in the hull of the points ``y_i`` if some ``weights >= 0`` solve ``sum w_i (y_i, 1) = (x, 1)``. A basis
-of columns ``(y_i, 1)``, completed by unit vectors, has one solution. If its weights of points are all
-nonnegative and those of unit vectors zero, ``x`` is inside. Otherwise a row of the basis' inverse is a functional
-that is negative at ``(x, 1)``; where it is nonnegative at every ``(y_i, 1)`` it separates (Farkas), else a
-point at which it is negative enters the basis. With Bland's rule this ends.
+``x`` is in the hull of the points ``y_i`` if some ``weights >= 0`` solve ``sum w_i (y_i, 1) = (x, 1)``.
+A basis of columns ``(y_i, 1)``, completed by unit vectors, has one solution. If its weights of points
+are all nonnegative and those of unit vectors zero, ``x`` is inside. Otherwise a row of the basis'
+inverse is a functional that is negative at ``(x, 1)``; where it is nonnegative at every ``(y_i, 1)`` it
+separates (Farkas), else a point at which it is negative enters the basis. With Bland's rule this ends.
 """
 
 from dataclasses import dataclass
@@ -32,9 +32,12 @@ class Combination:
 
 @dataclass(frozen=True, eq=False)
 class Hyperplane:
-    """``x`` is outside: integers with ``<normal, x> > <normal, y>`` for every ``y``."""
+    """``x`` is outside: integers with ``<normal, x> >= <normal, y> + margin`` for every ``y``, ``margin
+    > 0``.
+    """
 
     normal: NDArray[Any]
+    margin: int
 
 
 def decide(
@@ -82,7 +85,7 @@ def decide(
         values = cache @ functional[:d] + functional[d]
         negative = np.flatnonzero(values < 0)
         if not len(negative):
-            return Hyperplane(-functional[:d])
+            return Hyperplane(-functional[:d], int(values.min() - functional @ target))
         entering = negative[np.argmin(values[negative])] if pivot < GREEDY else negative[0]
         basis[place] = int(entering)
     return None

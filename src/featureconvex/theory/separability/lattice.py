@@ -30,7 +30,9 @@ class Lattice:
     Attributes:
         digits: arrays (n, d) of small integers, most significant first; the sign is in every digit.
         bits: every digit is below ``2**bits`` in magnitude.
-        unit: (d,) the stored number that the integer 1 stands for, a power of two (over 255 for pixels).
+        unit: (d,) the stored number that 1 in the most significant digit stands for, a power of two
+            (over 255 for pixels). A comparison of products needs no other unit: a common factor changes
+            nothing.
     """
 
     digits: tuple[NDArray[Any], ...]
@@ -64,7 +66,12 @@ class Lattice:
     @property
     def dimension(self) -> int:
         """The number of coordinates."""
-        return self.digits[0].shape[1]
+        return int(self.digits[0].shape[1])
+
+    @property
+    def shift(self) -> int:
+        """Binary places after the most significant digit."""
+        return self.bits * (len(self.digits) - 1)
 
     @property
     def weight_bits(self) -> int:
@@ -82,9 +89,13 @@ class Lattice:
             total += digit * 2.0 ** (-self.bits * place)
         return total
 
+    def stored(self) -> Floats:
+        """(n, d) the stored numbers; pixels divided by 255, rounded to nearest."""
+        return self.values() * self.unit
+
     def integers(self, rows: NDArray[Any]) -> NDArray[Any]:
         """(len(rows), d) Python integers, of any size."""
-        total = self.digits[0][rows].astype(object)
+        total: NDArray[Any] = self.digits[0][rows].astype(object)
         for digit in self.digits[1:]:
             total = total * (1 << self.bits) + digit[rows].astype(object)
         return total
@@ -171,12 +182,13 @@ class Product:
         return Product(tuple(np.where(mine, a, b) for a, b in pairs), self.bits)
 
     def minus(self, other: "Product") -> Floats:
-        """The difference in float64, in units of the last part, rounded down (towards -inf)."""
+        """The difference in float64, in units of the first part, rounded down (towards -inf)."""
         total = np.zeros(np.broadcast(self.parts[0], other.parts[0]).shape, dtype=object)
         for mine, its in zip(self.parts, other.parts, strict=True):
             total = total * (1 << self.bits) + (mine.astype(object) - its.astype(object))
-        # int to float rounds to nearest: one step down is below the integer.
-        return np.nextafter(total.astype(np.float64), -np.inf)
+        # A quotient of integers is rounded to nearest: one step down is below it.
+        nearest = total / (1 << (self.bits * (len(self.parts) - 1)))
+        return np.nextafter(nearest.astype(np.float64), -np.inf)
 
 
 def _check_finite(x: NDArray[Any]) -> None:
@@ -220,4 +232,4 @@ def _of_floats(x: Floats) -> Lattice:
             (shift < 0) & (shift > -bits), (magnitude & mask) << np.clip(-shift, 0, bits), 0
         )
         digits.append((np.sign(whole) * ((right | left) & mask)).astype(np.int32))
-    return Lattice(tuple(digits), bits, np.ldexp(1.0, high - bits * count))
+    return Lattice(tuple(digits), bits, np.ldexp(1.0, high - bits))

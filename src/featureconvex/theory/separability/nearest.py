@@ -1,4 +1,4 @@
-"""The nearest point of a convex hull, by Wolfe's algorithm (Finding the nearest point in a polytope, 1976)."""
+"""The nearest point of a convex hull (Wolfe, Finding the nearest point in a polytope, 1976)."""
 
 from dataclasses import dataclass
 
@@ -89,8 +89,10 @@ class Hull:
     ) -> Floats:
         """``<point, residual>`` for every point."""
         if self.gram is None:
-            return self.points @ residual
-        return cross - weights @ self.gram[support]
+            direct: Floats = self.points @ residual
+            return direct
+        by_table: Floats = cross - weights @ self.gram[support]
+        return by_table
 
     def _corrected(
         self, support: list[int], weights: Floats, cross: Floats

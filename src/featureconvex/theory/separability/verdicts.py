@@ -1,13 +1,15 @@
 """Every point of one class against the convex hull of the other: a verdict and a proof for each.
 
-The cheap step first: directions for all points at once (:mod:`whitening`), rounded to integers and tested in
-exact arithmetic. What is left goes to the nearest-point solver, one point at a time, and a hyperplane or a
-simplex that decides one point is tried on all others that remain. A combination is solved again in exact
-rational arithmetic. Nothing that floating point says is taken as a verdict.
+The cheap step first: directions for all points at once (:mod:`whitening`), rounded to integers and
+tested in exact arithmetic. What is left goes to the nearest-point solver, one point at a time, and a
+hyperplane or a simplex that decides one point is tried on all others that remain. A combination is
+solved again in exact rational arithmetic. Nothing that floating point says is taken as a verdict.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,10 @@ BLOCK = 1024
 SHARED = 1e-7
 """A simplex is tried on the points whose smallest weight is above this in floating point."""
 
-Watcher = Callable[[int, Floats], None]
-"""Called with a point's number and the integer direction (d,) that separates it."""
+Watcher = Callable[[NDArray[np.intp], NDArray[Any], NDArray[Any]], None]
+"""Called with the numbers of points, (b,), the integer directions that separate them, (b, d), and by how
+much, (b,), in units of the most significant digit: float64, the margin rounded down, or Python integers of
+any size and fractions."""
 
 
 @dataclass(eq=False)
@@ -102,15 +106,15 @@ class _Work:
             part = slice(start, start + BLOCK)
             whole = self.points.rounded(directions[part])
             products = self.points.take(rows[part]).at(whole)
-            separated[part] = products.exceeds(self.others.largest(whole))
-            for at in np.flatnonzero(separated[part]):
-                self._outside(int(rows[part][at]), whole[at])
+            largest = self.others.largest(whole)
+            separated[part] = good = products.exceeds(largest)
+            self._outside(rows[part][good], whole[good], products.minus(largest)[good])
         return separated
 
-    def _outside(self, row: int, direction: Floats) -> None:
-        self.found.inside[row], self.found.proof[row] = 0, HYPERPLANE
+    def _outside(self, rows: NDArray[np.intp], directions: NDArray[Any], by: NDArray[Any]) -> None:
+        self.found.inside[rows], self.found.proof[rows] = 0, HYPERPLANE
         if self.watch is not None:
-            self.watch(row, direction)
+            self.watch(rows, directions, by)
 
     def _inside(self, row: int, proof: Combination) -> None:
         self.found.inside[row], self.found.proof[row] = 1, COMBINATION
@@ -138,9 +142,10 @@ class _Work:
     def _try_on_all(self, direction: Floats) -> None:
         whole = self.points.rounded(direction[None])
         left = self._left()
-        products = self.points.take(left).products(whole[0])
-        for row in left[products.exceeds(self.others.largest(whole))]:
-            self._outside(int(row), whole[0])
+        products, largest = self.points.take(left).products(whole[0]), self.others.largest(whole)
+        good = products.exceeds(largest)
+        directions = np.broadcast_to(whole, (int(good.sum()), whole.shape[1]))
+        self._outside(left[good], directions, products.minus(largest)[good])
 
     def _exactly(self, row: int, nearest: Nearest) -> None:
         x = self.points.integers(np.array([row]))[0]
@@ -149,14 +154,8 @@ class _Work:
             self._inside(row, proof)
             self._try_simplex(proof.points)
         elif isinstance(proof, Hyperplane):
-            self._outside_exactly(row, proof)
-
-    def _outside_exactly(self, row: int, proof: Hyperplane) -> None:
-        self.found.inside[row], self.found.proof[row] = 0, HYPERPLANE
-        if self.watch is not None:
-            largest = max(abs(int(v)) for v in proof.normal)
-            scaled = [float(v) if largest < 1 << 53 else float(v * (1 << 52) // largest) for v in proof.normal]
-            self.watch(row, np.array(scaled))
+            by = np.array([Fraction(proof.margin, 1 << self.others.shift)], dtype=object)
+            self._outside(np.array([row]), proof.normal[None], by)
 
     def _try_simplex(self, corners: list[int]) -> None:
         """All remaining points in the simplex of d + 1 corners, each with its own exact weights."""
@@ -172,7 +171,9 @@ class _Work:
         rows = left[weights.min(axis=0) > SHARED]
         if not len(rows):
             return
-        matrix = np.column_stack([self.others.integers(np.array(corners)), np.ones(len(corners), int)])
+        matrix = np.column_stack(
+            [self.others.integers(np.array(corners)), np.ones(len(corners), int)]
+        )
         right = np.column_stack([self.points.integers(rows), np.ones(len(rows), int)])
         solved = solve(matrix.T.astype(object), right.T.astype(object))
         for row, exact in zip(rows, solved or [], strict=False):

@@ -1,0 +1,135 @@
+"""Convex separability of every data set, with proofs and distances: ``results/separability.json``.
+
+    python benchmarks/separability.py [--only mnist-3-8] [--data-dir D]
+
+Each line is one `featureconvex separability` in a process of its own, on one thread: what it answers, how
+long the verdicts and proofs take (``seconds``, without distances), the seconds with the distances refined
+(``--distance 2``), and the largest memory of either process. Tables with many classes are split in two as
+``HALVES`` says.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from featureconvex.data import resolve_data_dir
+from featureconvex.files import write_text
+from featureconvex.provenance import provenance
+from featureconvex.results.strict_json import dump_json, load_json
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "results" / "separability.json"
+
+NAMED = ("mnist-3-8", "fashion-shirts", "cifar10-cats-dogs", "spambase", "breast-cancer")
+# Name -> file, label column, sensitive class.
+TABLES = {
+    "phishing": ("phishing.csv", "is_phishing", "1"),
+    "ionosphere": ("ionosphere.csv", "Class", "bad"),
+    "breast-cancer-original": ("breast-cancer-original.csv", "Class", "malignant"),
+    "dna": ("dna.csv.gz", "Class", "ei"),
+    "satellite": ("satellite.csv.gz", "classes", "cotton crop"),
+}
+# Name -> file, label column, the classes that are sensitive together.
+HALVES = {
+    "letter": ("letter.csv.gz", "lettr", [chr(ord("A") + i) for i in range(13)]),
+    "shuttle": ("shuttle.csv.gz", "Class", None),
+    "income": ("income.csv", "INCOME", ["[75.000-", "[50.000-75.000)"]),
+}
+COMMON = "Rad.Flow"
+MAPS = ("abs-concat", "scattering")
+KEPT = (
+    *(
+        "task",
+        "split",
+        "features",
+        "dimension",
+        "separable",
+        "separable_reverse",
+        "points",
+        "proved",
+    ),
+    *("seconds", "linearly_separable", "linear_accuracy", "concerns", "forward", "reverse", "note"),
+)
+
+
+def halved(file: Path, label: str, classes: list[str] | None, out: Path) -> Path:
+    """A table with two classes, 1 for those named (None: all but the common one)."""
+    table = pd.read_csv(file).dropna()
+    values = table.pop(label)
+    table["sensitive"] = (values.isin(classes) if classes else values != COMMON).astype(int)
+    table.to_csv(out, index=False)
+    return out
+
+
+def ask(arguments: list[str], data_dir: Path, scratch: Path) -> dict[str, Any]:
+    """One command in its own process: its answer, and the most memory it took."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    command = [sys.executable, "-m", "featureconvex", "separability", *arguments]
+    command += ["--out", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FEATURECONVEX_DATA": str(data_dir)}
+    process = subprocess.Popen(command, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    found = load_json(folder / "separability.json")
+    answer = {name: found[name] for name in KEPT}
+    return {**answer, "memory_mib": usage.ru_maxrss / 1024}
+
+
+def both(arguments: list[str], data_dir: Path, scratch: Path, refine: bool) -> dict[str, Any]:
+    """Verdicts alone, timed; then with distances."""
+    quick = ask(arguments, data_dir, scratch)
+    if not refine:
+        return quick
+    refined = ask([*arguments, "--distance", "2"], data_dir, scratch)
+    memory = max(quick["memory_mib"], refined["memory_mib"])
+    times = {"seconds": quick["seconds"], "seconds_with_distances": refined["seconds"]}
+    return {**refined, **times, "memory_mib": memory}
+
+
+def arguments_of(name: str, tables: Path, scratch: Path) -> list[str]:
+    """What the command takes for a data set."""
+    if name in TABLES:
+        file, label, sensitive = TABLES[name]
+        chosen = ["--label", label, "--sensitive", sensitive, "--missing", "drop"]
+        return [str(tables / file), *chosen]
+    if name in HALVES:
+        file, label, classes = HALVES[name]
+        return [
+            str(halved(tables / file, label, classes, scratch / f"{name}.csv")),
+            "--label",
+            "sensitive",
+        ]
+    return [name]
+
+
+def main() -> None:
+    """Measure and write; data sets that were measured before stay."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = (*NAMED, *TABLES, *HALVES, *(f"mnist-3-8 {m}" for m in MAPS))
+    parser.add_argument("--only", nargs="*", choices=names, default=list(names))
+    parser.add_argument("--data-dir")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args()
+    data_dir = resolve_data_dir(options.data_dir)
+    content: dict[str, Any] = {"sets": {}}
+    if options.out.exists():
+        content = load_json(options.out)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.only:
+            task, _, features = name.partition(" ")
+            arguments = arguments_of(task, data_dir / "tables", Path(folder))
+            arguments += ["--features", features] if features else []
+            answer = both(arguments, data_dir, Path(folder), refine=not features)
+            content["sets"][name] = {**answer, "task": name, "provenance": provenance()}
+            write_text(options.out, dump_json(content))
+
+
+if __name__ == "__main__":
+    main()

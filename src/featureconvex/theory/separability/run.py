@@ -1,0 +1,184 @@
+"""``featureconvex separability``: a task's verdicts, proofs, distances, figure."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featureconvex.data import Dataset, Split, Task, to_tensor
+from featureconvex.errors import UserError
+from featureconvex.files import replacing, writable_folder, write_bytes, write_text
+from featureconvex.norms import NORMS, norm_name
+from featureconvex.provenance import provenance
+from featureconvex.report.folders import FIGURES_FOLDER, kind_of_folder
+from featureconvex.report.plot_style import png_bytes
+from featureconvex.results.strict_json import dump_json
+from featureconvex.theory.separability.distances import Distances
+from featureconvex.theory.separability.features import mapped, parse_map
+from featureconvex.theory.separability.figure import separability_figure
+from featureconvex.theory.separability.lattice import Lattice
+from featureconvex.theory.separability.linear import linear_separation
+from featureconvex.theory.separability.proofs import Hyperplanes, combinations
+from featureconvex.theory.separability.record import direction_rows, summary
+from featureconvex.theory.separability.verdicts import Verdicts, separate
+
+RESULT_FILE, ROWS_FILE, PROOFS_FILE = "separability.json", "rows.parquet", "combinations.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose.
+
+    Attributes:
+        split: whose points are asked about.
+        features: ``identity``, ``abs-concat``, ``scattering`` or the path of a saved model.
+        distance: refine the bounds of the distances, for this exponent first; None: quick bounds.
+        proofs: write the hyperplanes, too.
+    """
+
+    split: Literal["train", "test"] = "train"
+    features: str = "identity"
+    distance: float | None = None
+    proofs: bool = False
+
+    def __post_init__(self) -> None:
+        if self.split not in ("train", "test"):
+            raise UserError(f"--split is train or test, got {self.split!r}")
+        if self.distance not in (None, *NORMS):
+            raise UserError(f"--distance is 1, 2 or inf, got {self.distance:g}")
+
+
+def separability(
+    task: Task, out: Path, settings: Settings, data_dir: Path | None = None
+) -> dict[str, Any]:
+    """Ask of every point of each class whether it is in the convex hull of the other, and write it down.
+
+    Returns:
+        The content of ``separability.json``.
+
+    Raises:
+        UserError: a bad setting, missing data, NaN in it, or a folder that holds other results.
+    """
+    started = datetime.now(UTC)
+    folder = writable_folder(out)
+    if kind_of_folder(folder) is not None:
+        raise UserError(f"{folder} holds other results; choose another --out or delete it")
+    dataset = task.load(data_dir)
+    half: Split = getattr(dataset, settings.split)
+    begun = time.perf_counter()
+    phi = parse_map(settings.features, to_tensor(dataset.train.x))
+    lattice = Lattice.of(mapped(phi, half.x))
+    numbers = {label: np.flatnonzero(half.y == label) for label in (1, 0)}
+    classes = {label: lattice.take(rows) for label, rows in numbers.items()}
+    del lattice
+    directions, frames, exact = {}, [], {}
+    for label, name in ((1, "forward"), (0, "reverse")):
+        planes = (
+            Hyperplanes(folder / f"hyperplanes-{name}.npy", classes[label])
+            if settings.proofs
+            else None
+        )
+        verdicts, bounds, seconds = _direction(
+            classes[label], classes[1 - label], settings.distance, planes
+        )
+        rows = direction_rows(verdicts, bounds, numbers[label], numbers[1 - label], label)
+        frames.append(rows)
+        directions[name] = {**summary(rows), "seconds": seconds}
+        exact[name] = combinations(verdicts, numbers[label], numbers[1 - label])
+        if planes is not None:
+            exact[name]["hyperplanes"] = planes.close()
+        directions[name]["separable"] = verdicts.separable
+    linear = linear_separation(classes[1], classes[0])
+    rows = _with_source(
+        pd.concat(frames).sort_values("index", ignore_index=True), dataset, settings
+    )
+    forward, reverse = (directions[name] for name in ("forward", "reverse"))
+    any_inside = bool(forward["inside"] + reverse["inside"])
+    result = {
+        "task": dataset.name,
+        "split": settings.split,
+        "features": settings.features,
+        "sensitive_name": dataset.sensitive_name,
+        "other_name": dataset.other_name,
+        "dimension": classes[1].dimension,
+        "separable": forward["separable"],
+        "separable_reverse": reverse["separable"],
+        "points": len(rows),
+        "proved": int((rows.proof != "").sum()),
+        "seconds": time.perf_counter() - begun,
+        "linearly_separable": False if any_inside else linear.separable,
+        "linear_accuracy": linear.accuracy,
+        "distance_refined": settings.distance is not None,
+        "concerns": _concerns(half.x, settings.features),
+        "forward": forward,
+        "reverse": reverse,
+        "note": dataset.note,
+        "source": dataset.source,
+        "provenance": provenance(started),
+    }
+    _write(folder, result, rows, exact, half, dataset, settings)
+    return result
+
+
+def _direction(
+    points: Lattice, others: Lattice, distance: float | None, planes: Hyperplanes | None
+) -> tuple[Verdicts, Distances, float]:
+    begun = time.perf_counter()
+    bounds = Distances(points, others)
+
+    def watch(rows: NDArray[np.intp], directions: NDArray[Any], by: NDArray[Any]) -> None:
+        bounds.see(rows, directions, by)
+        if planes is not None:
+            planes.see(rows, directions)
+
+    verdicts = separate(points, others, watch)
+    bounds.inside(np.flatnonzero(verdicts.inside == 1))
+    bounds.neighbours()
+    if distance is not None:
+        bounds.refine(np.flatnonzero(verdicts.inside != 1))
+    return verdicts, bounds, time.perf_counter() - begun
+
+
+def _with_source(rows: pd.DataFrame, dataset: Dataset, settings: Settings) -> pd.DataFrame:
+    source = dataset.train_rows if settings.split == "train" else dataset.test_rows
+    if source is not None:
+        rows.insert(1, "row", source[rows["index"].to_numpy()])
+    return rows
+
+
+def _concerns(x: NDArray[Any], features: str) -> str:
+    if features != "identity":
+        return "the features as stored in float64"
+    return (
+        "the stored pixels"
+        if x.dtype == np.uint8
+        else "the numbers of the table as stored in float64"
+    )
+
+
+def _write(
+    folder: Path,
+    result: dict[str, Any],
+    rows: pd.DataFrame,
+    exact: dict[str, Any],
+    half: Split,
+    dataset: Dataset,
+    settings: Settings,
+) -> None:
+    names = (dataset.sensitive_name, dataset.other_name)
+    images = half.x if dataset.kind == "image" else None
+    unit = "features" if settings.features != "identity" else "table's units"
+    if images is not None and settings.features == "identity":
+        unit = "pixel values 0 to 1"
+    norm = norm_name(settings.distance or 2.0)
+    figure = separability_figure(rows, norm, names, images, unit)
+    write_bytes(folder / FIGURES_FOLDER / "separability.png", png_bytes(figure))
+    with replacing(folder / ROWS_FILE) as scratch:
+        rows.to_parquet(scratch, index=False)
+    write_text(folder / PROOFS_FILE, dump_json(exact))
+    write_text(folder / RESULT_FILE, dump_json(result))
