@@ -409,6 +409,28 @@ def separability(
         typer.echo(sentence)
 
 
+@app.command()
+def study(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="theorem: Theorem 3.9, bounds and simulation.")
+    ],
+    out: Out,
+    quick: Annotated[bool, typer.Option(help="A small grid, in seconds.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Repeat an experiment of the paper.
+
+    theorem: how probable it is that random points are convexly separable. Writes theorem.json and
+    theorem.png.
+    """
+    if name != "theorem":
+        raise UserError(f"there is no study {name!r}; there is: theorem")
+    from featureconvex.theory.theorem.run import theorem
+
+    points = theorem(out, quick, seed)["points"]
+    typer.echo(f"{out}: {len(points)} triples (M, N, d)")
+
+
 # Characters of a line where no terminal sets a width.
 WIDE = 400
 
