@@ -1,6 +1,6 @@
 """Convex separability of every data set, with proofs and distances: ``results/separability.json``.
 
-    python benchmarks/separability.py [--only mnist-3-8] [--data-dir D]
+    python benchmarks/separability.py [--only mnist-3-8] [--quick] [--data-dir D]
 
 Each line is one `featureconvex separability` in a process of its own, on one thread: what it answers, how
 long the verdicts and proofs take (``seconds``, without distances), the seconds with the distances refined
@@ -82,6 +82,10 @@ def ask(arguments: list[str], data_dir: Path, scratch: Path) -> dict[str, Any]:
     return {**answer, "memory_mib": usage.ru_maxrss / 1024}
 
 
+# Many points in few dimensions: their distances take half an hour.
+WITHOUT_DISTANCES = ("shuttle",)
+
+
 def both(arguments: list[str], data_dir: Path, scratch: Path, refine: bool) -> dict[str, Any]:
     """Verdicts alone, timed; then with distances."""
     quick = ask(arguments, data_dir, scratch)
@@ -114,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     names = (*NAMED, *TABLES, *HALVES, *(f"mnist-3-8 {m}" for m in MAPS))
     parser.add_argument("--only", nargs="*", choices=names, default=list(names))
+    parser.add_argument("--quick", action="store_true", help="no distances")
     parser.add_argument("--data-dir")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
@@ -126,7 +131,8 @@ def main() -> None:
             task, _, features = name.partition(" ")
             arguments = arguments_of(task, data_dir / "tables", Path(folder))
             arguments += ["--features", features] if features else []
-            answer = both(arguments, data_dir, Path(folder), refine=not features)
+            refine = not (features or task in WITHOUT_DISTANCES or options.quick)
+            answer = both(arguments, data_dir, Path(folder), refine)
             content["sets"][name] = {**answer, "task": name, "provenance": provenance()}
             write_text(options.out, dump_json(content))
 

@@ -96,3 +96,14 @@ def test_the_other_tables_read_what_the_benchmarks_write(monkeypatch: pytest.Mon
     }
     table = module.gap_table({"networks": {"a": {"results": [gaps]}, "b": {"reason": "none"}}})
     assert table.endswith("| a | l1 | Box(0, 1) | 0.40 % | 2.00 % | 31 |")
+
+
+def test_the_pages_on_theory_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("theory_pages", monkeypatch)
+    for name in module.PAGES:
+        page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+        assert module.filled(page) == page
+        table = page.split("<!-- end ")[0].splitlines()[-1]
+        wrong = page.replace(table, table.replace("1", "7").replace("5", "6"))
+        assert wrong != page
+        assert module.filled(wrong) == page

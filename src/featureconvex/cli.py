@@ -410,6 +410,15 @@ def separability(
 
 
 @app.command()
+def gallery(out: Out) -> None:
+    """Draw decision regions and certificates in two dimensions."""
+    from featureconvex.theory.gallery import gallery as draw
+
+    for path in draw(out):
+        typer.echo(str(path))
+
+
+@app.command()
 def study(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="theorem: Theorem 3.9, bounds and simulation.")
