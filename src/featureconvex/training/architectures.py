@@ -100,8 +100,8 @@ def learned_map(name: str, x: Tensor, width: int) -> list[FeatureMap]:
 
 
 def table_map(norm: float) -> str:
-    """The learned map for tables and a norm: orthogonal layers from l2 on."""
-    return "identity" if norm < 2 else "orthogonal"
+    """The learned map for tables and a norm: orthogonal layers for l2, none where they do not help."""
+    return "orthogonal" if 2 <= norm < WIDE else "identity"
 
 
 def table_architecture(

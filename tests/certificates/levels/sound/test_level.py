@@ -471,7 +471,7 @@ def test_a_feature_map_without_rule_is_refused_by_name() -> None:
 
     x, net = torch.rand(2, D), fc.nn.MaxAffine(D, 2)
     radii(fc.FeatureConvexModel(Same(), net), x, fc.Lp(2))
-    with pytest.raises(UserError, match="rounding rule for .*Mine"):
+    with pytest.raises(UserError, match=r"rounding rule for .*Mine"):
         radii(fc.FeatureConvexModel(Mine(), net), x, fc.Lp(2))
 
 

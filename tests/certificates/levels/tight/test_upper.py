@@ -204,7 +204,7 @@ def test_wide_brackets_are_searched_again() -> None:
     """Columns of a real table differ in scale by six orders of magnitude; a bracket alone was 33 wide."""
     x, y = load_breast_cancer(return_X_y=True)
     clf = FeatureConvexClassifier(
-        sensitive_class=0, temperature=0.5, epochs=20, random_state=0
+        sensitive_class=0, feature_map="identity", temperature=0.5, epochs=20, random_state=0
     ).fit(x, y)
     found = clf.certify(x[:40], Lp(math.inf), level="tight")
     certified = found.radius > 0
