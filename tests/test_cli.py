@@ -10,7 +10,7 @@ import pytest
 import featureconvex as fc
 from featureconvex import cli
 
-COMMANDS = ("tasks", "run", "report", "tradeoff", "certify")
+COMMANDS = ("tasks", "run", "report", "tradeoff", "certify", "separability", "study", "gallery")
 
 
 def _featureconvex(*arguments: object) -> subprocess.CompletedProcess[str]:

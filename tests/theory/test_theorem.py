@@ -125,6 +125,7 @@ def test_bounds_grow_with_dimension_to_one(m: int, n: int) -> None:
         assert values == sorted(values)
     assert bounds(m, n, n).sharper == 1.0
     assert bounds(m, n, n - 1).sharper < 1.0
+    assert cover_wendel_bound(1, 5000, 4999) < 1.0
 
 
 def test_the_exact_box_is_never_below_block_and_jensen() -> None:

@@ -118,6 +118,16 @@ def test_planted_points_are_found_inside(d: int) -> None:
     assert found.separable is False
 
 
+@pytest.mark.parametrize("one", [0.0, 1.0, -1e-300, 7e200])
+def test_single_points_and_classes_that_are_alike(one: float) -> None:
+    x = np.full((1, 2), one)
+    assert _proved(x, x).proof.tolist() == [DUPLICATE]
+    assert _proved(np.repeat(x, 3, axis=0), np.repeat(x, 4, axis=0)).inside.tolist() == [1] * 3
+    other = np.array([[3.0, 4.0]])
+    assert _proved(x, other).inside.tolist() == [0]
+    assert _proved(np.concatenate([x, other]), other).inside.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("away", [1.0, 2.0**-20, 2.0**-48])
 def test_a_hair_outside_is_outside_and_on_the_edge_is_inside(away: float) -> None:
     square = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])

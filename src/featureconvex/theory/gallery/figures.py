@@ -30,7 +30,7 @@ SIZE = 3.3
 
 def which_class() -> Figure:
     """Where the convex class is the right one to choose, and where it is the wrong one."""
-    figure, panels = canvas(1, 2, SIZE + 0.4, SIZE + 0.5)
+    figure, panels = canvas(1, 2, SIZE + 0.4, SIZE + 1.0)
     for axes, points, text in (
         (
             panels[0],
@@ -51,7 +51,7 @@ def which_class() -> Figure:
 def tasks() -> Figure:
     """Every task with the identity, ``(u, |u|)`` and a learned map."""
     maps = (("identity", identity), ("(u, |u|)", absolute), ("learned map", learned))
-    figure, panels = canvas(len(maps), len(TASKS), 2.3, 2.5)
+    figure, panels = canvas(len(maps), len(TASKS), 2.3, 2.6)
     for row, (name, make) in enumerate(maps):
         for column, (task, draw) in enumerate(TASKS.items()):
             points = draw()
@@ -66,7 +66,7 @@ def tasks() -> Figure:
 def xor_repaired() -> Figure:
     """XOR with the identity, ``(u, |u|)`` and a learned map, with certified balls in l2."""
     points = xor()
-    figure, panels = canvas(1, 3, SIZE, SIZE + 0.5)
+    figure, panels = canvas(1, 3, SIZE, SIZE + 1.0)
     for axes, make, text in (
         (panels[0], identity, "identity: the passed set is convex"),
         (panels[1], absolute, "(u, |u|): one fold at each axis"),
@@ -88,7 +88,7 @@ def balls() -> Figure:
     points = arch()
     model = fit(points)
     chosen = _flagged(model, points)
-    figure, panels = canvas(1, 3, SIZE, SIZE + 0.5)
+    figure, panels = canvas(1, 3, SIZE, SIZE + 1.0)
     picked = _apart(chosen, _certified(model, chosen, 2.0, "tight").radius, 6)
     for axes, p in zip(panels, NORMS, strict=True):
         found = _certified(model, chosen[picked], p, Tight(iterations=300, tolerance=1e-4))

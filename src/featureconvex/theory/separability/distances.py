@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.norms import NORMS, dual_exponent
-from featureconvex.theory.separability.lattice import Lattice
+from featureconvex.theory.separability.lattice import BLOCK_NUMBERS, Lattice
 from featureconvex.theory.separability.nearest import Hull
 
 Floats = NDArray[np.float64]
@@ -61,8 +61,9 @@ class Distances:
         """The nearest point of the other class in l2 bounds all three norms from above; in blocks."""
         x, y = self.points.stored(), self.others.stored()
         squares = np.einsum("nd,nd->n", y, y)
-        for start in range(0, len(x), BLOCK):
-            part = slice(start, start + BLOCK)
+        rows = max(1, BLOCK_NUMBERS // len(y))
+        for start in range(0, len(x), rows):
+            part = slice(start, start + rows)
             nearest = np.argmin(squares - 2 * (x[part] @ y.T), axis=1)
             self._at_most(np.arange(len(x))[part], x[part] - y[nearest])
 

@@ -115,8 +115,10 @@ def cover_wendel_bound(m: int, n: int, d: int) -> float:
     the hull of N independent draws (Wagner and Welzl 2001), and for those Wendel (1962) has the
     probability.
     """
-    tail = float(stats.binom.logsf(d - 1, n - 1, 0.5)) if d < n else -math.inf
-    return _none_of(m, tail)
+    if d >= n:
+        return 1.0
+    # Where the tail underflows, its last term is left.
+    return _none_of(m, max(float(stats.binom.logsf(d - 1, n - 1, 0.5)), -(n - 1) * math.log(2)))
 
 
 def _log_orders(m: int, n: int) -> float:
