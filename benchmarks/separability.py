@@ -35,6 +35,8 @@ TABLES = {
     "dna": ("dna.csv.gz", "Class", "ei"),
     "satellite": ("satellite.csv.gz", "classes", "cotton crop"),
 }
+# Name -> a column that is an id.
+NO_FEATURE = {"breast-cancer-original": "Id"}
 # Name -> file, label column, the classes that are sensitive together.
 HALVES = {
     "letter": ("letter.csv.gz", "lettr", [chr(ord("A") + i) for i in range(13)]),
@@ -112,6 +114,8 @@ def arguments_of(name: str, tables: Path, scratch: Path) -> list[str]:
     if name in TABLES:
         file, label, sensitive = TABLES[name]
         chosen = ["--label", label, "--sensitive", sensitive, "--missing", "drop"]
+        if name in NO_FEATURE:
+            chosen += ["--keep", NO_FEATURE[name]]
         return [str(tables / file), *chosen]
     if name in HALVES:
         file, label, classes = HALVES[name]

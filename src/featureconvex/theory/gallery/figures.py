@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from featureconvex.certificates import Certificate, Level, Lp, certify
@@ -30,7 +32,7 @@ SIZE = 3.3
 
 def which_class() -> Figure:
     """Where the convex class is the right one to choose, and where it is the wrong one."""
-    figure, panels = canvas(1, 2, SIZE + 0.4, SIZE + 1.0)
+    figure, panels = _squares(1, 2, SIZE + 0.4, SIZE + 1.0)
     for axes, points, text in (
         (
             panels[0],
@@ -51,7 +53,7 @@ def which_class() -> Figure:
 def tasks() -> Figure:
     """Every task with the identity, ``(u, |u|)`` and a learned map."""
     maps = (("identity", identity), ("(u, |u|)", absolute), ("learned map", learned))
-    figure, panels = canvas(len(maps), len(TASKS), 2.3, 2.6)
+    figure, panels = _squares(len(maps), len(TASKS), 2.3, 2.6)
     for row, (name, make) in enumerate(maps):
         for column, (task, draw) in enumerate(TASKS.items()):
             points = draw()
@@ -66,7 +68,7 @@ def tasks() -> Figure:
 def xor_repaired() -> Figure:
     """XOR with the identity, ``(u, |u|)`` and a learned map, with certified balls in l2."""
     points = xor()
-    figure, panels = canvas(1, 3, SIZE, SIZE + 1.0)
+    figure, panels = _squares(1, 3, SIZE, SIZE + 1.0)
     for axes, make, text in (
         (panels[0], identity, "identity: the passed set is convex"),
         (panels[1], absolute, "(u, |u|): one fold at each axis"),
@@ -88,7 +90,7 @@ def balls() -> Figure:
     points = arch()
     model = fit(points)
     chosen = _flagged(model, points)
-    figure, panels = canvas(1, 3, SIZE, SIZE + 1.0)
+    figure, panels = _squares(1, 3, SIZE, SIZE + 1.0)
     picked = _apart(chosen, _certified(model, chosen, 2.0, "tight").radius, 6)
     for axes, p in zip(panels, NORMS, strict=True):
         found = _certified(model, chosen[picked], p, Tight(iterations=300, tolerance=1e-4))
@@ -108,7 +110,7 @@ def closed_form_and_tight() -> Figure:
     points = disc_inside()
     model = fit(points)
     chosen = _flagged(model, points)
-    figure, (axes,) = canvas(1, 1, 4.4, 4.6)
+    figure, (axes,) = _squares(1, 1, 4.4, 4.6)
     _panel(axes, model, points, "closed form against tight, l2")
     tight = _certified(model, chosen, 2.0, "tight").radius
     plain = _certified(model, chosen, 2.0, "closed-form").radius
@@ -171,13 +173,22 @@ def tangent() -> Figure:
     return figure
 
 
+def _squares(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A canvas for square panels, with room for their titles, which the layout forgets."""
+    figure, panels = canvas(rows, columns, width, height)
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    engine.set(rect=(0, 0, 1, 1 - 0.25 / (rows * height)))
+    return figure, panels
+
+
 def _panel(
-    axes: object, model: FeatureConvexModel, points: Points, title: str, size: float = 9
+    axes: Axes, model: FeatureConvexModel, points: Points, title: str, size: float = 9
 ) -> None:
-    region(axes, model)  # type: ignore[arg-type]
-    scatter(axes, points, size)  # type: ignore[arg-type]
+    region(axes, model)
+    scatter(axes, points, size)
     share = f"{100 * accuracy(model, points):.0f} % right"
-    bare(axes, f"{title}\n{share}" if title else share)  # type: ignore[arg-type]
+    bare(axes, f"{title}\n{share}" if title else share)
 
 
 def _flagged(model: FeatureConvexModel, points: Points) -> Floats:
