@@ -11,6 +11,7 @@ from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.given import real_number
 from featureconvex.nn.as_written import check_runs_as_written
+from featureconvex.nn.constraint import constrained_parameters
 from featureconvex.nn.convexity import prove_convex
 
 
@@ -71,8 +72,10 @@ class FeatureConvexModel(nn.Module):
         return check_one_number_per_row(out, x)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "FeatureConvexModel":
-        # .float() and .half() must not round the threshold.
+        # .float() and .half() must not round the threshold, and constrained weights as they are used.
         tau = self.tau
+        for raw, constraint in constrained_parameters(self):
+            constraint.keep(raw)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.tau = tau.to(self.tau.device)
         return self

@@ -1,6 +1,7 @@
 """The pictures show what they say: checked on the models and the numbers behind them."""
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_chosen_balls_lie_apart() -> None:
 
 def test_the_command_draws_every_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With models that took few steps: the drawing is under test, not the training."""
-    monkeypatch.setattr(figures, "fit", lambda *arguments: fit(*arguments, steps=20))
+    monkeypatch.setattr(figures, "fit", partial(fit, steps=20))
     with pytest.raises(SystemExit) as done:
         cli.main(["gallery", "--out", str(tmp_path)])
     assert not done.value.code

@@ -31,6 +31,9 @@ class Constraint(nn.Module, ABC):
     def project_(self, raw: Tensor) -> None:
         """After a step of the optimiser: move ``raw`` where gradients do not vanish, in place."""
 
+    def keep(self, raw: Tensor) -> None:
+        """Before a change of precision: let the weight in use be what is rounded."""
+
 
 class Remembering(Constraint):
     """A set whose map is not the identity inside it.
@@ -49,9 +52,18 @@ class Remembering(Constraint):
 
     def forward(self, raw: Tensor) -> Tensor:
         """Into the set; the assigned weight itself as long as nothing changed it."""
-        if self.training or self.assigned is None or self.assigned_raw is None:
+        if self.training or self.assigned is None or not self._remembers(raw):
             return self.into(raw)
-        return self.assigned if torch.equal(raw, self.assigned_raw) else self.into(raw)
+        return self.assigned
+
+    def _remembers(self, raw: Tensor) -> bool:
+        return self.assigned_raw is not None and torch.equal(raw, self.assigned_raw)
+
+    @torch.no_grad()
+    def keep(self, raw: Tensor) -> None:
+        """Remember the present weight: computed anew in another precision it would be another one."""
+        if not self._remembers(raw):
+            self.assigned_raw, self.assigned = raw.detach().clone(), self.into(raw)
 
     @torch.no_grad()
     def right_inverse(self, weight: Tensor) -> Tensor:

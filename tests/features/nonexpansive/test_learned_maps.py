@@ -27,6 +27,7 @@ from featureconvex.features import (
     Scale,
 )
 from featureconvex.features.base import constant
+from featureconvex.frozen_model import in_precision
 from featureconvex.model_file import load_model, save_model
 from featureconvex.nn import ConvexMLP, project_
 from featureconvex.norms import vector_norm
@@ -120,6 +121,16 @@ def test_training_mode_certifies_what_eval_mode_computes(name: str) -> None:
     model = fc.FeatureConvexModel(phi, ConvexMLP(phi.eval()(x).shape[1], (4,)), tau=1.0)
     asked = fc.certify(model.train(), x)
     assert asked.radius.tolist() == fc.certify(model.eval(), x).radius.tolist()
+
+
+@pytest.mark.parametrize("name", [*MAPS, *CHAINS])
+def test_a_model_in_another_precision_has_its_weights_rounded(name: str) -> None:
+    """Computed anew from what was learned they would be other weights than those that were certified."""
+    phi = (MAPS[name][0] if name in MAPS else CHAINS[name])().eval()
+    x = torch.rand(6, 4)
+    model = fc.FeatureConvexModel(phi, ConvexMLP(phi(x).shape[1], (4,)), tau=1.0).train()
+    frozen = in_precision(model, torch.float64)
+    assert torch.equal(model.double().eval()(x.double()), frozen(x.double()))
 
 
 @settings(max_examples=40)
