@@ -128,14 +128,14 @@ def task_block(task: str, content: ComparisonTables | None) -> str:
         f"{content['n_test']} test points, {content['n_sensitive']} of them sensitive "
         f"({content['sensitive_name']}); {content['samples']:,} samples of noise; "
         f"{'; '.join(origins(content))}.",
-        table(overview["head"], overview["body"]),
+        table(overview.head, overview.body),
         f"{CONVERTED}: converted from another norm.",
         *(
             "\n".join([f"**{norm}**", "", *(f"- {said}" for said in ordering["sentences"])])
             for norm, ordering in content["ordering"].items()
         ),
         "\n".join(cost_sentences(content)),
-        table(runtime["head"], runtime["body"]),
+        table(runtime.head, runtime.body),
         table(
             ["method", "here", "in the literature"],
             [[card["title"], card["here"], card["there"]] for card in literature(content)],
