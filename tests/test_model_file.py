@@ -134,20 +134,20 @@ def test_weights_that_changed_on_disk_are_refused(saved: Path) -> None:
     load_model(saved)
 
 
-class Halve(fc.features.Identity):
+class HalvedHere(fc.features.Identity):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x / 2
 
 
 def test_a_class_from_elsewhere_comes_back_by_its_full_name(tmp_path: Path) -> None:
-    model = fc.FeatureConvexModel(Halve(), fc.nn.MaxAffine(2, 2))
+    model = fc.FeatureConvexModel(HalvedHere(), fc.nn.MaxAffine(2, 2))
     path = save_model(model, tmp_path / "m")
     text = (path / "model.json").read_text()
     x = torch.rand(3, 2)
     full = json.loads(text)["feature_map"]["kind"]
-    assert full == f"{__name__}.Halve"
+    assert full == f"{__name__}.HalvedHere"
     # As files of earlier releases name it, and as it is.
-    for name in ("Halve", full):
+    for name in ("HalvedHere", full):
         (path / "model.json").write_text(text.replace(json.dumps(full), json.dumps(name)))
         assert torch.equal(load_model(path)[0](x), model(x))
     (path / "model.json").write_text(text.replace(json.dumps(full), '"elsewhere.Third"'))
