@@ -59,7 +59,7 @@ def test_a_killed_campaign_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_trained_model_takes_its_turn(tmp_path: Path) -> None:
     campaign = Campaign(tmp_path, PLAN)
     case = campaign.case(5)
-    assert case.origin == "digits-3-8, default, l2"
+    assert case.origin == "digits-3-8, fixed, l2"
     with torch.no_grad():
         assert bool((case.model(case.x) > 0).all())
     tally = Shard(case, 5).run()

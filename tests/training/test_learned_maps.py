@@ -121,7 +121,7 @@ def test_the_estimator_learns_every_map(name: str, norm: float) -> None:
     X, y = load_breast_cancer(return_X_y=True)
     clf = fc.FeatureConvexClassifier(
         sensitive_class=0, norm=norm, feature_map=name, temperature=0.3, other_temperature=0.1
-    ).set_params(random_state=0, epochs=8)
+    ).set_params(random_state=0, epochs=20)
     clf.fit(X[:400], y[:400])
     # Distances to points take longer to learn than products.
     assert clf.score(X[400:], y[400:]) > (0.75 if name == "distances" else 0.9)

@@ -39,7 +39,7 @@ class Training:
     """
 
     task: str
-    recipe: str = "default"
+    recipe: str = "fixed"
     norm: float = 2.0
     epochs: int = 6
     temperature: float | None = None
