@@ -237,8 +237,8 @@ class Reshape(Step):
         return g.reshape(*shape)
 
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
-        """Exact."""
-        return g.reshape(*shape)
+        """Exact; of any number of rows, for weights may be of one row or of all."""
+        return g.reshape(-1, *shape[1:])
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ def check_map_steps(phi: FeatureMap, shape: tuple[int, ...]) -> None:
         p = grid(tuple(out.centre.shape), 2**-8, seed=38).abs()
         changed = (p * (phi(y) - phi(x)).abs()).flatten(1).sum(1)
         rate, moved = graph.pull(p, trace.shapes), reach * way
+        single = [torch.Size((1, *size[1:])) for size in trace.shapes]
+        require(torch.equal(graph.pull(p, single), rate), "its weights need as many rows as inputs")
         felt = (rate * moved.abs()).flatten(1).sum(1)
         if graph.mixes:
             felt = rate.flatten(1).amax(1) * moved.flatten(1).norm(dim=1)

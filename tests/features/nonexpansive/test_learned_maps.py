@@ -60,6 +60,14 @@ CHAINS: dict[str, Callable[[], FeatureMap]] = {
     "behind-absolute": lambda: Compose(AbsConcat(), NonexpansiveLinear(8, 4), MaxMin()),
     "residuals": lambda: Compose(NonexpansiveResidual(4), NonexpansiveResidual(4, 2)),
 }
+# Of inputs (1, 2, 2).
+IMAGES: dict[str, Callable[[], FeatureMap]] = {
+    "flat": lambda: Flatten((1, 2, 2)),
+    "flat-network": lambda: Compose(
+        Center(0.25), Flatten((1, 2, 2)), NonexpansiveLinear(4, 6), MaxMin()
+    ),
+    "flat-distances": lambda: Compose(Flatten((1, 2, 2)), Distances(4, 3)),
+}
 
 
 @pytest.mark.parametrize("name", [*MAPS, *CHAINS])
@@ -71,6 +79,17 @@ def test_law(law: Law[FeatureMapCase], name: str) -> None:
             return (MAPS[name][0] if name in MAPS else CHAINS[name])().eval()
 
     law(FeatureMapCase(make, (4,)))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("law", FEATURE_MAP_LAWS, ids=lambda law: law.__name__)
+def test_law_on_images(law: Law[FeatureMapCase], name: str) -> None:
+    def make() -> FeatureMap:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            return IMAGES[name]().eval()
+
+    law(FeatureMapCase(make, (1, 2, 2)))
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -121,6 +140,20 @@ def test_training_mode_certifies_what_eval_mode_computes(name: str) -> None:
     model = fc.FeatureConvexModel(phi, ConvexMLP(phi.eval()(x).shape[1], (4,)), tau=1.0)
     asked = fc.certify(model.train(), x)
     assert asked.radius.tolist() == fc.certify(model.eval(), x).radius.tolist()
+
+
+@pytest.mark.parametrize("name", [*MAPS, *CHAINS, *IMAGES])
+def test_a_network_that_cannot_fall_is_endlessly_safe_in_any_batch(name: str) -> None:
+    phi = (MAPS[name][0] if name in MAPS else {**CHAINS, **IMAGES}[name])().eval()
+    x = torch.rand(3, 1, 2, 2) if name in IMAGES else torch.rand(3, 4)
+    net = fc.nn.MaxAffine(phi(x).shape[1], 2)
+    with torch.no_grad():
+        net.affine.weight.zero_()
+        net.affine.bias.fill_(1.0)
+    model = fc.FeatureConvexModel(phi, net).eval()
+    sound = [] if name == "distances-1.5" else ["sound"]  # no rule for powers of 1.5
+    for level in ("closed-form", "domain", "tight", *sound):
+        assert fc.certify(model, x, level=level).radius.tolist() == [math.inf] * 3
 
 
 @pytest.mark.parametrize("name", [*MAPS, *CHAINS])
