@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -51,7 +51,7 @@ Keep = Annotated[
     typer.Option(help="A column of the table to copy beside the rows, such as an id; repeatable."),
 ]
 Missing = Annotated[
-    str,
+    Literal["refuse", "drop"],
     typer.Option(help="Rows of your table with a gap: refuse the file, or drop the rows."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -161,7 +161,7 @@ def run(
         other_temperature=other_temperature,
     )
     kept = tuple(keep or ())
-    found = find_task(task, label, sensitive, kept, missing)  # type: ignore[arg-type]
+    found = find_task(task, label, sensitive, kept, missing)
     written = run_task(found, out, settings, data_dir)
     typer.echo(f"report: {written[-1]}")
 
@@ -403,8 +403,8 @@ def separability(
     from featureconvex.theory.separability.wording import sentences
 
     norm = None if distance is None else parse_norm(distance)
-    settings = Settings(split, features, norm, proofs)  # type: ignore[arg-type]
-    found = find_task(task, label, sensitive, tuple(keep or ()), missing)  # type: ignore[arg-type]
+    settings = Settings(split, features, norm, proofs)
+    found = find_task(task, label, sensitive, tuple(keep or ()), missing)
     for sentence in sentences(ask(found, out, settings, data_dir)):
         typer.echo(sentence)
 

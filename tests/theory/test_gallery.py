@@ -1,6 +1,7 @@
 """The pictures show what they say: checked on the models and the numbers behind them."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,29 +15,37 @@ from featureconvex import cli
 from featureconvex.theory.gallery import figures, run
 from featureconvex.theory.gallery.drawing import margins
 from featureconvex.theory.gallery.fit import absolute, accuracy, fit, identity
-from featureconvex.theory.gallery.points import COUNT, TASKS, arch, disc_inside, disc_reversed, xor
+from featureconvex.theory.gallery.points import (
+    COUNT,
+    TASKS,
+    Points,
+    arch,
+    disc_inside,
+    disc_reversed,
+    xor,
+)
 
 
 @pytest.mark.parametrize("draw", [*TASKS.values(), arch])
-def test_tasks_are_balanced_and_within_the_picture(draw: object) -> None:
-    x, sensitive = draw()  # type: ignore[operator]
+def test_tasks_are_balanced_and_within_the_picture(draw: Callable[[], Points]) -> None:
+    x, sensitive = draw()
     assert x.shape == (COUNT, 2)
     assert abs(int(sensitive.sum()) - COUNT / 2) < COUNT / 8
     assert np.abs(x).max() < 1.75
 
 
 def test_the_right_class_is_learnt_and_the_wrong_one_is_not() -> None:
-    assert accuracy(fit(disc_inside(), steps=300), disc_inside()) > 0.98
-    assert accuracy(fit(disc_reversed(), steps=300), disc_reversed()) < 0.75
+    assert accuracy(fit(disc_inside(), epochs=75), disc_inside()) > 0.98
+    assert accuracy(fit(disc_reversed(), epochs=75), disc_reversed()) < 0.75
 
 
 def test_the_absolute_value_repairs_xor() -> None:
-    assert accuracy(fit(xor(), identity, steps=300), xor()) < 0.96
-    assert accuracy(fit(xor(), absolute, steps=300), xor()) > 0.98
+    assert accuracy(fit(xor(), identity, epochs=75), xor()) < 0.96
+    assert accuracy(fit(xor(), absolute, epochs=75), xor()) > 0.98
 
 
 def test_what_is_passed_is_convex_in_the_picture() -> None:
-    model = fit(arch(), steps=200)
+    model = fit(arch(), epochs=50)
     axis, values = margins(model, size=41)
     passed = np.argwhere(values <= 0)
     assert len(passed) > 20
@@ -50,7 +59,7 @@ def test_what_is_passed_is_convex_in_the_picture() -> None:
 
 def test_a_ball_of_the_picture_is_flagged_all_over() -> None:
     points = arch()
-    model = fit(points, steps=200)
+    model = fit(points, epochs=50)
     chosen = points[0][points[1]][:5]
     x = torch.from_numpy(chosen).float()
     turn = torch.linspace(0, 2 * math.pi, 400, dtype=torch.float64)
@@ -71,7 +80,7 @@ def test_chosen_balls_lie_apart() -> None:
 
 def test_the_command_draws_every_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With models that took few steps: the drawing is under test, not the training."""
-    monkeypatch.setattr(figures, "fit", partial(fit, steps=20))
+    monkeypatch.setattr(figures, "fit", partial(fit, epochs=5))
     with pytest.raises(SystemExit) as done:
         cli.main(["gallery", "--out", str(tmp_path)])
     assert not done.value.code

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from featureconvex.errors import UserError
-from featureconvex.theory.separability.lattice import Lattice
+from featureconvex.theory.separability.lattice import Lattice, Product
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)
 FLOATS = st.one_of(
@@ -63,8 +63,8 @@ def test_products_are_those_of_python_integers(x: np.ndarray, seed: int) -> None
         assert true - abs(true) / 2**50 - Fraction(1, 2**1000) <= Fraction(value) <= true
 
 
-def _python(product: object) -> list[int]:
-    parts, bits = product.parts, product.bits  # type: ignore[attr-defined]
+def _python(product: Product) -> list[int]:
+    parts, bits = product.parts, product.bits
     total = np.zeros(parts[0].shape, dtype=object)
     for part in parts:
         total = total * (1 << bits) + part.astype(object)

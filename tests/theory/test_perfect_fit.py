@@ -37,7 +37,8 @@ def test_its_certificates_hold_and_every_piece_has_slope_one() -> None:
     x, y, sensitive, others = _classes("digits-3-8")
     model = perfect_fit(sensitive, others)
     flagged = x.flatten(1)[torch.from_numpy(y == 1)][:20]
-    slopes = torch.linalg.vector_norm(model.convex_net.affine.weight.double(), dim=1)  # type: ignore[union-attr]
+    assert isinstance(model.convex_net, fc.nn.MaxAffine)
+    slopes = torch.linalg.vector_norm(model.convex_net.affine.weight.double(), dim=1)
     torch.testing.assert_close(slopes, torch.ones_like(slopes), rtol=1e-5, atol=0)
     with torch.no_grad():
         margin = model(flagged).numpy()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import combinations, permutations, product
 from pathlib import Path
@@ -22,6 +23,9 @@ from featureconvex.theory.theorem import (
 )
 from featureconvex.theory.theorem.simulation import separable, simulate
 
+Ranks = tuple[tuple[int, ...], ...]
+"""Of all points, one tuple per coordinate."""
+
 TINY = [
     (1, 2, 1),
     (2, 2, 1),
@@ -35,27 +39,27 @@ TINY = [
 ]
 
 
-def _orders(m: int, n: int, d: int) -> list[tuple[tuple[int, ...], ...]]:
+def _orders(m: int, n: int, d: int) -> list[Ranks]:
     """All equally likely ranks of ``m + n`` points in ``d`` coordinates; the first ``m`` are sensitive."""
     return list(product(permutations(range(m + n)), repeat=d))
 
 
-def _share(m: int, n: int, d: int, event: object) -> Fraction:
+def _share(m: int, n: int, d: int, event: Callable[[Ranks], bool]) -> Fraction:
     orders = _orders(m, n, d)
-    return Fraction(sum(bool(event(ranks)) for ranks in orders), len(orders))  # type: ignore[operator]
+    return Fraction(sum(bool(event(ranks)) for ranks in orders), len(orders))
 
 
 @pytest.mark.parametrize(
     ("m", "n", "d"), [t for t in TINY if math.factorial(t[0] + t[1]) ** t[2] < 20_000]
 )
 def test_each_bound_is_its_event_counted(m: int, n: int, d: int) -> None:
-    def one_side(ranks: tuple[tuple[int, ...], ...]) -> bool:
+    def one_side(ranks: Ranks) -> bool:
         return any(max(axis[m:]) < min(axis[:m]) for axis in ranks)
 
-    def block(ranks: tuple[tuple[int, ...], ...]) -> bool:
+    def block(ranks: Ranks) -> bool:
         return any(max(axis[m:]) - min(axis[m:]) == n - 1 for axis in ranks)
 
-    def outside_box(ranks: tuple[tuple[int, ...], ...]) -> bool:
+    def outside_box(ranks: Ranks) -> bool:
         return not any(
             all(min(axis[m:]) < axis[i] < max(axis[m:]) for axis in ranks) for i in range(m)
         )

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import torch
 
+from featureconvex import training
 from featureconvex.features import AbsConcat, Compose, FeatureMap, Identity
 from featureconvex.model import FeatureConvexModel
-from featureconvex.nn import ConvexMLP, project_
+from featureconvex.nn import ConvexMLP
 from featureconvex.theory.gallery.points import Points
 from featureconvex.training.architectures import learned_map
-from featureconvex.training.losses import radius_cross_entropy, signed_radius
+from featureconvex.training.validation import outputs
 
 WIDTH, HIDDEN = 64, (32, 32)
 TEMPERATURE = 0.05
@@ -33,36 +34,28 @@ def learned() -> FeatureMap:
 
 
 def fit(
-    points: Points, make_map: Callable[[], FeatureMap] = identity, steps: int = 600, seed: int = 0
+    points: Points, make_map: Callable[[], FeatureMap] = identity, epochs: int = 150, seed: int = 0
 ) -> FeatureConvexModel:
-    """Train on all points at once; the model is in evaluation mode.
+    """Train on the points, and balance the threshold on them; the model is in evaluation mode.
 
     Args:
         points: (n, 2) and whether each is sensitive.
         make_map: of the feature map.
-        steps: of Adam.
-        seed: of the initial weights.
+        epochs: of training, four steps each.
+        seed: of the initial weights and the order.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         phi = make_map()
         net = ConvexMLP(phi.output_shape((2,))[0], HIDDEN)
     model = FeatureConvexModel(phi, net)
-    x = torch.from_numpy(points[0]).float()
-    sign = torch.from_numpy(points[1]).float() * 2 - 1
-    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-2, total_steps=steps)
-    for _ in range(steps):
-        u = phi(x)
-        u = u if phi.learned else u.detach().requires_grad_()
-        radius = signed_radius(phi, u, net(u), 2.0)
-        loss = radius_cross_entropy(radius, sign, TEMPERATURE, TEMPERATURE)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-        project_(model)
-    return model.eval()
+    data = training.Points(torch.from_numpy(points[0]).float(), torch.from_numpy(points[1]).long())
+    recipe = training.Recipe(
+        "gallery", temperature=TEMPERATURE, epochs=epochs, batch_size=60, learning_rate=2e-2
+    )
+    training.train(model, recipe, data, data, seed=seed)
+    model.eval().tau.fill_(outputs(model, data, 2.0).calibrated().tau)
+    return model
 
 
 @torch.no_grad()

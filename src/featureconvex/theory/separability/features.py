@@ -34,7 +34,8 @@ def parse_map(name: str, train: Tensor) -> FeatureMap:
     if name == "scattering":
         if train.ndim != 4:
             raise UserError("--features scattering is for images; this task has a table")
-        return Scattering(tuple(train.shape[1:]))  # type: ignore[arg-type]
+        channels, height, width = train.shape[1:]
+        return Scattering((channels, height, width))
     path = Path(name)
     place = path / "model" if (path / "model" / "model.json").exists() else path
     if not place.exists():

@@ -1,5 +1,6 @@
 """Linear systems of integers, solved in exact rational arithmetic."""
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -39,8 +40,6 @@ def integral(vector: Sequence[Fraction]) -> list[int]:
     >>> integral([Fraction(1, 2), Fraction(2, 3)])
     [3, 4]
     """
-    import math
-
     scale = math.lcm(*(value.denominator for value in vector))
     return [value.numerator * (scale // value.denominator) for value in vector]
 

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,13 +35,13 @@ class Settings:
     """What a user may choose.
 
     Attributes:
-        split: whose points are asked about.
+        split: whose points are asked about, ``train`` or ``test``.
         features: ``identity``, ``abs-concat``, ``scattering`` or the path of a saved model.
         distance: refine the bounds of the distances, for this exponent first; None: quick bounds.
         proofs: write the hyperplanes, too.
     """
 
-    split: Literal["train", "test"] = "train"
+    split: str = "train"
     features: str = "identity"
     distance: float | None = None
     proofs: bool = False
