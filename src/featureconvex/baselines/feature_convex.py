@@ -117,11 +117,9 @@ class FeatureConvex(Method):
         return recipe.replace(epochs=min(recipe.epochs, EPOCHS_ON_CPU)) if large else recipe
 
     def _architecture(self, x: Tensor) -> Architecture:
-        place = device(self.options.device)
+        place, norm = device(self.options.device), parse_norm(self.setting["norm"])
         if not self.options.image:
-            norm = parse_norm(self.setting["norm"])
             return table_architecture(x, (200, 50), place, table_map(norm))[0]
-        norm = parse_norm(self.setting["norm"])
         return image_architecture(
             self.options.shape, self.options.task, self.setting["recipe"], norm, place
         )

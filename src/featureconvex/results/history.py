@@ -54,7 +54,7 @@ def known_series(record: Record) -> list[Panel]:
 
 
 def sorted_tradeoff(record: Record) -> list[TradeoffPoint]:
-    """The sweep of the chosen feature map by temperature, without gaps."""
+    """The chosen feature map's pilots by temperature; those without finite radius or accuracy left out."""
     points, entries = [], record.get("tradeoff") or []
     chosen_map = {entry.get("feature_map") for entry in entries if entry["chosen"]}
     for entry in entries:

@@ -11,8 +11,8 @@ certified recall.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -61,21 +61,15 @@ class Choice:
     temperature: float
 
 
-@dataclass
-class _Ladder:
-    """The pilots of one candidate: temperatures, errors, median radii and mean radii."""
+@dataclass(frozen=True)
+class _Tried:
+    """What one pilot came to, in the recipe's own norm."""
 
-    temperatures: list[float] = field(default_factory=list)
-    errors: list[float] = field(default_factory=list)
-    radii: list[float] = field(default_factory=list)
-    areas: list[float] = field(default_factory=list)
-
-    def choice(self, allowed: float) -> tuple[float, float]:
-        """The largest temperature within the allowed error, and the median radius there."""
-        tried = np.array(self.temperatures)
-        chosen = largest_within(tried, np.array(self.errors), allowed)
-        radii = np.nan_to_num(self.radii)
-        return chosen, float(np.interp(math.log(chosen), np.log(tried), radii))
+    feature_map: str
+    temperature: float
+    error: float
+    median_radius: float
+    mean_radius: float
 
 
 Trainer = Callable[[Recipe, str, Points, Points], FeatureConvexModel]
@@ -115,56 +109,62 @@ def choose_temperature(
         tried = [recipe.temperature]
     short = recipe.replace(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
     pilots: list[Pilot] = []
-    ladders = {name: _Ladder() for name in candidates}
+    done: list[_Tried] = []
     most = len(tried) * len(candidates)
     for (name, train), temperature in product(candidates.items(), tried):
-        ladder = ladders[name]
-        if recipe.target_fpr is None and _is_over(recipe, ladder, ladders.values()):
+        if recipe.target_fpr is None and _is_over(recipe, _of(name, done), done):
             continue
-        title = f"pilot {len(pilots) + 1} of at most {most}"
+        title = f"pilot {len(done) + 1} of at most {most}"
         model = train(short.replace(temperature=temperature), title, first, watched)
         result = outputs(model, second, recipe.norm, cost)
         tau = result.calibrated(recipe.target_fpr).tau
-        accuracy, radius = result.accuracy(tau), exchange.radius(result.median_radius(tau))
-        ladder.temperatures.append(temperature)
-        ladder.errors.append(1 - accuracy)
-        ladder.radii.append(radius)
-        ladder.areas.append(result.mean_radius(tau))
-        pilots.append(Pilot(exchange.radius(temperature), accuracy, radius, name))
-    name, temperature = _decide(recipe, ladders)
-    own = [k for k, pilot in enumerate(pilots) if pilot.feature_map == name]
-    distances = [abs(math.log(t / temperature)) for t in ladders[name].temperatures]
-    nearest = own[int(np.argmin(distances))]
+        accuracy, median = result.accuracy(tau), result.median_radius(tau)
+        done.append(_Tried(name, temperature, 1 - accuracy, median, result.mean_radius(tau)))
+        pilots.append(Pilot(exchange.radius(temperature), accuracy, exchange.radius(median), name))
+    name, temperature = _decide(recipe, done)
+    nearest = min(
+        (k for k, pilot in enumerate(done) if pilot.feature_map == name),
+        key=lambda k: abs(math.log(done[k].temperature / temperature)),
+    )
     pilots[nearest] = replace(pilots[nearest], chosen=True)
     return Choice(pilots, name, temperature)
 
 
-def _lowest(ladders: Iterable[_Ladder]) -> float:
-    return min(error for ladder in ladders for error in ladder.errors)
+def _of(name: str, done: list[_Tried]) -> list[_Tried]:
+    return [pilot for pilot in done if pilot.feature_map == name]
 
 
-def _allowed(recipe: Recipe, ladders: Iterable[_Ladder]) -> float:
-    return recipe.growth * _lowest(ladders) + recipe.allowance
+def _allowed(recipe: Recipe, done: list[_Tried]) -> tuple[float, float]:
+    """The lowest error, and what the budget makes of it."""
+    lowest = min(pilot.error for pilot in done)
+    return lowest, recipe.growth * lowest + recipe.allowance
 
 
-def _is_over(recipe: Recipe, ladder: _Ladder, ladders: Collection[_Ladder]) -> bool:
+def _is_over(recipe: Recipe, own: list[_Tried], done: list[_Tried]) -> bool:
     """Whether the error is so far beyond its budget that no larger temperature can matter."""
-    if not ladder.errors:
+    if not own:
         return False
-    lowest, allowed = _lowest(ladders), _allowed(recipe, ladders)
-    return ladder.errors[-1] - lowest > 2 * (allowed - lowest) + 0.01
+    lowest, allowed = _allowed(recipe, done)
+    return own[-1].error - lowest > 2 * (allowed - lowest) + 0.01
 
 
-def _decide(recipe: Recipe, ladders: Mapping[str, _Ladder]) -> tuple[str, float]:
+def _decide(recipe: Recipe, done: list[_Tried]) -> tuple[str, float]:
     """The candidate and its temperature."""
     if recipe.target_fpr is not None:
-        name = max(ladders, key=lambda name: max(ladders[name].areas))
-        best = int(np.argmax(ladders[name].areas))
-        return name, ladders[name].temperatures[best]
-    allowed = _allowed(recipe, ladders.values())
-    able = [name for name, ladder in ladders.items() if min(ladder.errors) <= allowed]
-    name = max(able, key=lambda name: ladders[name].choice(allowed)[1])
-    return name, ladders[name].choice(allowed)[0]
+        best = max(done, key=lambda pilot: pilot.mean_radius)
+        return best.feature_map, best.temperature
+    _, allowed = _allowed(recipe, done)
+    found: dict[str, tuple[float, float]] = {}
+    for name in dict.fromkeys(pilot.feature_map for pilot in done):
+        own = _of(name, done)
+        errors = np.array([pilot.error for pilot in own])
+        if errors.min() <= allowed:
+            tried = np.array([pilot.temperature for pilot in own])
+            radii = np.nan_to_num([pilot.median_radius for pilot in own])
+            chosen = largest_within(tried, errors, allowed)
+            found[name] = chosen, float(np.interp(math.log(chosen), np.log(tried), radii))
+    name = max(found, key=lambda name: found[name][1])
+    return name, found[name][0]
 
 
 def largest_within(
