@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 def level_table(content: Json) -> str:
-    """Median radius per level, with the ratio of medians to level 0 behind it."""
+    """Median radius per level, followed by the ratio of medians to level 0."""
     body = []
     for row in content["table"]:
         if row["seeds"]:

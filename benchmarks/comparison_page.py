@@ -8,7 +8,8 @@ missing is named with the command that makes it.
 """
 
 from pathlib import Path
-from typing import Any
+
+from matplotlib.figure import Figure
 
 from featureconvex.comparison.curves import restored
 from featureconvex.comparison.report.costs import cost_sentences, runtime_table
@@ -18,8 +19,8 @@ from featureconvex.comparison.report.method_tables import CONVERTED, overview_ta
 from featureconvex.comparison.report.origins import origins
 from featureconvex.comparison.report.remarks import failures, literature
 from featureconvex.comparison.schema import ComparisonTables
-from featureconvex.files import replacing, write_bytes, write_text
-from featureconvex.report.plot_style import png_bytes
+from featureconvex.files import write_bytes, write_text
+from featureconvex.report.plot_style import BLUE, FAINT, canvas, png_bytes
 from featureconvex.results.numbers import percent, significant
 from featureconvex.results.strict_json import load_json
 from page import filled_page, table
@@ -84,20 +85,18 @@ def best_sentences(found: dict[str, ComparisonTables]) -> str:
     return "\n".join(said)
 
 
-def best_figure(found: dict[str, ComparisonTables]) -> Any:
+def best_figure(found: dict[str, ComparisonTables]) -> Figure:
     """The table as bars: one panel per norm, one group per task."""
-    from matplotlib.figure import Figure
-
     rows = best(found)
-    panels = list(dict.fromkeys(norm for _, norm, _, _ in rows))
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    for axis, norm in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    shown = list(dict.fromkeys(norm for _, norm, _, _ in rows))
+    figure, panels = canvas(1, len(shown), 11 / 3, 4)
+    for axis, norm in zip(panels, shown, strict=True):
         place, ticks, names = 0.0, [], []
         for task, _, ours, others in (row for row in rows if row[1] == norm):
             ticks.append(place + 0.5 * len(others))
             names.append(TASKS[task].split(" ")[0])
             for line in (ours, *others):
-                colour = "#0072B2" if line is ours else "#BBBBBB"
+                colour = BLUE if line is ours else FAINT
                 bar = axis.barh([place], [line.median or 0.0], 0.85, color=colour)
                 axis.bar_label(bar, [f"{line.name}, {_numbers(line)}"], padding=3, fontsize=7)
                 place += 1
@@ -140,7 +139,7 @@ def task_block(task: str, content: ComparisonTables | None) -> str:
             ["method", "here", "in the literature"],
             [[card["title"], card["here"], card["there"]] for card in literature(content)],
         ),
-        *(f"{title} did not run: {reason}" for title, reason in failures(content)),
+        *(f"{title} is left out: {reason}" for title, reason in failures(content)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -191,8 +190,7 @@ def write() -> None:
         write_text(page, filled(page.read_text(encoding="utf-8")))
     found = results()
     write_bytes(FIGURE, png_bytes(gallery_figure(list(found.values()))))
-    with replacing(BEST_FIGURE) as scratch:
-        best_figure(found).savefig(scratch, dpi=150)
+    write_bytes(BEST_FIGURE, png_bytes(best_figure(found)))
     readme.write()
 
 
