@@ -10,7 +10,7 @@ from tests.baselines.cases import digits, options
 from torch import Tensor, nn
 
 from featureconvex.baselines import METHODS, Options
-from featureconvex.baselines.linear import Linear
+from featureconvex.baselines.nonexpansive.linear import Linear
 from featureconvex.baselines.scored_network import ScoredNetwork
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points

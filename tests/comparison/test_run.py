@@ -16,7 +16,7 @@ from torch import Tensor
 
 from featureconvex.baselines import Method, Options, Radii, Setting, register_method
 from featureconvex.baselines.description import setting_words
-from featureconvex.baselines.linear import Linear
+from featureconvex.baselines.nonexpansive.linear import Linear
 from featureconvex.certificates import Guarantee
 from featureconvex.cli import main
 from featureconvex.comparison import CompareSettings, MethodFailedWarning, compare

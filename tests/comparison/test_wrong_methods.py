@@ -11,7 +11,7 @@ from tests.baselines.cases import digits, options
 from torch import Tensor
 
 from featureconvex.baselines import Method, Options, register_method
-from featureconvex.baselines.linear import Linear
+from featureconvex.baselines.nonexpansive.linear import Linear
 from featureconvex.comparison import CompareSettings, MethodFailedWarning, compare
 from featureconvex.data import find_task
 from featureconvex.errors import UserError

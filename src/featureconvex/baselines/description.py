@@ -103,7 +103,7 @@ class Description:
     def to_table(self) -> MethodFacts:
         """As plain values, the way ``comparison.json`` holds it.
 
-        >>> from featureconvex.baselines.linear import Linear
+        >>> from featureconvex.baselines.nonexpansive.linear import Linear
         >>> table = Description.of(Linear).to_table()
         >>> table["native_norm"], table["guarantee"]
         (['l1', 'l2', 'linf'], 'deterministic')

@@ -2,12 +2,12 @@
 
 from featureconvex.baselines.description import Description
 from featureconvex.baselines.feature_convex import FeatureConvex
-from featureconvex.baselines.linear import Linear
-from featureconvex.baselines.linf_distance.method import LinfDistance
-from featureconvex.baselines.lipschitz.cayley import Cayley
-from featureconvex.baselines.lipschitz.sll import SLL
 from featureconvex.baselines.method import Method
 from featureconvex.baselines.monotone.method import Monotone
+from featureconvex.baselines.nonexpansive.cayley import Cayley
+from featureconvex.baselines.nonexpansive.linear import Linear
+from featureconvex.baselines.nonexpansive.linf_distance import LinfDistance
+from featureconvex.baselines.nonexpansive.sll import SLL
 from featureconvex.baselines.relu.crown.method import AlphaBetaCrown
 from featureconvex.baselines.relu.interval import Interval
 from featureconvex.baselines.smoothing.variants import (

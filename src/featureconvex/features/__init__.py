@@ -7,28 +7,38 @@ from featureconvex.features.compose import Compose
 from featureconvex.features.elementwise import Elementwise
 from featureconvex.features.kinked_form import Around, KinkedForm
 from featureconvex.features.nonexpansive import (
+    AveragePool,
     Distances,
     Flatten,
+    Fold,
     MaxMin,
+    MaxPool,
+    NonexpansiveConv,
     NonexpansiveLinear,
     NonexpansiveResidual,
+    NonexpansiveResidualConv,
 )
 from featureconvex.features.scattering import Scattering
 
 __all__ = [
     "AbsConcat",
     "Around",
+    "AveragePool",
     "Center",
     "Compose",
     "Distances",
     "Elementwise",
     "FeatureMap",
     "Flatten",
+    "Fold",
     "Identity",
     "KinkedForm",
     "MaxMin",
+    "MaxPool",
+    "NonexpansiveConv",
     "NonexpansiveLinear",
     "NonexpansiveResidual",
+    "NonexpansiveResidualConv",
     "Scale",
     "Scattering",
     "standardise",

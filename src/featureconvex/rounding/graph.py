@@ -11,7 +11,7 @@ from torch import Tensor
 from featureconvex.errors import UserError
 from featureconvex.norms import best_path
 from featureconvex.rounding.ball import Ball, plus
-from featureconvex.rounding.directed import FLOAT64, Rounding, dual_norm_up, upper
+from featureconvex.rounding.directed import FLOAT64, Rounding, dual_norm_up, euclidean_up, upper
 from featureconvex.rounding.operators import Diagonal
 from featureconvex.rounding.steps import Affine, Mode, Reshape, Step, Translation, sum_growth
 
@@ -154,6 +154,25 @@ class Graph:
             factor = upper(held * step.lipschitz(exponent), 2, held > 0)
             p = torch.ones((1, *shapes[k - 1][1:]), dtype=torch.float64, device=p.device)
         return p, factor
+
+    def felt(self, weights: Tensor) -> Tensor:
+        """(n,): what weights of :meth:`growth` say is at most this times ``||change of the input||_2``.
+
+        Between the input and the first step that mixes weights stand for ``max(w) ||change||_2`` as long as
+        every step passes a coordinate on to few others; behind other steps they stand for
+        ``<w, |change|>``, which also holds, and is at most ``||w||_2 ||change||_2``.
+        """
+        step: Step | None = None
+        for step, _ in self.nodes[1:]:
+            if step is None or step.mixes or not (step.coordinatewise or step.keeps_lengths):
+                break
+        euclidean = step is not None and step.mixes
+        return weights.flatten(1).amax(1) if euclidean else euclidean_up(weights.flatten(1))
+
+    @property
+    def convolves(self) -> bool:
+        """Whether a forward pass runs torch's convolutions."""
+        return any(step is not None and step.convolves for step, _ in self.nodes)
 
     @property
     def between_norms(self) -> bool:

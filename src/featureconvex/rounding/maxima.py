@@ -4,6 +4,7 @@ A choice is an index, or nonnegative weights in one more dimension, taken as giv
 combination has the coefficients ``w_k / sum_j w_j``, computed with at most ``K + 1`` roundings each.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import FLOAT64, Rounding, upper
 from featureconvex.rounding.operators import Dense
 from featureconvex.rounding.steps import Affine, Mode, Step
-from featureconvex.rounding.windows import Convolution
+from featureconvex.rounding.windows import Convolution, overlap, overlap_constant
 
 # Weights below this share of the largest are taken as 0, which is as good a choice, and cannot underflow.
 SMALLEST = 2.0**-500
@@ -64,6 +65,12 @@ class WindowMaximum(Step):
     padding: tuple[int, int]
     dilation: tuple[int, int]
     chooses: ClassVar[bool] = True
+    between_norms: ClassVar[bool] = True
+
+    def constant(self, p: float, s: float) -> float:
+        """``m^(1/s)`` for windows of which at most m share a pixel, and s >= p."""
+        shared = math.prod(map(overlap, self.kernel, self.stride))
+        return overlap_constant(shared, s) if s >= p else math.inf
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor]:
         """``|max a - max b| <= max |a - b|``; taking one pixel is a minorant."""

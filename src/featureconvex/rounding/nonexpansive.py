@@ -1,11 +1,13 @@
 """The steps of learned nonexpansive maps: they have constants between norms, and no minorants."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from featureconvex.errors import UserError
 from featureconvex.norms import widening
@@ -13,6 +15,10 @@ from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import Rounding, dual_norm_up, upper
 from featureconvex.rounding.operators import Dense
 from featureconvex.rounding.steps import Affine, Mode, Step, sum_growth
+from featureconvex.rounding.windows import Convolution
+
+# So small that no sum of products with weights overflows for the bias alone.
+LARGEST_BIAS = 2.0**60
 
 
 class _Map(Step):
@@ -31,6 +37,8 @@ class _Map(Step):
 class SortPairs(_Map):
     """Channel i against channel i + k: exact, and two sorted pairs differ by at most what the pairs do."""
 
+    keeps_lengths: ClassVar[bool] = True
+
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """Either output is within the larger of the two radii."""
         (a, b), (r, s) = x.centre.chunk(2, dim=1), x.radius.chunk(2, dim=1)
@@ -48,6 +56,51 @@ class SortPairs(_Map):
     def constant(self, p: float, s: float) -> float:
         """1 from l_p to l_p, and to every larger norm."""
         return 1.0 if s >= p else math.inf
+
+
+@dataclass(frozen=True)
+class Folding(Step):
+    """Blocks of k x k pixels become channels, behind zeros where the image ends: no arithmetic."""
+
+    factor: int
+    keeps_lengths: ClassVar[bool] = True
+
+    def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
+        """Exact."""
+        return Ball(fold(x.centre, self.factor), fold(x.radius, self.factor)), None
+
+    def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
+        """Exact."""
+        return Ball(unfold(g.centre, self.factor, shape), unfold(g.radius, self.factor, shape))
+
+    def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
+        """Exact."""
+        return self.backward(g, shape, None)
+
+    def constant(self, p: float, s: float) -> float:
+        """1 from l_p to l_p, and to every larger norm."""
+        return 1.0 if s >= p else math.inf
+
+
+def fold(x: Tensor, factor: int) -> Tensor:
+    """(n, c, h, w) -> (n, c k^2, h / k, w / k), with zeros below and right that make h and w divisible.
+
+    Not torch's pixel_unshuffle, which leaves a batch without rows as it is.
+    """
+    below, right = (-side % factor for side in x.shape[2:])
+    x = pad(x, (0, right, 0, below))
+    n, c, h, w = x.shape
+    blocks = x.reshape(n, c, h // factor, factor, w // factor, factor)
+    moved = blocks.permute(0, 1, 3, 5, 2, 4)
+    return moved.reshape(n, c * factor**2, h // factor, w // factor)
+
+
+def unfold(g: Tensor, factor: int, shape: Sequence[int]) -> Tensor:
+    """The transposed map: back to images of ``shape`` (n, c, h, w)."""
+    n, c, h, w = g.shape
+    blocks = g.reshape(n, c // factor**2, factor, factor, h, w)
+    whole = blocks.permute(0, 1, 4, 2, 5, 3).reshape(n, shape[1], h * factor, w * factor)
+    return whole[:, :, : shape[2], : shape[3]]
 
 
 @dataclass(frozen=True)
@@ -106,18 +159,43 @@ def to_points(weight: Tensor, p: float) -> ToPoints:
 
 @dataclass(frozen=True)
 class Residual(_Map):
-    """``x - 2 V^T relu(V x + b)``, with a proved constant in l2."""
+    """``x - 2 V^T relu(V x + b)``, with a proved constant in l2.
+
+    Attributes:
+        inner: ``V x + b``.
+        outer: ``-2 V^T``.
+        bound: at least the constant.
+        width: the number of coordinates.
+    """
 
     inner: Affine
     outer: Affine
     bound: float
+    width: int
 
     @staticmethod
     def of(weight: Tensor, bias: Tensor, bound: float) -> "Residual":
-        """From ``V``, ``b`` and the constant."""
+        """From ``V`` (hidden, width), ``b`` and the constant."""
+        outer = Dense(-2 * weight.T)
         return Residual(
-            Affine(Dense(weight), bias, bias.abs()), Affine(Dense(-2 * weight.T)), bound
+            Affine(Dense(weight), bias, bias.abs()), Affine(outer), bound, outer.weight.shape[0]
         )
+
+    @staticmethod
+    def of_images(
+        kernel: Tensor, bias: Tensor, bound: float, shape: tuple[int, int, int]
+    ) -> "Residual":
+        """The same for a convolution (hidden, c, k, k), k odd, with zeros around images (c, h, w)."""
+        bias, k = bias[:, None, None], kernel.shape[-1]
+        around = ((1, 1), (k // 2, k // 2), (1, 1), 1)
+        inner = Affine(Convolution(kernel, *around), bias, bias.abs())
+        outer = Affine(Convolution(-2 * kernel.transpose(0, 1).flip(2, 3), *around))
+        return Residual(inner, outer, bound, math.prod(shape))
+
+    @property
+    def convolves(self) -> bool:
+        """As its parts do."""
+        return self.inner.convolves
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """Three steps; doubling is exact."""
@@ -130,18 +208,23 @@ class Residual(_Map):
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """Along both ways."""
         direct = sum_growth(g, arithmetic)
-        hidden = self.outer.growth(
-            direct, torch.Size((1, self.inner.operator.transposed_terms)), arithmetic
-        )
+        with torch.no_grad():
+            middle = self.inner.operator.apply(g.centre.new_zeros(len(g.centre), *shape[1:])).shape
+        hidden = self.outer.growth(direct, middle, arithmetic)
         back = self.inner.growth(hidden, shape, arithmetic)
         return Ball(upper(direct.centre + back.centre, 1), upper(direct.radius + back.radius, 1))
 
     def constant(self, p: float, s: float) -> float:
         """Through l2."""
-        width = self.inner.operator.terms
-        return self.bound * widening(width, 2.0, p) * widening(width, s, 2.0) * (1 + 2.0**-50)
+        wide = widening(self.width, 2.0, p) * widening(self.width, s, 2.0)
+        return self.bound * wide * (1 + 2.0**-50)
 
     @property
-    def swell(self) -> float:
-        """Sums of all entries, twice."""
-        return 4.0 * self.inner.operator.terms * self.inner.operator.transposed_terms
+    def amplification(self) -> float:
+        """Sums of products with ``V``, whose entries are at most its norm, and with ``-2 V``."""
+        assert self.inner.bias is not None
+        if float(self.inner.bias.abs().max()) > LARGEST_BIAS:
+            return math.inf
+        # The norm of V is at most the root of (bound + 1) / 2.
+        terms = self.inner.operator.terms * self.inner.operator.transposed_terms
+        return 8.0 * max(1.0, self.bound) * terms

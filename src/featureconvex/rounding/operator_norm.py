@@ -1,4 +1,4 @@
-"""Proved operator norms of stored matrices, from any p-norm to any s-norm.
+"""Proved operator norms of stored matrices and kernels, from any p-norm to any s-norm.
 
 ``||M||_(p, s) = max ||M x||_s / ||x||_p``. Three families have a formula: from l1 the largest column in
 the s-norm, to linf the largest row in the dual of the p-norm, and from l2 to l2 the largest singular value
@@ -8,6 +8,8 @@ through one of them, ``||x||_a <= n^max(0, 1/a - 1/p) ||x||_p``.
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import torch
@@ -15,12 +17,29 @@ from torch import Tensor
 
 from featureconvex.norms import dual_exponent, widening
 from featureconvex.rounding.directed import dual_norm_up
-from featureconvex.rounding.spectral_bound import spectral_bound
+from featureconvex.rounding.spectral_bound import convolution_bound, periodic_bound, spectral_bound
 
 # Covers the few roundings of products and powers of norms.
 ROUND_UP = 1 + 2.0**-40
 _KNOWN: "OrderedDict[bytes, float]" = OrderedDict()
 MOST_KNOWN = 512
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What the formulas need to know of a matrix.
+
+    Attributes:
+        columns, rows: (k, m) and (l, n) float64: up to the order of their entries, all that occur.
+        outputs, inputs: the matrix's size.
+        spectral: at least its largest singular value.
+    """
+
+    columns: Tensor
+    rows: Tensor
+    outputs: int
+    inputs: int
+    spectral: Callable[[], float]
 
 
 def operator_norm(matrix: Tensor, p: float, s: float) -> float:
@@ -34,29 +53,60 @@ def operator_norm(matrix: Tensor, p: float, s: float) -> float:
     >>> operator_norm(m, math.inf, math.inf) >= 7, operator_norm(m, 1, math.inf) >= 4
     (True, True)
     """
+    return _known(f"matrix {p!r} {s!r}", matrix, lambda m: _norm(_dense(m), p, s))
+
+
+def periodic_norm(kernel: Tensor, p: float, s: float) -> float:
+    """The same for the periodic convolution with a kernel (o, i, h, w) as large as its images.
+
+    >>> periodic_norm(torch.ones(1, 1, 2, 2), 2, 2) >= 4
+    True
+    """
+    return _known(f"periodic {p!r} {s!r}", kernel, lambda k: _norm(_periodic(k), p, s))
+
+
+def convolution_norm(kernel: Tensor, height: int, width: int) -> float:
+    """At least the spectral norm of the convolution of (height, width) images with zeros around them."""
+    kind = f"convolution {height} {width}"
+    return _known(kind, kernel, lambda k: convolution_bound(k, height, width))
+
+
+def _known(kind: str, numbers: Tensor, compute: Callable[[Tensor], float]) -> float:
+    """Computed once for the same numbers, bit for bit."""
     key = blake2b(digest_size=16)
-    key.update(f"{p!r} {s!r} {matrix.dtype} {tuple(matrix.shape)}".encode())
-    key.update(matrix.detach().cpu().contiguous().numpy().tobytes())
+    key.update(f"{kind} {numbers.dtype} {tuple(numbers.shape)}".encode())
+    key.update(numbers.detach().cpu().contiguous().numpy().tobytes())
     name = key.digest()
     if name not in _KNOWN:
-        _KNOWN[name] = _operator_norm(matrix.detach().double(), p, s)
+        m = numbers.detach().double()
+        _KNOWN[name] = compute(m) if m.numel() else 0.0
         if len(_KNOWN) > MOST_KNOWN:
             _KNOWN.popitem(last=False)
     return _KNOWN[name]
 
 
-def _operator_norm(m: Tensor, p: float, s: float) -> float:
-    if not m.numel():
-        return 0.0
+def _dense(m: Tensor) -> Matrix:
+    return Matrix(m.T, m, m.shape[0], m.shape[1], lambda: spectral_bound(m))
+
+
+def _periodic(kernel: Tensor) -> Matrix:
+    """Shifts of an image permute the entries of a row; the Fourier transform makes blocks of it."""
+    o, i, height, width = kernel.shape
+    columns, rows = kernel.transpose(0, 1).flatten(1), kernel.flatten(1)
+    return Matrix(
+        columns, rows, o * height * width, i * height * width, lambda: periodic_bound(kernel)
+    )
+
+
+def _norm(m: Matrix, p: float, s: float) -> float:
     if p == 1:
-        return float(dual_norm_up(m.abs().T, dual_exponent(s)).amax())
+        return float(dual_norm_up(m.columns.abs(), dual_exponent(s)).amax())
     if math.isinf(s):
-        return float(dual_norm_up(m.abs(), p).amax())
+        return float(dual_norm_up(m.rows.abs(), p).amax())
     if p == s == 2:
-        return spectral_bound(m)
-    outputs, inputs = m.shape
+        return m.spectral()
     detours = [
-        widening(inputs, a, p) * _operator_norm(m, a, b) * widening(outputs, s, b)
+        widening(m.inputs, a, p) * _norm(m, a, b) * widening(m.outputs, s, b)
         for a, b in ((1.0, s), (p, math.inf), (2.0, 2.0))
     ]
     if p == s:
@@ -64,13 +114,11 @@ def _operator_norm(m: Tensor, p: float, s: float) -> float:
     return min(detours) * ROUND_UP
 
 
-def _between(m: Tensor, p: float) -> float:
+def _between(m: Matrix, p: float) -> float:
     """Riesz and Thorin: between two exponents the norm is at most the geometric mean of theirs."""
     near, far = (1.0, 2.0) if p < 2 else (2.0, math.inf)
     share = (1 / p - 1 / far) / (1 / near - 1 / far)
-    return float(
-        _operator_norm(m, near, near) ** share * _operator_norm(m, far, far) ** (1 - share)
-    )
+    return float(_norm(m, near, near) ** share * _norm(m, far, far) ** (1 - share))
 
 
 def costed(matrix: Tensor, cost: Tensor | None) -> Tensor:

@@ -1,8 +1,10 @@
 """Linear maps with their transposes, and how many products each entry of a result sums."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from torch import Tensor
 from featureconvex.errors import UserError
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import euclidean_up, upper
+from featureconvex.rounding.operator_norm import operator_norm
 
 
 class Operator(ABC):
@@ -17,7 +20,12 @@ class Operator(ABC):
 
     ``M x`` and ``M^T g`` must be computed as plain sums of products, in any order: fast
     convolutions (Winograd, Fourier) have other error bounds.
+
+    Attributes:
+        convolves: whether a forward pass runs torch's convolutions.
     """
+
+    convolves: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -40,6 +48,10 @@ class Operator(ABC):
     @abstractmethod
     def magnitude(self) -> "Operator":
         """``|M|``."""
+
+    def norm(self, p: float, s: float) -> float:
+        """At least the operator norm from l_p to l_s; inf where nothing is known."""
+        return math.inf
 
     def spread(self, x: Ball, gamma: float) -> Tensor:
         """At least ``|M| ((1 + 2 gamma) r + gamma |c|)``; a subclass may trade size for speed."""
@@ -95,6 +107,10 @@ class Dense(Operator):
         """Absolute weights."""
         return Dense(self.weight.abs())
 
+    def norm(self, p: float, s: float) -> float:
+        """By the weights."""
+        return operator_norm(self.weight, p, s)
+
     def spread(self, x: Ball, gamma: float) -> Tensor:
         """(n, ..., in) -> (n, ..., out)."""
         return upper(_size(x, gamma) * self.rows, 6)
@@ -142,3 +158,7 @@ class Diagonal(Operator):
     def magnitude(self) -> "Diagonal":
         """Absolute coefficients."""
         return Diagonal(self.coefficient.abs(), self.rank)
+
+    def norm(self, p: float, s: float) -> float:
+        """The largest coefficient."""
+        return float(self.coefficient.abs().max()) if s >= p else math.inf

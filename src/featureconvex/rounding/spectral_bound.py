@@ -61,21 +61,8 @@ def _defect(u: Tensor) -> Tensor:
     return upper(upper(_frobenius(gram), 1) + upper(errs, 4), 2)
 
 
-def scaled_bound(matrices: Tensor, scale: Tensor) -> float:
-    """At least the spectral norm of ``diag(sqrt(scale)) M`` for every ``M`` of a stack (..., m, n).
-
-    Args:
-        matrices: real or complex.
-        scale: (m,) float64, nonnegative, taken as exact.
-    """
-    rows = scale.sqrt()[:, None] * matrices
-    # The root and the product round each entry by less than 3 units.
-    slack = FLOAT64.gamma(4) * float(_frobenius(_real(rows).reshape(1, 1, -1)))
-    return float(upper(torch.tensor(spectral_bound(rows) + slack, dtype=torch.float64), 4))
-
-
 def convolution_blocks(kernel: Tensor, height: int, width: int) -> tuple[Tensor, float]:
-    """The Fourier blocks of a kernel (o, i, k, k) on a torus of at least (height, width) + k - 1.
+    """The Fourier blocks of a kernel (o, i, k, l) on a torus of at least (height, width) + k - 1.
 
     A convolution of (height, width) images with zeros outside is a part of the periodic one on a torus
     so large that nothing wraps around, and periodic convolutions are block diagonal under the unitary
@@ -85,14 +72,37 @@ def convolution_blocks(kernel: Tensor, height: int, width: int) -> tuple[Tensor,
         The blocks (frequencies, o, i) complex128 and a bound on the Frobenius norm of the error of any
         of them.
     """
-    k = kernel.shape[-1]
-    rows, columns = height + k - 1, width + k - 1
-    tap = torch.arange(k, dtype=torch.float64, device=kernel.device)
+    rows, columns = height + kernel.shape[2] - 1, width + kernel.shape[3] - 1
+    return _blocks(kernel.double(), rows, columns)
+
+
+def periodic_bound(kernel: Tensor) -> float:
+    """At least the spectral norm of the periodic convolution with a kernel (o, i, h, w) of images (h, w).
+
+    >>> periodic_bound(torch.ones(1, 1, 3, 3)) <= 9 + 1e-9
+    True
+    """
+    blocks, errs = _blocks(kernel.double(), *kernel.shape[2:])
+    return math.nextafter(spectral_bound(blocks) + errs, math.inf)
+
+
+def convolution_bound(kernel: Tensor, height: int, width: int) -> float:
+    """At least the spectral norm of a convolution of (height, width) images with zeros outside."""
+    blocks, errs = convolution_blocks(kernel, height, width)
+    return math.nextafter(spectral_bound(blocks) + errs, math.inf)
+
+
+def _blocks(kernel: Tensor, rows: int, columns: int) -> tuple[Tensor, float]:
+    """On a torus (rows, columns): real images need one half of the frequencies."""
+    k = max(kernel.shape[2:])
+    taps, over = (
+        torch.arange(n, dtype=torch.float64, device=kernel.device) for n in kernel.shape[2:]
+    )
     down = torch.arange(rows, dtype=torch.float64, device=kernel.device) / rows
     across = torch.arange(columns // 2 + 1, dtype=torch.float64, device=kernel.device) / columns
-    angle = down[:, None, None, None] * tap[:, None] + across[:, None, None] * tap
+    angle = down[:, None, None, None] * taps[:, None] + across[:, None, None] * over
     table = torch.polar(torch.ones_like(angle), -2 * math.pi * angle).flatten(2).flatten(0, 1)
-    weights = kernel.double().flatten(2)
+    weights = kernel.flatten(2)
     blocks = torch.einsum("oit,ft->foi", weights.to(table.dtype), table)
     # An angle below 4 pi k errs by at most 16 pi k units; sine and cosine by as much and one more.
     wrong = FLOAT64.gamma(2 * k * k + 2) + 2 * (16 * math.pi * k + 2) * FLOAT64.unit

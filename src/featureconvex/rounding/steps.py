@@ -47,15 +47,23 @@ class Step(ABC):
             bounded by :meth:`constant` alone.
         mixes: whether every output depends on many inputs, in feature maps. Then the weights of ``growth``
             and ``pull`` are the same for all inputs, and stand for ``weight ||change||_2``.
+        keeps_lengths: whether changes keep their Euclidean length or lose some, and equal weights stay as
+            they are in ``growth``.
     """
 
     chooses: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     between_norms: ClassVar[bool] = False
+    keeps_lengths: ClassVar[bool] = False
 
     @property
     def coordinatewise(self) -> bool:
         """Whether every output depends on one input only."""
+        return False
+
+    @property
+    def convolves(self) -> bool:
+        """Whether a forward pass runs torch's convolutions."""
         return False
 
     @property
@@ -123,13 +131,14 @@ class Affine(Step):
         """Diagonal matrices."""
         return isinstance(self.operator, Diagonal)
 
+    @property
+    def convolves(self) -> bool:
+        """Convolutions."""
+        return self.operator.convolves
+
     def constant(self, p: float, s: float) -> float:
-        """The operator norm of a diagonal or dense matrix."""
-        if isinstance(self.operator, Diagonal):
-            return float(self.operator.coefficient.abs().max()) if s >= p else math.inf
-        if isinstance(self.operator, Dense):
-            return operator_norm(self.operator.weight, p, s)
-        return math.inf
+        """The operator norm."""
+        return self.operator.norm(p, s)
 
     def constant_per_cost(self, cost: Tensor, p: float, s: float) -> float:
         """The operator norm of ``M diag(1 / cost)``."""
@@ -223,6 +232,7 @@ class Reshape(Step):
 
     start: int
     tail: tuple[int, ...]
+    keeps_lengths: ClassVar[bool] = True
 
     def constant(self, p: float, s: float) -> float:
         """1."""

@@ -1,5 +1,6 @@
 """Linear maps on windows of an image: convolutions and average pooling."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from torch.nn import grad
 
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import TINY, euclidean_up, upper
+from featureconvex.rounding.operator_norm import ROUND_UP
 from featureconvex.rounding.operators import Operator
 
 
@@ -27,6 +29,7 @@ class Convolution(Operator):
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+    convolves = True
 
     @property
     def terms(self) -> int:
@@ -128,6 +131,47 @@ class Averaging(Operator):
     def magnitude(self) -> "Averaging":
         """Itself: all weights are nonnegative."""
         return self
+
+
+@dataclass(frozen=True)
+class WindowSums(Averaging):
+    """Sums over windows of ``size`` pixels that overlap at most ``overlap`` times, over ``divisor``."""
+
+    overlap: int
+    divisor: int
+
+    def norm(self, p: float, s: float) -> float:
+        """``size^(1 - 1/p) overlap^(1/s) / divisor`` for s >= p.
+
+        With ``a_k`` the p-norm of window k, an output is at most ``size^(1 - 1/p) a_k / divisor`` by
+        Hoelder's inequality, ``sum a_k^p <= overlap ||x||_p^p`` and ``max a_k <= ||x||_p``, so that
+        ``sum a_k^s <= overlap ||x||_p^s``.
+        """
+        if s < p:
+            return math.inf
+        share = self.size ** (1 - 1 / p) / self.divisor
+        return float(share * overlap_constant(self.overlap, s) * ROUND_UP)
+
+
+def overlap(size: int, stride: int) -> int:
+    """How many windows of a size share a place, at most, in one dimension.
+
+    >>> overlap(2, 2), overlap(3, 2), overlap(2, 3)
+    (1, 2, 1)
+    """
+    return -(-size // stride)
+
+
+def overlap_constant(overlap: int, s: float) -> float:
+    """``overlap^(1/s)``: from l_p to l_s, s >= p, of maxima over windows that overlap so many times.
+
+    A maximum moves by at most the largest move ``a_k`` in its window; the sum of ``a_k^s`` counts every
+    move at most ``overlap`` times.
+
+    >>> overlap_constant(1, 2.0), overlap_constant(4, 2.0) >= 2
+    (1.0, True)
+    """
+    return 1.0 if overlap == 1 else overlap ** (1 / s) * ROUND_UP
 
 
 def average_pool(pool: nn.AvgPool2d) -> Averaging:

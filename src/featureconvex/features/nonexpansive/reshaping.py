@@ -14,6 +14,15 @@ from featureconvex.rounding.graph import Graph
 from featureconvex.rounding.steps import Reshape
 
 
+def permutation_constant(p: float, s: float | None) -> float:
+    """From l_p to l_s (default p) of a map that moves numbers, and perhaps adds zeros.
+
+    >>> permutation_constant(2, None), permutation_constant(2, 1)
+    (1.0, inf)
+    """
+    return 1.0 if check_exponent(p if s is None else s) >= check_exponent(p) else math.inf
+
+
 class Flatten(FeatureMap):
     """(n, *shape) -> (n, d); constant 1 for every p.
 
@@ -41,7 +50,7 @@ class Flatten(FeatureMap):
 
     def lipschitz(self, p: float, s: float | None = None) -> float:
         """1 from l_p to l_p, and to every larger norm."""
-        return 1.0 if check_exponent(p if s is None else s) >= check_exponent(p) else math.inf
+        return permutation_constant(p, s)
 
     def pullback(self, v: Tensor) -> Tensor:
         """The shape of the input again."""

@@ -1,7 +1,10 @@
 """The sets that hold the weights of learned feature maps."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad
 
 from featureconvex.errors import UserError
 from featureconvex.features.nonexpansive.cayley import cayley, cayley_inverse
@@ -9,15 +12,27 @@ from featureconvex.nn.constraint import Constraint, Remembering, hold
 
 # An assigned weight may miss its set by rounding; what certifies is measured anyway.
 TOLERANCE = 1e-3
+# At which the norm of a convolution is looked at when a weight is assigned.
+FREQUENCIES = (32, 32)
 
 
-def hold_fresh(layer: nn.Linear, constraint: Constraint) -> None:
-    """Hold the weight of a layer to a set, starting from its present one, moved into the set."""
+def hold_fresh(
+    layer: nn.Linear | nn.Conv2d, constraint: Constraint, raw: Tensor | None = None
+) -> None:
+    """Hold the weight of a layer to a set, starting from its present one, moved into the set.
+
+    Args:
+        layer: whose bias becomes 0.
+        constraint: the set.
+        raw: what is learned, where it has another shape than the weight.
+    """
     with torch.no_grad():
-        layer.weight.copy_(constraint(layer.weight))
+        layer.weight.copy_(constraint(layer.weight if raw is None else raw))
         if layer.bias is not None:
             layer.bias.zero_()
     hold(layer, "weight", constraint)
+    if raw is not None:
+        layer.parametrizations.weight.original = nn.Parameter(raw)  # type: ignore[union-attr]
     if isinstance(constraint, Remembering):
         constraint.forget()
 
@@ -44,11 +59,62 @@ class Orthogonal(Remembering):
         """Rows or columns are orthonormal."""
         q = weight.detach().double()
         gram = q @ q.mT if q.shape[0] <= q.shape[1] else q.mT @ q
-        defect = (gram - torch.eye(len(gram), dtype=q.dtype, device=q.device)).abs().amax()
-        if not bool(defect <= TOLERANCE):
-            raise UserError(
-                f"the weight must have orthonormal rows or columns; their products are off by {defect:.3g}"
-            )
+        eye = torch.eye(len(gram), dtype=q.dtype, device=q.device)
+        _check_gram(float((gram - eye).abs().amax()))
+
+
+def _check_gram(defect: float) -> None:
+    if not defect <= TOLERANCE:
+        raise UserError(
+            f"the weight must have orthonormal rows or columns; their products are off by {defect:.3g}"
+        )
+
+
+class OrthogonalKernel(Remembering):
+    """Kernels (o, i, h, w) of periodic convolutions with orthonormal rows or columns: l2 to l2.
+
+    The discrete Fourier transform makes a periodic convolution one (o, i) matrix per frequency, and each is
+    in the set of :class:`Orthogonal`. Real kernels have conjugate matrices at opposite frequencies, which
+    the transform keeps.
+
+    Args:
+        size: (h, w); what is learned may have fewer taps.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def _spectrum(self, kernel: Tensor) -> Tensor:
+        """(o, i, k, l) -> (h, w // 2 + 1, o, i)."""
+        spectrum: Tensor = torch.fft.rfft2(kernel, s=self.size)
+        return spectrum.permute(2, 3, 0, 1)
+
+    def _kernel(self, blocks: Tensor) -> Tensor:
+        kernel: Tensor = torch.fft.irfft2(blocks.permute(2, 3, 0, 1), s=self.size)
+        return kernel.contiguous()
+
+    def into(self, raw: Tensor) -> Tensor:
+        """The transform of every frequency; fewer taps are centred first."""
+        k, l = raw.shape[2:]  # noqa: E741
+        padded = pad(raw, (0, self.size[1] - l, 0, self.size[0] - k))
+        centred = padded if (k, l) == self.size else padded.roll((-(k // 2), -(l // 2)), (2, 3))
+        return self._kernel(cayley(self._spectrum(centred)))
+
+    def back(self, weight: Tensor) -> Tensor:
+        """The inverse transform: as many taps as the image has pixels."""
+        return self._kernel(cayley_inverse(self._spectrum(weight.double()))).to(weight.dtype)
+
+    def check(self, weight: Tensor) -> None:
+        """Rows or columns are orthonormal at every frequency."""
+        q = self._spectrum(weight.detach().double())
+        gram = q @ q.mH if q.shape[2] <= q.shape[3] else q.mH @ q
+        eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=q.device)
+        _check_gram(float((gram - eye).abs().amax()))
+
+    def config(self) -> dict[str, Any]:
+        """The size."""
+        return {"size": self.size}
 
 
 class BoundedEntries(Constraint):
@@ -115,5 +181,25 @@ class Contraction(Remembering):
     def check(self, weight: Tensor) -> None:
         """The spectral norm is at most 1."""
         largest = float(torch.linalg.matrix_norm(weight.detach().double(), 2))
+        if not largest <= 1 + TOLERANCE:
+            raise _refuse("at most 1 in spectral norm", largest)
+
+
+class ContractingKernel(Remembering):
+    """The same for kernels (o, i, k, k) of convolutions with zeros around images of any size."""
+
+    def into(self, raw: Tensor) -> Tensor:
+        """Rescaled output channels: their overlaps at all shifts are the entries of ``W W^T``."""
+        overlaps = conv2d(raw, raw, padding=raw.shape[-1] - 1).abs().sum(dim=(1, 2, 3))
+        return raw * overlaps.clamp_min(1e-12).rsqrt()[:, None, None, None]
+
+    def back(self, weight: Tensor) -> Tensor:
+        """Itself: rescaling it again changes little."""
+        return weight
+
+    def check(self, weight: Tensor) -> None:
+        """The spectral norm is at most 1 at all of many frequencies."""
+        blocks = torch.fft.rfft2(weight.detach().double(), s=FREQUENCIES).permute(2, 3, 0, 1)
+        largest = float(torch.linalg.matrix_norm(blocks, 2).amax())
         if not largest <= 1 + TOLERANCE:
             raise _refuse("at most 1 in spectral norm", largest)

@@ -24,11 +24,10 @@ from featureconvex.errors import UserError
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import Rounding, upper
 from featureconvex.rounding.graph import Graph
-from featureconvex.rounding.steps import Affine, Mode
-from featureconvex.rounding.windows import Convolution
+from featureconvex.rounding.steps import Mode
 
 
-def check_deployment(network: Graph, device: torch.device, arithmetic: Rounding) -> None:
+def check_deployment(convolves: bool, device: torch.device, arithmetic: Rounding) -> None:
     """Refuse settings under which the deployed forward pass rounds in a way not covered.
 
     Raises:
@@ -38,8 +37,7 @@ def check_deployment(network: Graph, device: torch.device, arithmetic: Rounding)
     if arithmetic.name != "float32":
         return
     check_float32_products(device)
-    steps = (step for step, _ in network.nodes)
-    if any(isinstance(s, Affine) and isinstance(s.operator, Convolution) for s in steps):
+    if convolves:
         if device.type != "cpu":
             raise UserError(
                 "float32 convolutions on a GPU have no proved error bound; move the model to the CPU, "
@@ -63,7 +61,7 @@ def error_here(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding)
 
 def error_growth(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding) -> Tensor:
     """(1, ...) ``w >= 0``: the error at ``x'`` is at most the error at ``x`` plus ``<w, |x' - x|>``; for
-    feature maps that mix coordinates, plus ``max(w) ||x' - x||_2``.
+    feature maps that mix coordinates, as :meth:`.Graph.felt` says.
 
     Independent of ``x``, whose first row only lends its shape.
     """

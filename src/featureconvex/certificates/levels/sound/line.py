@@ -146,14 +146,14 @@ def sound_line(
         if arithmetic == "real":
             return line
         rounding = FLOAT32 if arithmetic == "float32" else FLOAT64
-        deployed.check_deployment(network, model.device, rounding)
+        deployed.check_deployment(features.convolves or network.convolves, model.device, rounding)
         error = deployed.error_here(features, network, wide, rounding)
         growth = deployed.error_growth(features, network, wide, rounding)
         slack, slack_2 = line.slack, line.slack_2
         if slack_2 is None:
             slack = upper(slack + growth, 1)
         else:
-            slack_2 = upper(slack_2 + growth.amax(), 1)
+            slack_2 = upper(slack_2 + features.felt(growth), 1)
         return SoundLine(
             difference_down(line.value, error),
             line.slope,
@@ -186,7 +186,7 @@ def _exact_line(
         )
     slack, slack_2 = features.pull(slope.radius, inner.shapes), None
     if features.mixes:
-        slack, slack_2 = torch.zeros_like(x), slack.flatten(1).amax(1)
+        slack, slack_2 = torch.zeros_like(x), features.felt(slack)
     return SoundLine(
         margin.lower(), slope.centre, slack, torch.inf, features, inner.shapes, slack_2
     )

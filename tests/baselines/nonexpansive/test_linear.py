@@ -4,8 +4,8 @@ import torch
 from tests.baselines.cases import digits, options
 from torch import Tensor
 
-from featureconvex.baselines.linear import Linear
 from featureconvex.baselines.method import Radii
+from featureconvex.baselines.nonexpansive.linear import Linear
 from featureconvex.testing import METHOD_LAWS, MethodCase, check_method
 from featureconvex.testing.law import Law
 
@@ -20,8 +20,8 @@ def test_laws(law: Law[MethodCase]) -> None:
 def test_the_radius_is_the_distance_to_the_hyperplane() -> None:
     method = Linear(options(1), {})
     with torch.no_grad():
-        method.weight.zero_()
-        method.weight[0, :2] = torch.tensor([3.0, -4.0])
+        method.head.weight.zero_()
+        method.head.weight[0, :2] = torch.tensor([3.0, -4.0])
         method.tau.fill_(1.0)
     x = torch.zeros(1, 1, 8, 8)
     x[..., 0, 0] = 2

@@ -6,7 +6,8 @@ import torch
 from tests.baselines.cases import digits
 from torch import Tensor
 
-from featureconvex.baselines.lipschitz.method import LipschitzMethod
+from featureconvex.baselines.nonexpansive.method import NonexpansiveMethod
+from featureconvex.norms import vector_norm
 from featureconvex.training.points import Points
 
 
@@ -20,13 +21,12 @@ def coloured() -> tuple[Points, Points, Points]:
     return parts[0], parts[1], parts[2]
 
 
-def nearest_flip(method: LipschitzMethod, x: Tensor, steps: int) -> Tensor:
+def nearest_flip(method: NonexpansiveMethod, x: Tensor, steps: int) -> Tensor:
     """The l2 length of a perturbation that takes each flag (n, *shape) away, (n,): steps downhill."""
     start = x.double()
     moved = start.clone().requires_grad_()
-    apply = method.frozen().apply
     for _ in range(steps):
-        margins = apply(moved)[:, 0] + method.tau
+        margins = method.score(moved) + method.tau
         (gradient,) = torch.autograd.grad(margins.sum(), moved)
         slope = gradient.flatten(1).norm(dim=1).clamp(min=1e-9)
         # A little further than the tangent says, and no further once the flag is gone.
@@ -38,10 +38,10 @@ def nearest_flip(method: LipschitzMethod, x: Tensor, steps: int) -> Tensor:
     return torch.where(flipped, distance, torch.inf)
 
 
-def stretches(method: LipschitzMethod, shape: tuple[int, ...]) -> Tensor:
-    """How far the score of random pairs of inputs moves, over how far they are apart, (k,)."""
-    x = torch.rand(200, *shape, dtype=torch.float64)
-    near = x + torch.randn_like(x) * torch.logspace(-4, 1, 200).reshape(-1, *[1] * len(shape))
-    rise = (method.scores(x) - method.scores(near)).abs()
-    ratios: Tensor = rise / (x - near).flatten(1).norm(dim=1)
-    return ratios
+@torch.no_grad()
+def stretches(method: NonexpansiveMethod, shape: tuple[int, ...]) -> Tensor:
+    """How far the map moves random pairs of inputs, over how far they are apart, (k,)."""
+    x = torch.rand(200, *shape)
+    near = x + torch.randn_like(x) * torch.logspace(-2, 1, 200).reshape(-1, *[1] * len(shape))
+    phi = method.network.feature_map
+    return vector_norm(phi(x) - phi(near), 2) / vector_norm(x - near, 2)

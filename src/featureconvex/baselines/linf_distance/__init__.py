@@ -1,1 +1,0 @@
-"""``linf-distance``: a network of l-infinity distances."""

@@ -1,1 +1,0 @@
-"""``cayley`` and ``sll``: 1-Lipschitz networks in l2."""

@@ -1,0 +1,1 @@
+"""``cayley``, ``sll``, ``linf-distance`` and ``linear``: affine functions of nonexpansive feature maps."""
