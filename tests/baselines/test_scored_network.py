@@ -7,11 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.baselines.cases import digits, options
-from torch import Tensor, nn
+from torch import Tensor
 
 from featureconvex.baselines import METHODS, Options
 from featureconvex.baselines.nonexpansive.linear import Linear
 from featureconvex.baselines.scored_network import ScoredNetwork
+from featureconvex.model import FeatureConvexModel
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points
 
@@ -23,7 +24,7 @@ class Watched(Linear):
 
     name = "watched"
 
-    def build(self) -> nn.Module:
+    def build(self) -> FeatureConvexModel:
         self.calls: list[str] = []
         return super().build()
 

@@ -17,7 +17,15 @@ from featureconvex.certificates.arguments import (
 from featureconvex.certificates.certificate import Certificate
 from featureconvex.certificates.columns import Columns, Usable
 from featureconvex.certificates.domain import Domain
-from featureconvex.certificates.levels import Level, Problem, level_named, refuse_options
+from featureconvex.certificates.levels import (
+    Bound,
+    Level,
+    Problem,
+    Sound,
+    level_named,
+    refuse_options,
+)
+from featureconvex.certificates.levels.corner import with_corners
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.threats import Threat
 from featureconvex.frozen_model import frozen_model
@@ -119,7 +127,8 @@ def certify(
             shared: dict[Any, Any] = {}
             for item, filled in zip(threats, columns, strict=True):
                 problem = Problem(model, batch, item, domain, line, shared)
-                filled.write(start, chosen.bound(problem), line.value, usable)
+                bound = _bound(chosen, problem)
+                filled.write(start, bound, line.value, usable)
             start += len(batch)
             tick(len(batch), "")
     certificates = [
@@ -137,6 +146,14 @@ def certify(
         for item, filled in zip(threats, columns, strict=True)
     ]
     return certificates if isinstance(threat, Sequence) else certificates[0]
+
+
+def _bound(level: Level, problem: Problem) -> Bound:
+    """The level's radii, or what the corners of a monotone model prove in the domain, if that is more."""
+    bound, base, arithmetic = level.bound(problem), level, "real"
+    if isinstance(level, Sound):
+        base, arithmetic = level.base, level.arithmetic
+    return with_corners(problem, bound, arithmetic) if base.uses_domain else bound
 
 
 def _finite(values: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import FLOAT64, Rounding, upper
+from featureconvex.rounding.directions import Directions
 from featureconvex.rounding.steps import Mode, Step
 
 
@@ -81,6 +82,10 @@ class Activation(Step):
         error = 3 * arithmetic.unit * self.curve.relative * g.centre
         q = g.centre * (1 + 3 * arithmetic.unit * self.curve.relative)
         return Ball(upper(q, 3, g.centre > 0), upper(g.radius + error, 3, g.radius + error > 0))
+
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """Nondecreasing: the same."""
+        return out
 
 
 def _scaled(x: Ball, a: Tensor) -> Ball:

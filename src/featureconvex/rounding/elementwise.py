@@ -9,6 +9,7 @@ from torch import Tensor
 
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import Rounding, upper
+from featureconvex.rounding.directions import Directions
 from featureconvex.rounding.steps import Mode, Step
 
 
@@ -51,3 +52,7 @@ class Monotone(Step):
         slack = 3 * arithmetic.unit * self.relative
         q, p = g.centre * (self.steepest + slack), g.radius * self.steepest + slack * g.centre
         return Ball(upper(q, 4, g.centre > 0), upper(p, 4, (g.radius > 0) | (g.centre > 0)))
+
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """Nondecreasing: the same."""
+        return out

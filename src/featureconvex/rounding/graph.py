@@ -12,6 +12,7 @@ from featureconvex.errors import UserError
 from featureconvex.norms import best_path
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import FLOAT64, Rounding, dual_norm_up, euclidean_up, upper
+from featureconvex.rounding.directions import Directions
 from featureconvex.rounding.operators import Diagonal
 from featureconvex.rounding.steps import Affine, Mode, Reshape, Step, Translation, sum_growth
 
@@ -99,6 +100,21 @@ class Graph:
                     else step.backward(here, trace.shapes[node], trace.choices.get(k))
                 )
                 _accumulate(pending, node, back)
+        return pending[0]
+
+    def directions(self, out: Directions, shapes: Sequence[torch.Size]) -> Directions:
+        """Of the input, from those of the output; ``shapes`` of all nodes for one row.
+
+        Raises:
+            UserError: a step that is not known to be monotone.
+        """
+        pending = {len(self.nodes) - 1: out}
+        for k in range(len(self.nodes) - 1, 0, -1):
+            step, parents = self.nodes[k]
+            here = pending.pop(k)
+            for node in parents:
+                back = here if step is None else step.directions(here, shapes[node])
+                pending[node] = pending[node].either(back) if node in pending else back
         return pending[0]
 
     def growth(self, g: Ball, shapes: Sequence[torch.Size], arithmetic: Rounding) -> Ball:

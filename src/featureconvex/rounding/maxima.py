@@ -14,6 +14,7 @@ from torch import Tensor
 
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import FLOAT64, Rounding, upper
+from featureconvex.rounding.directions import Directions
 from featureconvex.rounding.operators import Dense
 from featureconvex.rounding.steps import Affine, Mode, Step
 from featureconvex.rounding.windows import Convolution, overlap, overlap_constant
@@ -127,6 +128,17 @@ class WindowMaximum(Step):
         """Shares with none for padding."""
         return _shares(choice, self._windows(torch.ones_like(z[:1, :1])) > 0)
 
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """A maximum is nondecreasing in every pixel of its window."""
+        window = self._sums(shape[1])
+        up, down = (window.transposed(part.double(), shape) > 0 for part in (out.up, out.down))
+        return Directions(up, down)
+
+    def _sums(self, channels: int) -> Convolution:
+        """Over windows, channel by channel."""
+        ones = torch.ones(channels, 1, *self.kernel, dtype=torch.float64)
+        return Convolution(ones, self.stride, self.padding, self.dilation, channels)
+
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """The largest change in a window is at most the sum of its changes."""
         ones = torch.ones(shape[1], 1, *self.kernel, dtype=g.centre.dtype, device=g.centre.device)
@@ -171,6 +183,13 @@ class PieceMaximum(Step):
             centre,
             upper(size.unsqueeze(1) * piece.abs(), 6, (size.unsqueeze(1) > 0) & (piece != 0)),
         )
+
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """A maximum is nondecreasing in every piece."""
+        pieces = Directions(
+            *(part[:, None].expand(-1, len(self.weight)) for part in (out.up, out.down))
+        )
+        return self.affine.directions(pieces, shape)
 
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """As one affine function with the largest ``|w_ki|`` over the pieces."""

@@ -13,6 +13,7 @@ from featureconvex.errors import UserError
 from featureconvex.norms import widening
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import Rounding, dual_norm_up, upper
+from featureconvex.rounding.directions import Directions
 from featureconvex.rounding.operators import Dense
 from featureconvex.rounding.steps import Affine, Mode, Step, sum_growth
 from featureconvex.rounding.windows import Convolution
@@ -53,6 +54,11 @@ class SortPairs(_Map):
         q, p = (torch.maximum(*part.chunk(2, dim=1)) for part in (g.centre, g.radius))
         return Ball(torch.cat((q, q), dim=1), torch.cat((p, p), dim=1))
 
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """Both are nondecreasing in both."""
+        up, down = (torch.logical_or(*part.chunk(2, dim=1)) for part in (out.up, out.down))
+        return Directions(torch.cat((up, up), dim=1), torch.cat((down, down), dim=1))
+
     def constant(self, p: float, s: float) -> float:
         """1 from l_p to l_p, and to every larger norm."""
         return 1.0 if s >= p else math.inf
@@ -76,6 +82,10 @@ class Folding(Step):
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """Exact."""
         return self.backward(g, shape, None)
+
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """Moved."""
+        return Directions(*(unfold(part, self.factor, shape) for part in (out.up, out.down)))
 
     def constant(self, p: float, s: float) -> float:
         """1 from l_p to l_p, and to every larger norm."""

@@ -53,6 +53,14 @@ class Operator(ABC):
         """At least the operator norm from l_p to l_s; inf where nothing is known."""
         return math.inf
 
+    def signs(self) -> tuple["Operator", "Operator | None"]:
+        """Positive weights where entries are positive, and where they are negative (None: nowhere).
+
+        Raises:
+            UserError: not known.
+        """
+        raise UserError(f"nothing is known of the signs of {type(self).__name__}")
+
     def spread(self, x: Ball, gamma: float) -> Tensor:
         """At least ``|M| ((1 + 2 gamma) r + gamma |c|)``; a subclass may trade size for speed."""
         size = (x.radius * (1 + 2 * gamma)).add_(x.centre.abs(), alpha=gamma)
@@ -107,6 +115,10 @@ class Dense(Operator):
         """Absolute weights."""
         return Dense(self.weight.abs())
 
+    def signs(self) -> tuple["Dense", "Dense"]:
+        """Of the weights."""
+        return Dense((self.weight > 0).double()), Dense((self.weight < 0).double())
+
     def norm(self, p: float, s: float) -> float:
         """By the weights."""
         return operator_norm(self.weight, p, s)
@@ -158,6 +170,10 @@ class Diagonal(Operator):
     def magnitude(self) -> "Diagonal":
         """Absolute coefficients."""
         return Diagonal(self.coefficient.abs(), self.rank)
+
+    def signs(self) -> tuple["Diagonal", "Diagonal"]:
+        """Of the coefficients."""
+        return Diagonal((self.coefficient > 0).double()), Diagonal((self.coefficient < 0).double())
 
     def norm(self, p: float, s: float) -> float:
         """The largest coefficient."""

@@ -62,6 +62,10 @@ class Periodic(Operator):
         """Absolute kernel."""
         return Periodic(self.kernel.abs())
 
+    def signs(self) -> tuple["Periodic", "Periodic"]:
+        """Of the kernel."""
+        return Periodic((self.kernel > 0).double()), Periodic((self.kernel < 0).double())
+
     def norm(self, p: float, s: float) -> float:
         """By its Fourier blocks, rows and columns."""
         return periodic_norm(self.kernel, p, s)

@@ -24,8 +24,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from featureconvex.errors import UserError
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import FLOAT64, Rounding, upper
+from featureconvex.rounding.directions import Directions
 from featureconvex.rounding.operator_norm import ROUND_UP, costed, operator_norm
 from featureconvex.rounding.operators import Dense, Diagonal, Operator
 
@@ -87,6 +89,14 @@ class Step(ABC):
         """``p'`` with ``<p, |change of the output|> <= <p', |change of the input|>``, without rounding."""
         return self.growth(Ball(torch.zeros_like(p), p), shape, FLOAT64).radius
 
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """What is known at the input, of shape (1, ...), from what is known at the output.
+
+        Raises:
+            UserError: the step is not known to be nondecreasing in anything.
+        """
+        raise UserError(f"{type(self).__name__} is not known to be monotone")
+
     def lipschitz(self, p: float) -> float:
         """At least the constant in l_p, of a step that mixes."""
         raise TypeError(f"{type(self).__name__} is bounded entry by entry")
@@ -146,6 +156,18 @@ class Affine(Step):
             return super().constant_per_cost(cost, p, s)
         weight = self.operator.weight
         return operator_norm(costed(weight, cost.expand(weight.shape[1])), p, s)
+
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """A positive entry keeps the direction, a negative one turns it."""
+        positive, negative = self.operator.signs()
+
+        def back(signs: Operator, flags: Tensor) -> Tensor:
+            return signs.transposed(flags.double(), shape) > 0
+
+        found = Directions(back(positive, out.up), back(positive, out.down))
+        if negative is None:
+            return found
+        return found.either(Directions(back(negative, out.down), back(negative, out.up)))
 
     @cached_property
     def magnitude(self) -> Operator:
@@ -216,6 +238,10 @@ class Translation(Step):
         """Exact."""
         return p
 
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """The same."""
+        return out
+
 
 def sum_growth(g: Ball, arithmetic: Rounding) -> Ball:
     """Growth through a sum, for each of its terms: see :func:`~.ball.plus`."""
@@ -250,6 +276,10 @@ class Reshape(Step):
         """Exact; of any number of rows, for weights may be of one row or of all."""
         return g.reshape(-1, *shape[1:])
 
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """Moved."""
+        return out.reshape(*shape)
+
 
 @dataclass(frozen=True)
 class AbsStack(Step):
@@ -273,6 +303,11 @@ class AbsStack(Step):
     def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
         """Not affine."""
         raise TypeError("the absolute value has no affine minorant that holds for both signs")
+
+    def directions(self, out: Directions, shape: torch.Size) -> Directions:
+        """The absolute value goes both ways."""
+        (up, both), (down, too) = (part.chunk(2, dim=1) for part in (out.up, out.down))
+        return Directions(up | both | too, down | both | too)
 
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """Both halves change by ``|change of u|``."""

@@ -58,6 +58,10 @@ class Convolution(Operator):
         """Absolute kernel."""
         return self._like(self.weight.abs())
 
+    def signs(self) -> tuple["Convolution", "Convolution"]:
+        """Of the kernel."""
+        return self._like((self.weight > 0).double()), self._like((self.weight < 0).double())
+
     def _like(self, weight: Tensor) -> "Convolution":
         return Convolution(weight, self.stride, self.padding, self.dilation, self.groups)
 
@@ -131,6 +135,10 @@ class Averaging(Operator):
     def magnitude(self) -> "Averaging":
         """Itself: all weights are nonnegative."""
         return self
+
+    def signs(self) -> tuple["Averaging", None]:
+        """All weights are positive."""
+        return self, None
 
 
 @dataclass(frozen=True)

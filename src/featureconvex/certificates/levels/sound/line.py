@@ -138,7 +138,7 @@ def sound_line(
     model = frozen_model(model)
     if arithmetic not in ARITHMETICS:
         raise UserError(f"unknown arithmetic {arithmetic!r}; use one of {', '.join(ARITHMETICS)}")
-    with torch.no_grad(), _plain_convolutions():
+    with torch.no_grad(), plain_convolutions():
         model = in_arithmetic(model, arithmetic)
         features, network = graphs(model)
         wide = x.detach().double()
@@ -245,7 +245,7 @@ def in_arithmetic(model: FeatureConvexModel, arithmetic: str) -> FeatureConvexMo
 
 
 @contextmanager
-def _plain_convolutions() -> Iterator[None]:
+def plain_convolutions() -> Iterator[None]:
     """Without cuDNN torch convolves float64 by unfolding and matrix products on every device."""
     with torch.backends.cudnn.flags(enabled=False):
         yield
