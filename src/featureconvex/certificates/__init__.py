@@ -7,7 +7,7 @@ from featureconvex.certificates.domain import Box, Domain, Unbounded
 from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.levels import LEVELS, Level
 from featureconvex.certificates.minorant import Minorant, tangent
-from featureconvex.certificates.threats import L0, Lp, Patch, Threat, parse_threat
+from featureconvex.certificates.threats import L0, Edits, Lp, Patch, Threat, parse_threat
 
 __all__ = [
     "L0",
@@ -17,6 +17,7 @@ __all__ = [
     "Certificate",
     "Curves",
     "Domain",
+    "Edits",
     "Guarantee",
     "Level",
     "Lp",

@@ -123,12 +123,13 @@ def certify(
                 item.check(tuple(batch.shape[1:]))
             line = tangent(model, batch)
             finite = _finite(batch) & _finite(line.slope) & torch.isfinite(line.value)
-            usable = Usable(finite.cpu().numpy(), domain.contains(batch).cpu().numpy())
+            inside = domain.contains(batch)
             shared: dict[Any, Any] = {}
             for item, filled in zip(threats, columns, strict=True):
                 problem = Problem(model, batch, item, domain, line, shared)
-                bound = _bound(chosen, problem)
-                filled.write(start, bound, line.value, usable)
+                known = (inside & item.admits(batch)).cpu().numpy()
+                usable = Usable(finite.cpu().numpy(), known)
+                filled.write(start, _bound(chosen, problem), line.value, usable)
             start += len(batch)
             tick(len(batch), "")
     certificates = [

@@ -28,7 +28,7 @@ def kinked_form(
     while parts and parts[-1].affine:
         v = parts.pop().pullback(v)
     if not parts:
-        return KinkedForm(v)
+        return KinkedForm(v, exact=True)
     bent = parts.pop()
     scale, shift = v.new_ones(()), v.new_zeros(())
     for part in parts:
@@ -40,10 +40,10 @@ def kinked_form(
     if form is None:
         return None
     if form.b is None or form.z is None:
-        return KinkedForm(form.w * scale)
+        return KinkedForm(form.w * scale, exact=form.exact)
     # A coordinate of scale 0 never moves, wherever its kink is put.
     kink = (form.z.to(shift) - shift) / torch.where(scale == 0, 1.0, scale)
-    return KinkedForm(form.w * scale, form.b * scale.abs(), kink, form.rounding)
+    return KinkedForm(form.w * scale, form.b * scale.abs(), kink, form.rounding, form.exact)
 
 
 def _ends(scale: Tensor, shift: Tensor, x: Tensor, lo: Tensor, hi: Tensor) -> Ends:

@@ -53,7 +53,7 @@ def separable_drops(
         # Rows of extreme slopes in units of a power of two near them.
         power = torch.frexp(largest)[1].masked_fill(~odd, 0)
         b = None if form.b is None else times_power(form.b, -power)
-        near = KinkedForm(times_power(form.w, -power), b, form.z)
+        near = KinkedForm(times_power(form.w, -power), b, form.z, form.rounding, form.exact)
         return separable_drops(near, x, lo, hi, cost).steeper(power)
     if cost is not None and not is_plain(cost):
         fixed = torch.isinf(cost).to(x.device)

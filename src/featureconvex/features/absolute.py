@@ -45,7 +45,7 @@ class AbsConcat(FeatureMap):
     def kinked_form(self, v: Tensor, around: Around) -> KinkedForm:
         """``<v, (x, |x|)>`` is ``<w, x> + <b, |x|>``."""
         w, b = v.chunk(2, dim=1)
-        return KinkedForm(w, b, v.new_zeros(()))
+        return KinkedForm(w, b, v.new_zeros(()), exact=True)
 
     def rounding_steps(self, graph: Graph, node: int) -> int:
         """Exact."""

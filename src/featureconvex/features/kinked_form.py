@@ -12,25 +12,29 @@ from torch import Tensor
 class KinkedForm:
     """``sum_i w_i delta_i + b_i (|x_i + delta_i - z_i| - |x_i - z_i|)``: how ``<v, phi>`` changes.
 
-    ``<v, phi(x + delta) - phi(x)>`` equals it, or is at least the sum of its negative terms: every
-    coordinate falls by no more than its term does, or not at all.
+    ``<v, phi(x + delta) - phi(x)>`` equals it (``exact``), or is at least the sum of its negative terms:
+    every coordinate falls by no more than its term does, or not at all.
 
     Attributes:
         w: (n, ...) float64 in the shape of x, differentiable in ``v``.
         b: likewise; None for an affine map.
         z: the kinks, broadcastable to one input, or one for every row (n, ...); None for an affine map.
         rounding: ``w`` and ``b`` are off by at most this share of ``|w| + |b|``.
+        exact: it is equal, so that what one coordinate rises makes up for what another falls.
     """
 
     w: Tensor
     b: Tensor | None = None
     z: Tensor | None = None
     rounding: float = 0.0
+    exact: bool = False
 
     def rows(self, index: slice) -> "KinkedForm":
         """Some of the rows."""
         b = None if self.b is None else self.b[index]
-        return KinkedForm(self.w[index], b, rows_of(self.z, self.w.ndim, index), self.rounding)
+        return KinkedForm(
+            self.w[index], b, rows_of(self.z, self.w.ndim, index), self.rounding, self.exact
+        )
 
 
 def rows_of(z: Tensor | None, ndim: int, index: slice) -> Tensor | None:

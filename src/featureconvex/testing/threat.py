@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates import Domain, Threat, Unbounded
-from featureconvex.certificates.separable import separable_drops
+from featureconvex.certificates.moves import SeparableMoves
 from featureconvex.features import KinkedForm
 from featureconvex.testing.law import Law, check_all, require
 from featureconvex.testing.weights import grid
@@ -94,7 +94,7 @@ def bounds_what_a_budget_takes(case: ThreatCase) -> None:
     w, b = grid((32, *case.shape), 2**-8, seed=43), grid((32, *case.shape), 2**-8, seed=44)
     lo, hi = case.domain.bounds(x)
     for form in (KinkedForm(w), KinkedForm(w, b, torch.full((), 0.5).double())):
-        drops = separable_drops(form, x, lo, hi, threat.cost)
+        drops = threat.curves(SeparableMoves(form, x, lo, hi))
 
         def falls(budget: Tensor, form: KinkedForm = form) -> Iterator[Tensor]:
             # Against the slope, and anywhere.

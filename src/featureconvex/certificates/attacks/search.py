@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.attacks.ball import THOROUGH, Pace, descend, smallest
+from featureconvex.certificates.attacks.edits import cheapest_edits
 from featureconvex.certificates.attacks.general import cheapest, lowest
 from featureconvex.certificates.attacks.independent import foolbox_flips
 from featureconvex.certificates.attacks.support import few, fewest, listed
 from featureconvex.certificates.attacks.target import Target, column
 from featureconvex.certificates.attacks.verify import STEPS, shortened, verified
 from featureconvex.certificates.domain import Domain
-from featureconvex.certificates.threats import Threat
+from featureconvex.certificates.threats import Edits, Threat
 from featureconvex.certificates.threats.support import Support
 from featureconvex.model import FeatureConvexModel
 
@@ -64,11 +65,11 @@ class Search:
                 )
                 start = noise.clamp(target.lo, target.hi)
             delta = self._delta(target, aim, start, safe)
-            if aim is None and not self.threat.counts:
+            if aim is None and not self.threat.counts and self.threat.divisible:
                 delta = shortened(target, delta, self.bisections)
             best = _better(best, verified(target, delta, limit))
-            if isinstance(self.threat, Support):
-                break  # supports are chosen, not drawn
+            if isinstance(self.threat, Support | Edits):
+                break  # supports and edits are chosen, not drawn
         return best
 
     def _delta(
@@ -77,6 +78,8 @@ class Search:
         threat = self.threat
         if self.method == "foolbox":
             return foolbox_flips(target, self.steps, limit)
+        if isinstance(threat, Edits):
+            return cheapest_edits(target, threat, self.steps)
         if isinstance(threat, Support):
             return self._in_supports(target, threat, limit, safe)
         if limit is None:
@@ -133,6 +136,7 @@ def search_all(
         margin = model(x)
     points, distance = x.clone(), torch.full_like(margin, torch.nan)
     usable = torch.isfinite(x).flatten(1).all(1) & torch.isfinite(margin) & domain.contains(x)
+    usable &= search.threat.admits(x)
     distance[usable & (margin <= 0)] = 0.0
     rows = (usable & (margin > 0)).nonzero().squeeze(1)
     size = max(1, CHUNK_NUMBERS // max(1, x[:1].numel()))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.domain import Unbounded
-from featureconvex.certificates.drops import Drops
+from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.kinked import kinked_form
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
@@ -23,7 +23,7 @@ from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.lipschitz import lipschitz_radius
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
 from featureconvex.certificates.minorant import Minorant
-from featureconvex.certificates.separable import separable_drops
+from featureconvex.certificates.moves import SeparableMoves
 from featureconvex.errors import UserError
 
 # Numbers per chunk of rows: enough to hide what a search costs per step, however few the rows.
@@ -102,16 +102,16 @@ def _few_rows(problem: Problem, minorant: Minorant) -> tuple[Tensor, Tensor]:
     return found, multiplier
 
 
-def drops_of(problem: Problem, minorant: Minorant) -> Drops | None:
-    """One drop curve per row and coordinate, differentiable in ``minorant.slope``.
+def drops_of(problem: Problem, minorant: Minorant) -> Curves | None:
+    """The curves that the threat asks for, differentiable in ``minorant.slope``.
 
     None where the feature map does not separate: then only the Lipschitz route is left.
     """
-    lo, hi = problem.domain.bounds(problem.x)
+    lo, hi = problem.bounds()
     form = kinked_form(problem.model.feature_map, minorant.slope, problem.x, lo, hi)
     if form is None:
         return None
-    return separable_drops(form, problem.x, lo, hi, problem.threat.cost)
+    return problem.threat.curves(SeparableMoves(form, problem.x, lo, hi))
 
 
 def worst_case(problem: Problem, minorant: Minorant, budget: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def cannot_fall(problem: Problem, points: Tensor, height: Tensor) -> Tensor:
 
 def _endless(problem: Problem) -> Tensor:
     """(n,) bool: whether some coordinate that can change has no border."""
-    lo, hi = problem.domain.bounds(problem.x)
+    lo, hi = problem.bounds()
     free = torch.isinf(lo) | torch.isinf(hi)
     if problem.threat.cost is not None:
         free = free & torch.isfinite(problem.threat.cost.to(free.device))
@@ -88,7 +88,7 @@ def _few_rows(
     except UserError:
         return torch.full_like(value, torch.nan)
     open_ = open_part(phi, slope, x)
-    lo, hi = problem.domain.bounds(x)
+    lo, hi = problem.threat.within(*problem.domain.bounds(x))
     free = torch.isinf(lo) | torch.isinf(hi)
     if problem.threat.cost is not None:
         free = free & torch.isfinite(problem.threat.cost.to(free.device))

@@ -19,13 +19,13 @@ from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Threat
 from featureconvex.certificates.threats.ball.logarithms import budget_of_way
 from featureconvex.certificates.threats.ball.worst_case import largest_lp_budget
-from featureconvex.norms import NORMS
+from featureconvex.norms import NORMS, vector_norm
 
 
 @torch.no_grad()
 def lipschitz_radius(problem: Problem, minorant: Minorant) -> Tensor:
     """The best radius over the norms s in {1, 2, inf} and the threat's own: (n,) float64."""
-    lo, hi = problem.domain.bounds(problem.x)
+    lo, hi = problem.bounds()
     threat = problem.threat
     rooms = movement_room(problem.x, lo, hi, threat.cost)
     room = torch.maximum(*rooms).flatten(1)
@@ -48,6 +48,9 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
         finite = torch.where(torch.isinf(threat.cost), 1.0, threat.cost)
         costs = finite.to(room.device).expand(shape).reshape(1, -1)
     p = threat.exponent
+    stride = threat.stride(s, shape)
+    if stride is not None:
+        return _by_stride(room, reach, s, stride)
     if p is None:
         return _of_curves(threat, room, costs, reach, s, shape)
     if math.isinf(s):
@@ -62,6 +65,13 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
         found[at] = _by_shares(p, room[at], costs, reach[at], s)
         return found
     return _by_powers(p, room, costs, reach, s, shape)
+
+
+def _by_stride(room: Tensor, reach: Tensor, s: float, stride: float) -> Tensor:
+    """A budget below ``reach / stride`` moves x by less than the reach; inf where the room is less."""
+    farthest = vector_norm(room, s) * (2 - ROUND_DOWN)
+    found = (reach / stride) * ROUND_DOWN if stride else torch.full_like(reach, torch.inf)
+    return torch.where(farthest < reach, torch.inf, found)
 
 
 def _of_curves(

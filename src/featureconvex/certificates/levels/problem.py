@@ -33,6 +33,10 @@ class Problem:
     tangent: Minorant
     shared: dict[Any, Any] = field(default_factory=dict, compare=False)
 
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """The interval of every coordinate, two (n, ...) float64: where domain and threat leave it room."""
+        return self.threat.within(*self.domain.bounds(self.x))
+
 
 @dataclass(frozen=True)
 class Bound:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import Curves
+from featureconvex.certificates.moves import Moves
 from featureconvex.certificates.threats.bisection import bisected_budget, bisected_count
 from featureconvex.certificates.value import Value
 from featureconvex.errors import UserError
@@ -31,10 +32,12 @@ class Threat(Value, ABC):
     Attributes:
         counts: budgets are whole numbers, and a radius covers its own budget.
         convex: the perturbations of a budget are a convex set, and :meth:`best_move` is defined.
+        divisible: of a perturbation that is allowed, every part of its way is allowed, too.
     """
 
     counts: ClassVar[bool] = False
     convex: ClassVar[bool] = False
+    divisible: ClassVar[bool] = True
 
     @property
     def exponent(self) -> float | None:
@@ -60,6 +63,25 @@ class Threat(Value, ABC):
         Raises:
             UserError: naming both shapes.
         """
+
+    def admits(self, x: Tensor) -> Tensor:
+        """(n,) bool: whether the threat is about inputs like ``x`` (n, ...) at all; all are, here."""
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+
+    def within(self, lo: Tensor, hi: Tensor) -> tuple[Tensor, Tensor]:
+        """The part of the intervals ``[lo, hi]``, (n, ...), that some perturbation can reach."""
+        return lo, hi
+
+    def curves(self, moves: Moves) -> Curves:
+        """What :meth:`worst_drop` and its like are given: one curve per coordinate, here."""
+        return moves.curves(self.cost)
+
+    def stride(self, s: float, shape: tuple[int, ...]) -> float | None:
+        """At least ``||delta||_s`` per unit of budget, for feature maps without drop curves.
+
+        None where the curves of :meth:`Moves.curves` have to serve for these, too.
+        """
+        return None
 
     @abstractmethod
     def measure(self, delta: Tensor) -> Tensor:

@@ -128,6 +128,11 @@ class RoundedCurves(Curves):
         """At least ``h_i(inf)``."""
         return self.whole
 
+    def taxed(self, budget: Tensor, price: Tensor) -> Tensor:
+        """At least ``sum_i max h_i(t) - price t``, inf where a coordinate may move beyond the reach."""
+        far = (self.fall.farthest > self.reach).any(1) & (budget > self.reach * self.cheapest)
+        return self.fall.penalised(budget, price, 1.0).masked_fill(far, torch.inf)
+
 
 def _for_sums(most: Tensor) -> Tensor:
     return upper(most, 2 * most.shape[1], most > 0)

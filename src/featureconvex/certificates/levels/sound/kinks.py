@@ -6,9 +6,9 @@ the fall is at most a sum over coordinates (see :mod:`featureconvex.certificates
     fall(delta) <= lost + sum_i [ -w_i delta_i - b_i (|x_i + delta_i - z_i| - |x_i - z_i|)
                                   + slack_i |delta_i| ]
 
-for the floats ``w, b, z`` returned, terms below 0 counted as 0. Proof: with exact coefficients
-in balls around them, ``||x + delta - z| - |x - z|| <= |delta|`` puts the radii of w and b into the
-slack, and moving the kink by ``e`` changes the bracket by at most ``2 e``, which
+for the floats ``w, b, z`` returned, terms below 0 counted as 0 unless the form is ``exact``.
+Proof: with exact coefficients in balls around them, ``||x + delta - z| - |x - z|| <= |delta|`` puts the
+radii of w and b into the slack, and moving the kink by ``e`` changes the bracket by at most ``2 e``, which
 ``lost = sum_i 2 |b_i| e_i`` covers.
 """
 
@@ -34,6 +34,7 @@ class Kinked:
         w, b, slack: (n, ...) in the shape of x.
         z: broadcastable to one input, or one for every row.
         lost: (n,).
+        exact: terms below 0 count as they are.
     """
 
     w: Tensor
@@ -41,12 +42,13 @@ class Kinked:
     z: Tensor | None
     slack: Tensor
     lost: Tensor
+    exact: bool = False
 
     def rows(self, index: slice) -> "Kinked":
         """Some of the rows."""
         b = None if self.b is None else self.b[index]
         z = rows_of(self.z, self.w.ndim, index)
-        return Kinked(self.w[index], b, z, self.slack[index], self.lost[index])
+        return Kinked(self.w[index], b, z, self.slack[index], self.lost[index], self.exact)
 
 
 def kinked(
@@ -67,7 +69,7 @@ def kinked(
     if not bent:
         w = _scaled(v, scale)
         slack = upper(line.slack + w.radius, 1, line.slack + w.radius > 0)
-        return Kinked(w.centre, None, None, slack, torch.zeros_like(line.value))
+        return Kinked(w.centre, None, None, slack, torch.zeros_like(line.value), exact=True)
     around = Around(dtype, lambda: _ends(scale, shift, x.double(), lo.double(), hi.double()))
     form = parts[at].kinked_form(v.centre, around)
     if form is None or form.b is None or form.z is None:
@@ -84,7 +86,7 @@ def kinked(
     z = _kink(scale, shift)
     moved = upper(2 * (b.centre.abs() + b.radius) * z.radius, 3, (z.radius > 0).expand_as(slack))
     lost = upper(moved.flatten(1).sum(1), moved[:1].numel(), (moved > 0).flatten(1).any(1))
-    return Kinked(w.centre, b.centre, z.centre, upper(slack, 2, slack > 0), lost)
+    return Kinked(w.centre, b.centre, z.centre, upper(slack, 2, slack > 0), lost, form.exact)
 
 
 def _felt(part: FeatureMap, v: Ball, x: Tensor, dtype: torch.dtype) -> Tensor | None:

@@ -27,18 +27,19 @@ from torch import Tensor
 
 from featureconvex.ambient import check_no_autocast
 from featureconvex.certificates.certificate import Guarantee
+from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import ClosedForm
 from featureconvex.certificates.levels.domain_aware import Domain, drops_of
 from featureconvex.certificates.levels.problem import Bound, Problem, Proof
-from featureconvex.certificates.levels.sound.fall import RoundedCurves, fall_of
 from featureconvex.certificates.levels.sound.fall_radius import radius_of_fall
 from featureconvex.certificates.levels.sound.kinks import Kinked, kinked
 from featureconvex.certificates.levels.sound.line import ARITHMETICS, SoundLine, sound_line
 from featureconvex.certificates.levels.sound.movement import radius_of_movement
+from featureconvex.certificates.levels.sound.moves import RoundedMoves
 from featureconvex.certificates.levels.tight import Tight
 from featureconvex.certificates.minorant import Minorant
-from featureconvex.certificates.separable import STEEPEST, is_plain
+from featureconvex.certificates.separable import STEEPEST
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.certificates.threats.ball.dual import best_multiplier
 from featureconvex.certificates.threats.ball.relative import share_of
@@ -70,7 +71,7 @@ def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
     Raises:
         UserError: a threat that says nothing about rounding.
     """
-    form = kinked(problem.model.feature_map, line, problem.x, *problem.domain.bounds(problem.x))
+    form = kinked(problem.model.feature_map, line, problem.x, *problem.bounds())
     radius = (
         radius_of_movement(problem, line, base.radius)
         if form is None
@@ -83,19 +84,16 @@ def by_fall(problem: Problem, line: SoundLine, base: Bound) -> Tensor:
 
 def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> Tensor:
     threat, p = problem.threat, problem.threat.exponent
-    cheapest = 1.0 if threat.cost is None else min(1.0, float(threat.cost.min()))
     value = difference_down(line.value, form.lost)
-    lo, hi = problem.domain.bounds(problem.x)
-    free = None if threat.cost is None else torch.where(torch.isinf(threat.cost), torch.inf, 1.0)
+    lo, hi = problem.bounds()
     found = []
     for rows in chunks(problem.x):
         x, ends = problem.x[rows].double(), (lo[rows], hi[rows])
-        fall = fall_of(form.rows(rows), x, *ends, threat.cost)
-        whole = fall if is_plain(threat.cost) else fall_of(form.rows(rows), x, *ends, free)
-        curves = RoundedCurves(fall, whole.totals(line.reach), line.reach, cheapest)
+        moves = RoundedMoves(form.rows(rows), x, *ends, line.reach)
         if p is None:
-            found.append(threat.sound_budget(curves, value[rows]))
+            found.append(threat.sound_budget(threat.curves(moves), value[rows]))
             continue
+        curves = moves.curves(threat.cost)
         best = torch.zeros_like(value[rows])
         for norm, share in _norms(threat, p, x[:1].numel()):
             known = base.multiplier[rows]
@@ -136,7 +134,7 @@ def _multiplier_of(
         if not bool(unknown.any()):
             return known.nan_to_num(1.0) * unit**p
         drops = drops_of(problem, Minorant(torch.zeros_like(budget), slope))
-        assert drops is not None
+        assert isinstance(drops, Drops)
         plain = is_plain_budget(real, p) & (drops.steepest.amax(1).log2().abs() <= STEEPEST)
         if bool((unknown & plain).any()):
             lam = torch.where(known.isnan(), best_multiplier(drops.within(real), real, p), known)

@@ -26,6 +26,8 @@ from featureconvex.rounding.directed import TINY, quotient_down, upper
 
 # The library's powers are right to 2^-42.
 POWER = 2.0**-40
+# Covers the rounding of a stride, few operations on positive numbers.
+STRIDE = 1 + 2.0**-40
 # Powers beyond these would over- or underflow, and nothing needs them.
 MOST, LEAST = 1e300, 1e-280
 
@@ -52,7 +54,7 @@ def radius_of_movement(problem: Problem, line: SoundLine, candidate: Tensor) -> 
 
 def _room(problem: Problem) -> tuple[Tensor, Tensor]:
     """At least how far each coordinate can move, (n, d), and its finite cost, (1, d); both in float64."""
-    lo, hi = problem.domain.bounds(problem.x)
+    lo, hi = problem.bounds()
     x = problem.x.double()
     room = torch.maximum(hi - x, x - lo).clamp_min(0)
     room = upper(room, 1, room > 0)
@@ -75,6 +77,10 @@ def _radius(
     s: float,
 ) -> Tensor:
     """(n,): a budget that cannot move x by ``reach`` in l_s, nor a coordinate beyond ``line.reach``."""
+    stride = problem.threat.stride(s, tuple(problem.x.shape[1:]))
+    if stride is not None:
+        # Every coordinate stays within the line's own reach, too.
+        return quotient_down(reach.clamp(max=line.reach), torch.full_like(reach, stride * STRIDE))
     if math.isinf(s):
         reach = reach.clamp(max=line.reach)
         return _one_coordinate(problem, room, costs, reach)

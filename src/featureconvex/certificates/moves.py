@@ -1,0 +1,69 @@
+"""What a threat may ask of an attacker's moves: curves of a coordinate, and the fall of an exact move."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import Curves, Drops
+from featureconvex.certificates.separable import separable_drops
+from featureconvex.features import KinkedForm
+
+
+class Moves(ABC):
+    """The moves of attackers at ``x`` inside ``[lo, hi]``, and how far a minorant falls with them.
+
+    Attributes:
+        x: (n, ...).
+        lo, hi: (n, ...) float64.
+    """
+
+    x: Tensor
+    lo: Tensor
+    hi: Tensor
+
+    @abstractmethod
+    def curves(self, cost: Tensor | None) -> Curves:
+        """One curve per row and coordinate, in budget units of ``cost``; inf: it cannot change."""
+
+    @abstractmethod
+    def falls(self, step: float) -> Tensor:
+        """(n, d): at least what each coordinate takes off when it moves by exactly ``step``.
+
+        Sums over coordinates that move together are upper bounds. Negative where the move helps
+        the defender and the feature map lets that count.
+        """
+
+    @property
+    def near(self) -> "SeparableMoves | None":
+        """The same without rounding, to search with; None where these are not rounded."""
+        return None
+
+
+@dataclass(frozen=True)
+class SeparableMoves(Moves):
+    """The moves of a minorant with a separable form, in ordinary arithmetic.
+
+    Attributes:
+        form: coefficients, (n, ...).
+        x, lo, hi: as in :class:`Moves`.
+    """
+
+    form: KinkedForm
+    x: Tensor
+    lo: Tensor
+    hi: Tensor
+
+    def curves(self, cost: Tensor | None) -> Drops:
+        """:func:`~featureconvex.certificates.separable.separable_drops`, differentiable in the form."""
+        return separable_drops(self.form, self.x, self.lo, self.hi, cost)
+
+    def falls(self, step: float) -> Tensor:
+        """``-w s - b (|x + s - z| - |x - z|)``, differentiable in the form."""
+        fall = -self.form.w * step
+        if self.form.b is not None and self.form.z is not None:
+            gap = self.x.double() - self.form.z.to(self.x.device)
+            fall = fall - self.form.b * ((gap + step).abs() - gap.abs())
+        fall = fall if self.form.exact else fall.clamp_min(0)
+        return torch.flatten(fall, 1)
