@@ -138,6 +138,10 @@ def run(
     sensitive: Sensitive = None,
     keep: Keep = None,
     missing: Missing = "refuse",
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="What the columns of your table are, from `featureconvex inspect`."),
+    ] = None,
 ) -> None:
     """Train, calibrate, certify, evaluate, and write a report.
 
@@ -161,7 +165,7 @@ def run(
         other_temperature=other_temperature,
     )
     kept = tuple(keep or ())
-    found = find_task(task, label, sensitive, kept, missing)
+    found = find_task(task, label, sensitive, kept, missing, schema)
     written = run_task(found, out, settings, data_dir)
     typer.echo(f"report: {written[-1]}")
 
@@ -182,6 +186,39 @@ def report(
         from featureconvex.report.report import write_report as rebuild
 
     typer.echo(f"report: {rebuild(directory)[-1]}")
+
+
+@app.command()
+def inspect(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A CSV or Parquet file, or a folder of classes.")
+    ],
+    label: Label = None,
+    sensitive: Sensitive = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a schema to edit, for `run --schema`.")
+    ] = None,
+    sep: Annotated[str | None, typer.Option(help="Between columns (default: found out).")] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark, . or , (likewise).")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of the text (likewise).")] = None,
+    na: Annotated[
+        list[str] | None, typer.Option(help="A word for an empty cell; repeatable.")
+    ] = None,
+) -> None:
+    """Look at your data: type, gaps, values and a guess of the role of every column; and write a schema."""
+    from featureconvex.data.inspection import inspect_folder, inspect_table, look_lines
+    from featureconvex.files import write_text
+
+    if data.is_dir():
+        typer.echo("\n".join(inspect_folder(data)))
+        return
+    given = {"separator": sep, "decimal": decimal, "encoding": encoding}
+    words = tuple(na) if na else None
+    look, text = inspect_table(data, label, sensitive, missing=words, **given)
+    typer.echo("\n".join(look_lines(look)))
+    if out is not None:
+        write_text(out, text)
+        typer.echo(f"schema: {out}")
 
 
 @app.command()
@@ -276,8 +313,8 @@ def certify(
     threat: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another threat, repeatable: l0 (changed coordinates) or patch:SIZE (a window); "
-            "both need --box and a level above closed-form."
+            help="Another threat, repeatable: edits (the prices of the model's schema), l0 (changed "
+            "coordinates) or patch:SIZE (a window); the last two need --box and a level above closed-form."
         ),
     ] = None,
     box: Annotated[
@@ -321,15 +358,20 @@ def certify(
         ),
     ] = None,
     keep: Keep = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            help="Of one unit of a column, for norms: std (1 per training standard deviation) or schema."
+        ),
+    ] = None,
 ) -> None:
     """Certify your own inputs with a trained model, one row each."""
     from featureconvex.certificates import Box, parse_threat
     from featureconvex.certificates.levels import parse_level
     from featureconvex.experiment import certify_file
-    from featureconvex.results.columns import RadiusColumn
 
-    names = [*(norm or []), *(threat or [])] or ["2"]
-    threats = [parse_threat(text) for text in names]
+    names = [*(norm or []), *(threat or [])]
+    threats = [text if text == "edits" else parse_threat(text) for text in names] or None
     ways = {
         **dict.fromkeys(columns(increase_only), 1),
         **dict.fromkeys(columns(decrease_only), -1),
@@ -346,9 +388,11 @@ def certify(
             "level closed-form is blind to --box, --immutable, --increase-only and --decrease-only, its "
             "radius holds everywhere; use --level domain, or leave them out"
         )
-    chosen = parse_level(
-        level or ("domain" if held else "closed-form"), base=base, iterations=iterations
-    )
+    chosen = None
+    if level is not None or base is not None or iterations is not None:
+        chosen = parse_level(
+            level or ("domain" if held else "closed-form"), base=base, iterations=iterations
+        )
     rows = certify_file(
         model,
         inputs,
@@ -358,8 +402,10 @@ def certify(
         chosen,
         tuple(keep or ()),
         progress=True,
+        cost=cost,
     )
-    counts = [f"{int((rows[RadiusColumn(t.name).name] > 0).sum())} for {t.name}" for t in threats]
+    radii = [str(name) for name in rows if str(name).startswith("radius_")]
+    counts = [f"{int((rows[name] > 0).sum())} for {name.removeprefix('radius_')}" for name in radii]
     # Standard output may hold the rows.
     summary = f"{out}: of {len(rows)} rows, certified {', '.join(counts)}"
     typer.echo(summary, err=str(out) == "-")

@@ -14,13 +14,21 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from featureconvex.ambient import undisturbed
-from featureconvex.certificates import Certificate, Domain, Level, Threat, certify
+from featureconvex.certificates import (
+    AttackResult,
+    Certificate,
+    Domain,
+    Level,
+    Threat,
+    attack,
+    certify,
+)
 from featureconvex.certificates.arguments import check_domain
-from featureconvex.data.meaning import Meaning
+from featureconvex.data.schema import ColumnSchema, Schema
+from featureconvex.detector import Detector
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.given import check_unmasked, file_path, real_number, rows_tensor
-from featureconvex.model import FeatureConvexModel, describe_inputs
 from featureconvex.model_file import load_model, pack, save_model, unpack
 from featureconvex.norms import parse_norm
 from featureconvex.results.strict_json import jsonable
@@ -257,6 +265,20 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         domain = check_domain(domain, getattr(self, "feature_names_in_", None))
         return certify(self.model_, x, threat, domain, level, **options)
 
+    @property
+    def schema(self) -> Schema:
+        """The columns as an attacker sees them: all free, at one per training standard deviation."""
+        check_is_fitted(self)
+        given = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
+        return Schema(tuple(ColumnSchema(str(name)) for name in given))
+
+    def attack(
+        self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
+    ) -> AttackResult:
+        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`."""
+        check_is_fitted(self)
+        return attack(self, X, threat, domain, **options)
+
     def validated_rows(self, X: Any, allow_missing: bool = False) -> NDArray[Any]:
         """``X`` as (n, d) float64, or float32 where it is: a copy of all rows may not fit.
 
@@ -396,11 +418,12 @@ def _shared(x: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(x) if x.dtype.isnative and min(x.strides) >= 0 else rows_tensor(x)
 
 
-def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
-    """What ``save`` wrote: a fitted classifier, or a model (``run`` writes one into its folder).
+def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
+    """What ``save`` wrote: a fitted classifier, or the detector of a run.
 
-    A model of a run knows its columns: ``fc.certify`` and ``fc.attack`` take a data frame for it, and a
-    domain may name columns.
+    Both predict, certify and attack, in the raw columns. A detector is a
+    :class:`~featureconvex.FeatureConvexModel`, too: ``fc.certify`` and ``fc.attack`` take a data frame
+    for it, and a domain may name columns.
 
     Args:
         path: what was given to ``save``, a run's folder, or the ``model`` folder in it.
@@ -413,8 +436,7 @@ def load(path: str | Path) -> "FeatureConvexClassifier | FeatureConvexModel":
         path = path / "model"
     model, extra = load_model(path)
     if "estimator" not in extra:
-        describe_inputs(model, Meaning.from_extra(extra))
-        return model
+        return Detector.of(model, extra)
     stored = extra["estimator"]
     try:
         parameters = {**stored["parameters"], "hidden": tuple(stored["parameters"]["hidden"])}

@@ -12,7 +12,7 @@ from featureconvex.certificates.coordinates import NO_BLOCKS, Blocks, Direction,
 from featureconvex.certificates.value import Value
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
-from featureconvex.given import check_shared_shape, real_tensor
+from featureconvex.given import check_shared_shape, real_tensor, whole_number
 
 
 class Domain(Value, ABC):
@@ -165,3 +165,47 @@ class Box(Domain):
             f", {name}" for name in ("immutable", "direction") if getattr(self, name) is not None
         )
         return f"Box({text(self._lo)}, {text(self._hi)}{extra})"
+
+
+class Gaps(Domain):
+    """A domain in which a missing number stays missing, and none becomes it.
+
+    Args:
+        inside: the other limits.
+        gaps: pairs of coordinates: a number, and the indicator that is 1 where it is missing.
+
+    >>> Gaps(Box(0, 9), [(0, 1)]).bounds(torch.tensor([[3.0, 1.0], [3.0, 0.0]]))[1]
+    tensor([[3., 1.],
+            [9., 0.]], dtype=torch.float64)
+    """
+
+    def __init__(self, inside: Domain, gaps: Sequence[tuple[int, int]]) -> None:
+        self.inside = inside
+        self.gaps = tuple((whole_number("gaps", a, 0), whole_number("gaps", b, 0)) for a, b in gaps)
+
+    def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of ``inside``, without room for indicators and for numbers that are missing."""
+        lo, hi = (end.clone() for end in self.inside.bounds(x))
+        if max(max(pair) for pair in self.gaps) >= x.shape[-1]:
+            raise UserError(f"a gap's coordinate is beyond the {x.shape[-1]} of an input")
+        wide = x.double()
+        for value, indicator in self.gaps:
+            gone = wide[:, indicator] == 1
+            for place, held in ((value, gone), (indicator, torch.ones_like(gone))):
+                held = held & (lo[:, place] <= wide[:, place]) & (wide[:, place] <= hi[:, place])
+                lo[:, place] = torch.where(held, wide[:, place], lo[:, place])
+                hi[:, place] = torch.where(held, wide[:, place], hi[:, place])
+        return lo, hi
+
+    def contains(self, x: Tensor) -> Tensor:
+        """As ``inside``."""
+        return self.inside.contains(x)
+
+    def named(self, names: Sequence[str] | None, blocks: Blocks = NO_BLOCKS) -> Self:
+        """With the names of ``inside`` turned into indices."""
+        known = copy(self)
+        vars(known)["inside"] = self.inside.named(names, blocks)
+        return known
+
+    def __repr__(self) -> str:
+        return f"Gaps({self.inside!r}, {len(self.gaps)} gaps)"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from featureconvex.data.files.samples import FileKind
+    from featureconvex.data.schema.schema import Schema
     from featureconvex.data.tables.columns import Column
 
 Kind = Literal["image", "table"]
@@ -71,6 +72,7 @@ class Dataset:
         test_rows: the same for the test examples.
         rows_from: what those numbers or names are, in words that follow "row".
         test_kept: columns of the test rows that the user wants to see again, or None.
+        schema: what the user said about the columns of a table, or None.
 
     Raises:
         UserError: a split lacks one of the classes.
@@ -94,6 +96,7 @@ class Dataset:
     test_rows: NDArray[Any] | None = None
     rows_from: str = ""
     test_kept: "pd.DataFrame | None" = None
+    schema: "Schema | None" = None
 
     def __post_init__(self) -> None:
         for split_name, split in (("training", self.train), ("test", self.test)):

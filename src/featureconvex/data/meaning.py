@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from featureconvex.data.dataset import Dataset, Kind
 from featureconvex.data.files.samples import BYTE_NAMES, FileKind, check_white
+from featureconvex.data.schema.form import TableForm
 from featureconvex.data.tables.cells import numbers_of
 from featureconvex.data.tables.columns import (
     Column,
@@ -43,6 +44,7 @@ class Meaning:
         columns: of a table, where they are known.
         names: the features of a table, where no more than these is known.
         files: the kind of files that held one example each, or None.
+        form: how the training table was written, where that was said.
         pixels: images were ``"uint8"`` (divided by 255) or ``"float"`` in [0, 1].
     """
 
@@ -52,6 +54,7 @@ class Meaning:
     names: tuple[str, ...] | None = None
     files: FileKind | None = None
     pixels: Pixels | None = None
+    form: TableForm | None = None
 
     @staticmethod
     def of(dataset: Dataset) -> "Meaning":
@@ -65,12 +68,20 @@ class Meaning:
             names,
             dataset.files,
             pixels if dataset.kind == "image" else None,
+            None if dataset.schema is None else dataset.schema.form,
         )
 
     def stored(self) -> dict[str, Any]:
         """Plain JSON values for a model file; shape and feature names are stored beside them."""
         columns = None if self.columns is None else [column.stored() for column in self.columns]
-        return {"kind": self.kind, "columns": columns, "files": self.files, "pixels": self.pixels}
+        form = None if self.form is None else self.form.stored()
+        return {
+            "kind": self.kind,
+            "columns": columns,
+            "files": self.files,
+            "pixels": self.pixels,
+            "form": form,
+        }
 
     @staticmethod
     def from_extra(extra: Mapping[str, Any]) -> "Meaning":
@@ -96,12 +107,11 @@ class Meaning:
             return Meaning(
                 cast("Kind", stored["kind"]),
                 known.shape,
-                None
-                if columns is None
-                else tuple(Column(c["name"], c["kind"], tuple(c["categories"])) for c in columns),
+                None if columns is None else tuple(map(Column.from_stored, columns)),
                 known.names,
                 stored["files"],
                 stored["pixels"],
+                None if stored.get("form") is None else TableForm.from_stored(stored["form"]),
             )
         except (KeyError, TypeError) as error:
             raise UserError(

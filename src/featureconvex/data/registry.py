@@ -6,6 +6,7 @@ from pathlib import Path
 
 from featureconvex.data.files.folder import FolderReader
 from featureconvex.data.named_tasks.catalogue import PAIRS, TASKS
+from featureconvex.data.schema import read_schema
 from featureconvex.data.tables.frame import STANDARD_INPUT, is_table
 from featureconvex.data.tables.table import Missing, TableReader
 from featureconvex.data.task import Task
@@ -27,6 +28,7 @@ def find_task(
     sensitive: str | None = None,
     keep: tuple[str, ...] = (),
     missing: Missing = "refuse",
+    schema: Path | None = None,
 ) -> Task:
     """The task a user means: a name, or the path of a table or folder.
 
@@ -38,6 +40,7 @@ def find_task(
         sensitive: the sensitive class of the user's own data.
         keep: columns of a table that are no features, kept beside the test rows (an id, say).
         missing: of a table, ``"refuse"`` rows with gaps or ``"drop"`` them.
+        schema: a file that says what a table's columns are.
 
     Raises:
         UserError: an unknown name (with the nearest ones), a path that does not exist or is of no
@@ -47,10 +50,12 @@ def find_task(
     if missing not in ("refuse", "drop"):
         raise UserError(f"--missing is refuse or drop, got {missing!r}")
     own = task is None and (is_table(Path(name_or_path)) and not Path(name_or_path).is_dir())
-    if (keep or missing != "refuse") and not own:
-        raise UserError(f"--keep and --missing are for a table of your own, not for {name_or_path}")
+    if (keep or missing != "refuse" or schema is not None) and not own:
+        raise UserError(
+            f"--keep, --missing and --schema are for a table of your own, not for {name_or_path}"
+        )
     if task is None:
-        return _from_path(name_or_path, label, sensitive, keep, missing)
+        return _from_path(name_or_path, label, sensitive, keep, missing, schema)
     if label is not None or sensitive not in (None, task.sensitive):
         raise UserError(
             f"{task.name} has its own labels with {task.sensitive!r} as the sensitive class; "
@@ -70,9 +75,19 @@ def _named(name: str) -> Task | None:
 
 
 def _from_path(
-    text: str, label: str | None, sensitive: str | None, keep: tuple[str, ...], missing: Missing
+    text: str,
+    label: str | None,
+    sensitive: str | None,
+    keep: tuple[str, ...],
+    missing: Missing,
+    schema_path: Path | None,
 ) -> Task:
     path = Path(text).expanduser()
+    schema = None
+    if schema_path is not None:
+        schema = read_schema(schema_path).with_label(label, sensitive)
+        label, sensitive = schema.label, schema.sensitive
+        keep = tuple(dict.fromkeys((*keep, *schema.ids)))
     chosen = sensitive or "1 or True, else named with --sensitive"
     if path.is_dir():
         if label is not None:
@@ -86,7 +101,7 @@ def _from_path(
     if path.is_file() or path == STANDARD_INPUT:
         if not is_table(path):
             raise UserError(f"{path} is not a .csv or .parquet file; convert it, or give a folder")
-        table = TableReader(path, label, sensitive, keep, missing)
+        table = TableReader(path, label, sensitive, keep, missing, schema)
         name = "standard-input" if path == STANDARD_INPUT else path.name.split(".")[0]
         return Task(name, f"the table {path}", chosen, "one row per example", table)
     if is_table(path) or len(path.parts) > 1:

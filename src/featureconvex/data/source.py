@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from featureconvex.data.files.listing import example_files
 from featureconvex.data.files.samples import FileKind, Samples, file_kind, read_samples
+from featureconvex.data.schema.form import TableForm
 from featureconvex.data.tables.frame import is_table, read_frame
 from featureconvex.errors import UserError
 
@@ -43,6 +44,7 @@ def read_source(
     files: FileKind | None = None,
     shape: tuple[int, ...] | None = None,
     finite: bool = True,
+    form: TableForm | None = None,
 ) -> Source:
     """Read a table (.csv, .csv.gz, .parquet, .pq, or - for CSV on standard input), an array (.npy or
     .npz), one example file, or a folder of example files.
@@ -54,6 +56,7 @@ def read_source(
             folder are read.
         shape: of one input of that model, where it is known.
         finite: refuse example files with NaN or infinity in them.
+        form: how a CSV file is written, where that is known.
 
     Raises:
         UserError: the path is missing, of an unknown kind, or damaged.
@@ -65,7 +68,7 @@ def read_source(
     if is_table(path):
         if path != Path("-") and not path.is_file():
             raise UserError(f"there is no file {path}")
-        frame = read_frame(path, text)
+        frame = read_frame(path, text, form)
         return Source(np.arange(len(frame), dtype=np.int64), frame=frame)
     suffix = path.suffix.lower()
     if not path.is_file():

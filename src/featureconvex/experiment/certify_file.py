@@ -1,6 +1,7 @@
 """Certify a user's own inputs with a stored model."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from featureconvex.certificates.certificate import Status
 from featureconvex.data.meaning import Meaning
 from featureconvex.errors import UserError
 from featureconvex.estimator import FeatureConvexClassifier, load
+from featureconvex.experiment.against import planned
 from featureconvex.experiment.inputs import Inputs, read_inputs
 from featureconvex.experiment.kept import beside
 from featureconvex.files import replacing, writable_folder
@@ -30,11 +32,12 @@ def certify_file(
     model_path: Path,
     input_path: Path,
     out: Path,
-    threats: list[Threat],
+    threats: Sequence[Threat | str] | None,
     domain: Domain | None = None,
-    level: str | Level = "closed-form",
+    level: str | Level | None = "closed-form",
     keep: tuple[str, ...] = (),
     progress: bool = False,
+    cost: str | None = None,
 ) -> pd.DataFrame:
     """Certify every row of a file and write one row each.
 
@@ -44,9 +47,12 @@ def certify_file(
             a table (columns are found by the names the model was trained on, others are ignored; ``-``
             is CSV on standard input), an example file, or a folder of them.
         out: ``.csv`` or ``.parquet``, or ``-`` for CSV on standard output.
-        threats: what budgets measure.
-        domain: where the attacker may move.
-        level: of the certificates.
+        threats: what budgets measure; ``"edits"`` for the prices of the model's schema. None: these, and
+            ``Lp(2)`` for a model without a schema of its own.
+        domain: where the attacker may move; None: where the schema says, for its prices.
+        level: of the certificates; None: ``"domain"`` where the attacker is held to something, else
+            ``"closed-form"``.
+        cost: for norms: ``"std"``, one per training standard deviation, or ``"schema"``, its prices.
         keep: columns of the table to carry along.
         progress: show a bar and remarks on standard error.
 
@@ -71,11 +77,15 @@ def certify_file(
     known = extra.get("feature_names") or extra.get("estimator", {}).get("feature_names") or None
     meaning = Meaning.from_extra(extra)
     inputs = read_inputs(input_path, meaning, keep)
-    domain = check_domain(domain, known, meaning.blocks)
+    domain = None if domain is None else check_domain(domain, known, meaning.blocks)
+    plan = planned(model, threats, domain, level, cost, extra.get("schema") is not None)
+    domain, level = plan.domain, plan.level
+    if progress and plan.sentence:
+        sys.stderr.write(f"{plan.sentence}\n")
     if progress:
         for remark in inputs.remarks:
             sys.stderr.write(f"{remark}\n")
-    found = _certify(model, inputs.x, threats, domain, level, progress, input_path)
+    found = _certify(model, inputs.x, plan.threats, domain, level, progress, input_path)
     certificates = [_unknown_named(certificate, inputs.unknown) for certificate in found]
     columns = _columns(certificates, _class_names(model, extra))
     frame = pd.DataFrame({"row": inputs.source.rows, **_names(inputs), **columns})

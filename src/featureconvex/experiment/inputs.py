@@ -54,7 +54,9 @@ def read_inputs(path: Path, meaning: Meaning, keep: tuple[str, ...] = ()) -> Inp
     files = meaning.files
     if files is None and meaning.kind == "image" and _has_pictures(path):
         files = "pictures"
-    source = read_source(path, (*keep, *words), files, meaning.shape, finite=False)
+    source = read_source(
+        path, (*keep, *words), files, meaning.shape, finite=False, form=meaning.form
+    )
     origin = str(path)
     known = np.zeros(len(source.rows), dtype=bool)
     if source.frame is not None:

@@ -190,6 +190,8 @@ def run(
         "feature_names": dataset.feature_names,
         "input_shape": list(prepared.test.x.shape[1:]),
         "inputs": Meaning.of(dataset).stored(),
+        "cost": None if prepared.cost is None else prepared.cost.tolist(),
+        "schema": None if dataset.schema is None else dataset.schema.stored(),
     }
     save_model(fitted.model, folder / "model", names)
     write_rows(rows, folder / "rows.parquet")

@@ -16,7 +16,7 @@ from featureconvex.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-ColumnKind = Literal["number", "boolean", "category", "unstated"]
+ColumnKind = Literal["number", "boolean", "category", "date", "unstated"]
 """``unstated``: of a model file that has the names of its columns only; numbers or truth values."""
 
 MISSING_WORDS = frozenset(
@@ -138,6 +138,8 @@ def numbers_of(column: "pd.Series[Any]", kind: ColumnKind, where: str) -> NDArra
     """
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+    if kind == "date":
+        return dates_of(column, where)
     if is_bool_dtype(column.dtype) and kind == "number":
         raise _truth_among_numbers(where)
     if is_bool_dtype(column.dtype) or is_numeric_dtype(column.dtype):
@@ -167,6 +169,38 @@ def numbers_of(column: "pd.Series[Any]", kind: ColumnKind, where: str) -> NDArra
                 "true and false; write true or false, or 1 or 0"
             )
     return values
+
+
+def dates_of(column: "pd.Series[Any]", where: str) -> NDArray[np.float64]:
+    """Days since 1970-01-01, (n,); NaN where a cell is missing. Dates are written 2024-12-31 or 31.12.2024.
+
+    Raises:
+        UserError: a cell is no date.
+    """
+    import pandas as pd
+
+    if column.dtype.kind == "M":
+        found = column
+    else:
+        text = pd.Series(text_of(column), dtype=object)
+        gap = (text == "") | text.isin(MISSING_WORDS)
+        found = pd.to_datetime(text.mask(gap), format="ISO8601", errors="coerce", utc=True)
+        for layout in ("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"):
+            again = pd.to_datetime(
+                text.mask(gap | found.notna()), format=layout, errors="coerce", utc=True
+            )
+            found = found.fillna(again)
+        odd = found.isna() & ~gap
+        if odd.any():
+            row = int(odd.to_numpy().argmax())
+            raise UserError(
+                f"{where}: {text[row]!r} in row {row + 1} is no date written "
+                "2024-12-31 or 31.12.2024; correct it, or give the column another type"
+            )
+    if found.dt.tz is not None:
+        found = found.dt.tz_convert("UTC").dt.tz_localize(None)
+    days = (found - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    return np.asarray(days.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def is_text(column: "pd.Series[Any]") -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.schema.schema import ColumnSchema
 from featureconvex.data.tables.cells import (
     ColumnKind,
     check_digits,
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 MAX_CATEGORIES = 16
 """A text column with more distinct values is refused."""
+MISSING = "missing"
+"""The second feature of a number that may be missing."""
+OTHER = "other"
+"""The level that stands for all rare ones."""
 _WHOLE = re.compile(r"[+-]?\d+")
 _CODE = re.compile(r"[+-]?0\d")
 
@@ -36,23 +41,48 @@ class Column:
 
     Attributes:
         name: as the file has it.
-        kind: ``"number"``, ``"boolean"`` (1 and 0), ``"category"`` (one-hot), or ``"unstated"`` (numbers
-            or truth values).
-        categories: of a category, sorted; each makes one feature.
+        kind: ``"number"``, ``"boolean"`` (1 and 0), ``"category"`` (one-hot), ``"date"`` (days since
+            1970-01-01), or ``"unstated"`` (numbers or truth values).
+        categories: of a category; each makes one feature. ``""`` stands for an empty cell.
+        rare: the one of them that every other word counts as, or None.
+        fill: what stands for a missing number, and then a second feature says that it does; None: nothing
+            does.
     """
 
     name: str
     kind: ColumnKind
     categories: tuple[str, ...] = ()
+    rare: str | None = None
+    fill: float | None = None
 
     @property
     def width(self) -> int:
         """How many features the column makes."""
-        return len(self.categories) if self.kind == "category" else 1
+        if self.kind == "category":
+            return len(self.categories)
+        return 1 if self.fill is None else 2
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What distinguishes the column's features: a category each, or whether the cell is missing."""
+        if self.kind == "category":
+            return self.categories
+        return () if self.fill is None else ("", MISSING)
 
     def stored(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**asdict(self), "categories": list(self.categories)}
+
+    @staticmethod
+    def from_stored(values: dict[str, Any]) -> "Column":
+        """The inverse of :meth:`stored`; older files say less."""
+        return Column(
+            values["name"],
+            values["kind"],
+            tuple(values["categories"]),
+            values.get("rare"),
+            values.get("fill"),
+        )
 
 
 @dataclass(frozen=True)
@@ -99,6 +129,68 @@ def learn_columns(frame: "pd.DataFrame", origin: str) -> tuple[Column, ...]:
     return tuple(found)
 
 
+def columns_of_schema(
+    frame: "pd.DataFrame", features: Sequence[ColumnSchema], origin: str
+) -> tuple[Column, ...]:
+    """The columns that a schema describes, with what only the training rows tell: levels and medians.
+
+    Raises:
+        UserError: a column is missing or holds something else, or a category has no or too many levels.
+    """
+    found = []
+    for said in features:
+        where = _where(origin, said.name)
+        if said.name not in frame.columns:
+            raise UserError(f"{where}: the schema describes it, but the table does not have it")
+        cells = frame[said.name]
+        if said.type == "category":
+            found.append(_category(cells, said, where))
+            continue
+        kind: ColumnKind = "number"
+        if said.type in ("boolean", "date"):
+            kind = "boolean" if said.type == "boolean" else "date"
+        values = numbers_of(cells, kind, where)
+        if kind == "number":
+            check_digits(cells, values, where)
+        known = values[~np.isnan(values)]
+        if said.type == "integer" and (known != np.rint(known)).any():
+            odd = known[(known != np.rint(known)).argmax()]
+            raise UserError(
+                f"{where}: {odd:g} is no whole number; its type in the schema is integer"
+            )
+        fill = None
+        if said.missing == "median":
+            if not len(known):
+                raise UserError(f"{where}: every cell is missing, so there is no median; drop it")
+            fill = float(np.median(known))
+            fill = float(np.rint(fill)) if said.type == "integer" else fill
+        found.append(Column(said.name, kind, fill=fill))
+    return tuple(found)
+
+
+def _category(cells: "pd.Series[Any]", said: ColumnSchema, where: str) -> Column:
+    if cells.dtype == object and not is_text(cells):
+        raise no_cells(cells, where)
+    text = text_of(cells)
+    levels = said.levels or tuple(sorted(set(text) - {""}))
+    if said.missing == "level":
+        levels = (*levels, "")
+    rare = None
+    if said.rare == "other":
+        rare = OTHER
+        levels = levels if rare in levels else (*levels, rare)
+    elif unknown := set(text) - {*levels, ""}:
+        raise UserError(
+            f"{where}: {sorted(unknown)[0]!r} is not among its levels in the schema ({', '.join(levels)}); "
+            'add it, or write rare = "other"'
+        )
+    if len(levels) < 2:
+        raise UserError(
+            f'{where}: a category needs two levels, it has {levels}; write role = "drop"'
+        )
+    return Column(said.name, "category", levels, rare)
+
+
 def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Encoded:
     """The rows of a table as the features of ``columns``, found by name; other columns are ignored.
 
@@ -117,11 +209,18 @@ def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Enc
     for column in columns:
         cells = frame[column.name]
         if column.kind != "category":
-            blocks.append(numbers_of(cells, column.kind, _where(origin, column.name))[:, None])
+            values = numbers_of(cells, column.kind, _where(origin, column.name))[:, None]
+            if column.fill is not None:
+                gap = np.isnan(values)
+                values = np.hstack((np.where(gap, column.fill, values), gap))
+            blocks.append(values)
             continue
         if cells.dtype == object and not is_text(cells):
             raise no_cells(cells, _where(origin, column.name))
         text = text_of(cells)
+        if column.rare is not None:
+            known = np.isin(text.astype(str), [*column.categories, ""])
+            text = np.where(known, text, column.rare).astype(object)
         block = (text[:, None] == np.array(column.categories, dtype=object)).astype(np.float64)
         seen = block.any(axis=1)
         block[~seen] = np.nan
@@ -146,7 +245,7 @@ def feature_names(columns: Sequence[Column]) -> list[str]:
     ['"a"="x"', 'a=x']
     """
     taken = {column.name for column in columns if column.kind != "category"}
-    one_hot = [(c.name, v) for c in columns if c.kind == "category" for v in c.categories]
+    one_hot = [(c.name, v) for c in columns for v in c.features if v or c.kind == "category"]
     plain = [f"{name}={value}" for name, value in one_hot]
     names: dict[tuple[str, str], str] = {}
     for (name, value), simple in zip(one_hot, plain, strict=True):
@@ -159,19 +258,19 @@ def feature_names(columns: Sequence[Column]) -> list[str]:
     return [
         shown
         for c in columns
-        for shown in ([names[c.name, v] for v in c.categories] if c.categories else [c.name])
+        for shown in [names.get((c.name, v), c.name) for v in c.features or ("",)]
     ]
 
 
 def feature_groups(columns: Sequence[Column]) -> list[int] | None:
     """The number of the source column of every feature, or None if nothing is one-hot."""
-    if all(column.kind != "category" for column in columns):
+    if all(column.width == 1 and column.kind != "category" for column in columns):
         return None
     return [number for number, column in enumerate(columns) for _ in range(column.width)]
 
 
 def feature_blocks(columns: Sequence[Column]) -> dict[str, range]:
-    """Where the features of each category are among all features.
+    """Where the features of each category, and of a number that may be missing, are among all features.
 
     >>> feature_blocks([Column("a", "number"), Column("b", "category", ("x", "y"))])
     {'b': range(1, 3)}
@@ -180,7 +279,7 @@ def feature_blocks(columns: Sequence[Column]) -> dict[str, range]:
     return {
         column.name: range(start, start + column.width)
         for column, start in zip(columns, starts, strict=False)
-        if column.kind == "category"
+        if column.kind == "category" or column.width > 1
     }
 
 

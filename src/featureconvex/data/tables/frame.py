@@ -8,8 +8,9 @@ import warnings
 import zlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from featureconvex.data.schema.form import TableForm
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def is_table(path: Path) -> bool:
     return path == STANDARD_INPUT or path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES)
 
 
-def read_frame(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
+def read_frame(
+    path: Path, text: Collection[str] = (), form: TableForm | None = None
+) -> "pd.DataFrame":
     """The file as a data frame with distinct column names, all texts, and at least one row.
 
     In a CSV file only an empty cell is missing here; what ``NA`` means depends on its column, see
@@ -38,6 +41,7 @@ def read_frame(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
     Args:
         path: the file, or ``-`` for CSV on standard input.
         text: columns of a CSV file whose cells stay as they are written.
+        form: how a CSV file is written; None: commas, decimal points and UTF-8, anything else is refused.
 
     Raises:
         UserError: it is missing, damaged, empty, its rows differ in length, two columns have one
@@ -48,22 +52,30 @@ def read_frame(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
     csv = path == STANDARD_INPUT or path.name.lower().endswith(CSV_SUFFIXES)
     try:
         if csv:
-            content = _csv_bytes(path)
-            _check_separator(content, path)
+            content = csv_bytes(path)
+            if form is None:
+                _check_separator(content, path)
+            known = form or TableForm(encoding="utf-8")
+            given: dict[str, Any] = {
+                "sep": known.separator,
+                "encoding": known.encoding,
+                "keep_default_na": False,
+            }
             # As written: the names of the frame are made distinct by a suffix.
-            head = pd.read_csv(
-                io.BytesIO(content), header=None, nrows=1, dtype=str, keep_default_na=False
-            )
+            head = pd.read_csv(io.BytesIO(content), header=None, nrows=1, dtype=str, **given)
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
-                frame = pd.read_csv(
+                frame: pd.DataFrame = pd.read_csv(
                     io.BytesIO(content),
                     index_col=False,
                     low_memory=False,
                     dtype=dict.fromkeys(text, "str"),
-                    keep_default_na=False,
-                    na_values=[""],
+                    decimal=known.decimal,
+                    na_values=["", *known.missing],
+                    **given,
                 )
+            if known.decimal == ",":
+                _with_points(frame, text)
             names = head.iloc[0][head.iloc[0] != ""]
         else:
             frame = pd.read_parquet(path)
@@ -90,11 +102,28 @@ def read_frame(path: Path, text: Collection[str] = ()) -> "pd.DataFrame":
     return frame
 
 
-def _csv_bytes(path: Path) -> bytes:
+def csv_bytes(path: Path) -> bytes:
+    """The content of a CSV file, unpacked; of standard input for ``-``."""
     if path == STANDARD_INPUT:
         return sys.stdin.buffer.read()
     content = path.read_bytes()
     return gzip.decompress(content) if path.name.lower().endswith(".gz") else content
+
+
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
+
+
+def _with_points(frame: "pd.DataFrame", text: Collection[str]) -> None:
+    """Numbers with a decimal comma as numbers with a point, in columns that hold words as well."""
+    for name in frame.columns:
+        if frame[name].dtype.kind != "f" and name not in text:
+            cells = frame[name]
+            frame[name] = [
+                cell.replace(",", ".")
+                if isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell)
+                else cell
+                for cell in cells
+            ]
 
 
 def _check_separator(content: bytes, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from featureconvex.data.classes import choose_sensitive
 from featureconvex.data.dataset import Dataset, Split
 from featureconvex.data.location import Location
+from featureconvex.data.schema.schema import Schema
 from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
 from featureconvex.data.tables.columns import (
     Column,
     check_complete,
     class_names,
+    columns_of_schema,
     encode,
     feature_groups,
     feature_names,
@@ -23,6 +25,9 @@ from featureconvex.data.tables.columns import (
 )
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Missing = Literal["refuse", "drop"]
 
@@ -38,6 +43,7 @@ class TableReader:
             With more than two classes the others together are class 0.
         keep: columns that are no features: they are kept beside the test rows as they are written.
         missing: what to do with a row that has a gap: ``"refuse"`` the file, or ``"drop"`` the row.
+        schema: what the columns are, where the user says it; its label, sensitive class and ids count.
     """
 
     path: Path
@@ -45,6 +51,7 @@ class TableReader:
     sensitive: str | None
     keep: tuple[str, ...] = ()
     missing: Missing = "refuse"
+    schema: Schema | None = None
 
     def locate(self, data_dir: Path) -> Location:
         """Whether the file exists."""
@@ -59,8 +66,10 @@ class TableReader:
                 sensitive class is unknown, or a column has no use as a feature.
         """
         # Labels as they are written: 01 and 1 are two.
-        as_written = self.keep if self.label is None else (*self.keep, self.label)
-        source = read_source(self.path, as_written)
+        said = self.schema
+        words = [c.name for c in said.features if c.type == "category"] if said else []
+        as_written = (*self.keep, *words, *([] if self.label is None else [self.label]))
+        source = read_source(self.path, as_written, form=said.form if said else None)
         frame, rows = source.frame, source.rows
         assert frame is not None
         origin = str(self.path)
@@ -80,7 +89,7 @@ class TableReader:
         asked = (self.label, *self.keep)
         index = [column for column in frame.attrs.get("index", []) if column not in asked]
         features = frame.drop(columns=[*asked, *index])
-        columns = learn_columns(features, origin)
+        columns = self._columns(features, origin)
         x = encode(features, columns, origin).x
         dropped = 0
         if self.missing == "drop":
@@ -90,7 +99,7 @@ class TableReader:
                 raise UserError(f"{origin}: every row has a gap, so none is left; fill them in")
             frame, features, rows = frame.iloc[whole], features.iloc[whole], rows[whole]
             # Anew: a category of dropped rows only was never seen in training.
-            columns = learn_columns(features, origin)
+            columns = self._columns(features, origin)
             x = encode(features, columns, origin).x
         check_complete(x, columns, origin)
         labels = class_names(frame[self.label], origin)
@@ -117,7 +126,20 @@ class TableReader:
             test_rows=rows[test],
             rows_from=f"a row of {origin}, counted from 0 below the header",
             test_kept=frame[list(self.keep)].iloc[test] if self.keep else None,
+            schema=said,
         )
+
+    def _columns(self, features: "pd.DataFrame", origin: str) -> tuple[Column, ...]:
+        if self.schema is None:
+            return learn_columns(features, origin)
+        named = {column.name for column in self.schema.columns}
+        unknown = [str(name) for name in features.columns if str(name) not in named]
+        if unknown:
+            raise UserError(
+                f"{origin} has the column {unknown[0]!r}, which the schema does not name; add it there, "
+                'with role = "drop" if it is of no use'
+            )
+        return columns_of_schema(features, self.schema.features, origin)
 
 
 def _merged(labels: NDArray[Any], sensitive: str) -> str:

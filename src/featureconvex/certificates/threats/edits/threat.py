@@ -51,6 +51,7 @@ class Edits(Threat):
     tensor([6., 3., inf], dtype=torch.float64)
     """
 
+    NAME: ClassVar[str] = "edits"
     divisible: ClassVar[bool] = False
 
     def __init__(
@@ -95,7 +96,7 @@ class Edits(Threat):
     @property
     def name(self) -> str:
         """``edits``."""
-        return "edits"
+        return self.NAME
 
     def __repr__(self) -> str:
         return f"Edits({len(self._blocks)} blocks{', cost' if self._cost is not None else ''})"

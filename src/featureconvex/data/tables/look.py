@@ -1,0 +1,231 @@
+"""A first look at a table: what each column holds, what it seems to be, and what is odd about it."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.data.schema.form import TableForm
+from featureconvex.data.schema.schema import ColumnSchema, Schema
+from featureconvex.data.suspicion import index_like
+from featureconvex.data.tables.cells import dates_of, is_text, numbers_of, words_of
+from featureconvex.data.tables.columns import MAX_CATEGORIES, class_names
+from featureconvex.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Among fewer rows nothing is said about ids and leaks.
+FEW = 20
+_ID = re.compile(r"(?i)(^|[^a-z])(id|uuid|guid|key)([^a-z]|$)|(?<=[a-z])(Id|ID)$")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d.*|\d{1,2}\.\d{1,2}\.\d{4}.*")
+
+
+@dataclass(frozen=True)
+class ColumnLook:
+    """What a column holds, and a guess.
+
+    Attributes:
+        schema: the guess.
+        missing, distinct: cells without a value, and different values.
+        values: the range, or the commonest words.
+        std: of numbers, None for others.
+        remark: what is odd, or empty.
+    """
+
+    schema: ColumnSchema
+    missing: int
+    distinct: int
+    values: str
+    std: float | None
+    remark: str
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        spread = "" if self.std is None else f", standard deviation {self.std:.4g}"
+        gaps = f", {self.missing} missing" if self.missing else ""
+        odd = f"; {self.remark}" if self.remark else ""
+        return f"{self.values}{spread}, {self.distinct} distinct{gaps}{odd}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """All columns, and the schema that is guessed from them.
+
+    Attributes:
+        columns: one look each.
+        schema: to be edited.
+        classes: the label's values with their counts, where a label is named.
+    """
+
+    columns: tuple[ColumnLook, ...]
+    schema: Schema
+    classes: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """A comment for each column."""
+        return {look.schema.name: look.summary for look in self.columns}
+
+
+def look_at(
+    frame: "pd.DataFrame",
+    label: str | None = None,
+    sensitive: str | None = None,
+    form: TableForm | None = None,
+    origin: str = "the table",
+) -> Look:
+    """Look at every column of a table; nothing is refused but a label that is not there.
+
+    Raises:
+        UserError: no column of that name, or rows without a label.
+    """
+    if label is not None and label not in frame.columns:
+        listed = ", ".join(map(str, frame.columns[:10]))
+        raise UserError(f"{origin} has no column {label!r}; --label must be one of: {listed}")
+    labels = None if label is None else class_names(frame[label], origin)
+    classes: tuple[tuple[str, int], ...] = ()
+    if labels is not None:
+        names, counts = np.unique(labels, return_counts=True)
+        classes = tuple(zip(map(str, names), map(int, counts), strict=True))
+        if sensitive is not None and sensitive not in names:
+            raise UserError(
+                f"{origin} has no class {sensitive!r}; --sensitive is one of: {', '.join(names)}"
+            )
+        if sensitive is None and set(names) in ({"0", "1"}, {"False", "True"}):
+            sensitive = str(names[-1])
+    looks = tuple(
+        _column(frame[name], str(name), labels) for name in frame.columns if name != label
+    )
+    schema = Schema(
+        tuple(look.schema for look in looks), label, sensitive, form=form or TableForm()
+    )
+    return Look(looks, schema, classes)
+
+
+def _column(cells: "pd.Series[Any]", name: str, labels: NDArray[np.str_] | None) -> ColumnLook:
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if cells.dtype.kind in "mM":
+        return _dates(cells, name)
+    if is_bool_dtype(cells.dtype) or is_numeric_dtype(cells.dtype):
+        kind = "boolean" if is_bool_dtype(cells.dtype) else "number"
+        return _numbers(cells, name, labels, kind)
+    if not is_text(cells):
+        kind = str(cells.dtype)
+        remark = f"values of type {kind} are neither numbers nor words: dropped"
+        return ColumnLook(
+            ColumnSchema(name, "drop"), int(cells.isna().sum()), 0, kind, None, remark
+        )
+    words = words_of(cells)
+    if words.empty.all():
+        return ColumnLook(
+            ColumnSchema(name, "drop"), len(cells), 0, "empty", None, "constant: dropped"
+        )
+    if words.truths:
+        return _numbers(cells, name, labels, "boolean")
+    if words.numbers:
+        return _numbers(cells, name, labels, "number")
+    written = words.text[~words.empty & ~words.missing]
+    if len(written) and all(map(_DATE.fullmatch, written)):
+        try:
+            return _dates(cells, name)
+        except UserError:
+            pass
+    return _words(words.text, name, labels, int(words.numeric.sum()))
+
+
+def _dates(cells: "pd.Series[Any]", name: str) -> ColumnLook:
+    days = dates_of(cells, name)
+    known = days[~np.isnan(days)]
+    ends = np.array([known.min(), known.max()] if len(known) else [0, 0]).astype("datetime64[D]")
+    remark = "a date: dropped, as later rows have later dates; role feature makes it days"
+    gaps = int(np.isnan(days).sum())
+    column = ColumnSchema(name, "drop", "date")
+    return ColumnLook(column, gaps, len(np.unique(known)), f"{ends[0]} to {ends[1]}", None, remark)
+
+
+def _numbers(
+    cells: "pd.Series[Any]", name: str, labels: NDArray[np.str_] | None, kind: Any
+) -> ColumnLook:
+    values = numbers_of(cells, kind, name)
+    known = values[np.isfinite(values)]
+    gaps, distinct = len(values) - len(known), len(np.unique(known))
+    shown = f"{known.min():g} to {known.max():g}" if len(known) else "empty"
+    std = float(known.std()) if len(known) else 0.0
+    whole = bool((known == np.rint(known)).all())
+    role, remark = "feature", ""
+    if distinct < 2:
+        role, remark = "drop", "constant: dropped"
+    elif kind == "number" and not gaps and index_like(values[:, None]):
+        role, remark = "id", "counts the rows: kept beside them as an id"
+    elif (
+        whole
+        and kind == "number"
+        and len(known) >= FEW
+        and distinct == len(known)
+        and _ID.search(name)
+    ):
+        role, remark = "id", "every row has another whole number: an id"
+    elif _leaks(values, labels):
+        role, remark = "drop", "alone tells the label: a leak, dropped"
+    boolean = kind == "boolean" or (whole and not gaps and set(known.tolist()) == {0.0, 1.0})
+    kind = "boolean" if boolean else "integer" if whole else "number"
+    missing = "median" if gaps and kind != "boolean" else "refuse"
+    if gaps and kind == "boolean":
+        kind, missing = "category", "level"
+        remark = remark or "true and false with gaps: a category"
+    schema = ColumnSchema(name, role, kind, missing=missing)
+    return ColumnLook(schema, gaps, distinct, shown, None if boolean else std, remark)
+
+
+def _words(
+    text: NDArray[np.object_], name: str, labels: NDArray[np.str_] | None, numbers: int
+) -> ColumnLook:
+    names, counts = np.unique(text[text != ""].astype(str), return_counts=True)
+    gaps = int((text == "").sum())
+    order = np.argsort(-counts, kind="stable")
+    common = [str(word) for word in names[order][:MAX_CATEGORIES]]
+    shown = ", ".join(common[:3]) + (" ..." if len(names) > 3 else "")
+    missing = "level" if gaps else "refuse"
+    role, remark, rare = "feature", "", "refuse"
+    filled = len(text) - gaps
+    if len(names) < 2 and not gaps:
+        role, remark = "drop", "constant: dropped"
+    elif filled >= FEW and len(names) > max(MAX_CATEGORIES, filled / 2):
+        role, remark = "id", "nearly every row has another word: an id"
+    elif _leaks(np.unique(text.astype(str), return_inverse=True)[1].astype(float), labels, True):
+        role, remark = "drop", "alone tells the label: a leak, dropped"
+    elif len(names) > MAX_CATEGORIES:
+        common = common[: MAX_CATEGORIES - 1]
+        remark = f"the {len(common)} commonest words are levels, the others together are 'other'"
+        rare = "other"
+    if numbers:
+        remark = f"{remark}; " * bool(remark) + f"{numbers} cells are numbers among words"
+    levels = tuple(sorted(common)) if role == "feature" else ()
+    schema = ColumnSchema(name, role, "category", levels=levels, rare=rare, missing=missing)
+    return ColumnLook(schema, gaps, len(names), shown, None, remark)
+
+
+def _leaks(
+    values: NDArray[np.float64], labels: NDArray[np.str_] | None, words: bool = False
+) -> bool:
+    """Whether every value, few of them, belongs to one class; or one threshold of numbers tells it."""
+    if labels is None or len(labels) < FEW or len(np.unique(labels)) < 2:
+        return False
+    known = ~np.isnan(values)
+    if known.sum() < len(values):
+        return False
+    distinct, inverse = np.unique(values, return_inverse=True)
+    if len(distinct) <= len(values) / 5:
+        first: dict[int, str] = {}
+        return all(
+            first.setdefault(a, b) == b for a, b in zip(inverse.tolist(), labels, strict=True)
+        )
+    if words:
+        return False
+    ranked = labels[np.argsort(values, kind="stable")]
+    return int((ranked[1:] != ranked[:-1]).sum()) == 1

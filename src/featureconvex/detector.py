@@ -1,0 +1,150 @@
+"""What :func:`featureconvex.load` returns for a run: the model, and what its inputs and classes are."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from featureconvex.attacker import Attacker, schema_of_columns
+from featureconvex.certificates import (
+    AttackResult,
+    Certificate,
+    Domain,
+    Level,
+    Threat,
+    attack,
+    certify,
+)
+from featureconvex.certificates.arguments import check_inputs
+from featureconvex.data.meaning import Meaning
+from featureconvex.data.schema import Schema
+from featureconvex.errors import UserError
+from featureconvex.given import rows_tensor
+from featureconvex.model import FeatureConvexModel, describe_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Rows per forward pass of a prediction.
+BATCH = 4096
+
+
+class Detector(FeatureConvexModel):
+    """A trained model with the columns, classes and attacker of its data.
+
+    It takes data frames in the raw columns (found by name), arrays and tensors. As a torch module it is the
+    model itself.
+
+    Attributes:
+        classes_: (2,) the other class and the sensitive one.
+        schema: what the columns of a table are and what an attacker can do; None for images.
+        cost_: (d,) one over the training standard deviations; None where they are not known.
+        meaning: what the numbers of an input mean.
+    """
+
+    classes_: NDArray[np.str_]
+    schema: Schema | None
+    cost_: NDArray[np.float64] | None
+    meaning: Meaning
+
+    @staticmethod
+    def of(model: FeatureConvexModel, extra: dict[str, Any]) -> "Detector":
+        """A model as it was read, and what travelled with it.
+
+        Raises:
+            UserError: the entries are damaged.
+        """
+        found = Detector(model.feature_map, model.convex_net, float(model.tau)).eval()
+        meaning = Meaning.from_extra(extra)
+        cost = extra.get("cost")
+        stored = extra.get("schema")
+        columns = meaning.columns
+        schema = None if columns is None else schema_of_columns(columns)
+        found.meaning = meaning
+        found.schema = schema if stored is None else Schema.from_stored(stored)
+        found.cost_ = None if cost is None else np.array(cost, dtype=np.float64)
+        names = extra.get("other_name", "0"), extra.get("sensitive_name", "1")
+        found.classes_ = np.array(names, dtype=np.str_)
+        describe_inputs(found, meaning)
+        return found
+
+    @property
+    def attacker(self) -> Attacker | None:
+        """The attacker of the schema; None where there is none, or no standard deviations."""
+        columns = self.meaning.columns
+        if self.schema is None or columns is None or self.cost_ is None:
+            return None
+        if len(self.cost_) != sum(column.width for column in columns):
+            raise UserError("the model's cost does not have one number per feature")
+        return Attacker(self.schema, columns, self.cost_)
+
+    def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
+        """``g(phi(x)) + tau``, (n,): positive for the sensitive class, NaN where a cell is missing."""
+        x = rows_tensor(check_inputs(X, self))
+        margin = np.empty(len(x))
+        with torch.no_grad():
+            for start in range(0, len(x), BATCH):
+                rows = slice(start, start + BATCH)
+                margin[rows] = self(x[rows].to(self.device, self.dtype)).cpu().numpy()
+        return margin
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """(n,), positive for ``classes_[1]``, the sensitive class."""
+        return self.sensitive_margin(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(n,) names of classes.
+
+        Raises:
+            UserError: a margin that is not a number: a missing cell, or a category that training never saw.
+        """
+        margin = self.sensitive_margin(X)
+        if np.isnan(margin).any():
+            raise UserError(
+                f"the margin of row {int(np.isnan(margin).argmax())} is not a number: a cell is missing, "
+                "has a category that training never saw, or is too large; certify gives each row a status"
+            )
+        names: NDArray[Any] = self.classes_[(margin > 0).astype(int)]
+        return names
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(n, 2), the logistic function of the margin: an ordering, not a calibrated probability."""
+        from scipy.special import expit
+
+        margin = self.sensitive_margin(X)
+        return np.column_stack((expit(-margin), expit(margin)))
+
+    def certify(
+        self,
+        X: Any,
+        threat: "Threat | Sequence[Threat] | None" = None,
+        domain: Domain | None = None,
+        level: str | Level | None = None,
+        **options: Any,
+    ) -> Certificate | list[Certificate]:
+        """Certificates for rows; by default against the attacker of the schema, at level ``domain``.
+
+        Args:
+            X: rows.
+            threat: what the budget measures; None: the schema's prices, ``Lp(2)`` without one.
+            domain: where the attacker may move; None: the schema's where the threat is None, too.
+            level: None: ``"domain"`` for the schema's attacker, else ``"closed-form"``.
+            options: as :func:`featureconvex.certify`.
+        """
+        threat, domain, level = self._attacked(threat, domain, level)
+        found: Certificate | list[Certificate] = certify(self, X, threat, domain, level, **options)
+        return found
+
+    def attack(
+        self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
+    ) -> AttackResult:
+        """Evasions, by default of the attacker of the schema; see :func:`featureconvex.attack`."""
+        threat, domain, _ = self._attacked(threat, domain, None)
+        return attack(self, X, threat, domain, **options)
+
+    def _attacked(self, threat: Any, domain: Any, level: Any) -> tuple[Any, Any, Any]:
+        attacker = self.attacker
+        if threat is None and attacker is not None:
+            return attacker.threat, attacker.domain if domain is None else domain, level or "domain"
+        return threat, domain, level or "closed-form"

@@ -1,0 +1,225 @@
+"""Schemas: written and read back, refused with the remedy, guessed from a messy export."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from featureconvex.data.inspection import inspect_folder, inspect_table, look_lines
+from featureconvex.data.schema import (
+    ColumnSchema,
+    Schema,
+    TableForm,
+    parse_schema,
+    schema_text,
+    sniffed,
+)
+from featureconvex.data.tables.columns import columns_of_schema, encode, feature_names
+from featureconvex.data.tables.frame import read_frame
+from featureconvex.data.tables.look import look_at
+from featureconvex.errors import UserError
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+amounts = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def columns(draw: st.DrawFn, name: str) -> ColumnSchema:
+    kind = draw(st.sampled_from(["number", "integer", "category", "boolean", "date"]))
+    given: dict[str, Any] = {"role": draw(st.sampled_from(["feature", "id", "drop"])), "type": kind}
+    if given["role"] != "feature":
+        return ColumnSchema(name, **given)
+    cost = st.one_of(st.just("std"), st.floats(1e-6, 1e6))
+    if kind == "category":
+        levels = draw(st.lists(words, unique=True, max_size=4))
+        rare, missing = st.sampled_from(["refuse", "other"]), st.sampled_from(["refuse", "level"])
+        given |= {"levels": tuple(levels), "rare": draw(rare), "missing": draw(missing)}
+    elif kind != "boolean":
+        low, high = sorted([draw(amounts), draw(amounts)])
+        ways = st.sampled_from(["free", "fixed", "increase", "decrease"])
+        given |= {"low": low, "high": high, "attacker": draw(ways), "unit": draw(words)}
+        given["missing"] = draw(st.sampled_from(["refuse", "median"]))
+    return ColumnSchema(name, cost=draw(cost), **given)
+
+
+@given(st.data())
+def test_what_is_written_is_read_back(data: st.DataObject) -> None:
+    names = data.draw(st.lists(words, unique=True, max_size=3))
+    said = tuple(data.draw(columns(name)) for name in names)
+    label = data.draw(words.filter(lambda word: word not in names) | st.none())
+    form = TableForm(";", ",", "cp1252", tuple(data.draw(st.lists(words, unique=True, max_size=2))))
+    schema = Schema(said, label, data.draw(words | st.none()), data.draw(words), form)
+    remarks = {name: data.draw(words) for name in names}
+    assert parse_schema(schema_text(schema, data.draw(words), remarks)) == schema
+    assert Schema.from_stored(schema.stored()) == schema
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_schema_or_refused(text: str) -> None:
+    try:
+        parse_schema(text)
+    except UserError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1", "unknown key 'x'"),
+        ("label = 3", "text in quotes"),
+        ("columns = 3", "columns is a table"),
+        ("[columns]\na = 3", "table of its own"),
+        ('[columns.a]\nrole = "feat"', "role of column 'a'"),
+        ('[columns.a]\ncost = "much"', "cost of column"),
+        ("[columns.a]\ncost = -1", "must be"),
+        ("[columns.a]\nrange = [1]", "low, high"),
+        ("[columns.a]\nrange = [2, 1]", "low <= high"),
+        ('[columns.a]\ntype = "category"\nattacker = "increase"', "neither grow nor shrink"),
+        ('[columns.a]\ntype = "category"\nmissing = "median"', '"median" for numbers'),
+        ('[columns.a]\nlevels = ["x"]', "for categories"),
+        ('label = "a"\n[columns.a]', "named twice"),
+        ('[file]\nseparator = ",,"', "one character"),
+        ('[file]\nseparator = ","\ndecimal = ","', "both"),
+        ('[file]\nencoding = "klingon"', "unknown encoding"),
+        ("a = ", "no TOML"),
+    ],
+)
+def test_mistakes_are_named(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_schema(text)
+
+
+def messy(path: Path, rows: int = 400) -> Path:
+    """An export as people have them: semicolons, decimal commas, cp1252, an id, a date, gaps, a leak."""
+    rng = np.random.default_rng(0)
+    fraud = rng.random(rows) < 0.5
+    amount = rng.normal(np.where(fraud, 120, 60), 25).round(2)
+    frame = pd.DataFrame(
+        {
+            "Kundennr": [f"K-{i:05d}" for i in range(rows)],
+            "Datum": pd.date_range("2023-01-01", periods=rows).strftime("%d.%m.%Y"),
+            "Betrag": [f"{value:.2f}".replace(".", ",") for value in amount],
+            "Anzahl": rng.poisson(np.where(fraud, 6, 2)),
+            "Händler": rng.choice([f"Laden {i}" for i in range(40)], rows),
+            "Land": rng.choice(["DE", "FR", "ÖS"], rows),
+            "neu": np.where(rng.random(rows) < np.where(fraud, 0.7, 0.2), "true", "false"),
+            "leer": 1,
+            "Zeile": np.arange(rows),
+            "Urteil": np.where(fraud, "schlecht", "gut"),
+            "Art": np.where(fraud, "Betrug", "ok"),
+        }
+    )
+    frame.loc[rng.random(rows) < 0.1, "Betrag"] = ""
+    frame.loc[rng.random(rows) < 0.1, "Land"] = ""
+    frame.to_csv(path, sep=";", index=False, encoding="cp1252")
+    return path
+
+
+def test_a_messy_export_is_understood(tmp_path: Path) -> None:
+    path = messy(tmp_path / "messy.csv")
+    look, text = inspect_table(path, "Art", "Betrug")
+    said = {column.name: column for column in look.schema.columns}
+    roles = {name: (column.role, column.type, column.missing) for name, column in said.items()}
+    assert roles == {
+        "Kundennr": ("id", "category", "refuse"),
+        "Datum": ("drop", "date", "refuse"),
+        "Betrag": ("feature", "number", "median"),
+        "Anzahl": ("feature", "integer", "refuse"),
+        "Händler": ("feature", "category", "refuse"),
+        "Land": ("feature", "category", "level"),
+        "neu": ("feature", "boolean", "refuse"),
+        "leer": ("drop", "integer", "refuse"),
+        "Zeile": ("id", "integer", "refuse"),
+        "Urteil": ("drop", "category", "refuse"),
+    }
+    assert said["Händler"].rare == "other"
+    assert "leak" in look.remarks["Urteil"]
+    assert look.schema.form == TableForm(";", ",", "cp1252")
+    assert parse_schema(text) == look.schema
+    lines = look_lines(look)
+    assert len(lines) == 11
+    assert lines[0].startswith("label Art: Betrug")
+    frame = read_frame(path, form=look.schema.form)
+    assert frame["Betrag"].dropna().between(-100, 300).all()
+    found = columns_of_schema(frame, look.schema.features, "it")
+    encoded = encode(frame, found, "it").x
+    assert np.isfinite(encoded).all()
+    assert len(feature_names(found)) == encoded.shape[1] == 2 + 1 + 16 + 4 + 1
+    gone = frame["Betrag"].isna().to_numpy()
+    assert (encoded[:, 1] == gone).all()
+    assert (encoded[gone, 0] == frame["Betrag"].median()).all()
+
+
+def test_what_is_said_of_the_file_counts(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("a;b\n1,5;x\n-;y\n".encode("utf-16"))
+    look, _ = inspect_table(path, missing=("-",))
+    assert look.schema.form.encoding == "utf-16"
+    assert [column.missing for column in look.columns] == [1, 0]
+    assert look.schema.columns[0].type == "number"
+    wide, _ = inspect_table(path, separator="|")
+    assert len(wide.columns) == 1
+    with pytest.raises(UserError, match="no table"):
+        inspect_table(tmp_path / "b.csv")
+    with pytest.raises(UserError, match="no column 'c'"):
+        inspect_table(path, "c")
+
+
+def test_a_folder_is_counted(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="sub-folder"):
+        inspect_folder(tmp_path)
+    for name, count in (("good", 3), ("bad", 2)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            (tmp_path / name / f"{number}.bin").write_bytes(b"12")
+    assert inspect_folder(tmp_path) == [
+        "bad: 2 files, 4e-06 MB, .bin (2)",
+        "good: 3 files, 6e-06 MB, .bin (3)",
+    ]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_a_separator_is_found(mark: str) -> None:
+    text = f"name{mark}value\n" + "".join(f"a b{mark}{i}.5\n" for i in range(20))
+    assert sniffed(b"\xef\xbb\xbf" + text.encode()).separator == mark
+
+
+def test_dates_are_days_when_they_are_features() -> None:
+    for cells in (
+        ["1970-01-02", "1970-01-01T12:00:00", ""],
+        ["02.01.1970", "01.01.1970 12:00", ""],
+    ):
+        frame = pd.DataFrame({"d": cells})
+        said = (ColumnSchema("d", type="date", missing="median"),)
+        x = encode(frame, columns_of_schema(frame, said, "it"), "it").x
+        np.testing.assert_allclose(x, [[1, 0], [0.5, 0], [0.75, 1]])
+    with pytest.raises(UserError, match="no date"):
+        columns_of_schema(pd.DataFrame({"d": ["soon"]}), (ColumnSchema("d", type="date"),), "it")
+
+
+def test_a_schema_that_does_not_fit_is_refused() -> None:
+    frame = pd.DataFrame({"a": [1.5, 2.0], "c": ["x", "y"]})
+    for said, message in (
+        (ColumnSchema("b"), "does not have it"),
+        (ColumnSchema("a", type="integer"), "whole number"),
+        (ColumnSchema("c", type="category", levels=("x",)), "not among its levels"),
+        (ColumnSchema("c"), "text where training had numbers"),
+    ):
+        with pytest.raises(UserError, match=message):
+            columns_of_schema(frame, (said,), "it")
+    rare = ColumnSchema("c", type="category", levels=("x",), rare="other")
+    found = columns_of_schema(frame, (rare,), "it")
+    assert encode(pd.DataFrame({"c": ["x", "never"]}), found, "it").x.tolist() == [[1, 0], [0, 1]]
+    assert not encode(pd.DataFrame({"c": ["never"]}), found, "it").unknown.any()
+
+
+def test_looks_never_refuse() -> None:
+    odd = pd.DataFrame({"l": [[1], [2]], "e": ["", ""], "t": pd.to_datetime(["2020-01-01", None])})
+    look = look_at(odd)
+    assert [column.schema.role for column in look.columns] == ["drop", "drop", "drop"]
+    assert math.isinf(look.columns[0].schema.high)

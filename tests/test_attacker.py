@@ -1,0 +1,225 @@
+"""The attacker of a schema: never above the cheapest evasion of small tables; and a run that carries it."""
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.data.test_schema import messy
+
+import featureconvex as fc
+from featureconvex.attacker import Attacker
+from featureconvex.cli import main
+from featureconvex.data.inspection import inspect_table
+from featureconvex.data.schema import ColumnSchema, Schema
+from featureconvex.data.tables.columns import Column
+from featureconvex.detector import Detector
+from featureconvex.features import Identity
+from featureconvex.nn import ConvexMLP
+
+COLUMNS = (
+    Column("number", "number", fill=1.0),
+    Column("whole", "number"),
+    Column("word", "category", ("a", "b", "")),
+    Column("flag", "boolean"),
+)
+NUMBERS = [(float(v), 0.0) for v in range(3)] + [(1.0, 1.0)]
+EVERY = torch.tensor(
+    [
+        (*number, whole, *np.eye(3)[word], flag)
+        for number, whole, word, flag in itertools.product(NUMBERS, range(3), range(3), range(2))
+    ],
+    dtype=torch.float64,
+)
+
+
+def a_schema(seed: int) -> Schema:
+    rng = np.random.default_rng(seed)
+    ways = ["free", "fixed", "increase", "decrease"]
+    said = [
+        ColumnSchema("number", attacker=str(rng.choice(ways)), cost="std", missing="median"),
+        ColumnSchema(
+            "whole", type="integer", attacker=str(rng.choice(ways)), cost=0.5, low=0, high=2
+        ),
+        ColumnSchema(
+            "word",
+            type="category",
+            cost=float(rng.choice([0.5, 2])),
+            missing="level",
+            attacker=str(rng.choice(ways[:2])),
+        ),
+        ColumnSchema("flag", type="boolean", cost=1.5, attacker=str(rng.choice(ways[:2]))),
+    ]
+    return Schema(tuple(said))
+
+
+def cheapest(model: fc.FeatureConvexModel, schema: Schema, cost: float) -> np.ndarray:
+    """By the words of the schema, without the code of threats and domains: (n,), inf where none."""
+    said = {column.name: column for column in schema.columns}
+    safe = (model(EVERY) > 0).detach().numpy()
+    found = []
+    for row in EVERY.numpy():
+        least = math.inf
+        for other in EVERY.numpy()[~safe]:
+            if other[1] != row[1] or (row[1] == 1 and other[0] != row[0]):
+                continue  # nothing is blanked or filled
+            price = 0.0
+            for place, name, unit in ((0, "number", cost), (2, "whole", 0.5)):
+                step = other[place] - row[place]
+                way = said[name].attacker
+                wrong = {"fixed": step != 0, "increase": step < 0, "decrease": step > 0}
+                price += math.inf if wrong.get(way, False) else unit * abs(step)
+            if (other[3:6] != row[3:6]).any():
+                gone = row[5] == 1 or other[5] == 1 or said["word"].attacker == "fixed"
+                price += math.inf if gone else float(said["word"].cost)
+            if other[6] != row[6]:
+                price += math.inf if said["flag"].attacker == "fixed" else 1.5
+            least = min(least, price)
+        found.append(least)
+    return np.array(found)
+
+
+def check(seed: int) -> None:
+    torch.manual_seed(seed)
+    model = fc.FeatureConvexModel(Identity(), ConvexMLP(7, (6, 4))).double().eval()
+    with torch.no_grad():
+        model.tau = -model.logits(EVERY).sort().values[30:32].mean()
+    schema = a_schema(seed)
+    attacker = Attacker(schema, COLUMNS, np.array([0.75, 1, 1, 1, 1, 1, 1]))
+    truth = cheapest(model, schema, 0.75)
+    for level in ("domain", "sound"):
+        found = fc.certify(model, EVERY, attacker.threat, attacker.domain, level)
+        assert set(found.status) <= {"certified", "not_sensitive", "unbounded", "boundary"}
+        flagged = found.margin > 0
+        assert (found.radius <= truth * (1 + 1e-12))[flagged].all()
+    result = fc.attack(model, EVERY, attacker.threat, attacker.domain, steps=10)
+    points = {tuple(row) for row in result.adversarial[result.found][:, 1:].tolist()}
+    assert points <= {tuple(row) for row in EVERY[:, 1:].tolist()}
+
+
+@settings(max_examples=12)
+@given(st.integers(0, 10**6))
+def test_never_above_the_cheapest_evasion_in_words(seed: int) -> None:
+    check(seed)
+
+
+def test_a_domain_that_forgets_gaps_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certified for less than the schema allows: a value moves although the cell is missing."""
+    honest = Attacker.threat.fget
+    assert honest is not None
+
+    def dearer(self: Attacker) -> fc.Edits:
+        threat: fc.Edits = honest(self)
+        return fc.Edits(2 * threat.numeric_cost(7), threat.blocks.coordinates, 4.0)
+
+    monkeypatch.setattr(Attacker, "threat", property(dearer))
+    with pytest.raises(AssertionError):
+        for seed in range(40):
+            check(seed)
+
+
+def test_the_attacker_in_one_sentence() -> None:
+    schema = Schema(
+        (
+            ColumnSchema("links", type="integer", attacker="increase", cost=2.0, unit="link"),
+            ColumnSchema("age", attacker="fixed", missing="median"),
+            ColumnSchema("lang", type="category", cost=3.0),
+        ),
+        unit="EUR",
+    )
+    columns = (
+        Column("links", "number"),
+        Column("age", "number", fill=1.0),
+        Column("lang", "category", ("a", "b")),
+    )
+    attacker = Attacker(schema, columns, np.ones(5))
+    assert attacker.sentence == (
+        "The attacker may move links up only (2 per link) and change lang (3 per change); age cannot change; "
+        "what is missing stays missing, and nothing is blanked; all prices together, in EUR, are the budget."
+    )
+    assert attacker.columns_changed.measure(torch.tensor([[1.0, 1, 1, -1, 1]])).tolist() == [3]
+    assert attacker.unit_costs.tolist() == [2, 1, 1, 3, 3]
+    with pytest.raises(fc.UserError, match="does not name the column 'x'"):
+        Attacker(schema, (Column("x", "number"),), np.ones(1))
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("schema")
+    path = messy(folder / "messy.csv")
+    schema = folder / "s.toml"
+    text = inspect_table(path, "Art", "Betrug")[1]
+    schema.write_text(text.replace('attacker = "free"', 'attacker = "decrease"', 1), "utf-8")
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "run",
+                str(path),
+                "--schema",
+                str(schema),
+                "--out",
+                str(folder / "run"),
+                "--epochs",
+                "2",
+            ]
+        )
+    return folder
+
+
+def test_the_schema_travels_with_the_model(a_run: Path) -> None:
+    found = fc.load(a_run / "run")
+    assert isinstance(found, Detector)
+    assert found.schema is not None
+    assert found.schema.label == "Art"
+    assert found.cost_ is not None
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    names = found.predict(frame)
+    assert set(names) <= {"Betrug", "ok"}
+    assert (found.predict_proba(frame)[:, 1] > 0.5).tolist() == (names == "Betrug").tolist()
+    certificate: Any = found.certify(frame)
+    assert isinstance(certificate.threat, fc.Edits)
+    result = found.attack(frame, steps=5)
+    both = result.found & (certificate.radius > 0)
+    assert (result.distance[both] >= certificate.radius[both]).all()
+    assert fc.certify(found, frame).threat.name == "l2"
+
+
+def test_certify_uses_the_schema(a_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = a_run / "rows.csv"
+    arguments = ["certify", str(a_run / "run"), str(a_run / "messy.csv"), "--out", str(out)]
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--keep", "Kundennr"])
+    assert not stop.value.code
+    assert "The attacker may move Betrag down only" in capsys.readouterr().err
+    rows = pd.read_csv(out)
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    found = fc.load(a_run / "run")
+    expected: Any = found.certify(frame)
+    np.testing.assert_allclose(rows["radius_edits"], expected.radius)
+    for more, column in (
+        (["--norm", "1", "--cost", "schema"], "radius_l1"),
+        (["--norm", "2"], "radius_l2"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*arguments, *more])
+        assert column in pd.read_csv(out)
+
+
+def test_what_contradicts_the_schema_is_refused(
+    a_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = ["--schema", str(a_run / "s.toml"), "--out", str(a_run / "other")]
+    for arguments, message in (
+        (["run", str(a_run / "messy.csv"), "--label", "Land"], "contradicts the schema"),
+        (["run", "digits-3-8"], "for a table of your own"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main([*arguments, *schema])
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
