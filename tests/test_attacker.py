@@ -109,10 +109,13 @@ def test_never_above_the_cheapest_evasion_in_words(seed: int) -> None:
     check(seed)
 
 
-def test_a_domain_that_forgets_gaps_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Certified for less than the schema allows: a value moves although the cell is missing."""
-    honest = Attacker.threat.fget
-    assert honest is not None
+def check_many() -> None:
+    for seed in range(40):
+        check(seed)
+
+
+def test_prices_above_the_schema_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = vars(Attacker)["threat"].__get__
 
     def dearer(self: Attacker) -> fc.Edits:
         threat: fc.Edits = honest(self)
@@ -120,8 +123,7 @@ def test_a_domain_that_forgets_gaps_is_caught(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Attacker, "threat", property(dearer))
     with pytest.raises(AssertionError):
-        for seed in range(40):
-            check(seed)
+        check_many()
 
 
 def test_the_attacker_in_one_sentence() -> None:
@@ -140,8 +142,9 @@ def test_the_attacker_in_one_sentence() -> None:
     )
     attacker = Attacker(schema, columns, np.ones(5))
     assert attacker.sentence == (
-        "The attacker may move links up only (2 per link) and change lang (3 per change); age cannot change; "
-        "what is missing stays missing, and nothing is blanked; all prices together, in EUR, are the budget."
+        "The attacker may move links up only (2 per link) and change lang (3 per change); age cannot "
+        "change; what is missing stays missing, and nothing is blanked; all prices together, in EUR, are "
+        "the budget."
     )
     assert attacker.columns_changed.measure(torch.tensor([[1.0, 1, 1, -1, 1]])).tolist() == [3]
     assert attacker.unit_costs.tolist() == [2, 1, 1, 3, 3]
