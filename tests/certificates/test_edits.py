@@ -352,10 +352,11 @@ def test_a_direct_price_without_chains_is_caught(monkeypatch: pytest.MonkeyPatch
         fault(60)
 
 
-def test_a_stride_that_forgets_one_half_of_an_edit_is_caught(
+def test_weights_of_a_norm_above_the_prices_are_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(threat.Edits, "stride", lambda *_: 0.3)
+    honest = threat.Edits.norm_costs
+    monkeypatch.setattr(threat.Edits, "norm_costs", lambda *given: 3 * honest(*given))
     with pytest.raises(AssertionError):
         fault(40, maps=("constants",))
 

@@ -32,6 +32,10 @@ def lipschitz_radius(problem: Problem, minorant: Minorant) -> Tensor:
     own = set() if threat.exponent is None else {threat.exponent}
     best = torch.zeros_like(minorant.value)
     for s in sorted({*NORMS, *own}):
+        costs = threat.norm_costs(s, tuple(problem.x.shape[1:]))
+        if costs is not None:
+            best = torch.maximum(best, _of_norm(problem, minorant, room, costs, s))
+            continue
         rate = problem.model.feature_map.sensitivity(minorant.slope, s)
         # How far x' may be from x in this norm before the minorant could reach zero.
         reach = torch.where(rate == 0, torch.inf, minorant.value / rate) * ROUND_DOWN
@@ -48,9 +52,6 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
         finite = torch.where(torch.isinf(threat.cost), 1.0, threat.cost)
         costs = finite.to(room.device).expand(shape).reshape(1, -1)
     p = threat.exponent
-    stride = threat.stride(s, shape)
-    if stride is not None:
-        return _by_stride(room, reach, s, stride)
     if p is None:
         return _of_curves(threat, room, costs, reach, s, shape)
     if math.isinf(s):
@@ -67,11 +68,17 @@ def _radius(problem: Problem, room: Tensor, reach: Tensor, s: float) -> Tensor:
     return _by_powers(p, room, costs, reach, s, shape)
 
 
-def _by_stride(room: Tensor, reach: Tensor, s: float, stride: float) -> Tensor:
-    """A budget below ``reach / stride`` moves x by less than the reach; inf where the room is less."""
-    farthest = vector_norm(room, s) * (2 - ROUND_DOWN)
-    found = (reach / stride) * ROUND_DOWN if stride else torch.full_like(reach, torch.inf)
-    return torch.where(farthest < reach, torch.inf, found)
+def _of_norm(problem: Problem, minorant: Minorant, room: Tensor, costs: Tensor, s: float) -> Tensor:
+    """The radius in ``||costs * delta||_s``, at most the budget; inf where the room is less."""
+    costs = costs.to(room.device)
+    if bool(torch.isinf(costs).all()):
+        return torch.full_like(minorant.value, torch.inf).where(minorant.value > 0, 0.0)
+    rate = problem.model.feature_map.sensitivity(minorant.slope, s, costs)
+    reach = torch.where(rate == 0, torch.inf, minorant.value / rate) * ROUND_DOWN
+    reach = reach.nan_to_num(0.0, posinf=torch.inf)
+    # An infinite cost times no way is none.
+    way = torch.where((room == 0) | torch.isinf(costs), 0.0, room * costs)
+    return torch.where(vector_norm(way, s) * (2 - ROUND_DOWN) < reach, torch.inf, reach)
 
 
 def _of_curves(

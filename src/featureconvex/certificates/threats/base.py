@@ -76,10 +76,11 @@ class Threat(Value, ABC):
         """What :meth:`worst_drop` and its like are given: one curve per coordinate, here."""
         return moves.curves(self.cost)
 
-    def stride(self, s: float, shape: tuple[int, ...]) -> float | None:
-        """At least ``||delta||_s`` per unit of budget, for feature maps without drop curves.
+    def norm_costs(self, s: float, shape: tuple[int, ...]) -> Tensor | None:
+        """Costs of one input with ``||cost * delta||_s <= budget``, for feature maps without curves.
 
-        None where the curves of :meth:`Moves.curves` have to serve for these, too.
+        ``inf`` for coordinates that cannot change. None where the curves of :meth:`Moves.curves` have
+        to serve for these, too.
         """
         return None
 

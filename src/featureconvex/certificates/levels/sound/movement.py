@@ -26,8 +26,6 @@ from featureconvex.rounding.directed import TINY, quotient_down, upper
 
 # The library's powers are right to 2^-42.
 POWER = 2.0**-40
-# Covers the rounding of a stride, few operations on positive numbers.
-STRIDE = 1 + 2.0**-40
 # Powers beyond these would over- or underflow, and nothing needs them.
 MOST, LEAST = 1e300, 1e-280
 
@@ -43,6 +41,10 @@ def radius_of_movement(problem: Problem, line: SoundLine, candidate: Tensor) -> 
     own = set() if threat.exponent is None else {threat.exponent}
     best = torch.zeros_like(line.value)
     for s in sorted({*NORMS, *own}):
+        weights = threat.norm_costs(s, tuple(problem.x.shape[1:]))
+        if weights is not None:
+            best = torch.maximum(best, _of_norm(line, weights.to(best.device), s))
+            continue
         steepest = line.steepness(s, None)
         reach = quotient_down(line.value, steepest).where(steepest > 0, torch.inf)
         # A NaN, from an overflow on the way, proves nothing.
@@ -67,6 +69,17 @@ def _room(problem: Problem) -> tuple[Tensor, Tensor]:
     return room.flatten(1), costs.flatten(1)
 
 
+def _of_norm(line: SoundLine, costs: Tensor, s: float) -> Tensor:
+    """(n,): the radius in ``||costs * delta||_s``, where that is at most the budget."""
+    if bool(torch.isinf(costs).all()):
+        return torch.full_like(line.value, torch.inf).where(line.value > 0, 0.0)
+    steepest = line.steepness(s, costs)
+    radius = quotient_down(line.value, steepest).where(steepest > 0, torch.inf)
+    # Every coordinate stays within the line's own reach, too.
+    radius = radius.clamp(max=line.reach * float(costs.min()) * (1 - POWER))
+    return torch.where((line.value > 0) & (steepest >= 0), radius, 0.0)
+
+
 def _radius(
     problem: Problem,
     line: SoundLine,
@@ -77,10 +90,6 @@ def _radius(
     s: float,
 ) -> Tensor:
     """(n,): a budget that cannot move x by ``reach`` in l_s, nor a coordinate beyond ``line.reach``."""
-    stride = problem.threat.stride(s, tuple(problem.x.shape[1:]))
-    if stride is not None:
-        # Every coordinate stays within the line's own reach, too.
-        return quotient_down(reach.clamp(max=line.reach), torch.full_like(reach, stride * STRIDE))
     if math.isinf(s):
         reach = reach.clamp(max=line.reach)
         return _one_coordinate(problem, room, costs, reach)

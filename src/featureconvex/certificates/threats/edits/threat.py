@@ -147,14 +147,19 @@ class Edits(Threat):
         near = None if moves.near is None else self.curves(moves.near)
         return Offers(moves.curves(cost), gain, price, tuple(x.shape[1:]), near)
 
-    def stride(self, s: float, shape: tuple[int, ...]) -> float:
-        """``max(1 / cost_i, 2^(1/s) / price_b)``: a norm of a sum is at most the sum of the norms."""
-        rates = [float((1 / self.numeric_cost(shape[0])).max())]
-        cheapest = self._blocks.prices.masked_fill(self._blocks.prices == 0, torch.inf)
-        for block, size in enumerate(self._blocks.sizes):
-            both = 1.0 if size == 1 or math.isinf(s) else 2 ** (1 / s)
-            rates.append(both / float(cheapest[block].min()))
-        return max(rates)
+    def norm_costs(self, s: float, shape: tuple[int, ...]) -> Tensor:
+        """``cost_i`` of numbers, ``price_b / 2^(1/s)`` of both coordinates that an edit moves.
+
+        A perturbation is a sum of moves and edits, a norm of a sum is at most the sum of the norms, and
+        each of these is at most its price.
+        """
+        costs = self.numeric_cost(shape[0])
+        prices = self._blocks.prices.masked_fill(self._blocks.prices == 0, torch.inf)
+        for block, places in enumerate(self._blocks.coordinates):
+            both = 1.0 if len(places) == 1 or math.isinf(s) else 2 ** (1 / s)
+            # Rounded down.
+            costs[list(places)] = prices[block].min() / both * (1 - 2**-50)
+        return costs
 
     def measure(self, delta: Tensor) -> Tensor:
         """The price of each perturbation (n, d), inf for one that leads to no row of a table."""
