@@ -23,7 +23,7 @@ from featureconvex import (
     UserError,
     certify,
 )
-from featureconvex.certificates import Domain, Minorant, Threat, separable, tangent
+from featureconvex.certificates import Domain, Minorant, Threat, moves, separable, tangent
 from featureconvex.certificates.levels import Tight
 from featureconvex.certificates.levels import domain_aware as level
 from featureconvex.certificates.levels.domain_aware import radius_of, worst_case
@@ -366,7 +366,7 @@ def test_planted_opposite_ends_are_caught(monkeypatch: pytest.MonkeyPatch) -> No
     def mirrored(form: Any, x: Tensor, lo: Tensor, hi: Tensor, cost: Any) -> Any:
         return real(form, x, 2 * x - hi, 2 * x - lo, cost)
 
-    monkeypatch.setattr(level, "separable_drops", mirrored)
+    monkeypatch.setattr(moves, "separable_drops", mirrored)
     with pytest.raises(AssertionError):
         test_never_above_brute_force(0, "one way")
 
