@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Page, Request, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = [
@@ -18,6 +18,7 @@ QUIET = [
     "--no-first-run",
 ]
 PHONE = 390
+BLANK = "about:blank"
 INKS = {"light": "rgb(31, 35, 40)", "dark": "rgb(230, 232, 234)"}
 OUTSIDE = """() => [...document.querySelectorAll("main *")]
   .filter((element) => !element.closest(".scroll") && !element.closest("svg"))
@@ -27,47 +28,57 @@ OUTSIDE = """() => [...document.querySelectorAll("main *")]
 
 
 @contextmanager
-def launched() -> Iterator[Browser]:
-    """The Chromium on the PATH."""
+def launched() -> Iterator[Page]:
+    """A page of the Chromium on the PATH.
+
+    One for all tests: a renderer that has compiled the chart library once draws a report in a third of
+    the time. Every opening is a new document.
+    """
     executable = next(path for path in map(shutil.which, NAMES) if path)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        yield browser
+        yield browser.new_page()
         browser.close()
 
 
 @contextmanager
-def watched(browser: Browser, ready: str) -> Iterator[Callable[[Path, int], Page]]:
+def watched(page: Page, ready: str) -> Iterator[Callable[[Path, int], Page]]:
     """Yield what opens a file at a width; at the end there may have been no fault.
 
     Args:
-        browser: to open pages in.
+        page: where to open it.
         ready: the selector of what a drawn page has.
     """
     faults: list[str] = []
-    pages: list[Page] = []
+    addresses: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        faults.append(f"console: {message.text}")
+
+    def on_error(error: Error) -> None:
+        faults.append(f"error: {error}")
+
+    def on_request(request: Request) -> None:
+        if request.url not in addresses and not request.url.startswith("data:"):
+            faults.append(f"request: {request.url}")
 
     def opened(path: Path, width: int) -> Page:
-        address = path.as_uri()
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        pages.append(page)
-        page.on("console", lambda message: faults.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on(
-            "request",
-            lambda request: (
-                faults.append(f"request: {request.url}")
-                if request.url != address and not request.url.startswith("data:")
-                else None
-            ),
-        )
-        page.goto(address)
+        addresses.append(path.as_uri())
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(addresses[-1])
         page.wait_for_selector(ready, state="attached")
         return page
 
+    page.on("console", on_console)
+    page.on("pageerror", on_error)
+    page.on("request", on_request)
     yield opened
-    for page in pages:
-        page.close()
+    addresses.append(BLANK)
+    page.emulate_media(color_scheme="null")
+    page.goto(BLANK)
+    page.remove_listener("console", on_console)
+    page.remove_listener("pageerror", on_error)
+    page.remove_listener("request", on_request)
     assert faults == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 from tests.report.browsing import PHONE, assert_fits_a_phone, launched, watched, wide_tables
 
 from featureconvex.results.intervals import clopper_pearson
@@ -19,9 +19,9 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
+def browser() -> Iterator[Page]:
+    with launched() as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def reports(image_report: Path, table_report: Path) -> dict[str, Path]:
 
 
 @pytest.fixture
-def open_report(browser: Browser, reports: dict[str, Path]) -> Iterator[Open]:
+def open_report(browser: Page, reports: dict[str, Path]) -> Iterator[Open]:
     with watched(browser, "#plot-certified .scatterlayer .trace path.js-line") as opened:
         yield lambda kind="image", width=1100: opened(reports[kind] / "report.html", width)
 

@@ -2,10 +2,12 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cache
 from inspect import signature
 from itertools import chain
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from featureconvex.errors import UserError
 from featureconvex.features.kinked_form import Around, KinkedForm
 from featureconvex.nn.code import remember
+from featureconvex.nn.frozen import is_frozen
 from featureconvex.norms import dual_exponent, path_norms, vector_norm
 from featureconvex.rounding.graph import Graph
 
@@ -156,7 +159,7 @@ class FeatureMap(nn.Module, ABC):
             elif cost is None:
                 factor = constant(self, p, s)
             else:
-                factor = self.lipschitz_per_cost(cost, p, s)
+                factor = constant_per_cost(self, cost, p, s)
             if factor < math.inf:
                 found.append(factor * vector_norm(v, dual_exponent(s)))
         return torch.stack(found).amin(dim=0)
@@ -212,8 +215,35 @@ class FeatureMap(nn.Module, ABC):
             return tuple(self(torch.zeros(1, *shape, device=like.device)).shape[1:])
 
 
+# The constants of frozen maps, which do not change; level ``tight`` asks for them at every step.
+_KNOWN: "WeakKeyDictionary[FeatureMap, dict[tuple[Any, ...], float]]" = WeakKeyDictionary()
+MOST_KNOWN = 512
+
+
 def constant(phi: FeatureMap, p: float, s: float) -> float:
     """``phi.lipschitz(p, s)``, also of a map that only knows one norm; inf where nothing is known."""
+    return _once(phi, (p, s), lambda: _constant(phi, p, s))
+
+
+def constant_per_cost(phi: FeatureMap, cost: Tensor, p: float, s: float) -> float:
+    """``phi.lipschitz_per_cost(cost, p, s)``."""
+    numbers = cost.detach().cpu().contiguous().numpy().tobytes()
+    key = (p, s, cost.dtype, tuple(cost.shape), numbers)
+    return _once(phi, key, lambda: phi.lipschitz_per_cost(cost, p, s))
+
+
+def _once(phi: FeatureMap, key: tuple[Any, ...], compute: Callable[[], float]) -> float:
+    if not is_frozen(phi):
+        return compute()
+    known = _KNOWN.setdefault(phi, {})
+    if key not in known:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[key] = compute()
+    return known[key]
+
+
+def _constant(phi: FeatureMap, p: float, s: float) -> float:
     if p == s:
         return phi.lipschitz(p)
     if _knows_two_norms(type(phi)):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from featureconvex.errors import UserError
 from featureconvex.features.affine import Center, Identity, Scale
-from featureconvex.features.base import FeatureMap, constant
+from featureconvex.features.base import FeatureMap, constant, constant_per_cost
 from featureconvex.features.nonexpansive.reshaping import Flatten
 from featureconvex.given import check_shared_shape
 from featureconvex.norms import best_path, check_exponent, dual_exponent, vector_norm
@@ -181,7 +181,7 @@ def _divided(cost: Tensor, scale: Tensor) -> Tensor:
 def _costed(part: FeatureMap, cost: Tensor, training: bool, p: float, s: float) -> float:
     if training:
         return part.by_construction(p, s) * float((1 / cost).max())
-    return part.lipschitz_per_cost(cost, p, s)
+    return constant_per_cost(part, cost, p, s)
 
 
 def _is_diagonal(part: FeatureMap) -> TypeGuard[Scale]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 from tests.comparison.report.conftest import MakeFolder
 from tests.report.browsing import (
     OUTSIDE,
@@ -28,13 +28,13 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
+def browser() -> Iterator[Page]:
+    with launched() as page:
+        yield page
 
 
 @pytest.fixture
-def open_page(browser: Browser, comparison_report: Path) -> Iterator[Open]:
+def open_page(browser: Page, comparison_report: Path) -> Iterator[Open]:
     with watched(browser, "main") as opened:
         yield lambda width=1100, folder=comparison_report: opened(folder / "report.html", width)
 
