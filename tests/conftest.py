@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import settings
 from tests.sum_order import OtherOrder
+from tests.undrawn import undrawn_reports
 
 pytest_plugins = ["tests.synthetic_runs", "tests.slow"]
 
@@ -60,9 +61,10 @@ def own_methods() -> Iterator[None]:
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs have no PNG figures, which take most of a small run's time: for tests of the rest of it."""
-    monkeypatch.setattr("featureconvex.report.report.draw_figures", lambda _: {})
+def undrawn() -> Iterator[None]:
+    """Reports have no PNG figures: for tests of the rest of a run or a comparison."""
+    with undrawn_reports():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -128,7 +128,7 @@ WRONG: dict[type[Method], str] = {
 }
 
 
-pytestmark = pytest.mark.usefixtures("own_methods")
+pytestmark = pytest.mark.usefixtures("own_methods", "undrawn")
 
 
 @pytest.mark.parametrize("kind", WRONG)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex.data import find_task
@@ -27,7 +28,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("table")
-    run(find_task("breast-cancer"), out, QUICK, progress=False)
+    with undrawn_reports():
+        run(find_task("breast-cancer"), out, QUICK, progress=False)
     return out
 
 

@@ -65,6 +65,16 @@ def test_methods_of_another_command_are_named(make_comparison: MakeFolder) -> No
     assert "--methods linear&#34; (linear)" in text
 
 
+def test_a_file_where_the_figures_should_be_is_named(
+    make_comparison: MakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_comparison(["linear"], n=60)
+    (folder / "figures").write_text("a file")
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", str(folder)])
+    assert "figures" in capsys.readouterr().err
+
+
 def main_quietly(*arguments: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(list(arguments))

@@ -181,6 +181,7 @@ def test_a_table_that_goes_on_says_so(open_page: Open, width: int) -> None:
     assert any(box["over"] for box in boxes)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("names", "failed"),
     [
