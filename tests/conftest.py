@@ -67,6 +67,12 @@ def undrawn() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def few_pilots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training chooses between two temperatures instead of seven: for tests of what comes after it."""
+    monkeypatch.setattr("featureconvex.training.temperature.RATIOS", (1 / 8, 1 / 2))
+
+
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)

@@ -88,8 +88,8 @@ class Broken(Ink):
 
 
 @pytest.fixture(autouse=True)
-def _methods(own_methods: None, undrawn: None) -> None:
-    del own_methods, undrawn
+def _methods(own_methods: None, undrawn: None, few_pilots: None) -> None:
+    del own_methods, undrawn, few_pilots
     Ink.calls.clear()
     Ink.dies_at = None
     register_method(Ink)

@@ -375,7 +375,7 @@ def test_a_constant_column_has_no_pull(tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "few_pilots")
 def test_every_named_table_comes_to_an_end(tmp_path: Path) -> None:
     """Feature names with brackets in them once hung the record."""
     run(find_task("spambase"), tmp_path, Settings(epochs=1), progress=False)
