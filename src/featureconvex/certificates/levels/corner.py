@@ -143,7 +143,7 @@ def _worth_it(model: FeatureConvexModel, x: Tensor) -> bool:
 def _radius(problem: Problem, corners: _Corners) -> Tensor:
     """(n,): proved radii, 0 where no corner keeps the class."""
     x, threat = problem.x.double(), problem.threat
-    lo, hi = problem.domain.bounds(problem.x)
+    lo, hi = problem.bounds()
     cost = None if threat.exponent is None else threat.cost
     costs = torch.ones_like(x[:1]) if cost is None else cost.to(x.device).expand_as(x[:1])
 
