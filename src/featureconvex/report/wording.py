@@ -26,7 +26,8 @@ _LEVEL_TEXTS = {
     ),
     "domain": (
         "{domain} is charged only for what it can really take away. It starts from the same single "
-        "pass, and proves at least as much as the closed form."
+        "pass, and proves at least as much as the closed form; where a learned feature map mixes all "
+        "{part}s it can use little of this, and often proves the same."
     ),
     "tight": (
         "For every sample a search looks for the lower bound of the score that proves the most, where "
@@ -73,7 +74,8 @@ _DOMAINS = {
 
 def level_text(level: str, kind: str) -> str:
     """What a level of certificate does, in two sentences, for data of a kind."""
-    return _LEVEL_TEXTS[level].format(domain=_DOMAINS[kind])
+    part = "pixel" if kind == "image" else "feature"
+    return _LEVEL_TEXTS[level].format(domain=_DOMAINS[kind], part=part)
 
 
 def unavailable_texts(record: Record) -> list[str]:
