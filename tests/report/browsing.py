@@ -37,7 +37,10 @@ def launched() -> Iterator[Page]:
     executable = next(path for path in map(shutil.which, NAMES) if path)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        yield browser.new_page()
+        page = browser.new_page()
+        # Of a page that does not load at all; a busy machine takes its time.
+        page.set_default_timeout(120_000)
+        yield page
         browser.close()
 
 

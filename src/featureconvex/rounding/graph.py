@@ -127,7 +127,7 @@ class Graph:
                 back = (
                     sum_growth(here, arithmetic)
                     if step is None
-                    else step.growth(here, shapes[node], arithmetic)
+                    else step.growth(here, _of(here.centre, shapes[node]), arithmetic)
                 )
                 _accumulate(pending, node, back, nonnegative=True)
         return pending[0]
@@ -141,7 +141,7 @@ class Graph:
             step, parents = self.nodes[k]
             if step is None or parents != (k - 1,):
                 raise UserError("a feature map's steps must form a chain")
-            p = step.pull(p, shapes[k - 1])
+            p = step.pull(p, _of(p, shapes[k - 1]))
         return p
 
     def rates(
@@ -163,7 +163,7 @@ class Graph:
             if not step.mixes:
                 if factor is not None and not step.coordinatewise:
                     raise UserError("level 'sound' has no rule for this order of feature maps")
-                p = step.pull(p, shapes[k - 1])
+                p = step.pull(p, _of(p, shapes[k - 1]))
                 continue
             # For diagonal maps ||rate * d||_p <= max(rate) ||d||_p.
             held = dual_norm_up(p, exponent) if factor is None else factor * p.flatten(1).amax(1)
@@ -247,6 +247,11 @@ class Graph:
             last.update(dict.fromkeys(parents, k))
         last.pop(len(self.nodes) - 1, None)
         return last
+
+
+def _of(weights: Tensor, shape: torch.Size) -> torch.Size:
+    """The shape with as many rows as there are weights: of one row, or of all."""
+    return torch.Size((len(weights), *shape[1:]))
 
 
 def _accumulate(pending: dict[int, Ball], node: int, back: Ball, nonnegative: bool = False) -> None:

@@ -156,6 +156,11 @@ class PieceMaximum(Step):
     weight: Tensor
     chooses: ClassVar[bool] = True
 
+    @property
+    def bends(self) -> bool:
+        """One piece is affine."""
+        return len(self.weight) > 1
+
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, Tensor]:
         """``|max a - max b| <= max |a - b|``; one piece is a minorant."""
         values, _ = self.affine.forward(x, mode, None)

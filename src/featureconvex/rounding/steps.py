@@ -44,7 +44,7 @@ class Step(ABC):
     """One step; ``choice`` is the affine minorant taken: slopes, or indices of a maximum.
 
     Attributes:
-        chooses: whether the step is nonlinear, so that it has a choice.
+        chooses: whether the step takes a choice, as those do that may be nonlinear.
         between_norms: whether it has constants between norms only, so that a map with such a step is
             bounded by :meth:`constant` alone.
         mixes: whether every output depends on many inputs, in feature maps. Then the weights of ``growth``
@@ -57,6 +57,11 @@ class Step(ABC):
     mixes: ClassVar[bool] = False
     between_norms: ClassVar[bool] = False
     keeps_lengths: ClassVar[bool] = False
+
+    @property
+    def bends(self) -> bool:
+        """Whether the step is not affine."""
+        return self.chooses
 
     @property
     def coordinatewise(self) -> bool:

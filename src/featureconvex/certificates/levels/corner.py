@@ -131,7 +131,7 @@ def _worth_it(model: FeatureConvexModel, x: Tensor) -> bool:
     """
     network = Graph(model.dtype)
     rounding_steps(model.convex_net, network, 0)
-    bent = any(step is not None and step.chooses for step, _ in network.nodes)
+    bent = any(step is not None and step.bends for step, _ in network.nodes)
     if not bent and model.feature_map.affine:
         return False
     u = model.feature_map(x.to(model.dtype)).double()
