@@ -79,7 +79,7 @@ class Threat(Value, ABC):
     def norm_costs(self, s: float, shape: tuple[int, ...]) -> Tensor | None:
         """Costs of one input with ``||cost * delta||_s <= budget``, for feature maps without curves.
 
-        ``inf`` for coordinates that cannot change. None where the curves of :meth:`Moves.curves` have
+        ``inf`` for coordinates that cannot change. None where the curves of ``Moves.curves`` have
         to serve for these, too.
         """
         return None
