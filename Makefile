@@ -18,9 +18,9 @@ ORDER_TESTS := tests/certificates/test_certify.py tests/certificates/levels/test
 
 help:
 	@echo "make demo   train and certify on bundled data, ending in two reports"
-	@echo "make test   run the tests (20 minutes on two cores)"
-	@echo "make test-fast   without the tests that tests/slow.txt names (10 minutes)"
-	@echo "make slow-list   measure which those are, on a quiet machine"
+	@echo "make test   run the tests (10 minutes on two cores)"
+	@echo "make test-fast   without the tests that tests/slow.txt names (2 minutes)"
+	@echo "make slow-list   choose those by what the last make test measured, on a quiet machine"
 	@echo "make test-processors   the certificate tests with older kernels, and sums in another order"
 	@echo "make check  lint, types and import rules"
 	@echo "make docs   the documentation as a site, into build/docs"
@@ -49,7 +49,7 @@ test-fast: setup
 	$(PYTEST) -m "not slow"
 
 slow-list: setup
-	$(PYTEST) --measure-slow
+	$(BIN)/python tests/slow.py
 
 # A verdict must not depend on the processor: older kernels, then sums permuted (tests/sum_order.py).
 test-processors: setup

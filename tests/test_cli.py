@@ -77,6 +77,7 @@ def test_a_process_ends_with_that_line_and_status(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.usefixtures("undrawn")  # but for the process
 def test_run_report_certify(tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ("run", "breast-cancer", "--out", out, "--epochs", 2, "--temperature", 0.3)

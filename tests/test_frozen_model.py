@@ -19,7 +19,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import featureconvex as fc
 from featureconvex import ConvexityError, FeatureConvexModel, UserError
-from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale, Scattering
+from featureconvex.features import (
+    AbsConcat,
+    Center,
+    Compose,
+    FeatureMap,
+    Identity,
+    MaxMin,
+    NonexpansiveLinear,
+    NonexpansiveResidual,
+    Scale,
+    Scattering,
+)
 from featureconvex.frozen_model import frozen_model
 from featureconvex.nn import (
     Card,
@@ -300,13 +311,19 @@ AMBIENT: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 @pytest.mark.parametrize("name", AMBIENT)
 def test_certificates_do_not_depend_on_the_state_of_the_caller(name: str, level: str) -> None:
     expected = radii_of_small(level)
+    model, fresh = small(), copy.deepcopy(X)
+    with AMBIENT[name]():
+        again = radii(model, fresh.numpy(), level)
+    assert equal(again, expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available.*:UserWarning")
+@pytest.mark.parametrize("name", AMBIENT)
+def test_attacks_do_not_depend_on_the_state_of_the_caller(name: str) -> None:
     flips = fc.attack(small(), X, fc.Lp(2), fc.Box(-6, 6), steps=10)
     model, fresh = small(), copy.deepcopy(X)
-    numbers = fresh.numpy()
     with AMBIENT[name]():
-        again = radii(model, numbers, level)
-        found = fc.attack(model, numbers, fc.Lp(2), fc.Box(-6, 6), steps=10)
-    assert equal(again, expected)
+        found = fc.attack(model, fresh.numpy(), fc.Lp(2), fc.Box(-6, 6), steps=10)
     np.testing.assert_array_equal(found.distance, flips.distance)
 
 
@@ -428,6 +445,12 @@ def test_mixed_precision_is_refused() -> None:
         radii(model)
 
 
+def every_level(model: FeatureConvexModel) -> list[list[np.ndarray]]:
+    quick = [radii(model, level=level) for level in LEVELS if level != "tight"]
+    level = fc.levels.Tight(iterations=3)
+    return [*quick, [fc.certify(model, X[:4], fc.Lp(2), fc.Box(-6, 6), level).radius]]
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_certification_leaves_no_trace_on_the_model(training: bool) -> None:
     """Other threads evaluate the model meanwhile: same answers, same modes, same buffers."""
@@ -440,7 +463,8 @@ def test_certification_leaves_no_trace_on_the_model(training: bool) -> None:
     done = threading.Event()
 
     def watch() -> None:
-        while not done.is_set():
+        # Looks often, and leaves the interpreter to the others in between.
+        while not done.wait(1e-4):
             if [part.training for part in model.modules()] != modes:
                 wrong.append("mode")
             if not training and not torch.equal(model(X), evaluated):
@@ -448,14 +472,14 @@ def test_certification_leaves_no_trace_on_the_model(training: bool) -> None:
 
     def work() -> None:
         try:
-            found.append([radii(model, level=level) for level in LEVELS])
+            found.append(every_level(model))
             fc.attack(model, X[:8], fc.Lp(2), fc.Box(-6, 6), steps=20)
         except Exception as error:
             wrong.append(error)
 
     found: list[list[list[np.ndarray]]] = []
     watcher = threading.Thread(target=watch)
-    workers = [threading.Thread(target=work) for _ in range(3)]
+    workers = [threading.Thread(target=work) for _ in range(2)]
     watcher.start()
     for worker in workers:
         worker.start()
@@ -464,7 +488,7 @@ def test_certification_leaves_no_trace_on_the_model(training: bool) -> None:
     done.set()
     watcher.join()
     assert not wrong
-    alone = [radii(model, level=level) for level in LEVELS]
+    alone = every_level(model)
     assert all(equal(a, b) for one in found for a, b in zip(one, alone, strict=True))
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -643,6 +667,39 @@ def test_a_frozen_model_is_kept_while_nothing_changes(
     kept = frozen_model(model)
     assert frozen_model(kept) is kept
     assert frozen_model(model.train()) is kept
+
+
+LEARNED: dict[str, Callable[[], FeatureMap]] = {
+    "alone": lambda: NonexpansiveResidual(3, 4),
+    "in a chain": lambda: Compose(
+        Scale([1.0, 0.5, 2.0]), NonexpansiveLinear(3, 4), MaxMin(), NonexpansiveResidual(4)
+    ),
+}
+
+
+@pytest.mark.parametrize("cost", [None, [0.5, 1.0, 2.0]], ids=["plain", "cost"])
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_measured_constant_does_not_outlive_the_weights(
+    name: str, cost: list[float] | None
+) -> None:
+    """A frozen model keeps its constants; a changed one is another frozen model."""
+    torch.manual_seed(0)
+    phi = LEARNED[name]()
+    model = FeatureConvexModel(phi, ConvexMLP(phi(X).shape[1], (4,)), tau=3.0).eval()
+    threat = fc.Lp(2, cost)
+    before = fc.certify(model, X, threat).radius
+    for other in (3.0, 1 / 3):
+        for value in phi.parameters():
+            value.data.mul_(other).add_(0.01)
+        fresh = copy.deepcopy(model)
+        for level in LEVELS[:2]:
+            after = fc.certify(model, X, threat, level=level).radius
+            np.testing.assert_array_equal(after, fc.certify(fresh, X, threat, level=level).radius)
+        assert not np.array_equal(before, fc.certify(model, X, threat).radius)
+    # Another cost for the same frozen model, in every order.
+    for again in (fc.Lp(2, [4.0, 1.0, 1.0]), threat, fc.Lp(1, cost), threat):
+        found = fc.certify(model, X, again).radius
+        np.testing.assert_array_equal(found, fc.certify(copy.deepcopy(model), X, again).radius)
 
 
 def test_a_constant_does_not_outlive_the_filters() -> None:

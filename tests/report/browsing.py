@@ -19,6 +19,8 @@ QUIET = [
 ]
 PHONE = 390
 BLANK = "about:blank"
+# Milliseconds for one step, on a busy machine.
+PATIENCE = 120_000
 INKS = {"light": "rgb(31, 35, 40)", "dark": "rgb(230, 232, 234)"}
 OUTSIDE = """() => [...document.querySelectorAll("main *")]
   .filter((element) => !element.closest(".scroll") && !element.closest("svg"))
@@ -38,8 +40,7 @@ def launched() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
         page = browser.new_page()
-        # Of a page that does not load at all; a busy machine takes its time.
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(PATIENCE)
         yield page
         browser.close()
 

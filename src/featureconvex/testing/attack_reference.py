@@ -51,25 +51,33 @@ def reference_attack(
     x, budget = x.double(), budget.double()
     lo, hi = (Unbounded() if domain is None else domain).bounds(x)
     down, up = (x - lo).clamp_min(0), (hi - x).clamp_min(0)
+    start = [torch.zeros_like(x)]
+    for restart in range(1, restarts):
+        with seeded(restart):
+            start.append(best_move(torch.randn_like(x), threat, budget, down, up))
+    delta = torch.cat(start)
+    # All restarts at once, as rows of one batch.
+    x, budget, down, up = (
+        rows.repeat(restarts, *(1,) * (rows.ndim - 1)) for rows in (x, budget, down, up)
+    )
+    first = _column(torch.arange(len(x), device=x.device) < len(start[0]), x)
     points, best = x.clone(), _margin(model, x)[0]
-    for restart in range(restarts):
-        delta = torch.zeros_like(x)
-        if restart:
-            with seeded(restart):
-                delta = best_move(torch.randn_like(x), threat, budget, down, up)
-        mean = torch.zeros_like(x)
-        for step in range(steps):
-            margin, gradient = _margin(model, x + delta)
-            points = torch.where(_column(margin < best, x), x + delta, points)
-            best = torch.minimum(margin, best)
-            # At a kink no single gradient shows the way down; their running mean does (fictitious
-            # play). The first restart follows the latest gradient instead.
-            mean = mean + 2 / (step + 2) * (gradient - mean)
-            goal = best_move(mean if restart else gradient, threat, budget, down, up)
-            # Averages stay inside a ball; sets of few coordinates are not convex.
-            pace = 2 / (step + 2) if threat.convex else 1.0
-            delta = delta + pace * (goal - delta)
-    return Attacked(points, best)
+    mean = torch.zeros_like(x)
+    for step in range(steps):
+        margin, gradient = _margin(model, x + delta)
+        points = torch.where(_column(margin < best, x), x + delta, points)
+        best = torch.minimum(margin, best)
+        # At a kink no single gradient shows the way down; their running mean does (fictitious
+        # play). The first restart follows the latest gradient instead.
+        mean = mean + 2 / (step + 2) * (gradient - mean)
+        goal = best_move(torch.where(first, gradient, mean), threat, budget, down, up)
+        # Averages stay inside a ball; sets of few coordinates are not convex.
+        pace = 2 / (step + 2) if threat.convex else 1.0
+        delta = delta + pace * (goal - delta)
+    margins = best.view(restarts, -1)
+    chosen = margins.argmin(0)
+    rows = torch.arange(margins.shape[1], device=x.device)
+    return Attacked(points.view(restarts, *start[0].shape)[chosen, rows], margins[chosen, rows])
 
 
 def best_move(g: Tensor, threat: Threat, budget: Tensor, down: Tensor, up: Tensor) -> Tensor:
