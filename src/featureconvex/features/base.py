@@ -236,11 +236,12 @@ def _once(phi: FeatureMap, key: tuple[Any, ...], compute: Callable[[], float]) -
     if not is_frozen(phi):
         return compute()
     known = _KNOWN.setdefault(phi, {})
-    if key not in known:
+    found = known.get(key)
+    if found is None:
         if len(known) >= MOST_KNOWN:
             known.clear()
-        known[key] = compute()
-    return known[key]
+        found = known[key] = compute()
+    return found
 
 
 def _constant(phi: FeatureMap, p: float, s: float) -> float:
