@@ -95,6 +95,11 @@ def test_each_class_has_its_temperature() -> None:
         + (math.log1p(math.exp(-2.0)) + math.log1p(math.exp(0.5))) / 4
     ) / 3
     assert float(radius_cross_entropy(radius, sign, 4.0, 1.0)) == pytest.approx(expected, rel=1e-6)
+    plain = (
+        math.log1p(math.exp(-0.25)) + math.log1p(math.exp(-2.0)) + math.log1p(math.exp(0.5))
+    ) / 3
+    found = radius_cross_entropy(radius, sign, 4.0, 1.0, balanced=False)
+    assert float(found) == pytest.approx(plain, rel=1e-6)
     assert Recipe("r", temperature=4.0, asymmetry=2.0).temperatures == (4.0, 2.0)
     assert Recipe("r", temperature=4.0, other_temperature=3.0).temperatures == (4.0, 3.0)
 

@@ -1,6 +1,7 @@
 """The rule that chooses the temperature."""
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from featureconvex.training.temperature import (
     class_distance,
     halves,
     largest_within,
+    widest_within,
 )
 
 ERRORS = st.lists(st.floats(0, 0.5), min_size=1, max_size=8)
@@ -50,6 +52,27 @@ def test_temperatures_below_the_best_one_do_not_count() -> None:
     flat = largest_within(temperatures, np.array([0.1, 0.1, 0.1, 0.2]), 0.15)
     assert bent == pytest.approx(flat)
     assert 4 < bent < 8
+
+
+@given(ERRORS, st.floats(0, 0.2), st.randoms())
+def test_no_pilot_within_the_budget_has_a_larger_radius(
+    errors: list[float], slack: float, random: Random
+) -> None:
+    temperatures = np.exp2(np.arange(len(errors), dtype=np.float64))
+    radii = np.array([random.uniform(0, 2) for _ in errors])
+    allowed = min(errors) + slack
+    chosen, radius = widest_within(temperatures, np.array(errors), radii, allowed)
+    most = largest_within(temperatures, np.array(errors), allowed)
+    assert chosen <= most * (1 + 1e-9)
+    inside = (np.array(errors) <= allowed) & (temperatures <= most)
+    assert radius >= radii[inside].max()
+    assert radius == pytest.approx(np.interp(math.log(chosen), np.log(temperatures), radii))
+
+
+def test_where_the_radius_only_grows_the_largest_temperature_is_taken() -> None:
+    temperatures, errors = np.array([1.0, 2.0, 4.0, 8.0]), np.array([0.1, 0.1, 0.12, 0.2])
+    chosen, _ = widest_within(temperatures, errors, np.array([1.0, 2.0, 3.0, 3.5]), 0.15)
+    assert chosen == largest_within(temperatures, errors, 0.15) > 4
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, math.inf])

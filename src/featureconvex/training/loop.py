@@ -154,7 +154,8 @@ class _Run:
         logits = self.model.convex_net(u)
         if recipe.objective == "radius":
             radius = signed_radius(phi, u, logits, recipe.norm, self.cost)
-            return radius_cross_entropy(radius, sign, *self.temperatures), logits
+            loss = radius_cross_entropy(radius, sign, *self.temperatures, recipe.balanced)
+            return loss, logits
         loss = cross_entropy(logits, sign)
         if recipe.jacobian_weight:
             loss = loss + recipe.jacobian_weight * jacobian_norm(logits, u, self.generator)
@@ -168,7 +169,8 @@ class _Run:
         tau = result.calibrated(self.recipe.target_fpr).tau
         if self.recipe.objective == "radius":
             own = np.where(result.labels == 1, *self.temperatures)
-            loss = result.loss(tau, result.slopes * own, own / self.temperatures[0])
+            weight = own / self.temperatures[0] if self.recipe.balanced else 1.0
+            loss = result.loss(tau, result.slopes * own, weight)
         else:
             loss = result.loss(tau, 1.0)
         settled = len(self.history) + 1 > self.recipe.settled * self.recipe.epochs

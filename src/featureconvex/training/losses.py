@@ -43,15 +43,23 @@ def signed_radius(
 
 
 def radius_cross_entropy(
-    radius: Tensor, sign: Tensor, temperature: float, other_temperature: float
+    radius: Tensor,
+    sign: Tensor,
+    temperature: float,
+    other_temperature: float,
+    balanced: bool = True,
 ) -> Tensor:
     """Cross-entropy on the normalised margin ``radius / T``, mean over the batch.
 
     ``T``, in units of the radius, trades clean accuracy (small) against radius (large). The other class
-    only has to stay on its side, so it may have a smaller temperature ``T0`` of its own. Its terms weigh
-    ``T0 / T``: a point on the wrong side pulls with the same force, 1 / T, in both classes.
+    only has to stay on its side, so it may have a smaller temperature ``T0`` of its own. Where the classes
+    are to be ``balanced`` its terms weigh ``T0 / T``: a point on the wrong side pulls with the same force,
+    1 / T, in both classes.
     """
     if other_temperature == temperature:
         return softplus(-sign * radius / temperature).mean()
     divisor = torch.where(sign > 0, temperature, other_temperature)
-    return (divisor * softplus(-sign * radius / divisor)).mean() / temperature
+    terms = softplus(-sign * radius / divisor)
+    if not balanced:
+        return terms.mean()
+    return (divisor * terms).mean() / temperature

@@ -2,12 +2,12 @@
 
 The rule, in three sentences. Pilot runs on one half of the training points, at temperatures from
 1/64 to twice the distance between the classes, measure the balanced error on the other half.
-The chosen temperature is the largest whose error is at most ``growth`` times the lowest error plus
-``allowance`` (two numbers of the recipe); between pilots the error is interpolated. Where there are
-several feature maps to choose from, they share this budget, and the one with the largest median radius
-is taken. For a false-positive rate that the user names it is the temperature of the pilot with the largest
-mean radius of all sensitive points at that rate, those missed counting 0: the area under the curve of
-certified recall.
+The chosen temperature is the one with the largest median radius among those whose error is at most
+``growth`` times the lowest error plus ``allowance`` (two numbers of the recipe); between pilots both are
+interpolated. Where there are several feature maps to choose from, they share this budget. For a
+false-positive rate that the user names it is the temperature of the pilot with the largest mean radius
+of all sensitive points at that rate, those missed counting 0: the area under the curve of certified
+recall.
 """
 
 import math
@@ -89,7 +89,7 @@ def choose_temperature(
     Where the recipe names a temperature, each candidate has one pilot.
 
     The lowest error, which the budget is about, is that of all candidates; the one with the larger
-    median radius at its own largest temperature within the budget is taken.
+    median radius at a temperature within the budget is taken.
 
     Args:
         recipe: of the final run; pilots last ``PILOT_SHARE`` of its epochs.
@@ -161,10 +161,37 @@ def _decide(recipe: Recipe, done: list[_Tried]) -> tuple[str, float]:
         if errors.min() <= allowed:
             tried = np.array([pilot.temperature for pilot in own])
             radii = np.nan_to_num([pilot.median_radius for pilot in own])
-            chosen = largest_within(tried, errors, allowed)
-            found[name] = chosen, float(np.interp(math.log(chosen), np.log(tried), radii))
+            found[name] = widest_within(tried, errors, radii, allowed)
     name = max(found, key=lambda name: found[name][1])
     return name, found[name][0]
+
+
+def widest_within(
+    temperatures: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    radii: NDArray[np.float64],
+    allowed: float,
+) -> tuple[float, float]:
+    """Of temperatures whose error is at most ``allowed`` the one with the largest radius, and the radius.
+
+    The radius grows with the temperature until training gives up on too many points. Of equal radii the
+    larger temperature.
+
+    Args:
+        temperatures: (k,) ascending.
+        errors: (k,) in [0, 1].
+        radii: (k,), median radii; between temperatures interpolated on a logarithmic scale.
+        allowed: at least the lowest error.
+
+    >>> widest_within(*np.array([[1.0, 2.0, 4.0], [0.1, 0.1, 0.1], [1.0, 3.0, 2.0]]), 0.1)
+    (2.0, 3.0)
+    """
+    most = largest_within(temperatures, errors, allowed)
+    tried = temperatures[(errors <= allowed) & (temperatures < most)]
+    inside = np.append(tried, most)
+    found = np.interp(np.log(inside), np.log(temperatures), radii)
+    best = len(found) - 1 - int(found[::-1].argmax())
+    return float(inside[best]), float(found[best])
 
 
 def largest_within(
