@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from featureconvex import baselines, features, nn, testing
     from featureconvex.certificates import (
         L0,
+        Append,
         AttackResult,
         Box,
         Certificate,
+        Change,
         Edits,
         Guarantee,
+        Insert,
         Lp,
         Patch,
         Status,
@@ -26,22 +29,28 @@ if TYPE_CHECKING:
     )
     from featureconvex.errors import ConvexityError, UserError
     from featureconvex.estimator import FeatureConvexClassifier, load
+    from featureconvex.folding import fold
     from featureconvex.model import FeatureConvexModel
     from featureconvex.model_file import save_model
     from featureconvex.paper_checkpoint import import_checkpoint
+    from featureconvex.scoring import CertifiedRecall
 
 __version__ = "0.1.0"
 
 __all__ = [
     "L0",
+    "Append",
     "AttackResult",
     "Box",
     "Certificate",
+    "CertifiedRecall",
+    "Change",
     "ConvexityError",
     "Edits",
     "FeatureConvexClassifier",
     "FeatureConvexModel",
     "Guarantee",
+    "Insert",
     "Lp",
     "Patch",
     "Status",
@@ -52,6 +61,7 @@ __all__ = [
     "baselines",
     "certify",
     "features",
+    "fold",
     "import_checkpoint",
     "levels",
     "load",
@@ -62,10 +72,12 @@ __all__ = [
 
 _ROOMS = ("baselines", "features", "nn", "testing")
 _HOMES = {
+    "CertifiedRecall": "scoring",
     "ConvexityError": "errors",
     "FeatureConvexClassifier": "estimator",
     "FeatureConvexModel": "model",
     "UserError": "errors",
+    "fold": "folding",
     "import_checkpoint": "paper_checkpoint",
     "load": "estimator",
     "save_model": "model_file",

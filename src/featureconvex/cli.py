@@ -142,6 +142,14 @@ def run(
         Path | None,
         typer.Option(help="What the columns of your table are, from `featureconvex inspect`."),
     ] = None,
+    counts: Annotated[
+        str | None,
+        typer.Option(
+            "--bytes",
+            help="Read the files of a folder as counts of their bytes (histogram) or of n-grams in buckets "
+            "(ngrams:2, ngrams:3:4096), whatever they are.",
+        ),
+    ] = None,
 ) -> None:
     """Train, calibrate, certify, evaluate, and write a report.
 
@@ -165,7 +173,7 @@ def run(
         other_temperature=other_temperature,
     )
     kept = tuple(keep or ())
-    found = find_task(task, label, sensitive, kept, missing, schema)
+    found = find_task(task, label, sensitive, kept, missing, schema, counts)
     written = run_task(found, out, settings, data_dir)
     typer.echo(f"report: {written[-1]}")
 
@@ -296,11 +304,11 @@ def certify(
         Path, typer.Argument(metavar="MODEL", help="A run's folder, its model/, or a saved model.")
     ],
     inputs: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="INPUT",
-            help="A table (.csv, .csv.gz, .parquet, .pq; - for CSV on standard input), an array (.npy, "
-            ".npz), an image, or a folder of files as in training.",
+            metavar="INPUT...",
+            help="Tables (.csv, .csv.gz, .parquet, .pq, a folder of them; - for CSV on standard input), "
+            "arrays (.npy, .npz), images, or folders of files as in training.",
         ),
     ],
     out: Annotated[
@@ -313,8 +321,9 @@ def certify(
     threat: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another threat, repeatable: edits (the prices of the model's schema), l0 (changed "
-            "coordinates) or patch:SIZE (a window); the last two need --box and a level above closed-form."
+            help="Another threat, repeatable: edits (the prices of the model's schema); append, insert or "
+            "change (so many bytes of files that were counted; append:K for K or 0); "
+            "l0 (changed coordinates) or patch:SIZE (a window), with --box and a level above closed-form."
         ),
     ] = None,
     box: Annotated[
@@ -364,14 +373,22 @@ def certify(
             help="Of one unit of a column, for norms: std (1 per training standard deviation) or schema."
         ),
     ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes that work at a time.", min=1)] = 1,
 ) -> None:
-    """Certify your own inputs with a trained model, one row each."""
+    """Certify your own inputs with a trained model, one row each, in bounded memory.
+
+    Rows are kept in OUT.parts as they come; a job that was killed continues when the same command is given
+    again. An input row or file that cannot be read is a row with status unreadable.
+    """
     from featureconvex.certificates import Box, parse_threat
     from featureconvex.certificates.levels import parse_level
-    from featureconvex.experiment import certify_file
+    from featureconvex.experiment import certify_files
 
     names = [*(norm or []), *(threat or [])]
-    threats = [text if text == "edits" else parse_threat(text) for text in names] or None
+    own = ("edits", "append", "insert", "change")
+    threats = [
+        text if text.partition(":")[0] in own else parse_threat(text) for text in names
+    ] or None
     ways = {
         **dict.fromkeys(columns(increase_only), 1),
         **dict.fromkeys(columns(decrease_only), -1),
@@ -393,7 +410,7 @@ def certify(
         chosen = parse_level(
             level or ("domain" if held else "closed-form"), base=base, iterations=iterations
         )
-    rows = certify_file(
+    summary = certify_files(
         model,
         inputs,
         out,
@@ -403,12 +420,11 @@ def certify(
         tuple(keep or ()),
         progress=True,
         cost=cost,
+        jobs=jobs,
     )
-    radii = [str(name) for name in rows if str(name).startswith("radius_")]
-    counts = [f"{int((rows[name] > 0).sum())} for {name.removeprefix('radius_')}" for name in radii]
     # Standard output may hold the rows.
-    summary = f"{out}: of {len(rows)} rows, certified {', '.join(counts)}"
-    typer.echo(summary, err=str(out) == "-")
+    for line in (f"{out}: {summary.rows} rows", *summary.lines):
+        typer.echo(line, err=str(out) == "-")
 
 
 @app.command()

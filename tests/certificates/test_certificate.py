@@ -88,6 +88,7 @@ def test_statuses_are_the_words_of_the_tables() -> None:
         "boundary",
         "non_finite",
         "unknown_category",
+        "unreadable",
         "outside_domain",
         "not_computed",
         "unbounded",

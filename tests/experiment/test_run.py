@@ -12,10 +12,16 @@ from tests.undrawn import undrawn_reports
 import featureconvex as fc
 from featureconvex.data import find_task
 from featureconvex.errors import UserError
-from featureconvex.experiment import Settings, certify_file, run, tradeoff
+from featureconvex.experiment import Settings, certify_files, run, tradeoff
 from featureconvex.model_file import load_model
 
 QUICK = Settings(epochs=4, temperature=0.3)
+
+
+def certify_file(model: Path, inputs: Path, out: Path, threats: list[fc.Lp]) -> pd.DataFrame:
+    """The rows that were written."""
+    certify_files(model, inputs, out, threats)
+    return pd.read_csv(out) if out.suffix == ".csv" else pd.read_parquet(out)
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +255,11 @@ def test_pictures_that_do_not_fit_the_model_say_why(digits: Path, tmp_path: Path
     ):
         Image.new(mode, size).save(tmp_path / "b.png")
         with pytest.raises(UserError, match=words):
-            certify_file(digits, tmp_path, tmp_path / "r.csv", [fc.Lp(2)])
+            certify_file(digits, tmp_path / "b.png", tmp_path / "r.csv", [fc.Lp(2)])
+        # Among others it costs itself only.
+        again = certify_file(digits, tmp_path, tmp_path / "r.csv", [fc.Lp(2)])
+        assert again["status_l2"].tolist() == [rows["status_l2"][0], "unreadable"]
+        assert again["radius_l2"].tolist() == [rows["radius_l2"][0], 0]
 
 
 @pytest.mark.usefixtures("undrawn")

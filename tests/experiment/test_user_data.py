@@ -450,8 +450,7 @@ def test_a_full_disk_at_the_report_names_the_command_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = _saved(_noise(60, 30), tmp_path / "t.csv"), tmp_path / "run"
-    # The package has a function of the module's name.
-    module = import_module("featureconvex.experiment.run")
+    module = import_module("featureconvex.report.report")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def limited(folder: Path) -> list[Path]:

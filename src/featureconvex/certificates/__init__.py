@@ -7,18 +7,31 @@ from featureconvex.certificates.domain import Box, Domain, Unbounded
 from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.levels import LEVELS, Level
 from featureconvex.certificates.minorant import Minorant, tangent
-from featureconvex.certificates.threats import L0, Edits, Lp, Patch, Threat, parse_threat
+from featureconvex.certificates.threats import (
+    L0,
+    Append,
+    Change,
+    Edits,
+    Insert,
+    Lp,
+    Patch,
+    Threat,
+    parse_threat,
+)
 
 __all__ = [
     "L0",
     "LEVELS",
+    "Append",
     "AttackResult",
     "Box",
     "Certificate",
+    "Change",
     "Curves",
     "Domain",
     "Edits",
     "Guarantee",
+    "Insert",
     "Level",
     "Lp",
     "Minorant",

@@ -1,6 +1,7 @@
 """The record a certification returns."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ class Status(StrEnum):
     """The input, the margin or the gradient has a NaN or an infinity."""
     unknown_category = "unknown_category"
     """A category that training never saw, so there is no input to certify."""
+    unreadable = "unreadable"
+    """What stands there is no input: a word among numbers, a damaged file, a row with a cell too many."""
     outside_domain = "outside_domain"
     """The input is not a point of the attacker's domain, so a claim about the domain says nothing."""
     not_computed = "not_computed"
@@ -125,3 +128,12 @@ class Certificate:
             "guarantee": str(self.guarantee),
         }
         return pd.DataFrame(columns)
+
+
+def joined(parts: Sequence[Certificate]) -> Certificate:
+    """Certificates of one threat, domain and level, as one of all rows in order."""
+    names = ("radius", "upper", "status", "margin", "slope")
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in names
+    }
+    return replace(parts[0], **columns)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from featureconvex.data.files.byte_counts import ByteCounts
     from featureconvex.data.files.samples import FileKind
     from featureconvex.data.schema.schema import Schema
     from featureconvex.data.tables.columns import Column
@@ -68,6 +69,7 @@ class Dataset:
         test_family: the same for the test examples.
         columns: of a table of the user's own, what each column is; None for any other data.
         files: the kind of files that hold one example each, or None.
+        counts: what of other files was counted, where that was said.
         train_rows: where each training example comes from: int64 numbers from 0, or file names.
         test_rows: the same for the test examples.
         rows_from: what those numbers or names are, in words that follow "row".
@@ -92,6 +94,7 @@ class Dataset:
     test_family: NDArray[np.str_] | None = None
     columns: "tuple[Column, ...] | None" = None
     files: "FileKind | None" = None
+    counts: "ByteCounts | None" = None
     train_rows: NDArray[Any] | None = None
     test_rows: NDArray[Any] | None = None
     rows_from: str = ""

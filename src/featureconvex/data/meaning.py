@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.data.dataset import Dataset, Kind
-from featureconvex.data.files.samples import BYTE_NAMES, FileKind, check_white
+from featureconvex.data.files.byte_counts import BYTE_NAMES, ByteCounts
+from featureconvex.data.files.samples import FileKind, check_white
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.tables.cells import numbers_of
 from featureconvex.data.tables.columns import (
@@ -21,6 +22,7 @@ from featureconvex.data.tables.columns import (
     Encoded,
     columns_of_names,
     encode,
+    encode_rows,
     feature_blocks,
 )
 from featureconvex.errors import UserError
@@ -45,6 +47,7 @@ class Meaning:
         names: the features of a table, where no more than these is known.
         files: the kind of files that held one example each, or None.
         form: how the training table was written, where that was said.
+        counts: what of other files was counted, where that was said; their bytes where not.
         pixels: images were ``"uint8"`` (divided by 255) or ``"float"`` in [0, 1].
     """
 
@@ -55,6 +58,7 @@ class Meaning:
     files: FileKind | None = None
     pixels: Pixels | None = None
     form: TableForm | None = None
+    counts: ByteCounts | None = None
 
     @staticmethod
     def of(dataset: Dataset) -> "Meaning":
@@ -69,6 +73,7 @@ class Meaning:
             dataset.files,
             pixels if dataset.kind == "image" else None,
             None if dataset.schema is None else dataset.schema.form,
+            dataset.counts,
         )
 
     def stored(self) -> dict[str, Any]:
@@ -81,6 +86,7 @@ class Meaning:
             "files": self.files,
             "pixels": self.pixels,
             "form": form,
+            "counts": None if self.counts is None else self.counts.name,
         }
 
     @staticmethod
@@ -112,6 +118,7 @@ class Meaning:
                 stored["files"],
                 stored["pixels"],
                 None if stored.get("form") is None else TableForm.from_stored(stored["form"]),
+                None if stored.get("counts") is None else ByteCounts.named(stored["counts"]),
             )
         except (KeyError, TypeError) as error:
             raise UserError(
@@ -184,8 +191,13 @@ class Meaning:
             raise UserError(f"x holds images with values up to {float(x.max()):g}, and {unit}")
         return x
 
-    def table(self, frame: "pd.DataFrame", origin: str) -> Encoded:
+    def table(self, frame: "pd.DataFrame", origin: str, strict: bool = True) -> Encoded:
         """The features of a frame, found by the names of its columns.
+
+        Args:
+            frame: the rows.
+            origin: where they come from, for messages.
+            strict: refuse a cell that cannot be read; else it costs its own row only.
 
         Raises:
             UserError: a model of images, or one that knows no names and is given words; a missing column.
@@ -194,14 +206,15 @@ class Meaning:
         if columns is None and self.names is not None:
             columns = columns_of_names(self.names, map(str, frame.columns))
         if columns is not None:
-            return encode(frame, columns, origin)
+            return (encode if strict else encode_rows)(frame, columns, origin)
         if self.kind == "image":
             raise UserError(f"{origin} is a table, the model was trained on images; give images")
         # The model knows no names: numbers in the order of the file, and nothing is encoded by a guess.
         values = [
             numbers_of(frame[c], "unstated", f"{origin}, column {str(c)!r}") for c in frame.columns
         ]
-        return Encoded(np.column_stack(values), np.zeros(len(frame), dtype=bool), ())
+        nothing = np.zeros(len(frame), dtype=bool)
+        return Encoded(np.column_stack(values), nothing, (), nothing)
 
     def _encoded(self, x: NDArray[np.float64], origin: str) -> NDArray[np.float64]:
         """Rows (n, d) whose features are as training made them from its columns; gaps are NaN.

@@ -4,6 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
+from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.folder import FolderReader
 from featureconvex.data.named_tasks.catalogue import PAIRS, TASKS
 from featureconvex.data.schema import read_schema
@@ -29,6 +30,7 @@ def find_task(
     keep: tuple[str, ...] = (),
     missing: Missing = "refuse",
     schema: Path | None = None,
+    counts: str | None = None,
 ) -> Task:
     """The task a user means: a name, or the path of a table or folder.
 
@@ -41,6 +43,7 @@ def find_task(
         keep: columns of a table that are no features, kept beside the test rows (an id, say).
         missing: of a table, ``"refuse"`` rows with gaps or ``"drop"`` them.
         schema: a file that says what a table's columns are.
+        counts: how the files of a folder are read, such as ``"ngrams:2"``; None goes by their names.
 
     Raises:
         UserError: an unknown name (with the nearest ones), a path that does not exist or is of no
@@ -54,8 +57,11 @@ def find_task(
         raise UserError(
             f"--keep, --missing and --schema are for a table of your own, not for {name_or_path}"
         )
+    if counts is not None and (task is not None or not Path(name_or_path).expanduser().is_dir()):
+        raise UserError(f"--bytes is for a folder of files of your own, not for {name_or_path}")
     if task is None:
-        return _from_path(name_or_path, label, sensitive, keep, missing, schema)
+        read = None if counts is None else ByteCounts.named(counts)
+        return _from_path(name_or_path, label, sensitive, keep, missing, schema, read)
     if label is not None or sensitive not in (None, task.sensitive):
         raise UserError(
             f"{task.name} has its own labels with {task.sensitive!r} as the sensitive class; "
@@ -81,6 +87,7 @@ def _from_path(
     keep: tuple[str, ...],
     missing: Missing,
     schema_path: Path | None,
+    counts: ByteCounts | None,
 ) -> Task:
     path = Path(text).expanduser()
     schema = None
@@ -94,7 +101,7 @@ def _from_path(
             raise UserError(
                 f"--label names a column; the folder {path} has its classes as sub-folders"
             )
-        reader = FolderReader(path, sensitive)
+        reader = FolderReader(path, sensitive, counts)
         return Task(
             path.resolve().name, f"the folder {path}", chosen, "one file per example", reader
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.listing import example_files
 from featureconvex.data.files.samples import FileKind, Samples, file_kind, read_samples
 from featureconvex.data.schema.form import TableForm
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ARRAY_SUFFIXES = (".npy", ".npz")
+LARGE = 2**24
+"""Bytes of an array that is read in pieces."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ def read_source(
     shape: tuple[int, ...] | None = None,
     finite: bool = True,
     form: TableForm | None = None,
+    counts: ByteCounts | None = None,
 ) -> Source:
     """Read a table (.csv, .csv.gz, .parquet, .pq, or - for CSV on standard input), an array (.npy or
     .npz), one example file, or a folder of example files.
@@ -57,6 +61,7 @@ def read_source(
         shape: of one input of that model, where it is known.
         finite: refuse example files with NaN or infinity in them.
         form: how a CSV file is written, where that is known.
+        counts: what is counted in the files of a folder; None goes by their names.
 
     Raises:
         UserError: the path is missing, of an unknown kind, or damaged.
@@ -64,7 +69,7 @@ def read_source(
     if path.is_dir():
         fits = example_files(path, lambda file: files is None or file_kind(file) == files)
         rows = [str(file.relative_to(path)) for file in fits]
-        return _files(fits, rows, files, shape, finite)
+        return _files(fits, rows, files, shape, finite, counts)
     if is_table(path):
         if path != Path("-") and not path.is_file():
             raise UserError(f"there is no file {path}")
@@ -75,7 +80,7 @@ def read_source(
         raise UserError(f"there is no file or folder {path}; check the path")
     if suffix in ARRAY_SUFFIXES:
         array = read_array(path)
-        if files == ".npy files" and shape is not None and _one(array.shape, shape):
+        if files == ".npy files" and shape is not None and is_one(array.shape, shape):
             return _files([path], [path.name], files, shape, finite)
         return Source(np.arange(len(array), dtype=np.int64), array=array)
     if file_kind(path) == "pictures" or files == "other files":
@@ -92,12 +97,15 @@ def _files(
     kind: FileKind | None,
     shape: tuple[int, ...] | None,
     finite: bool,
+    counts: ByteCounts | None = None,
 ) -> Source:
     wanted = shape if shape is not None and len(shape) == 3 else None
-    return Source(np.array(rows, dtype=np.str_), samples=read_samples(paths, kind, wanted, finite))
+    return Source(
+        np.array(rows, dtype=np.str_), samples=read_samples(paths, kind, wanted, finite, counts)
+    )
 
 
-def _one(got: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+def is_one(got: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     """Whether an array is one input of this shape (a grey image may lack its channel axis)."""
     return got == shape or (len(shape) == 3 and shape[0] == 1 and got == shape[1:])
 
@@ -109,7 +117,9 @@ def read_array(path: Path) -> NDArray[Any]:
         UserError: damaged, several arrays, or a single number.
     """
     try:
-        content = np.load(path, allow_pickle=False)
+        # Mapped where it may be larger than the memory.
+        mapped = path.suffix.lower() == ".npy" and path.stat().st_size > LARGE
+        content = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
         x = content if isinstance(content, np.ndarray) else _only_array(content, path)
     except UserError:
         raise

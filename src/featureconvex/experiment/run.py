@@ -26,7 +26,6 @@ from featureconvex.model_file import save_model
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance
 from featureconvex.report.folders import refuse_results_of
-from featureconvex.report.report import write_report
 from featureconvex.results.columns import RAW, STD, RadiusColumn
 from featureconvex.results.examples import Examples, choose_examples, write_examples
 from featureconvex.results.record import (
@@ -192,6 +191,7 @@ def run(
         "inputs": Meaning.of(dataset).stored(),
         "cost": None if prepared.cost is None else prepared.cost.tolist(),
         "schema": None if dataset.schema is None else dataset.schema.stored(),
+        "range": None if dataset.kind == "image" else _range(prepared.train.x),
     }
     save_model(fitted.model, folder / "model", names)
     write_rows(rows, folder / "rows.parquet")
@@ -214,6 +214,9 @@ def _reported(folder: Path) -> list[Path]:
     Raises:
         UserError: a full disk or a file-size limit; what was computed is safe.
     """
+    # matplotlib is not for those who certify.
+    from featureconvex.report.report import write_report
+
     try:
         return write_report(folder)
     except OSError as error:
@@ -228,6 +231,11 @@ def _with_source(rows: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     if dataset.test_rows is not None:
         rows.insert(1, "row", dataset.test_rows)
     return beside(rows, dataset.test_kept, dataset.source)
+
+
+def _range(x: Tensor) -> dict[str, list[float]]:
+    """The least and the largest value of every column."""
+    return {"lo": x.amin(dim=0).tolist(), "hi": x.amax(dim=0).tolist()}
 
 
 def _spread(x: Tensor, cost: Tensor) -> list[float]:

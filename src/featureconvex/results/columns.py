@@ -12,7 +12,8 @@ CLOSED_FORM = ClosedForm.name
 RAW = "raw"
 STD = "std"
 UNITS = (STD, RAW)
-PREFIXES = ("radius", "slope_", "status", "upper_")
+RADIUS = "radius"
+PREFIXES = (RADIUS, "slope_", "status", "upper_")
 """What columns of certificates begin with: a column of the user's own may not."""
 
 

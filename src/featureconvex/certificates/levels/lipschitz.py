@@ -34,7 +34,7 @@ def lipschitz_radius(problem: Problem, minorant: Minorant) -> Tensor:
     for s in sorted({*NORMS, *own}):
         costs = threat.norm_costs(s, tuple(problem.x.shape[1:]))
         if costs is not None:
-            best = torch.maximum(best, _of_norm(problem, minorant, room, costs, s))
+            best = torch.maximum(best, threat.asked(_of_norm(problem, minorant, room, costs, s)))
             continue
         rate = problem.model.feature_map.sensitivity(minorant.slope, s)
         # How far x' may be from x in this norm before the minorant could reach zero.

@@ -84,6 +84,10 @@ class Threat(Value, ABC):
         """
         return None
 
+    def asked(self, budget: Tensor) -> Tensor:
+        """What a radius says of budgets (n,) below which all is certified: a count is one less."""
+        return (budget.ceil() - 1).clamp_min(0) if self.counts else budget
+
     @abstractmethod
     def measure(self, delta: Tensor) -> Tensor:
         """The budget that each perturbation needs: (n, ...) -> (n,) float64, inf where forbidden."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from featureconvex.data.classes import choose_sensitive
 from featureconvex.data.dataset import Dataset, Split
+from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.listing import list_classes, visible
 from featureconvex.data.location import Location
 from featureconvex.data.source import read_source
@@ -22,10 +23,12 @@ class FolderReader:
         path: the folder.
         sensitive: the sub-folder of the sensitive class; with more than two sub-folders the others
             together are class 0.
+        counts: read files as counts of their bytes, whatever they are; None goes by their names.
     """
 
     path: Path
     sensitive: str | None
+    counts: ByteCounts | None = None
 
     def locate(self, data_dir: Path) -> Location:
         """Whether the folder exists."""
@@ -43,7 +46,7 @@ class FolderReader:
         if len(classes) < 2:
             raise _too_few_classes(self.path, list(classes))
         sensitive, other = choose_sensitive(sorted(classes), self.sensitive, str(self.path))
-        source = read_source(self.path)
+        source = read_source(self.path, counts=self.counts)
         found = source.samples
         assert found is not None
         labels = np.array([Path(row).parent.name for row in source.rows], dtype=np.str_)
@@ -64,6 +67,7 @@ class FolderReader:
             test_rows=source.rows[test],
             rows_from=f"a file in {self.path}",
             files=found.kind,
+            counts=self.counts,
             train_family=labels[train] if several else None,
             test_family=labels[test] if several else None,
         )

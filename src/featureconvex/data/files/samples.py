@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.pictures import SUFFIXES, read_header, read_pixels, stack
 from featureconvex.errors import UserError
 
-BYTE_NAMES = tuple(f"byte_{value:02x}" for value in range(256))
 FileKind = Literal["pictures", ".npy files", "other files"]
 
 
@@ -45,6 +45,7 @@ def read_samples(
     kind: FileKind | None = None,
     shape: tuple[int, ...] | None = None,
     finite: bool = True,
+    counts: ByteCounts | None = None,
 ) -> Samples:
     """Read files of one kind: all pictures, all ``.npy``, or all something else (byte counts).
 
@@ -53,10 +54,13 @@ def read_samples(
         kind: how to read them; None goes by their names, which must agree.
         shape: (c, h, w) that pictures must have, where it is known.
         finite: refuse ``.npy`` files with NaN or infinity in them.
+        counts: what is counted in files that are neither; None: their bytes. Named, all files are counted.
 
     Raises:
         UserError: the kinds are mixed, the examples differ in size, or a file is damaged.
     """
+    if counts is not None:
+        kind = "other files"
     if kind is None:
         kinds = Counter(file_kind(path) for path in paths)
         if len(kinds) > 1:
@@ -67,7 +71,9 @@ def read_samples(
         kind = file_kind(paths[0])
     if kind == "pictures":
         return read_pictures(paths, shape)
-    return read_arrays(paths, finite) if kind == ".npy files" else read_byte_counts(paths)
+    if kind == ".npy files":
+        return read_arrays(paths, finite)
+    return read_byte_counts(paths, counts or ByteCounts())
 
 
 def read_pictures(paths: list[Path], shape: tuple[int, ...] | None = None) -> Samples:
@@ -170,24 +176,25 @@ def check_white(x: NDArray[np.uint8], origin: str) -> None:
         )
 
 
-def read_byte_counts(paths: list[Path]) -> Samples:
-    """How often each of the 256 byte values occurs in a file: float64 (n, 256).
+def read_byte_counts(paths: list[Path], counts: ByteCounts) -> Samples:
+    """What each file counts: float64 (n, buckets).
 
     Raises:
         UserError: a file cannot be read or is empty.
     """
-    counts = np.empty((len(paths), 256))
-    for row, path in zip(counts, paths, strict=True):
+    x = np.empty((len(paths), counts.buckets))
+    for row, path in zip(x, paths, strict=True):
         try:
             content = np.fromfile(path, dtype=np.uint8)
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror or error}") from error
         if not content.size:
             raise UserError(f"{path} is empty; replace it or take it out")
-        row[:] = np.bincount(content, minlength=256)
-    return Samples(
-        counts, "other files", list(BYTE_NAMES), "Every file was read as its 256 byte counts."
-    )
+        row[:] = counts(content)
+    what = "256 byte counts"
+    if counts.ngram > 1:
+        what = f"{counts.ngram}-grams of bytes, counted in {counts.buckets} buckets"
+    return Samples(x, "other files", counts.features, f"Every file was read as its {what}.")
 
 
 def _read_array(path: Path, finite: bool) -> NDArray[Any]:

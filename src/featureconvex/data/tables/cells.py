@@ -128,57 +128,82 @@ def kind_of(column: "pd.Series[Any]", where: str) -> ColumnKind:
 
 
 def numbers_of(column: "pd.Series[Any]", kind: ColumnKind, where: str) -> NDArray[np.float64]:
-    """A column of kind number or boolean as float64 (n,); NaN where a cell is missing.
+    """A column of kind number, boolean or date as float64 (n,); NaN where a cell is missing.
 
-    True and false are 1 and 0. A column of truth values takes the numbers 1 and 0, no others.
+    True and false are 1 and 0. A column of truth values takes the numbers 1 and 0, no others. Dates are
+    days since 1970-01-01, written 2024-12-31 or 31.12.2024.
 
     Raises:
         UserError: a cell is neither a number nor missing, or no truth value where training had them, or a
             truth value where training had numbers.
     """
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    if kind == "date":
-        return dates_of(column, where)
-    if is_bool_dtype(column.dtype) and kind == "number":
-        raise _truth_among_numbers(where)
-    if is_bool_dtype(column.dtype) or is_numeric_dtype(column.dtype):
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    elif is_text(column):
-        words = words_of(column)
-        if kind == "number" and words.truths:
-            raise _truth_among_numbers(where)
-        values = np.where(np.isnan(words.truth), words.number, words.truth)
-        if kind != "boolean" and words.numeric.any():
-            values = words.number  # "true" among numbers is a mistake, not a 1
-        odd = np.isnan(values) & ~words.empty & ~words.missing
-        if odd.any() and not (words.numeric.any() or words.truths):
-            word = str(words.text[odd.argmax()])
-            raise UserError(
-                f"{where}: text where training had numbers (such as {word!r}); {_remedy(word)}"
-            )
-        if odd.any():
-            raise not_a_number(words, where)
-    else:
-        raise no_cells(column, where)
-    if kind == "boolean":
-        odd = ~np.isnan(values) & (values != 0) & (values != 1)
-        if odd.any():
-            raise UserError(
-                f"{where}: {values[odd.argmax()]:g} in row {odd.argmax() + 1} where training had "
-                "true and false; write true or false, or 1 or 0"
-            )
+    values, _, error = read_numbers(column, kind, where)
+    if error is not None:
+        raise error
     return values
 
 
-def dates_of(column: "pd.Series[Any]", where: str) -> NDArray[np.float64]:
-    """Days since 1970-01-01, (n,); NaN where a cell is missing. Dates are written 2024-12-31 or 31.12.2024.
+def read_numbers(
+    column: "pd.Series[Any]", kind: ColumnKind, where: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], UserError | None]:
+    """As :func:`numbers_of`, for rows that only have to answer for themselves.
+
+    Returns:
+        The values, NaN where a cell cannot be read; bool (n,) where that is; and what is wrong with the
+        first such cell.
 
     Raises:
-        UserError: a cell is no date.
+        UserError: the whole column is of another kind: dates, lists and the like.
     """
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if kind == "date":
+        return _read_dates(column, where)
+    if is_bool_dtype(column.dtype) and kind == "number":
+        truth = np.full(len(column), np.nan)
+        return truth, column.notna().to_numpy(dtype=bool), _truth_among_numbers(where)
+    if is_bool_dtype(column.dtype) or is_numeric_dtype(column.dtype):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        odd = np.zeros(len(values), dtype=bool)
+        error = None
+    elif is_text(column):
+        words = words_of(column)
+        values = np.where(np.isnan(words.truth), words.number, words.truth)
+        if kind == "number" or (kind != "boolean" and words.numeric.any()):
+            values = words.number  # "true" among numbers is a mistake, not a 1
+        odd = np.isnan(values) & ~words.empty & ~words.missing
+        error = _odd_word(words, odd, kind, where) if odd.any() else None
+    else:
+        raise no_cells(column, where)
+    if kind == "boolean":
+        other = ~np.isnan(values) & (values != 0) & (values != 1)
+        if other.any() and error is None:
+            error = UserError(
+                f"{where}: {values[other.argmax()]:g} in row {other.argmax() + 1} where training had "
+                "true and false; write true or false, or 1 or 0"
+            )
+        odd = odd | other
+        values = np.where(odd, np.nan, values)
+    return values, odd, error
+
+
+def _odd_word(words: Words, odd: NDArray[np.bool_], kind: ColumnKind, where: str) -> UserError:
+    if kind == "number" and words.truths:
+        return _truth_among_numbers(where)
+    if not (words.numeric.any() or words.truths):
+        word = str(words.text[odd.argmax()])
+        return UserError(
+            f"{where}: text where training had numbers (such as {word!r}); {_remedy(word)}"
+        )
+    return not_a_number(words, where)
+
+
+def _read_dates(
+    column: "pd.Series[Any]", where: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], UserError | None]:
     import pandas as pd
 
+    odd, error = np.zeros(len(column), dtype=bool), None
     if column.dtype.kind == "M":
         found = column
     else:
@@ -190,17 +215,17 @@ def dates_of(column: "pd.Series[Any]", where: str) -> NDArray[np.float64]:
                 text.mask(gap | found.notna()), format=layout, errors="coerce", utc=True
             )
             found = found.fillna(again)
-        odd = found.isna() & ~gap
+        odd = (found.isna() & ~gap).to_numpy(dtype=bool)
         if odd.any():
-            row = int(odd.to_numpy().argmax())
-            raise UserError(
+            row = int(odd.argmax())
+            error = UserError(
                 f"{where}: {text[row]!r} in row {row + 1} is no date written "
                 "2024-12-31 or 31.12.2024; correct it, or give the column another type"
             )
     if found.dt.tz is not None:
         found = found.dt.tz_convert("UTC").dt.tz_localize(None)
     days = (found - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    return np.asarray(days.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(days.to_numpy(dtype=np.float64, na_value=np.nan)), odd, error
 
 
 def is_text(column: "pd.Series[Any]") -> bool:

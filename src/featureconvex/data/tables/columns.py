@@ -17,6 +17,7 @@ from featureconvex.data.tables.cells import (
     kind_of,
     no_cells,
     numbers_of,
+    read_numbers,
     text_of,
     words_of,
 )
@@ -94,11 +95,15 @@ class Encoded:
             are NaN, so no number stands for what is not known.
         unknown: bool (n,): rows with a category that training never saw.
         remarks: one sentence per column with such a category.
+        unreadable: bool (n,): rows with a cell that says nothing that the column could hold.
+        error: what is wrong with the first of these, or None.
     """
 
     x: NDArray[np.float64]
     unknown: NDArray[np.bool_]
     remarks: tuple[str, ...]
+    unreadable: NDArray[np.bool_]
+    error: UserError | None = None
 
 
 def learn_columns(frame: "pd.DataFrame", origin: str) -> tuple[Column, ...]:
@@ -197,6 +202,18 @@ def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Enc
     Raises:
         UserError: a column is missing, or holds text where training had numbers.
     """
+    found = encode_rows(frame, columns, origin)
+    if found.error is not None:
+        raise found.error
+    return found
+
+
+def encode_rows(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Encoded:
+    """As :func:`encode`, but a cell that cannot be read costs its own row only.
+
+    Raises:
+        UserError: a column is missing, or none of its cells could be read whatever they say.
+    """
     missing = [column.name for column in columns if column.name not in frame.columns]
     if missing:
         raise UserError(
@@ -204,12 +221,15 @@ def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Enc
             f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
         )
     blocks: list[NDArray[np.float64]] = []
-    unknown = np.zeros(len(frame), dtype=bool)
-    remarks = []
+    unknown, unreadable = (np.zeros(len(frame), dtype=bool) for _ in range(2))
+    remarks, first = [], None
     for column in columns:
         cells = frame[column.name]
         if column.kind != "category":
-            values = numbers_of(cells, column.kind, _where(origin, column.name))[:, None]
+            values, odd, error = read_numbers(cells, column.kind, _where(origin, column.name))
+            unreadable |= odd
+            first = first or error
+            values = values[:, None]
             if column.fill is not None:
                 gap = np.isnan(values)
                 values = np.hstack((np.where(gap, column.fill, values), gap))
@@ -233,7 +253,9 @@ def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Enc
                 f"training never saw (such as {str(text[new.argmax()])!r} in row {new.argmax() + 1}; known "
                 f"are {', '.join(column.categories)}); they have no certificate"
             )
-    return Encoded(np.hstack(blocks), unknown, tuple(remarks))
+    x = np.hstack(blocks)
+    x[unreadable] = np.nan
+    return Encoded(x, unknown & ~unreadable, tuple(remarks), unreadable, first)
 
 
 def feature_names(columns: Sequence[Column]) -> list[str]:

@@ -53,53 +53,101 @@ def read_frame(
     try:
         if csv:
             content = csv_bytes(path)
-            if form is None:
-                _check_separator(content, path)
             known = form or TableForm(encoding="utf-8")
-            given: dict[str, Any] = {
-                "sep": known.separator,
-                "encoding": known.encoding,
-                "keep_default_na": False,
-            }
-            # As written: the names of the frame are made distinct by a suffix.
-            head = pd.read_csv(io.BytesIO(content), header=None, nrows=1, dtype=str, **given)
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                frame: pd.DataFrame = pd.read_csv(
-                    io.BytesIO(content),
-                    index_col=False,
-                    low_memory=False,
-                    dtype=dict.fromkeys(text, "str"),
-                    decimal=known.decimal,
-                    na_values=["", *known.missing],
-                    **given,
-                )
-            if known.decimal == ",":
-                _with_points(frame, text)
-            names = head.iloc[0][head.iloc[0] != ""]
+            names = check_header(content, known, path, form is None)
+            frame = parse_csv(content, known, text)
         else:
-            frame = pd.read_parquet(path)
-            named = [level for level in frame.index.names if level is not None]
-            # Nameless levels number the rows.
-            frame = frame.reset_index(named).reset_index(drop=True)
-            frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
-            frame.attrs["index"] = [str(level) for level in named]
+            frame = with_named_index(pd.read_parquet(path))
             names = frame.columns.to_series()
     except (OSError, EOFError, ValueError, zlib.error, pd.errors.ParserWarning) as error:
         if isinstance(error, UserError):
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        remedy = (
-            "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "correct or replace it"
-        )
-        raise UserError(f"cannot read {path} as a table: {reason}; {remedy}") from error
+        raise _not_read(path, error) from error
     if frame.empty:
         raise UserError(f"{path} has no rows or no columns; a table needs both")
+    _check_distinct(names, path)
+    return frame
+
+
+def parse_csv(content: bytes, form: TableForm, text: Collection[str] = ()) -> "pd.DataFrame":
+    """A CSV file's content as a data frame.
+
+    Raises:
+        pandas.errors.ParserError: rows of other lengths.
+    """
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        frame: pd.DataFrame = pd.read_csv(
+            io.BytesIO(content),
+            index_col=False,
+            low_memory=False,
+            dtype=dict.fromkeys(text, "str"),
+            decimal=form.decimal,
+            na_values=["", *form.missing],
+            **_given(form),
+        )
+    if form.decimal == ",":
+        _with_points(frame, text)
+    return frame
+
+
+def check_header(content: bytes, form: TableForm, path: Path, plain: bool) -> "pd.Series[Any]":
+    """The names in the first line of a CSV file, as written: those of a frame are made distinct.
+
+    Args:
+        content: of the file, or its first line.
+        form: how it is written.
+        path: the file, for messages.
+        plain: nobody said that it is written with anything but commas.
+
+    Raises:
+        UserError: two names alike, or no commas.
+    """
+    import pandas as pd
+
+    if plain:
+        _check_separator(content, path)
+    try:
+        head = pd.read_csv(io.BytesIO(content), header=None, nrows=1, dtype=str, **_given(form))
+    except (ValueError, pd.errors.ParserWarning) as error:
+        raise _not_read(path, error) from error
+    first: pd.Series[Any] = head.iloc[0]
+    names = first[first != ""]
+    _check_distinct(names, path)
+    return names
+
+
+def with_named_index(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """A Parquet file's frame with its named index levels as columns, which ``attrs["index"]`` lists."""
+    import pandas as pd
+
+    named = [level for level in frame.index.names if level is not None]
+    # Nameless levels number the rows.
+    frame = frame.reset_index(named).reset_index(drop=True)
+    frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
+    frame.attrs["index"] = [str(level) for level in named]
+    return frame
+
+
+def _given(form: TableForm) -> dict[str, Any]:
+    return {"sep": form.separator, "encoding": form.encoding, "keep_default_na": False}
+
+
+def _check_distinct(names: "pd.Series[Any]", path: Path) -> None:
     if not names.is_unique:
         raise UserError(
             f"{path} has two columns named {names[names.duplicated()].iloc[0]!r}; rename one"
         )
-    return frame
+
+
+def _not_read(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    remedy = (
+        "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "correct or replace it"
+    )
+    return UserError(f"cannot read {path} as a table: {reason}; {remedy}")
 
 
 def csv_bytes(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import ColumnSchema, Schema
 from featureconvex.data.suspicion import index_like
-from featureconvex.data.tables.cells import dates_of, is_text, numbers_of, words_of
+from featureconvex.data.tables.cells import is_text, numbers_of, words_of
 from featureconvex.data.tables.columns import MAX_CATEGORIES, class_names
 from featureconvex.errors import UserError
 
@@ -139,7 +139,7 @@ def _column(cells: "pd.Series[Any]", name: str, labels: NDArray[np.str_] | None)
 
 
 def _dates(cells: "pd.Series[Any]", name: str) -> ColumnLook:
-    days = dates_of(cells, name)
+    days = numbers_of(cells, "date", name)
     known = days[~np.isnan(days)]
     ends = np.array([known.min(), known.max()] if len(known) else [0, 0]).astype("datetime64[D]")
     remark = "a date: dropped, as later rows have later dates; role feature makes it days"

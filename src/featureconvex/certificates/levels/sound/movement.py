@@ -43,7 +43,7 @@ def radius_of_movement(problem: Problem, line: SoundLine, candidate: Tensor) -> 
     for s in sorted({*NORMS, *own}):
         weights = threat.norm_costs(s, tuple(problem.x.shape[1:]))
         if weights is not None:
-            best = torch.maximum(best, _of_norm(line, weights.to(best.device), s))
+            best = torch.maximum(best, threat.asked(_of_norm(line, weights.to(best.device), s)))
             continue
         steepest = line.steepness(s, None)
         reach = quotient_down(line.value, steepest).where(steepest > 0, torch.inf)

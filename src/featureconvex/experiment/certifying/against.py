@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from featureconvex.certificates import Domain, Edits, Level, Lp, Threat
+from featureconvex.certificates import (
+    Append,
+    Change,
+    Domain,
+    Edits,
+    Insert,
+    Level,
+    Lp,
+    Threat,
+)
+from featureconvex.certificates.threats import FileThreat
+from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.given import one_of
@@ -31,7 +42,8 @@ def planned(
 
     Args:
         model: a detector, or anything else, which has no schema.
-        threats: ``"edits"`` for the schema's prices; None: these where the user ``described`` the table,
+        threats: ``"edits"`` for the schema's prices, ``"append"``, ``"insert:64"`` and
+            the like for files; None: these where the user ``described`` the table,
             and ``Lp(2)`` elsewhere.
         domain: None: that of the schema, for its prices.
         level: None: ``"domain"`` where the attacker is held to something, else ``"closed-form"``.
@@ -45,6 +57,10 @@ def planned(
     if threats is None:
         own = described and attacker is not None and domain is None and cost is None
         threats = [Edits.NAME] if own else [Lp(2)]
+    threats = [
+        threat if isinstance(threat, Threat) or threat == Edits.NAME else _of_files(threat, model)
+        for threat in threats
+    ]
     priced = Edits.NAME in threats
     if attacker is None:
         if priced or cost is not None:
@@ -53,7 +69,8 @@ def planned(
                 "edits or --cost; train it on a table with `featureconvex run`"
             )
         plain = [threat for threat in threats if isinstance(threat, Threat)]
-        return Plan(plain, domain, level or ("domain" if domain is not None else "closed-form"))
+        held = domain is not None or any(isinstance(threat, FileThreat) for threat in plain)
+        return Plan(plain, domain, level or ("domain" if held else "closed-form"))
     found: list[Threat] = []
     for threat in threats:
         if isinstance(threat, str):
@@ -70,3 +87,22 @@ def planned(
         domain = attacker.domain
     sentence = attacker.sentence if priced else ""
     return Plan(found, domain, level or ("domain" if held else "closed-form"), sentence)
+
+
+def _of_files(text: str, model: object) -> Threat:
+    """``append``, ``insert`` or ``change``, with ``:K`` for that many bytes only.
+
+    Raises:
+        UserError: something else, or a model that does not count bytes.
+    """
+    name, _, size = text.partition(":")
+    kinds = {kind.NAME: kind for kind in (Append, Insert, Change)}
+    if name not in kinds or (":" in text and not size.isdecimal()):
+        raise UserError(f"a threat to files is append, insert or change, or append:K, got {text!r}")
+    meaning = model.meaning if isinstance(model, Detector) else None
+    if meaning is None or meaning.files != "other files":
+        raise UserError(
+            f"--threat {name} is about files that were counted, byte by byte or as n-grams, and this model "
+            "was trained on other inputs: what it does to them is not known"
+        )
+    return kinds[name]((meaning.counts or ByteCounts()).ngram, int(size) if size else None)

@@ -1,0 +1,232 @@
+"""What k operations on the bytes of a file do to its counts.
+
+A file of which n-grams are counted (n = 1: single bytes), also in buckets, as long as every n-gram counts
++1 in its own. Theorem: k operations take ``x`` to ``x + u - d`` with ``u, d >= 0``, and
+
+=========  ==============  ==============
+operation  ``sum u``       ``sum d``
+=========  ==============  ==============
+append     at most ``k``   0
+insert     at most ``k n`` at most ``k (n - 1)``
+change     at most ``k n`` at most ``k n``
+=========  ==============  ==============
+
+Proof. A byte at the end is the last of at most one new n-gram, and no n-gram goes. A byte put in between
+breaks the at most n - 1 n-grams that reach across its place, and is part of at most n new ones. A changed
+byte is part of at most n n-grams before and after. Operations add up, and what one adds and a later one
+takes away again counts in both sums.
+
+With ``up`` and ``down`` the factors of ``k``, an affine minorant with curves ``h`` falls by at most
+``D_up(up k) + D_down(down k)``: the worst cases of two l1 balls, one of rises and one of falls alone, since
+``m_i(u_i - d_i) <= max(h_i^+(u_i), h_i^-(d_i))``. Behind a map without curves,
+``||u - d||_s <= k (up^s + down^s)^(1/s)``, a convex function of u and d that is largest where each has one
+coordinate only.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from featureconvex.certificates.drops import Curves, Drops
+from featureconvex.certificates.moves import Moves
+from featureconvex.certificates.threats.ball.projection import project_lp
+from featureconvex.certificates.threats.ball.worst_case import worst_lp_drop
+from featureconvex.certificates.threats.base import Threat
+from featureconvex.errors import UserError
+from featureconvex.given import whole_number
+
+
+@dataclass(frozen=True)
+class Ways(Curves):
+    """Curves of rises and of falls.
+
+    Attributes:
+        up: where no coordinate may fall.
+        down: where none may rise; None where none may fall either.
+        shape: of one input.
+    """
+
+    up: Drops
+    down: Drops | None
+    shape: tuple[int, ...]
+
+    def at(self, t: Tensor) -> Tensor:
+        """Both together."""
+        return self.up.at(t) if self.down is None else self.up.at(t) + self.down.at(t)
+
+    def total(self) -> Tensor:
+        """Both together."""
+        return self.up.total() if self.down is None else self.up.total() + self.down.total()
+
+
+class FileThreat(Threat):
+    """So many operations on the bytes of a file; a radius of k covers k operations.
+
+    Inputs are counts (d,). Not at level ``sound`` where the feature map has drop curves.
+
+    Args:
+        ngram: how many bytes each count is about.
+        size: ask for this number of operations only: the radius is ``size`` or 0. None: the most that
+            can be certified.
+
+    Raises:
+        UserError: not whole numbers of at least 1.
+    """
+
+    counts: ClassVar[bool] = True
+    NAME: ClassVar[str]
+
+    def __init__(self, ngram: Any = 1, size: Any = None) -> None:
+        self.ngram = whole_number("ngram", ngram, 1)
+        self.size = None if size is None else whole_number("size", size, 1)
+
+    @property
+    def up(self) -> int:
+        """How much one operation adds at most, all counts together."""
+        return self.ngram
+
+    @property
+    def down(self) -> int:
+        """How much one operation takes away at most."""
+        return self.ngram
+
+    @property
+    def name(self) -> str:
+        """Such as ``append``, or ``append-64`` where only that size is asked for."""
+        return self.NAME if self.size is None else f"{self.NAME}-{self.size}"
+
+    def __repr__(self) -> str:
+        size = "" if self.size is None else f", size={self.size}"
+        return f"{type(self).__name__}({self.ngram}{size})"
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse what is no row of counts."""
+        if len(shape) != 1:
+            raise UserError(
+                f"{type(self).__name__} is about counts (d,) of bytes or n-grams, got inputs of shape "
+                f"{shape}: what it does to pictures of bytes is not known here"
+            )
+
+    def admits(self, x: Tensor) -> Tensor:
+        """Counts are not negative."""
+        return (x >= 0).flatten(1).all(1)
+
+    def within(self, lo: Tensor, hi: Tensor) -> tuple[Tensor, Tensor]:
+        """Counts stay counts."""
+        return lo.clamp_min(0), hi
+
+    def curves(self, moves: Moves) -> Ways:
+        """Rises and falls apart."""
+        x = moves.x.double()
+        up, down = replace(moves, lo=x).curves(None), None  # type: ignore[type-var]
+        if self.down:
+            down = replace(moves, hi=x).curves(None)  # type: ignore[type-var]
+        if not isinstance(up, Drops) or not (down is None or isinstance(down, Drops)):
+            raise UserError(
+                f"level 'sound' has no rounding rule for {type(self).__name__}; use level domain or tight"
+            )
+        return Ways(up, down, tuple(moves.x.shape[1:]))
+
+    def norm_costs(self, s: float, shape: tuple[int, ...]) -> Tensor:
+        """``1 / (up^s + down^s)^(1/s)`` everywhere, rounded down."""
+        most = float(max(self.up, self.down))
+        if not math.isinf(s) and self.down:
+            most = (self.up**s + self.down**s) ** (1 / s)
+        return torch.full(shape, 1 / most * (1 - 2.0**-40), dtype=torch.float64)
+
+    def measure(self, delta: Tensor) -> Tensor:
+        """The fewest operations whose sums cover each perturbation, inf where none do."""
+        flat = delta.double().flatten(1)
+        rises, falls = flat.clamp_min(0).sum(1), (-flat).clamp_min(0).sum(1)
+        needed = (rises / self.up).ceil()
+        if self.down:
+            return torch.maximum(needed, (falls / self.down).ceil())
+        return needed.masked_fill(falls > 0, torch.inf)
+
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
+        """Two l1 balls, of the whole part of the budget."""
+        ways, whole = _ways(drops), budget.floor()
+        found = worst_lp_drop(ways.up, self.up * whole, 1.0)
+        if ways.down is not None:
+            found = found + worst_lp_drop(ways.down, self.down * whole, 1.0)
+        return found
+
+    def largest_budget(self, drops: Curves, margin: Tensor) -> Tensor:
+        """By bisection among whole numbers; of one size, that or 0."""
+        return self._of_size(super().largest_budget(drops, margin))
+
+    def asked(self, budget: Tensor) -> Tensor:
+        """A whole number less; of one size, that or 0."""
+        return self._of_size(super().asked(budget))
+
+    def _of_size(self, budget: Tensor) -> Tensor:
+        if self.size is None:
+            return budget
+        return torch.where(torch.isinf(budget), budget, self.size * (budget >= self.size).double())
+
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        """The nearest rises and falls, cut to whole numbers."""
+        delta, budget = delta.double(), budget.double().floor()
+        rises = project_lp(
+            delta.clamp_min(0), self.up * budget, torch.zeros_like(lo), hi.clamp_min(0), 1, None
+        )
+        if not self.down:
+            return rises.trunc()
+        falls = project_lp(
+            delta.clamp_max(0), self.down * budget, lo.clamp_max(0), torch.zeros_like(hi), 1, None
+        )
+        return (rises + falls).trunc()
+
+
+class Append(FileThreat):
+    """k bytes at the end of a file: counts only grow.
+
+    >>> Append().measure(torch.tensor([[3.0, 0.0, 1.0], [1.0, -1.0, 0.0]]))
+    tensor([4., inf], dtype=torch.float64)
+    """
+
+    NAME: ClassVar[str] = "append"
+
+    @property
+    def up(self) -> int:
+        """1: the n-gram that ends with the byte."""
+        return 1
+
+    @property
+    def down(self) -> int:
+        """0."""
+        return 0
+
+
+class Insert(FileThreat):
+    """k bytes put in anywhere, one by one.
+
+    >>> Insert(ngram=2).up, Insert(ngram=2).down, Insert().down
+    (2, 1, 0)
+    """
+
+    NAME: ClassVar[str] = "insert"
+
+    @property
+    def down(self) -> int:
+        """n - 1: the n-grams that reach across the place."""
+        return self.ngram - 1
+
+
+class Change(FileThreat):
+    """k bytes become others.
+
+    >>> Change().measure(torch.tensor([[1.0, -2.0, 0.0]]))
+    tensor([2.], dtype=torch.float64)
+    """
+
+    NAME: ClassVar[str] = "change"
+
+
+def _ways(curves: Curves) -> Ways:
+    if not isinstance(curves, Ways):
+        raise UserError("a threat to files takes the curves that its own curves() makes")
+    return curves

@@ -1,0 +1,251 @@
+"""A table in pieces of bounded size, of which every row can be told apart, readable or not."""
+
+import csv
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featureconvex.data.schema.form import TableForm
+from featureconvex.data.tables.frame import (
+    PARQUET_SUFFIXES,
+    STANDARD_INPUT,
+    check_header,
+    parse_csv,
+    with_named_index,
+)
+from featureconvex.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BLOCK = 2**21
+"""Bytes of CSV per piece, about."""
+LONGEST = 2**26
+"""Bytes that a record may have; more is a quotation mark that nobody closed."""
+BATCH = 2**13
+"""Rows of Parquet per piece."""
+QUOTE = b'"'
+_WIDE = ("utf-16", "utf-32")
+
+
+@dataclass(frozen=True)
+class CsvBlock:
+    """Whole records of a CSV file, with its header.
+
+    Attributes:
+        header: the first record.
+        body: some of the others.
+        form: how they are written.
+    """
+
+    header: bytes
+    body: bytes
+    form: TableForm
+
+    def parse(self, text: Collection[str] = ()) -> "tuple[pd.DataFrame, NDArray[np.bool_]]":
+        """The records that can be read, and bool (n,) which of all n these are.
+
+        The others have more or fewer cells than the header, or bytes that are no text.
+
+        Args:
+            text: columns whose cells stay as they are written.
+
+        Raises:
+            UserError: the records of these bytes cannot be told apart.
+        """
+        cells, lines = _records(self.body, self.form)
+        width = _records(self.header, self.form)[0][0]
+        good = (cells == width) & _decoded(lines, self.body, self.form.encoding)
+        body = b"".join(x for x, y in zip(lines, good, strict=True) if y)
+        try:
+            frame = parse_csv(self.header + body, self.form, text)
+        except ValueError:
+            frame = None
+        if frame is None or len(frame) != good.sum():
+            # Quotation marks in the middle of cells: written again, they are where they belong.
+            frame = parse_csv(_rewritten(self.header + body, self.form), self.form, text)
+        if len(frame) != good.sum():
+            raise UserError(
+                f"{good.sum()} records look like {len(frame)} rows; a quotation mark or a line end is "
+                "missing nearby"
+            )
+        return frame, good
+
+
+def csv_blocks(path: Path, form: TableForm | None) -> Iterator[tuple[CsvBlock, int]]:
+    """The blocks of a CSV file, or of standard input for ``-``, each with its length in bytes as stored.
+
+    Args:
+        path: the file; ``.gz`` is unpacked on the way.
+        form: how it is written; None: commas, decimal points and UTF-8.
+
+    Raises:
+        UserError: it cannot be read, has no rows, two columns of one name, or another separator.
+    """
+    known = form or TableForm(encoding="utf-8")
+    wide = known.encoding.lower().startswith(_WIDE)
+    encoding = known.encoding
+    if wide:
+        known = replace(known, encoding="utf-8")
+    header, rest, read, told, any_row = b"", b"", 0, 0, False
+    with _opened(path) as (stream, packed):
+        text = io.TextIOWrapper(stream, encoding, newline="") if wide else None
+        while content := (stream.read(BLOCK) if text is None else text.read(BLOCK).encode()):
+            rest += content
+            # As stored, where that is known.
+            read = read + len(content) if packed is None else packed.tell()
+            if not header:
+                end = _first_record(rest)
+                header, rest = rest[:end], rest[end:]
+                if header:
+                    check_header(header, known, path, form is None)
+            end = _whole(rest) if header else 0
+            if rest[:end].strip():
+                yield CsvBlock(header, rest[:end], known), read - told
+                told, any_row = read, True
+            rest = rest[end:]
+            if len(rest) > LONGEST:
+                raise UserError(
+                    f"a record of {path} is longer than {LONGEST // 2**20} MiB; a quotation mark is not "
+                    "closed"
+                )
+    if not header:
+        header, rest = rest, b""
+        check_header(header, known, path, form is None)
+    if rest.strip():
+        yield CsvBlock(header, rest, known), read - told
+    elif not any_row:
+        raise UserError(f"{path} has no rows or no columns; a table needs both")
+
+
+def parquet_batches(path: Path) -> "Iterator[tuple[pd.DataFrame, int]]":
+    """Frames of bounded size, each with how many rows it has.
+
+    Raises:
+        UserError: the file cannot be read, has no rows, or two columns of one name.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            names = [str(name) for name in file.schema_arrow.names]
+            if not file.metadata.num_rows or not names:
+                raise UserError(f"{path} has no rows or no columns; a table needs both")
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise UserError(f"{path} has two columns named {twice[0]!r}; rename one")
+            for batch in file.iter_batches(BATCH, use_threads=False):
+                yield with_named_index(batch.to_pandas()), batch.num_rows
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"cannot read {path} as a table: {' '.join(str(error).split())}; correct or replace it"
+        ) from error
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the name ends like a Parquet file's."""
+    return path.name.lower().endswith(PARQUET_SUFFIXES)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes] | None]]:
+    """Unpacked bytes, and the file as stored; None for standard input."""
+    try:
+        if path == STANDARD_INPUT:
+            yield sys.stdin.buffer, None
+            return
+        with path.open("rb") as raw:
+            yield gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw, raw
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        remedy = "correct or replace it"
+        if isinstance(error, UnicodeDecodeError):
+            remedy = "save it as UTF-8"
+        raise UserError(f"cannot read {path} as a table: {error}; {remedy}") from error
+
+
+def _lines(body: bytes) -> list[bytes]:
+    return body.splitlines(keepends=True)
+
+
+def _rewritten(body: bytes, form: TableForm) -> bytes:
+    """The same cells, quoted where they have to be."""
+    mark = form.separator.encode(form.encoding.replace("-sig", "")).decode("latin-1")
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=mark).writerows(row for _, row in _quoted(body, mark))
+    return text.getvalue().encode("latin-1")
+
+
+def _quoted(body: bytes, separator: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """Of a body with quotation marks: the last line of each record, counted from 1, and its cells."""
+    reader = csv.reader((line.decode("latin-1") for line in _lines(body)), delimiter=separator)
+    csv.field_size_limit(LONGEST)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{error}; a quotation mark or a line end is missing nearby") from error
+
+
+def _whole(body: bytes) -> int:
+    """How many bytes hold whole records; the last one may go on."""
+    if QUOTE not in body:
+        return max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
+    ends = [line for line, _ in _quoted(body)]
+    if len(ends) < 2:
+        return 0
+    return sum(map(len, _lines(body)[: ends[-2]]))
+
+
+def _first_record(body: bytes) -> int:
+    """The bytes of the first record that is not blank; 0 where it may go on."""
+    lines = _lines(body)
+    if QUOTE not in body:
+        start = next((n for n, line in enumerate(lines) if line.strip()), len(lines))
+        found = lines[: start + 1]
+        return sum(map(len, found)) if found and found[-1].endswith((b"\n", b"\r")) else 0
+    ends = [line for line, row in _quoted(body) if row]
+    return sum(map(len, lines[: ends[0]])) if len(ends) > 1 else 0
+
+
+def _records(body: bytes, form: TableForm) -> tuple[NDArray[np.int64], list[bytes]]:
+    """Of each record that is not blank: how many cells it has, and its bytes."""
+    lines = _lines(body)
+    mark = form.separator.encode(form.encoding.replace("-sig", ""))
+    if QUOTE not in body:
+        full = [line for line in lines if line.strip(b" \r\n")]
+        return np.array([line.count(mark) + 1 for line in full], dtype=np.int64), full
+    found: list[bytes] = []
+    cells, start = [], 0
+    for end, row in _quoted(body, mark.decode("latin-1")):
+        record = b"".join(lines[start:end])
+        if record.strip(b" \r\n"):
+            found.append(record)
+            cells.append(len(row))
+        start = end
+    return np.array(cells, dtype=np.int64), found
+
+
+def _decoded(lines: list[bytes], body: bytes, encoding: str) -> NDArray[np.bool_]:
+    """Which lines are text."""
+    good = np.ones(len(lines), dtype=bool)
+    try:
+        body.decode(encoding)
+    except UnicodeDecodeError:
+        for place, line in enumerate(lines):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError:
+                good[place] = False
+    return good

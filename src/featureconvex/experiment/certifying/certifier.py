@@ -1,0 +1,164 @@
+"""A model with a plan turns pieces of inputs into rows."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from featureconvex.certificates import Certificate, certify
+from featureconvex.certificates.certificate import Status
+from featureconvex.certificates.levels import Tight, level_named
+from featureconvex.data.meaning import Meaning
+from featureconvex.detector import Detector
+from featureconvex.errors import UserError
+from featureconvex.estimator import FeatureConvexClassifier, load
+from featureconvex.experiment.certifying.against import Plan
+from featureconvex.experiment.certifying.inputs import Inputs, read_piece
+from featureconvex.experiment.certifying.pieces import Piece
+from featureconvex.experiment.kept import beside
+from featureconvex.model_file import read_extra
+from featureconvex.results.columns import RadiusColumn
+
+OUTSIDE = "outside_range"
+"""The column that counts the features of a row outside the training range."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rows of a piece, without their numbers, and what to tell the user."""
+
+    frame: pd.DataFrame
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Certifier:
+    """Reads pieces and certifies them; another process can do so, too.
+
+    Attributes:
+        folder: of the model.
+        plan: threats, domain and level.
+        keep: columns of a table to carry along.
+    """
+
+    folder: Path
+    plan: Plan
+    keep: tuple[str, ...]
+
+    @cached_property
+    def model(self) -> FeatureConvexClassifier | Detector:
+        """The model."""
+        return load(self.folder)
+
+    @cached_property
+    def _extra(self) -> dict[str, Any]:
+        return read_extra(self.folder)
+
+    @cached_property
+    def meaning(self) -> Meaning:
+        """What the model was trained on."""
+        return Meaning.from_extra(self._extra)
+
+    @cached_property
+    def described(self) -> bool:
+        """Whether a user said what the columns are."""
+        return self._extra.get("schema") is not None
+
+    @cached_property
+    def _attacked(self) -> bool:
+        """Whether the level gives upper bounds, too."""
+        level = level_named(self.plan.level)
+        return getattr(level, "base", level).name == Tight.name
+
+    @cached_property
+    def names(self) -> list[str] | None:
+        """Of the features."""
+        known = self._extra.get("feature_names")
+        return known or self._extra.get("estimator", {}).get("feature_names") or None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "plan": self.plan, "keep": self.keep}
+
+    def __call__(self, piece: Piece) -> Found:
+        """Certify the rows of a piece.
+
+        Raises:
+            UserError: it cannot be read, or does not fit the model.
+        """
+        inputs = read_piece(piece, self.meaning, self.keep)
+        found = self._certified(inputs.x, piece)
+        certificates = [_named(certificate, inputs) for certificate in found]
+        columns = _columns(certificates, self._classes(), self._attacked)
+        outside = self._outside(inputs.x)
+        if outside is not None:
+            columns[OUTSIDE] = outside
+        row = np.zeros(len(inputs.x)) if inputs.files is None else inputs.files
+        place = {"index": row} if inputs.files is None else {"file": row}
+        frame = beside(
+            pd.DataFrame({"row": row, **place, **columns}), inputs.kept, str(piece.origin)
+        )
+        told = () if inputs.error is None else (f"{inputs.error}; {inputs.unreadable.sum()} rows",)
+        return Found(frame, (*inputs.remarks, *told))
+
+    def _certified(self, x: NDArray[Any], piece: Piece) -> list[Certificate]:
+        try:
+            # The classifier's own method asks scikit-learn for names of columns, which are checked already.
+            model = self.model
+            core = model.model_ if isinstance(model, FeatureConvexClassifier) else model
+            plan = self.plan
+            return certify(core, torch.from_numpy(x), plan.threats, plan.domain, plan.level)
+        except (RuntimeError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(
+                f"{piece.origin}: inputs of shape {x.shape} do not fit the model: {error}"
+            ) from error
+
+    def _outside(self, x: NDArray[Any]) -> NDArray[np.int64] | None:
+        """(n,): how many features lie outside the training range; None where that is not known."""
+        span = self._extra.get("range")
+        if span is None:
+            return None
+        lo, hi = (np.array(span[end], dtype=np.float64) for end in ("lo", "hi"))
+        return np.asarray(((x < lo) | (x > hi)).sum(axis=1))
+
+    def _classes(self) -> tuple[str, str]:
+        """What the sensitive class and the other are called."""
+        model = self.model
+        if isinstance(model, Detector):
+            return str(model.classes_[1]), str(model.classes_[0])
+        labels = [str(label) for label in model.classes_]
+        sensitive = labels[list(model.classes_).index(model.sensitive_class_)]
+        return sensitive, labels[0] if sensitive == labels[1] else labels[1]
+
+
+def _named(certificate: Certificate, inputs: Inputs) -> Certificate:
+    """Rows that say nothing carry NaN, and so no radius; their status says why."""
+    status = certificate.status.copy()
+    status[inputs.unknown] = Status.unknown_category
+    status[inputs.unreadable] = Status.unreadable
+    return replace(certificate, status=status)
+
+
+def _columns(
+    certificates: list[Certificate], classes: tuple[str, str], attacked: bool
+) -> dict[str, Any]:
+    first = certificates[0]
+    flagged, known = first.margin > 0, np.isfinite(first.margin)
+    columns: dict[str, Any] = {
+        "predicted": pd.Series(flagged, dtype="Int8").where(known),
+        "predicted_class": pd.Series(np.where(flagged, *classes), dtype=object).where(known, None),
+        "margin": first.margin,
+    }
+    for certificate in certificates:
+        column = RadiusColumn(certificate.threat.name)
+        columns[column.status] = [str(status) for status in certificate.status]
+        columns[column.name] = certificate.radius
+        if attacked:
+            columns[column.upper] = certificate.upper
+    return columns

@@ -1,0 +1,52 @@
+"""Certified recall as a score, for scikit-learn's searches."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featureconvex.certificates import Threat
+from featureconvex.folding import fold
+from featureconvex.training.calibration import at_false_positive_rate
+
+
+@dataclass(frozen=True)
+class CertifiedRecall:
+    """The share of sensitive points certified for ``radius`` at a false-positive rate.
+
+    A scorer: ``GridSearchCV(clf, grid, scoring=fc.CertifiedRecall(0.5))``. The threshold is moved to
+    the rate on the points that are scored, so estimators are compared at one operating point.
+
+    Attributes:
+        radius: in the units of the threat.
+        target_fpr: the false-positive rate.
+        threat: with a closed form; None: ``Lp(2)`` in raw units.
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from featureconvex.estimator import FeatureConvexClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> clf = FeatureConvexClassifier(0, epochs=3, temperature=0.5, random_state=0).fit(X, y)
+    >>> CertifiedRecall(0.0)(clf, X, y) > CertifiedRecall(1e9)(clf, X, y)
+    True
+    """
+
+    radius: float
+    target_fpr: float = 0.01
+    threat: Threat | None = None
+
+    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
+        """The score of a fitted classifier, or of a pipeline that :func:`featureconvex.fold` takes.
+
+        Raises:
+            UserError: a pipeline that cannot be folded, or a single class.
+        """
+        clf = fold(estimator)
+        certificate = clf.certify(X, self.threat)
+        sensitive = np.asarray(y) == clf.sensitive_class_
+        tau = at_false_positive_rate(
+            certificate.margin, sensitive.astype(np.int64), self.target_fpr
+        ).tau
+        margin = certificate.margin[sensitive] + tau
+        with np.errstate(divide="ignore", invalid="ignore"):
+            radius = np.where(margin > 0, margin / certificate.slope[sensitive], -np.inf)
+        return float(np.mean(radius >= self.radius))
