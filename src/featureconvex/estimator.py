@@ -8,10 +8,11 @@ from typing import Any, Self, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from featureconvex.ambient import undisturbed
 from featureconvex.certificates import (
@@ -23,7 +24,8 @@ from featureconvex.certificates import (
     attack,
     certify,
 )
-from featureconvex.certificates.arguments import check_domain
+from featureconvex.certificates.arguments import check_domain, check_threats
+from featureconvex.certificates.certificate import joined
 from featureconvex.data.schema import ColumnSchema, Schema
 from featureconvex.detector import Detector
 from featureconvex.device import device
@@ -36,6 +38,7 @@ from featureconvex.training.architectures import table_architecture, table_map
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import default
+from featureconvex.training.sparse import SparseRows
 
 # Rows per forward pass of a prediction.
 BATCH = 4096
@@ -61,6 +64,9 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             temperature.
         epochs, batch_size, learning_rate: of training; None means the recipe's.
         target_fpr: calibrate for this false-positive rate instead of balancing the classes.
+        class_weight: what a point of each class counts in loss and threshold: ``"balanced"`` (by the
+            inverse of its frequency), ``{label: weight}``, or None. With weights of classes or samples and
+            without ``target_fpr`` the threshold minimises the weighted error.
         validation_fraction: share of the training points held out for choices and calibration.
         random_state: int, RandomState or None.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -95,6 +101,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         target_fpr: float | None = None,
+        class_weight: Any = None,
         validation_fraction: float = 0.1,
         random_state: Any = None,
         device: str = "auto",
@@ -110,14 +117,20 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.target_fpr = target_fpr
+        self.class_weight = class_weight
         self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
 
     @undisturbed()
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on (n, d) finite numbers and n labels of two classes.
+
+        Args:
+            X: also a sparse matrix, which is dense one batch at a time.
+            y: labels.
+            sample_weight: (n,) >= 0, what each point counts in loss and threshold.
 
         Raises:
             ValueError: not two classes, a non-finite input, or an unknown ``sensitive_class``.
@@ -126,7 +139,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         _check_columns(X)
         _check_labels(y)
         # float32 stays what it is: the model trains on float32 anyhow.
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], accept_sparse="csr")
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) != 2:
@@ -145,7 +158,11 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"a false-positive rate is in [0, 1], got target_fpr={self.target_fpr!r}"
             )
-        points = Points(_shared(X), torch.from_numpy((y == sensitive).astype(np.int64)))
+        points = Points(
+            SparseRows(X) if issparse(X) else _shared(X),
+            torch.from_numpy((y == sensitive).astype(np.int64)),
+            weight=self._weights(X, y, sample_weight),
+        )
         names = (
             *("temperature", "other_temperature", "epochs"),
             *("batch_size", "learning_rate", "validation_fraction"),
@@ -156,7 +173,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         name = table_map(recipe.norm) if self.feature_map is None else self.feature_map
-        architecture, cost = table_architecture(points.x, hidden, device(self.device), name)
+        rows = SparseRows(X) if issparse(X) else points.x
+        architecture, cost = table_architecture(rows, hidden, device(self.device), name)
         fitted = fit(
             architecture,
             recipe,
@@ -175,6 +193,17 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         self.history_ = fitted.history
         return self
 
+    def _weights(self, X: Any, y: NDArray[Any], sample_weight: Any) -> torch.Tensor | None:
+        """(n,) with mean 1, or None where no weights were asked for."""
+        if sample_weight is None and self.class_weight is None:
+            return None
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = weight * compute_sample_weight(self.class_weight, y)
+        for label in self.classes_:
+            if not weight[y == label].sum() > 0:
+                raise UserError(f"all points of class {label!r} have weight 0; both classes count")
+        return torch.from_numpy(weight / weight.mean())
+
     def _checked_sensitive_class(self) -> Any:
         """The label of ``classes_`` that the parameter names."""
         if self.sensitive_class is None:
@@ -189,11 +218,11 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
         """``g(phi(x)) + tau``, (n,): positive for the sensitive class."""
         x = self.validated_rows(X)
-        margin = np.empty(len(x))
+        margin = np.empty(x.shape[0])
         with torch.no_grad():
-            for start in range(0, len(x), BATCH):
+            for start in range(0, x.shape[0], BATCH):
                 rows = slice(start, start + BATCH)
-                margin[rows] = self.model_(rows_tensor(x[rows]).double()).numpy()
+                margin[rows] = self.model_(rows_tensor(_dense(x[rows])).double()).numpy()
         return margin
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -263,7 +292,18 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         """
         x = self.validated_rows(X, allow_missing=True)
         domain = check_domain(domain, getattr(self, "feature_names_in_", None))
-        return certify(self.model_, x, threat, domain, level, **options)
+        if not issparse(x):
+            return certify(self.model_, x, threat, domain, level, **options)
+        threats = check_threats(threat)
+        starts = range(0, max(1, x.shape[0]), BATCH)
+        parts = [
+            certify(
+                self.model_, _dense(x[start : start + BATCH]), threats, domain, level, **options
+            )
+            for start in starts
+        ]
+        found = [joined(same) for same in zip(*parts, strict=True)]
+        return found if isinstance(threat, list) else found[0]
 
     @property
     def schema(self) -> Schema:
@@ -277,10 +317,10 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     ) -> AttackResult:
         """Evasions for the rows of ``X``; see :func:`featureconvex.attack`."""
         check_is_fitted(self)
-        return attack(self, X, threat, domain, **options)
+        return attack(self, _dense(X), threat, domain, **options)
 
     def validated_rows(self, X: Any, allow_missing: bool = False) -> NDArray[Any]:
-        """``X`` as (n, d) float64, or float32 where it is: a copy of all rows may not fit.
+        """``X`` as (n, d) float64, or float32 where it is; sparse stays sparse: a copy may not fit.
 
         Raises:
             ValueError: another number of columns, or names other than those of ``fit`` or in another order.
@@ -292,6 +332,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             X,
             dtype=[np.float64, np.float32],
             reset=False,
+            accept_sparse="csr",
             ensure_all_finite=not allow_missing,
         )
         return rows
@@ -316,6 +357,10 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     def _plain_parameters(self) -> dict[str, Any]:
         parameters = dict(self.get_params(deep=False))
         parameters["norm"] = str(parameters["norm"])
+        if isinstance(self.class_weight, dict):  # whose keys JSON would make texts
+            parameters["class_weight"] = jsonable(
+                [[_plain(label), float(weight)] for label, weight in self.class_weight.items()]
+            )
         if not isinstance(parameters["random_state"], int | np.integer | None):
             parameters["random_state"] = None  # a generator's state has no place in a model file
         return parameters
@@ -335,6 +380,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
+        tags.input_tags.sparse = True
         return tags
 
 
@@ -410,6 +456,10 @@ def _check_labels(y: Any) -> None:
             )
 
 
+def _dense(x: Any) -> Any:
+    return x.toarray() if issparse(x) else x
+
+
 def _shared(x: NDArray[Any]) -> torch.Tensor:
     """``x`` as a tensor in the same memory, which nobody writes to."""
     with warnings.catch_warnings():
@@ -440,6 +490,8 @@ def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
     stored = extra["estimator"]
     try:
         parameters = {**stored["parameters"], "hidden": tuple(stored["parameters"]["hidden"])}
+        if isinstance(parameters.get("class_weight"), list):
+            parameters["class_weight"] = dict(parameters["class_weight"])
         clf = FeatureConvexClassifier(**parameters)
         clf.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
         clf.sensitive_class_ = _stored_sensitive_class(clf, stored)
@@ -458,6 +510,10 @@ def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
         raise UserError(f"{path}: the classifier's description is damaged: {error!r}") from error
     clf.model_ = model
     return clf
+
+
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _as_number(stored: Any) -> Any:

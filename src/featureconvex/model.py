@@ -71,6 +71,10 @@ class FeatureConvexModel(nn.Module):
         out: Tensor = self.convex_net(self.feature_map(x))
         return check_one_number_per_row(out, x)
 
+    def two_logits(self) -> "TwoLogits":
+        """The same model as a classifier of two classes, for tools that expect one."""
+        return TwoLogits(self)
+
     def _apply(self, fn: Any, recurse: bool = True) -> "FeatureConvexModel":
         # .float() and .half() must not round the threshold, and constrained weights as they are used.
         tau = self.tau
@@ -98,6 +102,19 @@ class FeatureConvexModel(nn.Module):
     def device(self) -> torch.device:
         """Where the network lives."""
         return self.tau.device
+
+
+class TwoLogits(nn.Module):
+    """The margin ``f`` as two logits ``(-f / 2, f / 2)``: their softmax is that of ``f`` alone."""
+
+    def __init__(self, model: FeatureConvexModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, ...) -> (n, 2)."""
+        margin = self.model(x)
+        return torch.stack((-margin / 2, margin / 2), dim=1)
 
 
 class InputDescription(Protocol):

@@ -19,6 +19,7 @@ from featureconvex.features.nonexpansive import (
     NonexpansiveResidualConv,
 )
 from featureconvex.features.scattering import Scattering
+from featureconvex.features.select import Select
 
 __all__ = [
     "AbsConcat",
@@ -41,5 +42,6 @@ __all__ = [
     "NonexpansiveResidualConv",
     "Scale",
     "Scattering",
+    "Select",
     "standardise",
 ]

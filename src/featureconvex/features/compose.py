@@ -11,6 +11,7 @@ from featureconvex.errors import UserError
 from featureconvex.features.affine import Center, Identity, Scale
 from featureconvex.features.base import FeatureMap, constant, constant_per_cost
 from featureconvex.features.nonexpansive.reshaping import Flatten
+from featureconvex.features.select import Select
 from featureconvex.given import check_shared_shape
 from featureconvex.norms import best_path, check_exponent, dual_exponent, vector_norm
 from featureconvex.rounding.graph import Graph
@@ -78,11 +79,16 @@ class Compose(FeatureMap):
     ) -> dict[float, float]:
         """From the costed l_p to every norm, along the best paths; in training, those by construction."""
         if cost is not None:
-            while len(parts) > 1 and _is_diagonal(front := parts[0]):
-                cost = _divided(cost, front.scale.abs())
-                parts = parts[1:]
-            if len(parts) > 1 and isinstance(front := parts[0], Flatten):
-                cost = cost.expand(front.shape).reshape(-1)
+            while len(parts) > 1:
+                front = parts[0]
+                if _is_diagonal(front):
+                    cost = _divided(cost, front.scale.abs())
+                elif type(front) is Flatten:
+                    cost = cost.expand(front.shape).reshape(-1)
+                elif type(front) is Select:
+                    cost = cost.expand(front.count)[front.index]
+                else:
+                    break
                 parts = parts[1:]
         steps = [
             part.by_construction if self.training else partial(constant, part) for part in parts

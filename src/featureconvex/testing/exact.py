@@ -33,6 +33,7 @@ from featureconvex.features import (
     NonexpansiveResidualConv,
     Scale,
     Scattering,
+    Select,
 )
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexBlock, ConvexConvNet, ConvexMLP, MaxAffine, Softplus
@@ -262,6 +263,7 @@ _RULES: dict[type[nn.Module], Callable[[ExactMargin, Any, Numbers], Numbers]] = 
     AbsConcat: lambda _, __, z: np.concatenate((z, np.abs(z)), axis=0),
     Scattering: scattering,
     Flatten: lambda _, __, z: z.ravel(),
+    Select: lambda _, phi, z: z[phi.index],
     NonexpansiveLinear: exact_nonexpansive.linear,
     NonexpansiveResidual: exact_nonexpansive.residual,
     NonexpansiveConv: exact_nonexpansive.periodic,

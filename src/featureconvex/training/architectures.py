@@ -27,6 +27,7 @@ from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import WIDE
+from featureconvex.training.sparse import SparseRows
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ def table_map(norm: float) -> str:
 
 
 def table_architecture(
-    x: Tensor, hidden: tuple[int, ...], device: torch.device, feature_map: str = "identity"
+    x: Tensor | SparseRows,
+    hidden: tuple[int, ...],
+    device: torch.device,
+    feature_map: str = "identity",
 ) -> tuple[Architecture, Tensor]:
     """An MLP on standardised features, and the cost that measures budgets in standard deviations.
 
@@ -122,7 +126,8 @@ def table_architecture(
     """
 
     # From all training points, so that the standard deviations are those of the cost.
-    scaling, features = standardise(x), x.shape[1]
+    scaling = x.standardised() if isinstance(x, SparseRows) else standardise(x)
+    features = x.shape[1]
 
     def build(_: Points) -> FeatureConvexModel:
         phi: FeatureMap = Scale(scaling.scale, scaling.shift)

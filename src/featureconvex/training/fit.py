@@ -19,7 +19,7 @@ from featureconvex.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 from featureconvex.training.architectures import Architecture, mapped
 from featureconvex.training.augmentation import Augmentation
-from featureconvex.training.calibration import Calibration, calibrated
+from featureconvex.training.calibration import Calibration
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.exchange import Exchange
 from featureconvex.training.loop import History, train
@@ -115,7 +115,7 @@ def fit(
             )
         held_out, where = architecture.behind(test), "test"
     result = outputs(model, held_out, recipe.norm)
-    calibration = calibrated(result.logits, result.labels, target_fpr)
+    calibration = result.calibrated(target_fpr)
     model.tau.fill_(calibration.tau)
     fitted = outputs(model, fitting, recipe.norm)
     return Fitted(
@@ -143,6 +143,8 @@ def _through(
     if recipe.augmentation.shift or recipe.augmentation.warp:
         raise UserError("behind a fixed front images can be mirrored, not shifted or warped")
     x, y = fitting.x, fitting.y
+    if fitting.weight is not None:
+        raise UserError("points behind a fixed front have no weights")
     if recipe.augmentation.flip:
         x, y = torch.cat((x, x.flip(-1))), torch.cat((y, y))
     with progress_bar("features", len(x) + len(held_out), progress) as tick:

@@ -131,8 +131,10 @@ class _Run:
     def _step(self, rows: Tensor) -> tuple[float, int]:
         x = self.recipe.augmentation(self.points.take(rows), self.generator)
         sign = self.points.y[rows].to(self.model.dtype) * 2 - 1
+        weight = self.points.weight
+        weight = None if weight is None else weight[rows].to(self.model.dtype)
         with parametrize.cached():
-            loss, logits = self._objective(inputs(x, self.model), sign)
+            loss, logits = self._objective(inputs(x, self.model), sign, weight)
         if not torch.isfinite(loss):
             raise UserError(
                 f"training diverged in epoch {len(self.history) + 1} (loss {loss.item()}); "
@@ -146,7 +148,7 @@ class _Run:
             self.scheduler.step()
         return loss.item(), int((logits.detach() * sign > 0).sum())
 
-    def _objective(self, x: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+    def _objective(self, x: Tensor, sign: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Loss and logits (n,) of a batch; gradients are taken with respect to ``phi(x)``."""
         recipe, phi = self.recipe, self.model.feature_map
         u = phi(x)
@@ -154,9 +156,9 @@ class _Run:
         logits = self.model.convex_net(u)
         if recipe.objective == "radius":
             radius = signed_radius(phi, u, logits, recipe.norm, self.cost)
-            loss = radius_cross_entropy(radius, sign, *self.temperatures, recipe.balanced)
+            loss = radius_cross_entropy(radius, sign, *self.temperatures, recipe.balanced, weight)
             return loss, logits
-        loss = cross_entropy(logits, sign)
+        loss = cross_entropy(logits, sign, weight)
         if recipe.jacobian_weight:
             loss = loss + recipe.jacobian_weight * jacobian_norm(logits, u, self.generator)
         return loss, logits

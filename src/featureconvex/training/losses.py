@@ -7,9 +7,16 @@ from torch.nn.functional import softplus
 from featureconvex.features.base import FeatureMap
 
 
-def cross_entropy(logits: Tensor, sign: Tensor) -> Tensor:
-    """Binary cross-entropy on ``g(phi(x))``, mean over the batch: the paper's data term."""
-    return softplus(-sign * logits).mean()
+def cross_entropy(logits: Tensor, sign: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy on ``g(phi(x))``, mean over the batch: the paper's data term.
+
+    With weights (n,), of mean 1 over all points, each term counts as often.
+    """
+    return _mean(softplus(-sign * logits), weight)
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    return values.mean() if weight is None else (values * weight).mean()
 
 
 def jacobian_norm(logits: Tensor, u: Tensor, generator: torch.Generator) -> Tensor:
@@ -48,18 +55,19 @@ def radius_cross_entropy(
     temperature: float,
     other_temperature: float,
     balanced: bool = True,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy on the normalised margin ``radius / T``, mean over the batch.
 
     ``T``, in units of the radius, trades clean accuracy (small) against radius (large). The other class
     only has to stay on its side, so it may have a smaller temperature ``T0`` of its own. Where the classes
     are to be ``balanced`` its terms weigh ``T0 / T``: a point on the wrong side pulls with the same force,
-    1 / T, in both classes.
+    1 / T, in both classes. Weights as in :func:`cross_entropy`.
     """
     if other_temperature == temperature:
-        return softplus(-sign * radius / temperature).mean()
+        return _mean(softplus(-sign * radius / temperature), weight)
     divisor = torch.where(sign > 0, temperature, other_temperature)
     terms = softplus(-sign * radius / divisor)
     if not balanced:
-        return terms.mean()
-    return (divisor * terms).mean() / temperature
+        return _mean(terms, weight)
+    return _mean(divisor * terms, weight) / temperature

@@ -1,6 +1,7 @@
 """How good a model is on points it was not fitted on, whatever its threshold."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,19 +25,21 @@ class Outputs:
         slopes: (n,) float64, ``Lip_p ||v||_q``; the radius at threshold ``tau`` is
             ``(logits + tau) / slopes``.
         labels: (n,), 1 sensitive, 0 other.
+        weights: (n,), what each point counts; None: all the same.
     """
 
     logits: NDArray[np.float64]
     slopes: NDArray[np.float64]
     labels: NDArray[np.integer]
+    weights: NDArray[np.float64] | None = None
 
     def calibrated(self, target_fpr: float | None = None) -> Calibration:
         """The threshold at a false-positive rate on these points; None: the balanced one."""
-        return calibrated(self.logits, self.labels, target_fpr)
+        return calibrated(self.logits, self.labels, target_fpr, self.weights)
 
     def accuracy(self, tau: float) -> float:
         """Share of points on their own side of the threshold."""
-        return float(np.mean((self.logits + tau > 0) == (self.labels == 1)))
+        return self._mean((self.logits + tau > 0) == (self.labels == 1))
 
     def median_radius(self, tau: float) -> float:
         """Median over correctly classified sensitive points; nan where there are none."""
@@ -64,7 +67,12 @@ class Outputs:
         sign = np.where(self.labels == 1, 1.0, -1.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             each = np.logaddexp(0.0, -sign * (self.logits + tau) / scale)
-            return float(np.mean(weight * each))
+            return self._mean(weight * each)
+
+    def _mean(self, values: NDArray[Any]) -> float:
+        if self.weights is None:
+            return float(np.mean(values))
+        return float(np.average(values, weights=self.weights))
 
 
 def outputs(
@@ -82,7 +90,9 @@ def outputs(
             line = tangent(model, inputs(batch, model))
             logits.append((line.value - model.tau).cpu())
             slopes.append(model.feature_map.sensitivity(line.slope, p, cost).cpu())
-    return Outputs(torch.cat(logits).numpy(), torch.cat(slopes).numpy(), points.y.cpu().numpy())
+    weights = None if points.weight is None else points.weight.cpu().numpy()
+    values = torch.cat(logits).numpy(), torch.cat(slopes).numpy()
+    return Outputs(*values, points.y.cpu().numpy(), weights)
 
 
 def inputs(batch: Tensor, model: FeatureConvexModel) -> Tensor:
