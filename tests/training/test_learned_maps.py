@@ -152,7 +152,6 @@ def test_a_named_false_positive_rate_chooses_among_pilots() -> None:
     ("norm", "name", "kind"),
     [
         (1.0, "identity", None),
-        (1.0, "entries", NonexpansiveLinear),
         (2.0, "orthogonal", NonexpansiveLinear),
         (math.inf, "distances", Distances),
     ],

@@ -23,7 +23,7 @@ from featureconvex.features import (
 )
 from featureconvex.given import one_of
 from featureconvex.model import FeatureConvexModel
-from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine
+from featureconvex.nn import ConvexConvNet, ConvexMLP
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import WIDE
@@ -152,7 +152,8 @@ def image_architecture(
     tenth of what pixels ``(u, |u|)`` prove.
 
     ``default`` learns a map before the network: for l2 orthogonal layers, for linf and grey images layers
-    of distances, and below l2, where grey images have no one best map, pixels or rows of bounded entries.
+    of distances. Below l2 grey images keep their pixels, which certified more than learned rows of bounded
+    entries did.
     """
     if recipe == "paper":
         return _on(device, paper=lambda x: _paper_model(x, task.split("-")[0]))
@@ -167,10 +168,8 @@ def image_architecture(
             scattering=lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), *_orthogonal(x, *layers)),
         )
         return replace(behind, front=front, norm=2.0)
-    if not learned:
+    if not learned or norm < 2:
         return _on(device, identity=_pixels)
-    if norm < 2:
-        return _on(device, identity=_pixels, entries=_entries)
     if norm < WIDE:
         return _on(
             device,
@@ -198,14 +197,6 @@ def _mlp(x: Tensor, hidden: tuple[int, ...], *maps: FeatureMap) -> FeatureConvex
 
 def _pixels(x: Tensor) -> FeatureConvexModel:
     return _mlp(x, (400, 100), Center(x.mean()))
-
-
-def _entries(x: Tensor) -> FeatureConvexModel:
-    """An affine function of sorted pairs of weighted sums: a convex one certified less."""
-    width = 256
-    sums = NonexpansiveLinear(x[0].numel(), width, "entries")
-    phi = Compose(Center(x.mean()), Flatten(tuple(x.shape[1:])), sums, MaxMin())
-    return FeatureConvexModel(phi, MaxAffine(width, 1))
 
 
 def _orthogonal(x: Tensor, *widths: int) -> list[FeatureMap]:

@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from featureconvex.errors import UserError
 from featureconvex.training.augmentation import Augmentation
 
+_T = TypeVar("_T")
 _WHOLE = ("epochs", "batch_size")
 # What a number of a recipe must stay below; all are positive.
 _MOST = {
@@ -154,23 +155,33 @@ def paper(task: str, norm: float = 2.0) -> Recipe:
 # How much clean error a larger radius may cost; set on MNIST 3-8, Fashion shirts and CIFAR-10 cats
 # against dogs.
 GREY_GROWTH, COLOUR_GROWTH = 1.15, 1.10
-# Of the default recipe: one-sided training buys more radius with the same errors.
-ONE_SIDED_GROWTH, ONE_SIDED_ALLOWANCE, ONE_SIDED_ALLOWANCE_IN_COLOUR = 1.25, 0.01, 0.012
+# Of the default recipe, in colour: one-sided training buys more radius with the same errors.
+ONE_SIDED_ALLOWANCE_IN_COLOUR = 0.012
+# Of grey images: growth, allowance, and the ratio of the temperatures. Pilots of distances err more than
+# the longer run after them.
+GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.007, 2.0), (1.25, 0.01, 2.5), (1.25, 0.015, 4.0)
 # Below l2 the radius goes on growing where accuracy is long lost, so less is spent there.
 IMAGE_ALLOWANCE, IMAGE_ALLOWANCE_BELOW_L2 = 0.0085, 0.005
 # How much more a sensitive point's radius counts than another point's: see docs/training.md.
 ASYMMETRY_L1, ASYMMETRY_L2, ASYMMETRY_LINF = 2.0, 3.0, 4.0
 
 
-def asymmetry(norm: float) -> float:
-    """The ratio of the two classes' temperatures for a norm."""
-    if norm < 2:
-        return ASYMMETRY_L1
-    return ASYMMETRY_L2 if norm < WIDE else ASYMMETRY_LINF
-
-
 # From this exponent on a norm is treated like linf.
 WIDE = 8.0
+
+
+def by_norm(norm: float, l1: _T, l2: _T, linf: _T) -> _T:
+    """What holds below l2, from l2 on, and from :data:`WIDE` on."""
+    if norm < 2:
+        return l1
+    return l2 if norm < WIDE else linf
+
+
+def asymmetry(norm: float) -> float:
+    """The ratio of the two classes' temperatures for a norm."""
+    return by_norm(norm, ASYMMETRY_L1, ASYMMETRY_L2, ASYMMETRY_LINF)
+
+
 # Fewer points than this need smaller steps, or more epochs, to fit.
 SMALL = 5000
 
@@ -225,9 +236,10 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
         return recipe
     if shape[1] == 3:
         return recipe.replace(allowance=ONE_SIDED_ALLOWANCE_IN_COLOUR)
-    budget = {"growth": ONE_SIDED_GROWTH, "allowance": ONE_SIDED_ALLOWANCE}
+    growth, allowance, ratio = by_norm(norm, GREY_L1, GREY_L2, GREY_LINF)
     # With balanced classes less accuracy buys the same radius, but for distances.
-    recipe = recipe.replace(epochs=20, balanced=norm >= WIDE, **budget)
+    recipe = recipe.replace(epochs=20, balanced=norm >= WIDE, asymmetry=ratio)
+    recipe = recipe.replace(growth=growth, allowance=allowance)
     if norm < 2:
         return recipe
     # Orthogonal layers and distances take larger steps than a convex network alone.
