@@ -1,5 +1,7 @@
 """Weights of samples and classes, sparse input, and the view of two logits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ def data(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
     return x * (rng.random((n, 5)) < 0.7), y
 
 
-def classifier(**options: object) -> fc.FeatureConvexClassifier:
+def classifier(**options: Any) -> fc.FeatureConvexClassifier:
     return fc.FeatureConvexClassifier(
         hidden=(16, 8), epochs=6, temperature=0.5, random_state=0, **options
     )
@@ -95,13 +97,13 @@ def test_a_weight_of_two_is_the_point_twice() -> None:
     weight = torch.tensor([2.0, 1, 1])
     twice = torch.tensor([0, 0, 1, 2])
     scale = 3 / 4  # of weights with mean 1
-    for loss in (
-        lambda z, s, w=None: cross_entropy(z, s, w),
-        lambda z, s, w=None: radius_cross_entropy(z, s, 2.0, 0.5, w),
-    ):
-        torch.testing.assert_close(
-            loss(logits, sign, weight * scale), loss(logits[twice], sign[twice])
-        )
+    torch.testing.assert_close(
+        cross_entropy(logits, sign, weight * scale), cross_entropy(logits[twice], sign[twice])
+    )
+    torch.testing.assert_close(
+        radius_cross_entropy(logits, sign, 2.0, 0.5, weight * scale),
+        radius_cross_entropy(logits[twice], sign[twice], 2.0, 0.5),
+    )
 
 
 def test_sparse_rows_are_dense_ones_a_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

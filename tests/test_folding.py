@@ -135,7 +135,9 @@ def test_a_wrong_fold_is_caught(planted: str, monkeypatch: pytest.MonkeyPatch) -
     def wrong(columns: folding._Columns, count: int) -> list[fc.features.FeatureMap]:
         maps = honest(columns, count)
         if planted == "scale":
-            return [Scale(maps[0].scale * 0.9, maps[0].shift), *maps[1:]]  # type: ignore[arg-type]
+            front = maps[0]
+            assert isinstance(front, Scale)
+            return [Scale(0.9 * torch.as_tensor(front.scale), front.shift), *maps[1:]]
         return [maps[0], Select(sorted(columns.source.tolist()), count)]
 
     monkeypatch.setattr(folding, "_maps", wrong)

@@ -74,7 +74,11 @@ def a_model(form: ByteCounts, phi: str, x: torch.Tensor, seed: int) -> fc.Featur
     features = MAPS[phi](form.buckets)
     width = features(x[:1].float()).shape[1]
     net = ConvexMLP(width, (12, 6))
-    return balanced(fc.FeatureConvexModel(features, net), x.float()).double().eval()
+    model = balanced(fc.FeatureConvexModel(features, net), x.float()).double().eval()
+    # Room for a few operations, which move much in a bucket of many n-grams.
+    with torch.no_grad():
+        model.tau += 3 * model(x.double()).std()
+    return model
 
 
 def contents(rng: np.random.Generator) -> list[Bytes]:
