@@ -153,9 +153,10 @@ NORMS = (1.0, 1.5, 2.0, 4.0, math.inf)
 @pytest.mark.parametrize("endless", [False, True], ids=["box", "endless"])
 @pytest.mark.parametrize("affine", [True, False], ids=["concave", "bent"])
 def test_budget_and_worst_drop_are_inverse(p: float, affine: bool, endless: bool) -> None:
-    for seed in range(25):
-        drops = curves(seed, affine=affine, endless=endless)
-        margin = torch.rand(6, dtype=torch.float64) * 3 + 0.01
+    # Rows of one batch cost as much as one row; a seed has its own kinks.
+    for seed in range(5):
+        drops = curves(seed, n=30, affine=affine, endless=endless)
+        margin = torch.rand(30, dtype=torch.float64) * 3 + 0.01
         budget = Lp(p).largest_budget(drops, margin)
         stuck = drops.total().sum(1) < margin
         assert (torch.isinf(budget) == stuck).all()
