@@ -45,7 +45,7 @@ class Fitted:
         pilots: what temperature and feature map were chosen from; empty where both were given.
         feature_map: the name of the one that was trained.
         calibration: the threshold and its rule.
-        calibrated_on: ``"validation"``, ``"test"`` or ``"training"`` (data too small to split).
+        calibrated_on: ``"validation"``, ``"test"`` or ``"training"`` (data too small to split, or weighted).
         n_train: points used for fitting.
         train_accuracy: in [0, 1], on those points, at the final threshold.
         seconds: of training, temperature included.
@@ -114,6 +114,9 @@ def fit(
                 f"recipe {recipe.name!r} calibrates on the test points; none were given"
             )
         held_out, where = architecture.behind(test), "test"
+    if points.weight is not None and target_fpr is None:
+        # Where some points count far more, a few held-out ones say little about the least error.
+        held_out, where = points, "training"
     result = outputs(model, held_out, recipe.norm)
     calibration = result.calibrated(target_fpr)
     model.tau.fill_(calibration.tau)
