@@ -101,7 +101,7 @@ def test_a_weight_of_two_is_the_point_twice() -> None:
         cross_entropy(logits, sign, weight * scale), cross_entropy(logits[twice], sign[twice])
     )
     torch.testing.assert_close(
-        radius_cross_entropy(logits, sign, 2.0, 0.5, weight * scale),
+        radius_cross_entropy(logits, sign, 2.0, 0.5, weight=weight * scale),
         radius_cross_entropy(logits[twice], sign[twice], 2.0, 0.5),
     )
 

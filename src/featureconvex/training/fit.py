@@ -45,7 +45,7 @@ class Fitted:
         pilots: what temperature and feature map were chosen from; empty where both were given.
         feature_map: the name of the one that was trained.
         calibration: the threshold and its rule.
-        calibrated_on: ``"validation"``, ``"test"`` or ``"training"`` (data too small to split, or weighted).
+        calibrated_on: ``"validation"``, ``"test"`` or ``"training"`` (too few points to split, or weights).
         n_train: points used for fitting.
         train_accuracy: in [0, 1], on those points, at the final threshold.
         seconds: of training, temperature included.
