@@ -130,6 +130,7 @@ def test_parameters_set_after_fitting_change_nothing_before_the_next_fit(tmp_pat
         "random_state": 9,
         "device": "cuda",
         "verbose": True,
+        "class_weight": "balanced",
     }
     assert others.keys() == clf.get_params().keys()
     before = (clf.predict(X), clf.decision_function(X), clf.predict_proba(X), clf.certify(X).radius)

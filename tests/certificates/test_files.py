@@ -165,7 +165,7 @@ def test_exact_for_linear_models() -> None:
         w = net.affine.weight.detach()[0].double()
         x = torch.randint(3, 9, (1, 6)).double()
         net.affine.bias.data.fill_(float(2.3 - (w * x).sum()))
-        margin = float(model(x))
+        margin = float(model(x).detach())
         fall, rise = float((-w).max().clamp_min(0)), float(w.max().clamp_min(0))
         most = math.ceil(margin / fall) - 1 if fall else math.inf
         assert fc.certify(model, x, fc.Append(), level="domain").radius[0] == most

@@ -101,34 +101,37 @@ def _table(piece: Piece, meaning: Meaning, keep: tuple[str, ...]) -> Inputs:
 
 
 def _array(piece: Piece, array: NDArray[Any], meaning: Meaning) -> Inputs:
-    origin = str(piece.origin)
-    # Of no rows: what is wrong with these is wrong with all of them.
-    nothing = meaning.numbers(array[:0], origin)
-    x = np.full(array.shape, np.nan, dtype=nothing.dtype)
-    unreadable = np.zeros(len(array), dtype=bool)
+    origin = f"{piece.origin}, rows from {piece.start} on" if piece.start else str(piece.origin)
+    unreadable, reason = np.zeros(len(array), dtype=bool), None
+    try:
+        x = meaning.numbers(array, origin)
+    except UserError as error:
+        try:
+            x = np.full(array.shape, np.nan, dtype=meaning.numbers(array[:0], origin).dtype)
+        except UserError:
+            # What is wrong without any row is wrong with all of them.
+            raise error from None
+        reason = error
 
-    def read(rows: slice) -> None:
-        x[rows] = meaning.numbers(array[rows], origin)
+        def read(rows: slice) -> None:
+            x[rows] = meaning.numbers(array[rows], origin)
 
-    error = _halved(read, slice(0, len(array)), unreadable)
-    found = Inputs(x, np.zeros_like(unreadable), unreadable, None, None, (), error)
+        _halved(read, slice(0, len(array)), unreadable)
+    found = Inputs(x, np.zeros_like(unreadable), unreadable, None, None, (), reason)
     return _checked(piece, found)
 
 
-def _halved(
-    read: Callable[[slice], None], rows: slice, unreadable: NDArray[np.bool_]
-) -> UserError | None:
-    """Read rows, and mark those that cannot be; the reason for the first."""
+def _halved(read: Callable[[slice], None], rows: slice, unreadable: NDArray[np.bool_]) -> None:
+    """Read rows, and mark those that cannot be."""
     try:
         read(rows)
-    except UserError as error:
+    except UserError:
         if rows.stop - rows.start == 1:
             unreadable[rows] = True
-            return error
+            return
         middle = (rows.start + rows.stop) // 2
-        first = _halved(read, slice(rows.start, middle), unreadable)
-        return _halved(read, slice(middle, rows.stop), unreadable) or first or error
-    return None
+        _halved(read, slice(rows.start, middle), unreadable)
+        _halved(read, slice(middle, rows.stop), unreadable)
 
 
 def _files(piece: Piece, meaning: Meaning) -> Inputs:

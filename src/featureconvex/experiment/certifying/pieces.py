@@ -36,7 +36,7 @@ class Piece:
         size: a share of what :func:`extent` says.
         block: of a CSV file.
         frame: of a Parquet file.
-        array: rows of an array.
+        array: rows of an array, from ``start`` on.
         files: example files, below ``folder``.
         folder: their names are written without it.
         first: the input begins with it.
@@ -48,6 +48,7 @@ class Piece:
     block: CsvBlock | None = None
     frame: "pd.DataFrame | None" = None
     array: NDArray[Any] | None = None
+    start: int = 0
     files: tuple[Path, ...] = ()
     folder: Path | None = None
     first: bool = False
@@ -110,7 +111,7 @@ def _pieces(path: Path, meaning: Meaning) -> Iterator[Piece]:
         rows = max(1, NUMBERS // max(1, math.prod(array.shape[1:])))
         for start in range(0, max(1, len(array)), rows):
             part = np.array(array[start : start + rows])
-            yield Piece(path, len(part), array=part)
+            yield Piece(path, len(part), array=part, start=start)
     elif is_parquet(path):
         for frame, count in parquet_batches(path):
             yield Piece(path, count, frame=frame)
