@@ -175,6 +175,21 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_category_without_edits_costs_infinity() -> None:
+    """Of one word and the missing cell: nothing is blanked and nothing filled."""
+    said = Schema((ColumnSchema("lang", type="category", cost=3.0, missing="level"),))
+    attacker = Attacker(said, (Column("lang", "category", ("en", "")),), np.ones(2))
+    assert attacker.unit_costs.tolist() == [math.inf, math.inf]
+
+
+def test_a_domain_of_ones_own_fills_no_gaps(a_run: Path) -> None:
+    detector = fc.load(a_run / "run")
+    assert isinstance(detector, Detector)
+    own = detector._attacked(None, fc.Box(0, 9), None)[1]
+    assert repr(own) == repr(detector.attacker.without_filling(fc.Box(0, 9)))  # type: ignore[union-attr]
+    assert "gaps" in repr(own)
+
+
 def test_the_schema_travels_with_the_model(a_run: Path) -> None:
     found = fc.load(a_run / "run")
     assert isinstance(found, Detector)

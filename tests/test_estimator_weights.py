@@ -63,6 +63,11 @@ def test_weights_are_checked(tmp_path: object) -> None:
     assert again.class_weight == {0: 1.0, 1: 4.0}
 
 
+def error(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray, cut: float) -> float:
+    """The weight of what a cut puts on the wrong side."""
+    return float((weights * ((logits > cut) != labels)).sum())
+
+
 def test_thresholds_by_brute_force() -> None:
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -71,19 +76,15 @@ def test_thresholds_by_brute_force() -> None:
         weights = rng.choice([0.0, 0.5, 1.0, 3.0], 12)
         weights[:2] = 1
         cuts = np.r_[-9, np.arange(-4, 4) + 0.5, 9]
-
-        def error(cut: float, of: np.ndarray) -> float:
-            return float((of * ((logits > cut) != labels)).sum())  # noqa: B023
-
         found = least_error(logits, labels, weights)
-        assert error(-found.tau, weights) == pytest.approx(min(error(c, weights) for c in cuts))
+        least = min(error(logits, labels, weights, cut) for cut in cuts)
+        assert error(logits, labels, weights, -found.tau) == pytest.approx(least)
         negatives = weights * (labels == 0)
         chosen = at_false_positive_rate(logits, labels, 0.2, weights)
         most = 0.2 * negatives.sum() + 1e-9
-        assert error(-chosen.tau, negatives) <= most
-        hits = [
-            (weights * labels * (logits > c)).sum() for c in cuts if error(c, negatives) <= most
-        ]
+        assert error(logits, labels, negatives, -chosen.tau) <= most
+        allowed = [cut for cut in cuts if error(logits, labels, negatives, cut) <= most]
+        hits = [(weights * labels * (logits > cut)).sum() for cut in allowed]
         assert (weights * labels * (logits > -chosen.tau)).sum() == pytest.approx(max(hits))
     ones = np.ones(12)
     assert at_false_positive_rate(logits, labels, 0.2) == at_false_positive_rate(

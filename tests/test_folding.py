@@ -19,7 +19,7 @@ from sklearn.preprocessing import (
 
 import featureconvex as fc
 from featureconvex.errors import UserError
-from featureconvex.features import Compose, Scale, Select
+from featureconvex.features import Compose, FeatureMap, Scale, Select
 from featureconvex.nn import ConvexMLP
 from featureconvex.testing import FeatureMapCase, check_feature_map
 
@@ -147,7 +147,10 @@ def test_a_wrong_fold_is_caught(planted: str, monkeypatch: pytest.MonkeyPatch) -
 
 def test_select_keeps_the_laws_of_feature_maps() -> None:
     check_feature_map(FeatureMapCase(lambda: Select([3, 0, 4], 5), (5,), lambda x: x[:, [3, 0, 4]]))
-    scaled = lambda: Compose(Scale([2.0, 1, 3, 4, 5]), Select([3, 0], 5))  # noqa: E731
+
+    def scaled() -> FeatureMap:
+        return Compose(Scale([2.0, 1, 3, 4, 5]), Select([3, 0], 5))
+
     check_feature_map(FeatureMapCase(scaled, (5,), lambda x: x[:, [3, 0]] * torch.tensor([4.0, 2])))
     for index, count in (([0, 0], 2), ([2], 2), ([], 2)):
         with pytest.raises(UserError, match="distinct"):

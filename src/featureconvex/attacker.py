@@ -102,14 +102,17 @@ class Attacker:
 
     @property
     def unit_costs(self) -> NDArray[np.float64]:
-        """(d,): of one unit of each feature, for norms: those of :attr:`threat`, of 0 and 1 an edit's."""
+        """(d,): of one unit of each feature, for norms: those of :attr:`threat`, of 0 and 1 an edit's.
+
+        ``inf`` where a category has no edit.
+        """
         threat = self.threat
         cost = np.array(self.cost, dtype=np.float64)
         numeric = threat.numeric_cost(len(cost)).numpy()
         cost = np.where(np.isfinite(numeric), numeric, cost)
         for block, places in enumerate(threat.blocks.coordinates):
             prices = threat.blocks.prices[block].numpy()
-            cost[list(places)] = prices[np.isfinite(prices) & (prices > 0)].min()
+            cost[list(places)] = prices[prices > 0].min(initial=math.inf)
         return cost
 
     @property

@@ -146,5 +146,6 @@ class Detector(FeatureConvexModel):
     def _attacked(self, threat: Any, domain: Any, level: Any) -> tuple[Any, Any, Any]:
         attacker = self.attacker
         if threat is None and attacker is not None:
-            return attacker.threat, attacker.domain if domain is None else domain, level or "domain"
+            held = attacker.domain if domain is None else attacker.without_filling(domain)
+            return attacker.threat, held, level or "domain"
         return threat, domain, level or "closed-form"

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.certificates.test_own_threat import Rotated
 from torch import Tensor
 
 import featureconvex as fc
@@ -33,19 +34,6 @@ EVERY = torch.tensor(
 """All rows of the table whose numbers are whole: (192, 8)."""
 
 
-class Turned(FeatureMap):
-    """The identity, of which only the constants are known."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * 1.0
-
-    def lipschitz(self, p: float) -> float:
-        return 1.0
-
-    def config(self) -> dict[str, object]:
-        return {}
-
-
 def absolute() -> FeatureMap:
     return Compose(Center(torch.tensor([1.2, 0.5, *[0.3] * 6])), AbsConcat())
 
@@ -53,7 +41,7 @@ def absolute() -> FeatureMap:
 MAPS: dict[str, Callable[[], FeatureMap]] = {
     "identity": Identity,
     "absolute": absolute,
-    "constants": Turned,
+    "constants": Rotated,
 }
 LEVELS: list[Any] = [
     "domain",
@@ -161,7 +149,7 @@ def worst_drop_is_above_every_row(seed: int) -> None:
     w, b = (torch.from_numpy(rng.normal(size=(8, 8))) for _ in range(2))
     z = torch.tensor(rng.uniform(-1, 3, 8))
     for form in (KinkedForm(w, exact=True), KinkedForm(w, b, z, exact=True), KinkedForm(w, b, z)):
-        curves = threat.curves(SeparableMoves(form, x, *domain.bounds(x)))
+        curves = threat.curves(SeparableMoves(x, *domain.bounds(x), form))
         for row in range(8):
             lo, hi = (end[row] for end in domain.bounds(x))
             delta = EVERY - x[row]
@@ -182,7 +170,7 @@ def test_all_levels_of_a_category_count() -> None:
     one = fc.Edits(blocks=[[0, 1, 2]], price=[[[0, 1, 3.0], [9, 0, 9], [9, 9, 0]]])
     form = KinkedForm(torch.tensor([[0.0, -5, -9]]).double(), exact=True)
     x = torch.tensor([[1.0, 0, 0]]).double()
-    curves = one.curves(SeparableMoves(form, x, torch.zeros(1, 3), torch.ones(1, 3)))
+    curves = one.curves(SeparableMoves(x, torch.zeros(1, 3), torch.ones(1, 3), form))
     budgets = torch.tensor([0.5, 1.0, 2.0, 3.0]).double()
     found = [float(one.worst_drop(curves, budget[None])[0]) for budget in budgets]
     # Options dearer than the budget are not to be had: 5 at a budget of 2, not 5 + 2.
@@ -204,7 +192,7 @@ def test_what_one_level_costs_the_attacker_counts() -> None:
     w = torch.tensor([[-2.0, -3.0]]).double()
     for exact, drop in ((True, 1.0), (False, 3.0)):
         form = KinkedForm(w, exact=exact)
-        curves = threat.curves(SeparableMoves(form, x, torch.zeros(1, 2), torch.ones(1, 2)))
+        curves = threat.curves(SeparableMoves(x, torch.zeros(1, 2), torch.ones(1, 2), form))
         assert float(threat.worst_drop(curves, torch.ones(1).double())[0]) == pytest.approx(drop)
 
 

@@ -42,12 +42,13 @@ class Curves(ABC):
     def total(self) -> Tensor:
         """``h_i(inf)``, (n, d); inf where a curve never ends."""
 
-    def taxed(self, budget: Tensor, price: Tensor) -> Tensor:
-        """(n,): at least ``sum_i max over t in [0, budget] of h_i(t) - price t``, both (n,).
 
-        Of curves that are rounded up, rounded up.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no taxed")
+class RoundedUp(Curves):
+    """Curves whose answers are upper bounds in exact arithmetic, too."""
+
+    @abstractmethod
+    def taxed(self, budget: Tensor, price: Tensor) -> Tensor:
+        """(n,): at least ``sum_i max over t in [0, budget] of h_i(t) - price t``, both (n,)."""
 
 
 @dataclass(frozen=True)

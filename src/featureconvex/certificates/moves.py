@@ -11,6 +11,7 @@ from featureconvex.certificates.separable import separable_drops
 from featureconvex.features import KinkedForm
 
 
+@dataclass(frozen=True)
 class Moves(ABC):
     """The moves of attackers at ``x`` inside ``[lo, hi]``, and how far a minorant falls with them.
 
@@ -47,13 +48,9 @@ class SeparableMoves(Moves):
 
     Attributes:
         form: coefficients, (n, ...).
-        x, lo, hi: as in :class:`Moves`.
     """
 
     form: KinkedForm
-    x: Tensor
-    lo: Tensor
-    hi: Tensor
 
     def curves(self, cost: Tensor | None) -> Drops:
         """:func:`~featureconvex.certificates.separable.separable_drops`, differentiable in the form."""

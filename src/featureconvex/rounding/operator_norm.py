@@ -77,12 +77,14 @@ def _known(kind: str, numbers: Tensor, compute: Callable[[Tensor], float]) -> fl
     key.update(f"{kind} {numbers.dtype} {tuple(numbers.shape)}".encode())
     key.update(numbers.detach().cpu().contiguous().numpy().tobytes())
     name = key.digest()
-    if name not in _KNOWN:
+    found = _KNOWN.get(name)
+    if found is None:
         m = numbers.detach().double()
-        _KNOWN[name] = compute(m) if m.numel() else 0.0
+        found = _KNOWN[name] = compute(m) if m.numel() else 0.0
         if len(_KNOWN) > MOST_KNOWN:
-            _KNOWN.popitem(last=False)
-    return _KNOWN[name]
+            # Another thread may have been here first.
+            _KNOWN.pop(next(iter(_KNOWN)), None)
+    return found
 
 
 def _dense(m: Tensor) -> Matrix:

@@ -94,7 +94,7 @@ def bounds_what_a_budget_takes(case: ThreatCase) -> None:
     w, b = grid((32, *case.shape), 2**-8, seed=43), grid((32, *case.shape), 2**-8, seed=44)
     lo, hi = case.domain.bounds(x)
     for form in (KinkedForm(w), KinkedForm(w, b, torch.full((), 0.5).double())):
-        drops = threat.curves(SeparableMoves(form, x, lo, hi))
+        drops = threat.curves(SeparableMoves(x, lo, hi, form))
 
         def falls(budget: Tensor, form: KinkedForm = form) -> Iterator[Tensor]:
             # Against the slope, and anywhere.

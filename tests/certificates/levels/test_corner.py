@@ -79,6 +79,14 @@ def test_radii_in_linf_are_exact(seed: int, box: tuple[float, float] | None) -> 
     assert torch.equal(endless & (radius > 0), torch.isinf(radius))
 
 
+@pytest.mark.parametrize("more", [1e-3, 1.0])
+def test_a_margin_that_is_too_large_is_caught(more: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = corner._Corners.lowest
+    monkeypatch.setattr(corner._Corners, "lowest", lambda self, at: honest(self, at) + more)
+    with pytest.raises(AssertionError):
+        test_radii_in_linf_are_exact(0, (0.0, 1.0))
+
+
 def test_the_larger_certificate_is_given_at_every_level(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = monotone()
     threats = [fc.Lp(1), fc.Lp(2), INF, fc.Lp(math.inf, cost=[1.0, 0.25, 2.0, math.inf])]

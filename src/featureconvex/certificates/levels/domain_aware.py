@@ -111,7 +111,7 @@ def drops_of(problem: Problem, minorant: Minorant) -> Curves | None:
     form = kinked_form(problem.model.feature_map, minorant.slope, problem.x, lo, hi)
     if form is None:
         return None
-    return problem.threat.curves(SeparableMoves(form, problem.x, lo, hi))
+    return problem.threat.curves(SeparableMoves(problem.x, lo, hi, form))
 
 
 def worst_case(problem: Problem, minorant: Minorant, budget: Tensor) -> Tensor:

@@ -127,7 +127,7 @@ def open_part(phi: FeatureMap, slope: Ball, x: Tensor) -> Tensor:
         return _felt_by_all(phi, slope, x)
     if graph.mixes:
         return _felt_by_all(phi, slope, x)
-    _, steps = graph.forward(Ball.exact(x), Mode(FLOAT64, relaxed=False))
+    _, steps = graph.forward(Ball.exact(x[:1]), Mode(FLOAT64, relaxed=False))
     return graph.pull(slope.radius, steps.shapes)
 
 

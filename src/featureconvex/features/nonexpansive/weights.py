@@ -86,7 +86,7 @@ class OrthogonalKernel(Remembering):
         self.size = size
 
     def _spectrum(self, kernel: Tensor) -> Tensor:
-        """(o, i, k, l) -> (h, w // 2 + 1, o, i)."""
+        """(o, i, ., .) -> (h, w // 2 + 1, o, i)."""
         spectrum: Tensor = torch.fft.rfft2(kernel, s=self.size)
         return spectrum.permute(2, 3, 0, 1)
 
@@ -96,9 +96,10 @@ class OrthogonalKernel(Remembering):
 
     def into(self, raw: Tensor) -> Tensor:
         """The transform of every frequency; fewer taps are centred first."""
-        k, l = raw.shape[2:]  # noqa: E741
-        padded = pad(raw, (0, self.size[1] - l, 0, self.size[0] - k))
-        centred = padded if (k, l) == self.size else padded.roll((-(k // 2), -(l // 2)), (2, 3))
+        down, across = raw.shape[2:]
+        centred = pad(raw, (0, self.size[1] - across, 0, self.size[0] - down))
+        if (down, across) != self.size:
+            centred = centred.roll((-(down // 2), -(across // 2)), (2, 3))
         return self._kernel(cayley(self._spectrum(centred)))
 
     def back(self, weight: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import FAR, Curves
+from featureconvex.certificates.drops import FAR, RoundedUp
 from featureconvex.certificates.levels.sound.kinks import Kinked
 from featureconvex.rounding.directed import FLOAT64, TINY, upper
 
@@ -99,7 +99,7 @@ class Fall:
 
 
 @dataclass(frozen=True)
-class RoundedCurves(Curves):
+class RoundedCurves(RoundedUp):
     """The curves of a fall, as a threat asks for them: sums of d values, in any order, are upper bounds.
 
     Attributes:

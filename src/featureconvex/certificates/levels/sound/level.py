@@ -89,7 +89,7 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
     found = []
     for rows in chunks(problem.x):
         x, ends = problem.x[rows].double(), (lo[rows], hi[rows])
-        moves = RoundedMoves(form.rows(rows), x, *ends, line.reach)
+        moves = RoundedMoves(x, *ends, form.rows(rows), line.reach)
         if p is None:
             found.append(threat.sound_budget(threat.curves(moves), value[rows]))
             continue

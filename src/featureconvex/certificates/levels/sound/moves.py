@@ -20,15 +20,11 @@ class RoundedMoves(Moves):
     """As :class:`~featureconvex.certificates.moves.Moves`, every answer an upper bound.
 
     Attributes:
-        form: of the line, exact numbers.
-        x, lo, hi: (n, ...) float64, taken as exact.
+        form: of the line, exact numbers, as x, lo and hi are.
         reach: beyond it the line says nothing about a coordinate.
     """
 
     form: Kinked
-    x: Tensor
-    lo: Tensor
-    hi: Tensor
     reach: float
 
     def curves(self, cost: Tensor | None) -> RoundedCurves:
@@ -63,4 +59,4 @@ class RoundedMoves(Moves):
         """The same coefficients in ordinary arithmetic."""
         form = self.form
         plain = KinkedForm(form.w, form.b, form.z, exact=form.exact)
-        return SeparableMoves(plain, self.x, self.lo, self.hi)
+        return SeparableMoves(self.x, self.lo, self.hi, plain)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Curves, Drops, Rise
+from featureconvex.certificates.drops import Curves, Drops, Rise, RoundedUp
 from featureconvex.rounding.directed import FLOAT64, TINY, upper
 
 U = FLOAT64.unit
@@ -47,6 +47,7 @@ class Offers(Curves):
 
     def taxed(self, budget: Tensor, price: Tensor) -> Tensor:
         """Numeric curves and blocks alike, rounded up: options dearer than the budget are not to be had."""
+        assert isinstance(self.numeric, RoundedUp)
         toll = price[:, None, None] * self.price.where(torch.isfinite(self.price), 0.0)
         left = self.gain - toll
         left = left + (8 * U) * (self.gain.abs() + toll) + TINY

@@ -121,9 +121,9 @@ class FileThreat(Threat):
     def curves(self, moves: Moves) -> Ways:
         """Rises and falls apart."""
         x = moves.x.double()
-        up, down = replace(moves, lo=x).curves(None), None  # type: ignore[type-var]
+        up, down = replace(moves, lo=x).curves(None), None
         if self.down:
-            down = replace(moves, hi=x).curves(None)  # type: ignore[type-var]
+            down = replace(moves, hi=x).curves(None)
         if not isinstance(up, Drops) or not (down is None or isinstance(down, Drops)):
             raise UserError(
                 f"level 'sound' has no rounding rule for {type(self).__name__}; use level domain or tight"
