@@ -209,7 +209,8 @@ class Graph:
         while cost is not None and len(steps) > 1 and steps[0].coordinatewise:
             front = steps[0]
             if isinstance(front, Affine) and isinstance(front.operator, Diagonal):
-                scale = front.operator.coefficient.abs()[0]
+                # Broadcastable to a batch; one number per coordinate of one input.
+                scale = front.operator.coefficient.abs().expand(1, *shape[1:])[0]
                 cheaper = torch.nextafter(cost / scale, torch.zeros_like(cost / scale))
                 fixed = torch.isinf(cost) | (scale == 0)
                 most = torch.finfo(torch.float64).max
