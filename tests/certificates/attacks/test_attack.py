@@ -336,6 +336,8 @@ def test_foolbox_agrees(threat: Threat) -> None:
     assert (theirs.distance[both] >= radius[both] * (1 - 1e-6)).all()
 
 
+# As foolbox is imported first, in whichever test that is.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_foolbox_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     model = mlp(Identity(), IN_BOX)
     run = partial(attack, model, IN_BOX, method="foolbox")

@@ -13,21 +13,18 @@ from featureconvex.errors import UserError
 from featureconvex.model import FeatureConvexModel
 
 
-class TwoLogits(nn.Module):
-    """The margin ``f`` as two logits ``(-f / 2, f / 2)``: with a single one foolbox finds nothing.
-
-    The box [0, 1] that foolbox works in is stretched to the box [lo, hi] of the attack.
-    """
+class Stretched(nn.Module):
+    """Two logits, for with a single one foolbox finds nothing; its box [0, 1] becomes the attack's."""
 
     def __init__(self, model: FeatureConvexModel, lo: float, hi: float) -> None:
         super().__init__()
-        self.model = model
+        self.logits, self.dtype = model.two_logits(), model.dtype
         self.lo, self.width = lo, hi - lo
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, ...) in [0, 1] -> (n, 2)."""
-        margin = self.model((self.lo + z.double() * self.width).to(self.model.dtype))
-        return torch.stack((-margin / 2, margin / 2), dim=1).float()
+        out: Tensor = self.logits((self.lo + z.double() * self.width).to(self.dtype))
+        return out.float()
 
 
 def foolbox_flips(target: Target, steps: int, budget: Tensor | None) -> Tensor:
@@ -53,7 +50,7 @@ def foolbox_flips(target: Target, steps: int, budget: Tensor | None) -> Tensor:
     if high <= low:
         return torch.zeros_like(target.x)
     # One scale for all coordinates keeps the norms' proportions.
-    logits = TwoLogits(target.model, low, high)
+    logits = Stretched(target.model, low, high)
     model = foolbox.models.PyTorchModel(logits.eval(), bounds=(0, 1), device=target.x.device)
     start = ((target.x - low) / (high - low)).float()
     labels = torch.ones(len(start), dtype=torch.long, device=start.device)
