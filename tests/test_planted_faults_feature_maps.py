@@ -78,6 +78,11 @@ class WrongPullback(Scale):
         return v / self.scale.to(v.dtype)
 
 
+class CutPullback(Scale):
+    def pullback(self, v: Tensor) -> Tensor:
+        return super().pullback(v.detach())
+
+
 class SaysCoordinatewise(FeatureMap):
     """A running sum."""
 
@@ -156,6 +161,10 @@ MAP_FAULTS = {
         feature(SaysAffineInGeneral),
     ),
     "wrong pullback": (map_laws.affine_flag_is_true, feature(lambda: WrongPullback([2.0, 3, 4]))),
+    "a pullback that cuts the gradient": (
+        map_laws.sensitivity_is_differentiable,
+        feature(lambda: CutPullback([2.0, 3, 4])),
+    ),
     "a pullback without being affine": (map_laws.affine_flag_is_true, feature(HasPullback)),
     "lies about coordinatewise": (
         map_laws.coordinatewise_flag_is_true,

@@ -14,6 +14,7 @@ from featureconvex.errors import UserError
 from featureconvex.rounding import directed
 from featureconvex.testing.soundness import Campaign, Claim, Plan, Shard, Tally, random_case
 from featureconvex.testing.soundness.cases.random import HARD_EVERY
+from featureconvex.testing.soundness.cases.random_tables import table_case
 
 # What foolbox warns of as it is imported and run.
 pytestmark = [
@@ -69,6 +70,19 @@ def test_a_trained_model_takes_its_turn(tmp_path: Path) -> None:
     again = Campaign(tmp_path, PLAN).case(5)
     with torch.no_grad():
         assert torch.equal(case.model(case.x), again.model(case.x))
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_tables_are_attacked_by_edits(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No violation; and a budget 10 % too large is seen wherever edits or moves can spend it."""
+    case = table_case(turn, seed=1, points=12)
+    tally = Shard(case).run()
+    assert tally.certificates > 100
+    assert tally.refused == []
+    assert tally.violations("sound") == 0
+    true = Shard.certified
+    monkeypatch.setattr(Shard, "certified", lambda *args: 1.1 * true(*args))
+    assert Shard(case).run().violations("sound") > 0
 
 
 @pytest.mark.parametrize("turn", [0, 1])

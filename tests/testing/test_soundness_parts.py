@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import product
 
 import flint
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from torch import nn
 
 import featureconvex as fc
-from featureconvex.certificates import L0, Lp, Patch, Threat
+from featureconvex.certificates import L0, Edits, Lp, Patch, Threat
 from featureconvex.errors import UserError
 from featureconvex.testing.soundness.attack_points import Attacker, foolbox_knows
 from featureconvex.testing.soundness.cases.case import Case
-from featureconvex.testing.soundness.cases.random import HARD_EVERY, random_case
+from featureconvex.testing.soundness.cases.random import random_case
+from featureconvex.testing.soundness.cases.random_features import FEATURES
 from featureconvex.testing.soundness.cases.random_models import NETWORKS, reweighted
 from featureconvex.testing.soundness.verdict.bounded_margin import BoundedMargin
 from featureconvex.testing.soundness.verdict.budget import covered
@@ -36,7 +38,7 @@ def used(case: Case, dtype: type) -> float:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("number", range(2 * HARD_EVERY))
+@pytest.mark.parametrize("number", range(2 * len(FEATURES)))
 def test_margins_are_within_their_bounds(number: int, dtype: type) -> None:
     """Every network and feature map that the campaign draws; not absurdly loose either."""
     case = random_case(number, seed=1, points=4)
@@ -70,6 +72,9 @@ ENDS = (np.full(3, -np.inf), np.full(3, np.inf))
 X = np.array([0.5, 0.25, 0.0])
 
 
+BOOLEAN = Edits(cost=[2.0, math.inf, 1.0], blocks=[2], price=3.0)
+
+
 @pytest.mark.parametrize(
     ("threat", "radius", "point", "expected"),
     [
@@ -97,12 +102,40 @@ X = np.array([0.5, 0.25, 0.0])
         (Patch(2), 2, [0.5, 9.0, 9.0], True),
         (Patch(2), 2, [9.0, 0.25, 9.0], False),
         (Patch(2), 0, [0.5, 9.0, 9.0], False),
+        (BOOLEAN, 3, [0.5, 0.25, 1.0], False),
+        (BOOLEAN, np.nextafter(3, 4), [0.5, 0.25, 1.0], True),
+        (BOOLEAN, 4, [1.0, 0.25, 1.0], False),
+        (BOOLEAN, 4, [np.nextafter(1, 0), 0.25, 1.0], True),
+        (BOOLEAN, math.inf, [0.5, 0.25, 0.5], False),
+        (BOOLEAN, math.inf, [0.5, np.nextafter(0.25, 1), 0.0], False),
+        (BOOLEAN, math.inf, [9.0, 0.25, 0.0], True),
+        (Edits(whole=[0]), 1.5, [1.5, 0.25, 0.0], True),
+        (Edits(whole=[0]), 1.5, [1.0, 0.25, 0.0], False),
     ],
 )
 def test_a_radius_speaks_about_budgets_below_it(
     threat: Threat, radius: float, point: list[float], expected: bool
 ) -> None:
     assert covered(threat, float(radius), X, np.array(point), ENDS) is expected
+
+
+@pytest.mark.parametrize(
+    ("radius", "point", "expected"),
+    [
+        (2.0, [0.0, 1.0, 0.0], False),
+        (2.5, [0.0, 1.0, 0.0], True),
+        (math.inf, [0.0, 0.0, 1.0], False),
+        (math.inf, [0.0, 1.0, 1.0], False),
+        (math.inf, [0.0, 0.0, 0.0], False),
+    ],
+)
+def test_edits_of_a_category_have_the_price_between_its_levels(
+    radius: float, point: list[float], expected: bool
+) -> None:
+    prices = [[0, 2, math.inf], [1, 0, math.inf], [1, 1, 0]]
+    threat = Edits(blocks=[[0, 1, 2]], price=[prices])
+    x = np.array([1.0, 0.0, 0.0])
+    assert covered(threat, radius, x, np.array(point), ENDS) is expected
 
 
 def test_points_outside_the_domain_are_not_covered() -> None:
@@ -197,16 +230,22 @@ def test_foolbox_is_asked_what_it_can_do() -> None:
 
 def test_random_cases_repeat_and_cover_everything() -> None:
     seen: set[tuple[str, str]] = set()
-    for number in range(100):
+    precisions: set[tuple[str, torch.dtype]] = set()
+    styles: dict[str, set[str]] = {name: set() for name in FEATURES}
+    for number in range(12 * len(FEATURES)):
         case = random_case(number, seed=0, points=5)
         seen.add((case.architecture, case.features))
+        precisions.add((case.features, case.model.dtype))
+        styles[case.features].add(case.origin)
         # Inputs on both sides, and every point in every domain.
         with torch.no_grad():
             assert bool((case.model(case.x) > 0).any())
         assert all(bool(domain.contains(case.x).all()) for _, domain in case.settings)
     assert set(NETWORKS) <= {architecture for architecture, _ in seen}
-    assert len({features for _, features in seen}) == 6
-    assert len(seen) > 50
+    assert len(seen) > 80
+    # Counted in step with the maps, a precision once met only half of them.
+    assert precisions == set(product(FEATURES, (torch.float32, torch.float64)))
+    assert all(len(origins) >= 4 for origins in styles.values())
     for number in (3, 7, 15):
         one, two = random_case(number, 0, 5), random_case(number, 0, 5)
         assert torch.equal(one.x, two.x)

@@ -126,10 +126,11 @@ class Averaging(Operator):
         return self.pool(x)
 
     def transposed(self, g: Tensor, shape: torch.Size) -> Tensor:
-        """(n, c, h', w') -> (n, c, h, w), by the layer's own backward pass."""
+        """(n, c, h', w') -> (n, c, h, w), by the layer's own backward pass; differentiable in ``g``."""
+        differentiable = torch.is_grad_enabled() and g.requires_grad
         with torch.enable_grad():
             x = torch.zeros(shape, dtype=g.dtype, device=g.device, requires_grad=True)
-            (back,) = torch.autograd.grad(self.pool(x), x, g)
+            (back,) = torch.autograd.grad(self.pool(x), x, g, create_graph=differentiable)
         return back
 
     def magnitude(self) -> "Averaging":

@@ -215,6 +215,26 @@ def affine_flag_is_true(case: FeatureMapCase) -> None:
         )
 
 
+def sensitivity_is_differentiable(case: FeatureMapCase) -> None:
+    """Level ``tight`` climbs along the gradient of ``sensitivity`` and ``pullback`` in the slope."""
+    phi = build(case.make).double()
+    with torch.no_grad():
+        zero, other = phi(torch.zeros(1, *case.shape).double()), grid((4, *case.shape), 2**-8, 41)
+    v = grid((4, *zero.shape[1:]), 2**-8, seed=40).requires_grad_()
+    for p in EXPONENTS:
+        reached = phi.sensitivity(v, p)
+        require(reached.requires_grad, f"sensitivity has no gradient for p = {p:g}")
+        (rise,) = torch.autograd.grad(reached.sum(), v)
+        # Homogeneous of degree 1 (Euler).
+        grown = (rise * v).flatten(1).sum(1)
+        require(close(grown, reached.detach()), f"not homogeneous for p = {p:g}")
+    if phi.affine:
+        (back,) = torch.autograd.grad((phi.pullback(v) * other).sum(), v)
+        with torch.no_grad():
+            moved = phi(other) - zero
+        require(close(back, moved, atol=1e-9), "pullback's gradient is not the map's linear part")
+
+
 def coordinatewise_flag_is_true(case: FeatureMapCase) -> None:
     """No output of a coordinatewise map changes with two different inputs."""
     phi = build(case.make).double()
@@ -286,6 +306,7 @@ FEATURE_MAP_LAWS: tuple[Law[FeatureMapCase], ...] = (
     constants_are_numbers,
     sensitivity_bounds_every_move,
     affine_flag_is_true,
+    sensitivity_is_differentiable,
     coordinatewise_flag_is_true,
     its_form_bounds_every_fall,
     its_steps_enclose_it,

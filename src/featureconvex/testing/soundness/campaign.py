@@ -16,6 +16,7 @@ from featureconvex.files import writable_folder, write_text
 from featureconvex.progress import progress_bar
 from featureconvex.testing.soundness.cases.case import Case
 from featureconvex.testing.soundness.cases.random import random_case
+from featureconvex.testing.soundness.cases.random_tables import table_case
 from featureconvex.testing.soundness.cases.trained import (
     Trained,
     Training,
@@ -27,11 +28,11 @@ from featureconvex.testing.soundness.cases.wild import wild_case
 from featureconvex.testing.soundness.shard import Shard
 from featureconvex.testing.soundness.tally import Tally
 
-# Of so many shards the last is a trained model, and WILD_AT the place of a wild one.
+# Of so many shards the last is a trained model, and others have places of their own.
 TRAINED_EVERY = 6
-WILD_AT = 2
+WILD_AT, TABLE_AT = 2, 4
 # Raised where the cases change: shards of other cases are not continued.
-CASES = 2
+CASES = 3
 SETTINGS_FILE = "settings.json"
 # Origins of models whose float margins are rounding.
 BUILT_TO_BREAK = ("cancelling", "rounding trap")
@@ -94,8 +95,10 @@ class Campaign:
         turn, place = divmod(number, TRAINED_EVERY)
         if place == WILD_AT:
             return wild_case(turn, self.plan.seed, self.plan.points)
+        if place == TABLE_AT:
+            return table_case(turn, self.plan.seed, self.plan.points)
         if not self.trainings or place != TRAINED_EVERY - 1:
-            before = turn * (TRAINED_EVERY - 2) + place - (place > WILD_AT)
+            before = turn * (TRAINED_EVERY - 3) + place - (place > WILD_AT)
             return random_case(before, self.plan.seed, self.plan.points)
         item = self._trained(self.trainings[turn % len(self.trainings)])
         return trained_case(item, turn, self.plan.seed, self.plan.trained_points)

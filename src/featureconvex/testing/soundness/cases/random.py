@@ -12,14 +12,18 @@ from featureconvex.norms import NORMS
 from featureconvex.testing.law import seeded
 from featureconvex.testing.soundness.attack_points import foolbox_knows
 from featureconvex.testing.soundness.cases.case import Case, Setting
-from featureconvex.testing.soundness.cases.random_models import (
+from featureconvex.testing.soundness.cases.random_features import (
     FEATURES,
+    IMAGES,
+    ROWS,
+    feature_map,
+)
+from featureconvex.testing.soundness.cases.random_models import (
     NETWORKS,
     WEIGHTS,
     Inputs,
     balance,
     cancelling,
-    feature_map,
     reweighted,
     rounding_trap,
 )
@@ -57,14 +61,16 @@ def hash_of(*numbers: int) -> int:
 
 
 def _usual(turn: int, points: int) -> Case:
-    networks = list(NETWORKS)
-    # Lengths without common factors: all pairs come up.
-    network = networks[turn % len(networks)]
-    features = FEATURES[turn % len(FEATURES)]
-    weights = WEIGHTS[(turn // 2) % 5 if turn % 3 else 5]
-    dtype = (torch.float32, torch.float64)[(turn // 3) % 2]
+    round_, place = divmod(turn, len(FEATURES))
+    features = FEATURES[place]
+    networks = [name for name in NETWORKS if features not in ROWS or "convnet" not in name]
+    # A step without common factors with 10 or 13 networks: all pairs come up.
+    network = networks[(3 * round_ + place) % len(networks)]
+    # Drawn, not counted: no kind of map may see one precision or style only.
+    weights = WEIGHTS[int(torch.randint(0, len(WEIGHTS), ()))]
+    dtype = (torch.float32, torch.float64)[int(torch.randint(0, 2, ()))]
     shape = _shape(network, features)
-    phi = feature_map(features, shape)
+    phi = feature_map(features, shape, weights)
     net = NETWORKS[network](phi.output_shape(shape))
     reweighted(net, weights)
     model = fc.FeatureConvexModel(phi, net).to(dtype).eval()
@@ -78,7 +84,7 @@ def _usual(turn: int, points: int) -> Case:
 def _shape(network: str, features: str) -> tuple[int, ...]:
     if features == "scattering":
         return (1, 8, 8) if torch.rand(()) < 0.7 else (3, 4, 4)
-    if "convnet" in network:
+    if "convnet" in network or features in IMAGES:
         return (1, 6, 6) if torch.rand(()) < 0.5 else (2, 5, 5)
     return (int(torch.randint(3, 17, ())),)
 

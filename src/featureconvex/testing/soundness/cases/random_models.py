@@ -1,4 +1,4 @@
-"""Random feature-convex models of every kind, and points on both sides of every difficulty."""
+"""Random input-convex networks of every kind, and models made to break certificates."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,17 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import featureconvex as fc
-from featureconvex.features import (
-    AbsConcat,
-    Center,
-    Compose,
-    FeatureMap,
-    Identity,
-    Scale,
-    Scattering,
-)
+from featureconvex.features import Identity
+from featureconvex.testing.soundness.cases.random_features import Shape, noise
 
-Shape = tuple[int, ...]
 Maker = Callable[[Shape], nn.Module]
 
 
@@ -52,32 +44,7 @@ NETWORKS: dict[str, Maker] = {
 }
 """Networks for inputs of one shape; convolutions need images."""
 
-FEATURES = ("identity", "center", "scale", "abs", "scaled abs", "scattering")
 WEIGHTS = ("initial", "normal", "heavy", "large", "small", "few bits")
-
-
-def feature_map(name: str, shape: Shape) -> FeatureMap:
-    """A random map of the kind named, for inputs of the shape."""
-    side = (shape[0], *[1] * (len(shape) - 1))
-    scale = torch.randn(side).double() * 10 ** torch.randn(side).double()
-    made: dict[str, Callable[[], FeatureMap]] = {
-        "identity": Identity,
-        "center": lambda: Center(torch.rand(shape).double()),
-        "scale": lambda: Scale(scale, torch.randn(side).double()),
-        "abs": lambda: Compose(Center(torch.rand(side)), AbsConcat()),
-        "scaled abs": lambda: Compose(
-            Scale(scale, torch.randn(side)), AbsConcat(), Scale(float(torch.rand(())) + 0.1)
-        ),
-        "scattering": lambda: _scattering(shape),
-    }
-    return made[name]()
-
-
-def _scattering(shape: Shape) -> FeatureMap:
-    scales, order = int(torch.randint(1, 3, ())), int(torch.randint(0, 3, ()))
-    phi = Scattering((shape[0], shape[1], shape[2]), scales, 2, order)
-    out = phi.output_shape(shape)
-    return Compose(phi, Center(torch.rand(out).double())) if order else phi
 
 
 @torch.no_grad()
@@ -92,14 +59,7 @@ def reweighted(net: nn.Module, style: str) -> None:
     if style == "initial":
         return
     for raw in net.parameters():
-        noise = torch.randn_like(raw)
-        if style == "heavy":
-            noise = noise * 10 ** (1.5 * torch.randn_like(raw))
-        if style in ("large", "small"):
-            noise = noise * 2.0 ** (12 if style == "large" else -12)
-        if style == "few bits":
-            noise = (4 * noise).round() / 4
-        raw.copy_(noise)
+        raw.copy_(noise(raw, style))
     for part in net.modules():
         # A scale below its minimum is lifted to it, and a nonnegative weight starts with half zeros.
         if parametrize.is_parametrized(part):

@@ -11,7 +11,13 @@ import featureconvex as fc
 from featureconvex.certificates import Threat
 from featureconvex.data import find_task
 from featureconvex.experiment.run import Settings, prepare
-from featureconvex.features import AbsConcat, Compose, Scattering
+from featureconvex.features import (
+    AbsConcat,
+    Compose,
+    Distances,
+    NonexpansiveLinear,
+    Scattering,
+)
 from featureconvex.files import writable_folder
 from featureconvex.model_file import load_model, save_model
 from featureconvex.norms import NORMS
@@ -22,6 +28,14 @@ from featureconvex.testing.soundness.cases.random import hash_of
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
 
+# What a composition is called after: the first of these in it.
+NAMED_MAPS = (
+    (Scattering, "scattering"),
+    (AbsConcat, "abs"),
+    (Distances, "distances"),
+    (NonexpansiveLinear, "orthogonal"),
+)
+
 
 @dataclass(frozen=True)
 class Training:
@@ -29,7 +43,7 @@ class Training:
 
     Attributes:
         task: of :mod:`featureconvex.data`.
-        recipe: ``default`` or ``paper``.
+        recipe: ``default``, ``fixed`` or ``paper``.
         norm: trained for.
         epochs: of training.
         temperature: of the radius loss of recipe ``default`` on images, in units of the radius.
@@ -63,11 +77,15 @@ BUNDLED = (
     Training("digits-3-8", norm=2, temperature=0.3, epochs=20),
     Training("digits-3-8", "paper", epochs=20),
     Training("mnist-mini-3-8", norm=math.inf, temperature=0.04),
+    # A forward pass of distances to a thousand neurons is slow, and its exact judge slower.
+    Training("mnist-mini-3-8", "default", norm=math.inf, temperature=0.1, settings=5, rows=8),
     Training("breast-cancer", norm=2, epochs=20, settings=12),
+    Training("breast-cancer", "default", norm=2, epochs=20, settings=12),
     Training("mnist-mini-3-8", "paper"),
 )
 REAL = (
     Training("mnist-3-8", norm=1, temperature=4.0),
+    Training("mnist-3-8", "default", norm=2, temperature=2.0, settings=5, rows=16),
     Training("fashion-shirts", "paper", epochs=3, settings=5),
     # One attack by windows on 64 colour images behind scattering takes a quarter of an hour.
     Training("cifar10-cats-dogs", temperature=1.0, epochs=5, points=1500, settings=4, rows=8),
@@ -142,7 +160,7 @@ def trained_case(item: Trained, turn: int, seed: int, points: int) -> Case:
 def _features(model: fc.FeatureConvexModel) -> str:
     phi = model.feature_map
     parts = phi.parts() if isinstance(phi, Compose) else [phi]
-    for kind, name in ((Scattering, "scattering"), (AbsConcat, "abs")):
+    for kind, name in NAMED_MAPS:
         if any(isinstance(part, kind) for part in parts):
             return name
     return type(parts[0]).__name__.lower()

@@ -19,9 +19,28 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import UserError
-from featureconvex.features import AbsConcat, Center, Compose, Identity, Scale, Scattering
+from featureconvex.features import (
+    AbsConcat,
+    AveragePool,
+    Center,
+    Compose,
+    Distances,
+    Flatten,
+    Fold,
+    Identity,
+    MaxMin,
+    MaxPool,
+    NonexpansiveConv,
+    NonexpansiveLinear,
+    NonexpansiveResidual,
+    NonexpansiveResidualConv,
+    Scale,
+    Scattering,
+    Select,
+)
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import ConvexBlock, ConvexConvNet, ConvexMLP, MaxAffine, Softplus
+from featureconvex.testing.soundness.verdict import bounded_nonexpansive
 from featureconvex.testing.soundness.verdict.bounded_scattering import scattering
 from featureconvex.testing.soundness.verdict.sized import Array, Sized, numbers
 
@@ -221,5 +240,16 @@ _RULES: dict[type[nn.Module], Callable[[BoundedMargin, Any, Sized], Sized]] = {
         np.concatenate((z.value, np.abs(z.value)), 1), np.concatenate((z.size, z.size), 1), z.count
     ),
     Scattering: lambda run, phi, z: scattering(phi, z, run.model.dtype),
+    Flatten: lambda _, __, z: z.moved(_flat),
+    Select: lambda _, phi, z: z.moved(lambda a: a[:, phi.index]),
+    NonexpansiveLinear: bounded_nonexpansive.linear,
+    NonexpansiveResidual: bounded_nonexpansive.residual,
+    NonexpansiveConv: bounded_nonexpansive.periodic,
+    NonexpansiveResidualConv: bounded_nonexpansive.residual_images,
+    MaxPool: bounded_nonexpansive.max_pool,
+    AveragePool: bounded_nonexpansive.average_pool,
+    Fold: bounded_nonexpansive.fold,
+    MaxMin: bounded_nonexpansive.sort_pairs,
+    Distances: bounded_nonexpansive.distances,
     Compose: lambda run, phi, z: _sequence(run, phi.parts(), z),
 }

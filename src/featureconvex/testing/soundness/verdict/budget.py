@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.certificates import Threat
+from featureconvex.certificates import Edits, Threat
 from featureconvex.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -38,6 +38,8 @@ def covered(
         return False
     if (p := threat.exponent) is not None:
         return _norm_below(p, threat.cost, radius, x, point)
+    if isinstance(threat, Edits):
+        return _price(threat, x, point) < (math.inf if math.isinf(radius) else Fraction(radius))
     if not threat.counts:
         raise UserError(f"no exact measure for {threat!r}")
     return math.isinf(radius) or _count(threat, x, point) <= radius
@@ -47,6 +49,31 @@ def _count(threat: Threat, x: Floats, point: Floats) -> float:
     """Changed groups, or the window's size if one holds all changes: counting rounds nothing."""
     moved = torch.from_numpy((point != x).astype(np.float64)[None])
     return float(threat.measure(moved))
+
+
+def _price(threat: Edits, x: Floats, point: Floats) -> Fraction | float:
+    """Of all numbers that moved and all blocks edited, exactly; ``inf`` for what is no edit."""
+    cost = threat.numeric_cost(len(x)).numpy()
+    total, blocks = Fraction(0), threat.blocks
+    for block, prices in zip(blocks.coordinates, blocks.prices.numpy(), strict=True):
+        old, new = (_level(row[list(block)]) for row in (x, point))
+        if old is None or new is None or math.isinf(prices[old, new]):
+            return math.inf
+        total += Fraction(float(prices[old, new]))
+    edited = {place for block in blocks.coordinates for place in block}
+    for i in set(np.flatnonzero(point != x).tolist()) - edited:
+        moved = Fraction(float(point[i])) - Fraction(float(x[i]))
+        if math.isinf(cost[i]) or (i in threat.whole and moved.denominator != 1):
+            return math.inf
+        total += Fraction(float(cost[i])) * abs(moved)
+    return total
+
+
+def _level(values: Floats) -> int | None:
+    """That a block is at: of a boolean its own number."""
+    if set(values.tolist()) - {0.0, 1.0} or (len(values) > 1 and values.sum() != 1):
+        return None
+    return int(values[0]) if len(values) == 1 else int(values.argmax())
 
 
 def _norm_below(p: float, cost: Tensor | None, radius: float, x: Floats, point: Floats) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from featureconvex.errors import UserError
-from featureconvex.features import Scattering
+from featureconvex.features import Distances, Scattering
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import Softplus
 from featureconvex.testing.exact import ExactMargin
@@ -57,7 +57,10 @@ class Judge:
 
         self.model = model
         self.balls = ExactMargin(model, flint.arb)
-        self.rational = not any(isinstance(part, SMOOTH) for part in model.modules())
+        self.rational = not any(
+            isinstance(part, SMOOTH) or (isinstance(part, Distances) and part.p == 2)
+            for part in model.modules()
+        )
 
     def verdict(self, point: np.ndarray) -> Verdict:
         """The sign of the exact margin at a point in the shape of one input.
