@@ -336,6 +336,21 @@ def test_foolbox_agrees(threat: Threat) -> None:
     assert (theirs.distance[both] >= radius[both] * (1 - 1e-6)).all()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_row_that_foolbox_gives_up_on_costs_no_other() -> None:
+    """Its L0 attack raises where every coordinate of a row has to change."""
+    net = MaxAffine(3, 1).double()
+    with torch.no_grad():
+        net.affine.weight.fill_(1.0)
+        net.affine.bias.fill_(-0.05)
+    model = FeatureConvexModel(Identity(), net).eval()
+    x = torch.tensor([[0.9, 0.8, 0.7], [0.2, 0.0, 0.04]], dtype=torch.float64)
+    found = attack(model, x, L0(), Box(0, 1), method="foolbox", steps=50)
+    assert found.found.tolist() == [False, True]
+    assert found.distance[1] < 3
+
+
 # As foolbox is imported first, in whichever test that is.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_foolbox_refusals(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,11 +57,7 @@ def foolbox_flips(target: Target, steps: int, budget: Tensor | None) -> Tensor:
     best = torch.zeros_like(target.x)
     least = torch.full((len(start),), torch.inf, dtype=torch.float64, device=start.device)
     for attack in _attacks(foolbox, target, steps):
-        try:
-            _, found, _ = attack(model, start, labels, epsilons=None)
-        except (ValueError, AssertionError, RuntimeError):
-            # Brendel-Bethge gives up on a batch in which one row has no adversarial start.
-            continue
+        found = _run(attack, model, start, labels)
         delta = (low + found.double() * (high - low) - target.x).clamp(target.lo, target.hi)
         spent = target.threat.measure(delta)
         won = (target.margin(delta) <= 0) & (spent < least)
@@ -70,6 +66,22 @@ def foolbox_flips(target: Target, steps: int, budget: Tensor | None) -> Tensor:
     if budget is not None:
         best = torch.where(column(least <= budget, best), best, 0.0)
     return best
+
+
+def _run(attack: Any, model: Any, start: Tensor, labels: Tensor) -> Tensor:
+    """What an attack found, (n, ...); a row that it gives up on stays where it is.
+
+    DeepFool and Brendel-Bethge raise where one row of a batch leads nowhere, L0FMN where every coordinate
+    of one has to change: the others are tried without it, half by half.
+    """
+    try:
+        found: Tensor = attack(model, start, labels, epsilons=None)[1]
+    except (ValueError, AssertionError, RuntimeError, IndexError):
+        if len(start) == 1:
+            return start
+        rows = zip(start.chunk(2), labels.chunk(2), strict=True)
+        return torch.cat([_run(attack, model, half, of_half) for half, of_half in rows])
+    return found
 
 
 def plain_norm(threat: Threat) -> float | None:
