@@ -83,7 +83,9 @@ def test_run_report_certify(tmp_path: Path) -> None:
     arguments = ("run", "breast-cancer", "--out", out, "--epochs", 2, "--temperature", 0.3)
     done = _featureconvex(*arguments)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == f"report: {out / 'report.html'}"
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Of 42 sensitive test samples (malignant), ")
+    assert lines[-2:] == [f"report: {out / 'report.html'}", f"model: {out / 'model'}"]
     (out / "report.html").unlink()
     with pytest.raises(SystemExit, match="0"):
         cli.main(["report", str(out)])

@@ -150,6 +150,12 @@ def run(
             "(ngrams:2, ngrams:3:4096), whatever they are.",
         ),
     ] = None,
+    quiet: Annotated[
+        bool, typer.Option(help="Say nothing but errors and where the report is.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the metrics as JSON in place of sentences.")
+    ] = False,
 ) -> None:
     """Train, calibrate, certify, evaluate, and write a report.
 
@@ -174,8 +180,9 @@ def run(
     )
     kept = tuple(keep or ())
     found = find_task(task, label, sensitive, kept, missing, schema, counts)
-    written = run_task(found, out, settings, data_dir)
-    typer.echo(f"report: {written[-1]}")
+    written = run_task(found, out, settings, data_dir, progress=not quiet)
+    for line in summary_lines(out, written[-1], quiet, as_json):
+        typer.echo(line)
 
 
 @app.command()
@@ -500,6 +507,23 @@ def study(
 
     points = theorem(out, quick, seed)["points"]
     typer.echo(f"{out}: {len(points)} triples (M, N, d)")
+
+
+def summary_lines(folder: Path, report: Path, quiet: bool, as_json: bool) -> list[str]:
+    """What a finished run says on standard output."""
+    from featureconvex.report.attacker import budget_sentences
+    from featureconvex.report.wording import headline
+    from featureconvex.results.folder import read_run
+    from featureconvex.results.metrics import METRICS_FILE
+
+    if as_json:
+        return [(folder / METRICS_FILE).read_text(encoding="utf-8").rstrip()]
+    places = [f"report: {report}"]
+    if quiet:
+        return places
+    run = read_run(folder)
+    attacked = [] if run.review is None else budget_sentences(run.review)
+    return [*headline(run)[:2], *attacked, *places, f"model: {folder / 'model'}"]
 
 
 # Characters of a line where no terminal sets a width.

@@ -19,6 +19,7 @@ from featureconvex.certificates import (
 from featureconvex.certificates.arguments import check_inputs
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.schema import Schema
+from featureconvex.data.tables.columns import Column
 from featureconvex.errors import UserError
 from featureconvex.given import rows_tensor
 from featureconvex.model import FeatureConvexModel, describe_inputs
@@ -59,7 +60,7 @@ class Detector(FeatureConvexModel):
         meaning = Meaning.from_extra(extra)
         cost = extra.get("cost")
         stored = extra.get("schema")
-        columns = meaning.columns
+        columns = _columns(meaning)
         schema = None if columns is None else schema_of_columns(columns)
         found.meaning = meaning
         found.schema = schema if stored is None else Schema.from_stored(stored)
@@ -72,7 +73,7 @@ class Detector(FeatureConvexModel):
     @property
     def attacker(self) -> Attacker | None:
         """The attacker of the schema; None where there is none, or no standard deviations."""
-        columns = self.meaning.columns
+        columns = _columns(self.meaning)
         if self.schema is None or columns is None or self.cost_ is None:
             return None
         if len(self.cost_) != sum(column.width for column in columns):
@@ -149,3 +150,12 @@ class Detector(FeatureConvexModel):
             held = attacker.domain if domain is None else attacker.without_filling(domain)
             return attacker.threat, held, level or "domain"
         return threat, domain, level or "closed-form"
+
+
+def _columns(meaning: Meaning) -> tuple[Column, ...] | None:
+    """Of a table; where only names are known and none can be part of a category, numbers."""
+    names = meaning.names or ()
+    plain = len(set(names)) == len(names) > 0 and not any("=" in name for name in names)
+    if meaning.columns is None and meaning.kind == "table" and meaning.files is None and plain:
+        return tuple(Column(name, "number") for name in names)
+    return meaning.columns

@@ -15,9 +15,11 @@ from torch import Tensor
 from featureconvex.data import Dataset, Task, to_tensor
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.suspicion import data_warnings
+from featureconvex.detector import Detector
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.experiment.kept import beside
+from featureconvex.experiment.review import review
 from featureconvex.experiment.rows import certified_rows
 from featureconvex.features import Compose
 from featureconvex.files import writable_folder
@@ -39,6 +41,7 @@ from featureconvex.results.record import (
     read_record,
     write_record,
 )
+from featureconvex.results.review import write_review
 from featureconvex.results.rows import write_rows
 from featureconvex.results.warnings import run_warnings
 from featureconvex.training.architectures import (
@@ -132,7 +135,8 @@ def prepare(dataset: Dataset, recipe: Recipe, place: torch.device) -> Prepared:
         for half in (dataset.train, dataset.test)
     )
     if dataset.kind == "table":
-        name = table_map(recipe.norm) if recipe.name == "default" else "identity"
+        learned = recipe.name == "default" and not _has_an_attacker_of_its_own(dataset)
+        name = table_map(recipe.norm) if learned else "identity"
         architecture, cost = table_architecture(train.x, (200, 50), place, name)
         return Prepared(train, test, architecture, cost)
     return Prepared(
@@ -141,6 +145,15 @@ def prepare(dataset: Dataset, recipe: Recipe, place: torch.device) -> Prepared:
         image_architecture(tuple(train.x.shape[1:]), dataset.name, recipe.name, recipe.norm, place),
         None,
     )
+
+
+def _has_an_attacker_of_its_own(dataset: Dataset) -> bool:
+    """Whether a schema says what an attacker can do, columns change by edits, or counts by operations.
+
+    Behind a learned map a certificate can make little of these; with one curve per column it can.
+    """
+    edited = any(column.kind in ("category", "boolean") for column in dataset.columns or ())
+    return dataset.schema is not None or edited or dataset.files == "other files"
 
 
 def run(
@@ -200,6 +213,10 @@ def run(
     record["levels_unavailable"] = certified.unavailable
     if prepared.cost is not None:
         record["feature_std"] = _spread(prepared.train.x, prepared.cost)
+    detector = Detector.of(fitted.model, names)
+    reviewed = review(detector, dataset, prepared.test.x, settings.seed, progress)
+    if reviewed is not None:
+        write_review(reviewed, folder)
     if progress:
         for sentence in run_warnings(rows, record):
             sys.stderr.write(f"warning: {sentence}\n")

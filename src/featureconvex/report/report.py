@@ -6,6 +6,7 @@ This module imports matplotlib and plotly; import it only where a report is made
 from pathlib import Path
 from typing import Any
 
+from featureconvex.report.attacker import attacker_section
 from featureconvex.report.charts import (
     Chart,
     radius_histograms,
@@ -85,6 +86,7 @@ def _context(run: Run, charts: dict[str, list[Chart]]) -> dict[str, Any]:
         "record": run.record,
         "n_test": len(run.rows),
         "headline": headline(run),
+        "attacker": None if run.review is None else attacker_section(run.review, run),
         "warnings": run_warnings(run.rows, run.record),
         "calibration": calibration_text(run.record),
         "meaning": MEANING,

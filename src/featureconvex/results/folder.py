@@ -16,16 +16,18 @@ from featureconvex.results.columns import (
 )
 from featureconvex.results.examples import EXAMPLES_FILE, Examples, read_examples
 from featureconvex.results.record import RECORD_FILE, Record, norm_of, read_record
+from featureconvex.results.review import Review, read_review
 from featureconvex.results.rows import ROWS_FILE, read_rows
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run in memory: its rows, its record, its examples; all checked."""
+    """One run in memory: its rows, its record, its examples; all checked. And its attacker, where known."""
 
     rows: pd.DataFrame
     record: Record
     examples: Examples
+    review: Review | None = None
 
     @property
     def columns(self) -> list[RadiusColumn]:
@@ -93,6 +95,7 @@ def read_run(directory: Path) -> Run:
         rows=read_rows(directory / ROWS_FILE),
         record=read_record(directory / RECORD_FILE),
         examples=read_examples(directory / EXAMPLES_FILE),
+        review=read_review(directory),
     )
     _check_shapes(run, directory)
     return run

@@ -133,6 +133,28 @@ const Charts = (function () {
   document.addEventListener("toggle", hints, true);
   hints();
 
+  /** Under every table a button that saves its cells as CSV. */
+  function exports() {
+    const cell = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    for (const box of document.querySelectorAll(".scroll")) {
+      if (box.nextElementSibling?.classList.contains("csv")) continue;
+      const button = Object.assign(document.createElement("button"), {
+        type: "button", className: "csv", textContent: "CSV", title: "save this table",
+      });
+      button.addEventListener("click", () => {
+        const lines = [...box.querySelectorAll("tr")].map((row) =>
+          [...row.cells].map((c) => cell(c.textContent.trim())).join(","));
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+        link.download = "table.csv";
+        link.click();
+        URL.revokeObjectURL(link.href);
+      });
+      box.after(button);
+    }
+  }
+  exports();
+
   const whenColoursChange = (redraw) =>
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 

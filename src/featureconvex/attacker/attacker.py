@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,7 +47,8 @@ class Attacker:
                 raise UserError(f"the schema does not name the column {column.name!r}; add it")
 
     @cached_property
-    def _said(self) -> list[tuple[ColumnSchema, Column, range]]:
+    def placed(self) -> list[tuple[ColumnSchema, Column, range]]:
+        """What is said of every column, how it is encoded, and the places of its features."""
         said = {column.name: column for column in self.schema.columns}
         starts = np.cumsum([0, *(column.width for column in self.columns)]).tolist()
         return [
@@ -55,13 +56,21 @@ class Attacker:
             for column, start in zip(self.columns, starts, strict=False)
         ]
 
+    def only(self, name: str) -> "Attacker":
+        """The attacker who can change the column ``name`` alone."""
+        columns = tuple(
+            said if said.name == name else replace(said, attacker="fixed")
+            for said in self.schema.columns
+        )
+        return replace(self, schema=replace(self.schema, columns=columns))
+
     @property
     def domain(self) -> Domain:
         """Ranges, columns that cannot change or move one way only; what is missing stays missing."""
         size = sum(column.width for column in self.columns)
         lo, hi = np.zeros(size), np.ones(size)
         fixed, ways = np.zeros(size, dtype=bool), np.zeros(size, dtype=np.int64)
-        for said, column, places in self._said:
+        for said, column, places in self.placed:
             if said.numeric and column.kind != "category":
                 lo[places[0]], hi[places[0]] = said.low, said.high
                 ways[places[0]] = {"increase": 1, "decrease": -1}.get(said.attacker, 0)
@@ -71,7 +80,7 @@ class Attacker:
 
     def without_filling(self, domain: Domain) -> Domain:
         """The same domain, in which what is missing stays missing."""
-        gaps = [(at[0], at[1]) for _, column, at in self._said if column.fill is not None]
+        gaps = [(at[0], at[1]) for _, column, at in self.placed if column.fill is not None]
         return Gaps(domain, gaps) if gaps else domain
 
     @property
@@ -81,7 +90,7 @@ class Attacker:
         blocks: list[list[int]] = []
         prices: list[Any] = []
         whole = []
-        for said, column, places in self._said:
+        for said, column, places in self.placed:
             first = places[0]
             if column.kind == "category":
                 blocks.append(list(places))
@@ -124,17 +133,16 @@ class Attacker:
     @property
     def sentence(self) -> str:
         """The attacker in one sentence."""
-        words: dict[str, list[str]] = {"move": [], "edit": [], "fixed": []}
-        for said, _, _ in self._said:
-            words[
-                "fixed" if said.attacker == "fixed" else "move" if said.numeric else "edit"
-            ].append(_words(said))
+        words: dict[str, dict[str, list[str]]] = {"move": {}, "edit": {}, "fixed": {}}
+        for said, _, _ in self.placed:
+            kind = "fixed" if said.attacker == "fixed" else "move" if said.numeric else "edit"
+            words[kind].setdefault(_terms(said), []).append(said.name)
         may = []
         if words["move"]:
-            may.append(f"move {_listed(words['move'])}")
+            may.append(f"move {_grouped(words['move'])}")
         if words["edit"]:
-            may.append(f"change {_listed(words['edit'])}")
-        cannot = f"; {_listed(words['fixed'])} cannot change" if words["fixed"] else ""
+            may.append(f"change {_grouped(words['edit'])}")
+        cannot = f"; {_grouped(words['fixed'])} cannot change" if words["fixed"] else ""
         gaps = any(column.fill is not None or "" in column.categories for column in self.columns)
         stays = "; what is missing stays missing, and nothing is blanked" if gaps else ""
         return (
@@ -154,18 +162,34 @@ def _prices(said: ColumnSchema, column: Column) -> Any:
     return prices
 
 
-def _words(said: ColumnSchema) -> str:
+def price_in_words(said: ColumnSchema) -> str:
+    """Of a unit, a standard deviation or a change: ``0.5 per link``."""
+    if said.cost == "std":
+        return "1 per standard deviation"
+    return f"{float(said.cost):g} per {(said.unit or 'unit') if said.numeric else 'change'}"
+
+
+def _terms(said: ColumnSchema) -> str:
+    """On which a column may be moved or edited, as words that follow its name."""
     if said.attacker == "fixed":
-        return said.name
+        return ""
+    price = price_in_words(said)
     if not said.numeric:
-        return f"{said.name} ({float(said.cost):g} per change)"
+        return f" ({price})"
     way = {"increase": " up only", "decrease": " down only"}.get(said.attacker, "")
-    unit = said.unit or "unit"
-    price = "1 per standard deviation" if said.cost == "std" else f"{float(said.cost):g} per {unit}"
     ends = ""
     if math.isfinite(said.low) or math.isfinite(said.high):
         ends = f" within {said.low:g} to {said.high:g}"
-    return f"{said.name}{way}{ends} ({price})"
+    return f"{way}{ends} ({price})"
+
+
+def _grouped(names: dict[str, list[str]]) -> str:
+    """Names by their terms, which are said once."""
+    parts = []
+    for terms, of in names.items():
+        each = f"{terms[:-1]} each)" if len(of) > 1 and terms else terms
+        parts.append(f"{_listed(of)}{each}")
+    return "; ".join(parts) if any(len(of) > 1 for of in names.values()) else _listed(parts)
 
 
 def _listed(words: list[str], most: int = 12) -> str:

@@ -1,0 +1,129 @@
+"""The attacker first: budgets, columns, the test points most at risk, and detectors without proofs."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featureconvex.attacker import change_in_words
+from featureconvex.certificates import Append, Change, Domain, Insert, Threat, Unbounded, certify
+from featureconvex.data import Dataset
+from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.detector import Detector
+from featureconvex.experiment.review.baselines import review_baselines
+from featureconvex.experiment.review.columns import review_columns
+from featureconvex.results.review import AtRisk, Budget, Review
+
+# Test points whose evasion is looked for.
+AT_RISK = 10
+FILES = "The attacker may append bytes to a file, insert bytes anywhere, or change bytes."
+
+
+def review(
+    detector: Detector, dataset: Dataset, test: Tensor, seed: int = 0, progress: bool = False
+) -> Review | None:
+    """What an attacker can do to the flagged sensitive test points.
+
+    Against the schema's attacker (every column free at one per standard deviation where nobody said
+    otherwise), or against operations on the bytes of files; certificates at level ``domain``.
+
+    Args:
+        detector: trained and calibrated.
+        dataset: whose test split is looked at.
+        test: its points as the model takes them.
+        seed: of baselines and attacks.
+        progress: show bars.
+
+    Returns:
+        None for images, and for tables that say too little about their columns.
+    """
+    attacker = detector.attacker
+    if dataset.files == "other files":
+        ngram = (detector.meaning.counts or ByteCounts()).ngram
+        threats: list[Threat] = [Append(ngram), Insert(ngram), Change(ngram)]
+        unit, sentence = "bytes", FILES
+        domain: Domain = Unbounded()
+    elif attacker is not None:
+        threats = [attacker.threat]
+        unit, sentence, domain = attacker.schema.unit, attacker.sentence, attacker.domain
+    else:
+        return None
+    place = np.flatnonzero((detector.sensitive_margin(test) > 0) & (dataset.test.y == 1))
+    x = test[torch.from_numpy(place)]
+    found = Review(
+        sentence=sentence,
+        flagged=len(place),
+        budgets=[],
+        columns=[],
+        at_risk=[],
+        baselines=review_baselines(dataset.train, dataset.test, seed),
+    )
+    if not len(place):
+        return found
+    radii = [c.radius for c in certify(detector, x, threats, domain, "domain", progress=progress)]
+    found["budgets"] = [
+        Budget(
+            threat=threat.name,
+            unit=unit,
+            certified=int((radius > 0).sum()),
+            # At least half reach it; of counts it is one of them.
+            median=float(np.quantile(radius, 0.5, method="lower")),
+        )
+        for threat, radius in zip(threats, radii, strict=True)
+    ]
+    weakest = np.argsort(radii[0], kind="stable")[:AT_RISK]
+    names = dataset.test_rows if dataset.test_rows is not None else np.arange(len(dataset.test))
+
+    if attacker is not None:
+        found["columns"] = review_columns(detector, attacker, x, progress)
+    found["at_risk"] = _at_risk(
+        detector,
+        x[torch.from_numpy(weakest)],
+        threats[0],
+        domain,
+        {"index": place[weakest], "row": names[place[weakest]], "certified": radii[0][weakest]},
+        _bytes_in_words if attacker is None else partial(change_in_words, attacker),
+        seed,
+    )
+    return found
+
+
+def _at_risk(
+    detector: Detector,
+    x: Tensor,
+    threat: Threat,
+    domain: Domain,
+    known: dict[str, NDArray[Any]],
+    words: Callable[[NDArray[np.float64], NDArray[np.float64]], str],
+    seed: int,
+) -> list[AtRisk]:
+    """The points with the cheapest evasion that an attack finds."""
+    found = detector.attack(x, threat, domain, seed=seed)
+    # As the model has them: the attack answers in its dtype.
+    before = x.to(detector.dtype).double().numpy()
+    after = np.asarray(found.adversarial, dtype=np.float64)
+    return [
+        AtRisk(
+            index=int(known["index"][k]),
+            row=str(known["row"][k]),
+            certified=float(known["certified"][k]),
+            evasion=words(before[k], after[k]) if found.found[k] else "",
+            price=float(found.distance[k]) if found.found[k] else None,
+        )
+        for k in range(len(x))
+    ]
+
+
+def _bytes_in_words(before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
+    """Appended counts, most frequent first."""
+    added = after - before
+    order = [i for i in np.argsort(-added, kind="stable") if added[i] > 0]
+    if not order:
+        return ""
+    shown = [f"{added[i]:.0f} in count {i}" for i in order[:3]]
+    more = f" and {len(order) - 3} other counts" if len(order) > 3 else ""
+    return f"append {', '.join(shown)}{more}"

@@ -1,0 +1,93 @@
+"""``attacker.json``: what the attacker of a table or of files can do to a trained detector."""
+
+from pathlib import Path
+from typing import TypedDict, cast
+
+import pandas as pd
+
+from featureconvex.errors import UserError
+from featureconvex.files import write_text
+from featureconvex.results.strict_json import Number, dump_json, load_json
+
+REVIEW_FILE = "attacker.json"
+# The tables of the file, each of which is written beside it for spreadsheets, too.
+TABLES = ("columns", "at_risk", "baselines")
+
+
+class Budget(TypedDict):
+    """What one threat takes, over the flagged sensitive test points."""
+
+    threat: str
+    unit: str
+    certified: int
+    median: Number
+
+
+class ColumnReview(TypedDict):
+    """What one column is to the attacker; medians over flagged sensitive test points.
+
+    ``step`` is one unit, or one standard deviation where that has the price; ``step_takes`` the share
+    of the score that it takes off at the present slope, both null for a category; ``alone`` how far this
+    column alone may move, certified, in its own units (of a category or boolean: in the schema's).
+    """
+
+    column: str
+    attacker: str
+    price: str
+    std: Number
+    step: Number
+    step_takes: Number
+    alone: Number
+
+
+class AtRisk(TypedDict):
+    """A flagged sensitive test point of small certified budget, and the cheapest evasion found."""
+
+    index: int
+    row: str
+    certified: Number
+    evasion: str
+    price: Number
+
+
+class BaselineReview(TypedDict):
+    """A detector without certificates, trained on the same rows."""
+
+    method: str
+    clean_accuracy: float
+    auc: float
+
+
+class Review(TypedDict):
+    """The file."""
+
+    sentence: str
+    flagged: int
+    budgets: list[Budget]
+    columns: list[ColumnReview]
+    at_risk: list[AtRisk]
+    baselines: list[BaselineReview]
+
+
+def write_review(review: Review, folder: Path) -> None:
+    """Write the file, and its tables as CSV (``attacker_columns.csv`` and so on) where they have rows."""
+    write_text(folder / REVIEW_FILE, dump_json(review))
+    for name in TABLES:
+        rows = review[name]  # type: ignore[literal-required]
+        if rows:
+            write_text(folder / f"attacker_{name}.csv", pd.DataFrame(rows).to_csv(index=False))
+
+
+def read_review(folder: Path) -> Review | None:
+    """The file, or None where a run has none: of images, or of an older version.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = folder / REVIEW_FILE
+    if not path.exists():
+        return None
+    review = load_json(path)
+    if not isinstance(review, dict) or not set(Review.__required_keys__) <= set(review):
+        raise UserError(f"{path} is damaged; delete it, or run the task again")
+    return cast("Review", review)

@@ -1,0 +1,232 @@
+"""The review of an attacker after a run: what it says is what certificates and attacks say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.undrawn import undrawn_reports
+
+import featureconvex as fc
+from featureconvex import cli
+from featureconvex.attacker import Attacker, change_in_words
+from featureconvex.data.schema import ColumnSchema, Schema
+from featureconvex.data.tables.columns import Column
+from featureconvex.detector import Detector
+from featureconvex.report.report import render_report
+from featureconvex.results.folder import read_run
+from featureconvex.results.review import REVIEW_FILE, Review, read_review
+
+SCHEMA = """
+label = "spam"
+sensitive = "yes"
+unit = "euros"
+[columns.id]
+role = "id"
+[columns.links]
+type = "integer"
+attacker = "decrease"
+cost = 2.0
+unit = "link"
+[columns.kind]
+type = "category"
+cost = 1.5
+[columns.paid]
+type = "boolean"
+[columns.age]
+attacker = "fixed"
+"""
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table, its schema, and a run."""
+    folder, rng = tmp_path_factory.mktemp("table"), np.random.default_rng(0)
+    spam = rng.random(400) < 0.5
+    frame = pd.DataFrame(
+        {
+            "id": [f"m{i}" for i in range(400)],
+            "links": rng.poisson(np.where(spam, 7, 2)),
+            "kind": np.where(rng.random(400) < 0.8, np.where(spam, "a", "b"), "c"),
+            "paid": rng.random(400) < np.where(spam, 0.3, 0.7),
+            "age": rng.normal(np.where(spam, 30, 40), 8).round(1),
+            "spam": np.where(spam, "yes", "no"),
+        }
+    )
+    frame.to_csv(folder / "mails.csv", index=False)
+    (folder / "schema.toml").write_text(SCHEMA)
+    with undrawn_reports():
+        run(folder / "mails.csv", folder / "run", "--schema", folder / "schema.toml")
+    return folder
+
+
+def run(data: Path, out: Path, *options: object) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["run", str(data), "--out", str(out), "--epochs", "6", *map(str, options)])
+    assert stop.value.code == 0
+
+
+def reviewed(folder: Path) -> Review:
+    review = read_review(folder)
+    assert review is not None
+    return review
+
+
+def test_a_described_table_keeps_its_columns(table: Path) -> None:
+    """Behind a learned map an edit of a price of 1 was certified up to a tenth of it."""
+    assert json.loads((table / "run" / "record.json").read_text())["feature_map"] == "identity"
+    review = reviewed(table / "run")
+    assert review["budgets"][0]["unit"] == "euros"
+    assert float(review["budgets"][0]["median"] or 0) >= 0.5
+
+
+def test_no_evasion_is_cheaper_than_its_certificate(table: Path) -> None:
+    review, rows = reviewed(table / "run"), pd.read_parquet(table / "run" / "rows.parquet")
+    prices = [float(row["certified"]) for row in review["at_risk"]]  # type: ignore[arg-type]
+    assert prices == sorted(prices)
+    found = [row for row in review["at_risk"] if row["price"] is not None]
+    assert len(found) >= 3
+    for row in found:
+        assert float(row["price"]) >= float(row["certified"])  # type: ignore[arg-type]
+        assert "age" not in row["evasion"]
+        assert row["evasion"]
+    flagged = rows[(rows.label == 1) & (rows.predicted == 1)]
+    assert review["flagged"] == len(flagged)
+    assert {row["index"] for row in review["at_risk"]} <= set(flagged["index"])
+    assert rows["id"].iloc[review["at_risk"][0]["index"]].startswith("m")
+
+
+def test_the_words_are_the_change_and_its_price(table: Path) -> None:
+    """Prices of named changes, added up by hand, are the price of the evasion."""
+    for row in reviewed(table / "run")["at_risk"]:
+        if row["price"] is None:
+            continue
+        total = 0.0
+        for part in row["evasion"].split(", "):
+            name, old, _, new = part.split(" ")
+            total += {"kind": 1.5, "paid": 1.0}.get(name) or 2.0 * (float(old) - float(new))
+        assert total == pytest.approx(float(row["price"]))
+
+
+def test_columns_alone_are_certified(table: Path) -> None:
+    """No attack on one column alone gets below what is said of it at any of the flagged rows' medians."""
+    review, model = reviewed(table / "run"), fc.load(table / "run" / "model")
+    columns = {column["column"]: column for column in review["columns"]}
+    assert set(columns) == {"links", "kind", "paid", "age"}
+    assert columns["age"]["alone"] is None
+    assert columns["age"]["attacker"] == "cannot change"
+    assert isinstance(model, Detector)
+    assert model.attacker is not None
+    frame = pd.read_csv(table / "mails.csv")
+    spam = frame[frame.spam == "yes"]
+    for name in ("links", "kind", "paid"):
+        one = model.attacker.only(name)
+        found = model.attack(spam, one.threat, one.domain)
+        proved = fc.certify(model, spam, one.threat, one.domain, "domain").radius
+        assert (found.distance[found.found] >= proved[found.found] * (1 - 1e-9)).all()
+        before = model.meaning.table(spam, "x").x.astype(np.float32)
+        others = [k for _, c, at in model.attacker.placed for k in at if c.name != name]
+        assert (found.adversarial == before)[:, others].all()
+
+
+def test_tables_are_written_for_spreadsheets(table: Path) -> None:
+    review = reviewed(table / "run")
+    for name in ("columns", "at_risk", "baselines"):
+        frame = pd.read_csv(table / "run" / f"attacker_{name}.csv")
+        assert len(frame) == len(review[name])
+    assert all(0.5 < line["clean_accuracy"] <= 1 for line in review["baselines"])
+
+
+def test_the_report_states_the_attacker_first(table: Path) -> None:
+    page = render_report(read_run(table / "run"))
+    review = reviewed(table / "run")
+    assert page.index("The attacker may move links down only (2 per link)") < page.index(
+        'id="headline"'
+    )
+    for words in ("less than", "euros", "boosted trees", review["at_risk"][0]["row"]):
+        assert words in page
+
+
+def test_a_run_without_a_review_still_has_a_report(table: Path) -> None:
+    path = table / "run" / REVIEW_FILE
+    before = path.read_text()
+    try:
+        path.unlink()
+        assert 'id="attacker"' not in render_report(read_run(table / "run"))
+        path.write_text('{"sentence": "half of it"}')
+        with pytest.raises(fc.UserError, match="is damaged"):
+            read_run(table / "run")
+    finally:
+        path.write_text(before)
+
+
+def test_files_are_reviewed_by_name(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for kind, low in (("bad", 0), ("good", 90)):
+        (tmp_path / "files" / kind).mkdir(parents=True)
+        for k in range(40):
+            content = rng.integers(low, low + 120, 400).astype(np.uint8).tobytes()
+            (tmp_path / "files" / kind / f"{k}.bin").write_bytes(content)
+    with undrawn_reports():
+        run(
+            tmp_path / "files",
+            tmp_path / "run",
+            *("--bytes", "histogram", "--sensitive", "bad", "--norm", "1"),
+        )
+    review = reviewed(tmp_path / "run")
+    assert [budget["threat"] for budget in review["budgets"]] == ["append", "insert", "change"]
+    assert review["columns"] == []
+    assert all(row["row"].endswith(".bin") for row in review["at_risk"])
+    for row in review["at_risk"]:
+        if row["price"] is not None:
+            assert float(row["price"]) > float(row["certified"])  # type: ignore[arg-type]
+            assert row["evasion"].startswith("append ")
+
+
+def test_quiet_and_json(table: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ("--schema", table / "schema.toml", "--temperature", 0.3)
+    with undrawn_reports():
+        run(table / "mails.csv", tmp_path / "a", *options)
+        told = capsys.readouterr()
+        run(table / "mails.csv", tmp_path / "b", "--quiet", *options)
+        hushed = capsys.readouterr()
+        run(table / "mails.csv", tmp_path / "c", "--json", "--quiet", *options)
+        values = json.loads(capsys.readouterr().out)
+    lines = told.out.splitlines()
+    assert lines[0].startswith("Of ")
+    assert lines[2].startswith("Certified: half of")
+    assert lines[3:] == [f"report: {tmp_path / 'a/report.html'}", f"model: {tmp_path / 'a/model'}"]
+    assert hushed.out == f"report: {tmp_path / 'b/report.html'}\n"
+    assert hushed.err == ""
+    assert values["n_sensitive"] > 0
+
+
+def test_changes_in_words() -> None:
+    said = [
+        ColumnSchema("n", cost=1.0),
+        ColumnSchema("w", type="category", cost=5.0),
+        ColumnSchema("b", type="boolean", cost=0.5),
+        ColumnSchema("d", type="date", cost=0.1),
+    ]
+    columns = (
+        Column("n", "number"),
+        Column("w", "category", ("x y", "z")),
+        Column("b", "boolean"),
+        Column("d", "date"),
+    )
+    attacker = Attacker(Schema(tuple(said)), columns, np.ones(5))
+    x = np.array([1.5, 1, 0, 1, 0])
+    assert change_in_words(attacker, x, x) == ""
+    assert change_in_words(attacker, x, np.array([1.5, 0, 1, 0, 31])) == (
+        'w "x y" → "z", d 1970-01-01 → 1970-02-01, b yes → no'
+    )
+    dust = np.array([1.5 + 1e-9, 0, 1, 1, 0])
+    assert change_in_words(attacker, x, dust) == 'w "x y" → "z", 1 smaller move'
+
+
+def test_terms_are_said_once() -> None:
+    names = [ColumnSchema(name, cost=1.0) for name in "abc"]
+    columns = tuple(Column(name, "number") for name in "abc")
+    sentence = Attacker(Schema(tuple(names)), columns, np.ones(3)).sentence
+    assert sentence.startswith("The attacker may move a, b and c (1 per unit each);")
