@@ -1,5 +1,6 @@
 """The pages below docs/ tell the truth: their code runs, their tables are the committed results."""
 
+import json
 import re
 from pathlib import Path
 
@@ -107,3 +108,34 @@ def test_the_pages_on_theory_are_the_committed_results(monkeypatch: pytest.Monke
         wrong = page.replace(table, f"{table}7")
         assert wrong != page
         assert module.filled(wrong) == page
+
+
+def test_worked_examples_quote_their_results() -> None:
+    """The page is written by hand; its numbers are those of the committed run."""
+    page = " ".join((ROOT / "docs" / "worked-examples.md").read_text().split())
+    found = json.loads((ROOT / "results" / "worked_examples.json").read_text())["examples"]
+
+    def percent(share: float, digits: int = 0) -> str:
+        return f"{100 * share:.{digits}f} %"
+
+    phishing, income, spam = (found[name] for name in ("phishing", "income", "spam"))
+    tumours, files = found["measurements"], found["binaries"]
+    quoted = [
+        phishing["attacker"],
+        f"With {percent(phishing['accuracy'], 1)} accuracy",
+        f"off {percent(phishing['certified_share']['1.0'])} of the pages",
+        f"no two changes off {percent(phishing['certified_share']['2.0'])}",
+        f"hides {percent(income['certified_share']['1.0'])} of the households",
+        f"Accuracy {percent(income['accuracy'], 1)}",
+        f"{spam['median_percent_added']:.2f} % and {spam['median_percent_added_or_removed']:.2f} %",
+        f"{percent(spam['share_that_stands_k_rewritten_words']['1'], 1)} of the mails",
+        f"At {percent(spam['accuracy'], 1)} accuracy",
+        f"off by {tumours['median_standard_errors_of_all_at_once']:.1f} of their own",
+        f"{percent(tumours['share_certified_at_one_standard_error'])} of the flagged tumours",
+        f"At {percent(tumours['accuracy'], 1)} accuracy",
+        f"{files['median_certified_bytes']['append']:,.0f} appended",
+        f"{files['median_certified_bytes']['change']:,.0f} changed bytes",
+        f"of {files['appended_files']:,} files none passed",
+    ]
+    assert [words for words in quoted if words not in page] == []
+    assert files["of_these_passed"] == 0

@@ -40,8 +40,8 @@ def answer(
         epochs: of training; None: the recipe's.
 
     Returns:
-        The numbers: accuracies, and over the flagged sensitive test rows the certified share at each budget,
-        the median certified price, and the median price of the evasions found.
+        The numbers: accuracies, and over the flagged sensitive test rows the certified share at each
+        budget, the median certified price, and the median price of the evasions found.
     """
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / f"{name}.csv", index=False)
@@ -51,9 +51,11 @@ def answer(
     found = read_run(out / "run")
     assert found.review is not None
     flagged = found.rows[(found.rows.label == 1) & (found.rows.predicted == 1)]
-    rows = pd.read_csv(out / f"{name}.csv").iloc[flagged["row"]]
+    # As text, as the file has it: pandas would take the answer "None" for a gap.
+    written = pd.read_csv(out / f"{name}.csv", dtype=str, keep_default_na=False)
+    rows = written.iloc[flagged["row"]]
     detector = fc.load(out / "run" / "model")
-    price = detector.certify(rows).radius
+    price = detector.certify(rows, level="tight").radius
     attacked = detector.attack(rows[:ATTACKED])
     numbers = {
         "attacker": found.review["sentence"],
@@ -91,6 +93,6 @@ def _draw(price: Any, attacked: Any, numbers: dict[str, Any], path: Path, unit: 
     axes.set(
         xlabel=unit, ylabel="share of flagged rows", ylim=(0, 1.02), xlim=(0, top), title=title
     )
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper right")
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -8,6 +8,7 @@ own (median) standard errors. That is linf with costs; beside it, one measuremen
 """
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def main(out: Path, epochs: int | None = None) -> dict[str, Any]:
     clf.fit(x * unit, y)
     tumours = held[truth == "malignant"] * unit
     flagged = tumours[clf.predict(tumours) == "malignant"]
-    every = clf.certify(flagged, fc.Lp("inf"), level="domain").radius
+    every = clf.certify(flagged, fc.Lp(math.inf), level="domain").radius
     alone = {}
     for place, name in enumerate(names):
         others = np.arange(len(names)) != place

@@ -3,8 +3,8 @@
     python -m examples.work.phishing phishing.csv OUT
 
 A phisher can write the page and choose its address, but can neither make the domain older nor the site
-popular. Each feature has three levels (0, 0.5, 1): changing what a page does is one change, from any level to
-any, and a proper domain in place of a bare IP address three.
+popular. Each feature has three levels (0, 0.5, 1): changing what a page does is one change, from any
+level to any, and a proper domain in place of a bare IP address three.
 """
 
 import json

@@ -1,6 +1,6 @@
 """What :func:`featureconvex.load` returns for a run: the model, and what its inputs and classes are."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -116,6 +116,24 @@ class Detector(FeatureConvexModel):
         margin = self.sensitive_margin(X)
         return np.column_stack((expit(-margin), expit(margin)))
 
+    @overload
+    def certify(
+        self,
+        X: Any,
+        threat: Threat | None = ...,
+        domain: Domain | None = ...,
+        level: str | Level | None = ...,
+        **options: Any,
+    ) -> Certificate: ...
+    @overload
+    def certify(
+        self,
+        X: Any,
+        threat: "Sequence[Threat]",
+        domain: Domain | None = ...,
+        level: str | Level | None = ...,
+        **options: Any,
+    ) -> list[Certificate]: ...
     def certify(
         self,
         X: Any,

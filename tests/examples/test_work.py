@@ -1,10 +1,12 @@
 """The worked examples run, and answer their question."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from examples.work import binaries
+from examples.work import binaries, income, measurements, phishing, spam
+from tests.undrawn import undrawn_reports
 
 from featureconvex import cli
 
@@ -17,6 +19,42 @@ def test_binaries(tmp_path: Path) -> None:
     assert numbers["of_these_passed"] == 0
     assert len(pd.read_csv(tmp_path / "binaries.csv")) == 30
     assert (tmp_path / "binaries.png").stat().st_size > 5000
+
+
+def test_measurements(tmp_path: Path) -> None:
+    numbers = measurements.main(tmp_path, epochs=15)
+    assert numbers["accuracy"] > 0.8
+    every = numbers["median_standard_errors_of_all_at_once"]
+    # One alone may err by more than each of all at once.
+    assert all(
+        alone > every > 0 for alone in numbers["median_standard_errors_of_one_alone"].values()
+    )
+    assert (tmp_path / "measurements.png").stat().st_size > 5000
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["phishing", "income"])
+def test_tables_with_a_described_attacker(name: str, tmp_path: Path) -> None:
+    main = {"phishing": phishing.main, "income": income.main}[name]
+    data = Path(os.environ["FEATURECONVEX_DATA"]) / "tables" / f"{name}.csv"
+    with undrawn_reports():
+        numbers = main(data, tmp_path, epochs=4)
+    shares = list(numbers["certified_share"].values())
+    assert numbers["accuracy"] > 0.7
+    assert shares[0] > 0
+    assert shares == sorted(shares, reverse=True)
+    assert numbers["median_evasion"] >= numbers["median_certified"]
+    fixed = {"phishing": "age_of_domain", "income": "SEX"}[name]
+    assert all(fixed not in row["evasion"] for row in numbers["most_at_risk"])
+    assert (tmp_path / f"{name}.png").stat().st_size > 5000
+
+
+@pytest.mark.realdata
+def test_spam(tmp_path: Path) -> None:
+    numbers = spam.main(tmp_path, epochs=4)
+    assert numbers["accuracy"] > 0.85
+    assert 0 < numbers["median_percent_added_or_removed"] <= numbers["median_percent_added"]
+    assert (tmp_path / "spam.png").stat().st_size > 5000
 
 
 def test_a_folder_of_files_from_the_command_line(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_quiet_and_json(table: Path, capsys: pytest.CaptureFixture[str], tmp_pat
         values = json.loads(capsys.readouterr().out)
     lines = told.out.splitlines()
     assert lines[0].startswith("Of ")
-    assert lines[2].startswith("Certified: half of")
+    assert lines[2].startswith("Certified (tight): half of")
     assert lines[3:] == [f"report: {tmp_path / 'a/report.html'}", f"model: {tmp_path / 'a/model'}"]
     assert hushed.out == f"report: {tmp_path / 'b/report.html'}\n"
     assert hushed.err == ""

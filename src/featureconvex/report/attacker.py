@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from featureconvex.report.table import Table
+from featureconvex.report.wording import LEVEL_NAMES
 from featureconvex.results.detection import area_under_curve, confusion
 from featureconvex.results.folder import Run
 from featureconvex.results.numbers import percent, significant
@@ -40,17 +41,18 @@ def attacker_section(review: Review, run: Run) -> AttackerSection:
 
 def budget_sentences(review: Review) -> list[str]:
     """What the certificates say of the attacker's budgets."""
-    return [_budget(budget, review["flagged"]) for budget in review["budgets"]]
+    name = LEVEL_NAMES[review["level"]]
+    return [_budget(budget, review["flagged"], name) for budget in review["budgets"]]
 
 
-def _budget(budget: Budget, flagged: int) -> str:
+def _budget(budget: Budget, flagged: int, level: str) -> str:
     median = f"{_number(budget['median'])} {budget['unit']}"
     if budget["threat"] == "edits":
         until = f"whatever this attacker buys for less than {median}"
     else:
         until = f"after any {budget['threat']} of up to {median}"
     return (
-        f"Certified: half of the {flagged} flagged sensitive test rows keep their flag {until}; "
+        f"Certified ({level}): half of the {flagged} flagged sensitive test rows keep their flag {until}; "
         f"{budget['certified']} of them for some budget."
     )
 

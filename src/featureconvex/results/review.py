@@ -62,6 +62,7 @@ class Review(TypedDict):
     """The file."""
 
     sentence: str
+    level: str
     flagged: int
     budgets: list[Budget]
     columns: list[ColumnReview]

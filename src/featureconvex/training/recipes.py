@@ -159,7 +159,7 @@ GREY_GROWTH, COLOUR_GROWTH = 1.15, 1.10
 ONE_SIDED_ALLOWANCE_IN_COLOUR = 0.012
 # Of grey images: growth, allowance, and the ratio of the temperatures. Pilots of distances err more than
 # the longer run after them.
-GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.007, 2.0), (1.25, 0.01, 2.5), (1.25, 0.015, 4.0)
+GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01, 2.0), (1.28, 0.01, 2.5), (1.25, 0.015, 4.0)
 # Below l2 the radius goes on growing where accuracy is long lost, so less is spent there.
 IMAGE_ALLOWANCE, IMAGE_ALLOWANCE_BELOW_L2 = 0.0085, 0.005
 # How much more a sensitive point's radius counts than another point's: see docs/training.md.
@@ -238,7 +238,7 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
         return recipe.replace(allowance=ONE_SIDED_ALLOWANCE_IN_COLOUR)
     growth, allowance, ratio = by_norm(norm, GREY_L1, GREY_L2, GREY_LINF)
     # With balanced classes less accuracy buys the same radius, but for distances.
-    recipe = recipe.replace(epochs=20, balanced=norm >= WIDE, asymmetry=ratio)
+    recipe = recipe.replace(epochs=20 if norm >= 2 else 25, balanced=norm >= WIDE, asymmetry=ratio)
     recipe = recipe.replace(growth=growth, allowance=allowance)
     if norm < 2:
         return recipe

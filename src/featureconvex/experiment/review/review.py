@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featureconvex.attacker import change_in_words
 from featureconvex.certificates import Append, Change, Domain, Insert, Threat, Unbounded, certify
+from featureconvex.certificates.levels import level_named
 from featureconvex.data import Dataset
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.detector import Detector
@@ -20,6 +21,8 @@ from featureconvex.results.review import AtRisk, Budget, Review
 
 # Test points whose evasion is looked for.
 AT_RISK = 10
+# Up to so many flagged points are certified at level ``tight``, more at ``domain``.
+TIGHT = 1000
 FILES = "The attacker may append bytes to a file, insert bytes anywhere, or change bytes."
 
 
@@ -29,7 +32,8 @@ def review(
     """What an attacker can do to the flagged sensitive test points.
 
     Against the schema's attacker (every column free at one per standard deviation where nobody said
-    otherwise), or against operations on the bytes of files; certificates at level ``domain``.
+    otherwise), or against operations on the bytes of files; at level ``tight``, and beyond :data:`TIGHT`
+    points ``domain``.
 
     Args:
         detector: trained and calibrated.
@@ -56,6 +60,7 @@ def review(
     x = test[torch.from_numpy(place)]
     found = Review(
         sentence=sentence,
+        level="tight" if len(place) <= TIGHT else "domain",
         flagged=len(place),
         budgets=[],
         columns=[],
@@ -64,7 +69,8 @@ def review(
     )
     if not len(place):
         return found
-    radii = [c.radius for c in certify(detector, x, threats, domain, "domain", progress=progress)]
+    level = level_named(found["level"]).without_attacks()
+    radii = [c.radius for c in certify(detector, x, threats, domain, level, progress=progress)]
     found["budgets"] = [
         Budget(
             threat=threat.name,
