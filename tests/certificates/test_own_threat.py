@@ -105,7 +105,7 @@ def test_the_laws_of_a_threat(threat: fc.Threat) -> None:
 def test_a_worst_case_that_is_too_small_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Rises.worst_drop
     monkeypatch.setattr(Rises, "worst_drop", lambda self, drops, b: 0.9 * honest(self, drops, b))
-    with pytest.raises(AssertionError, match="worst drop"):
+    with pytest.raises(AssertionError, match="worst_drop is"):
         check_threat(ThreatCase(lambda: Rises(0.25), shape=(4,), domain=BOX))
 
 
@@ -193,3 +193,124 @@ def test_what_is_missing_is_named() -> None:
         fc.certify(model(Identity), X, Cube(), BOX, "sound")
     with pytest.raises(fc.UserError, match=r"closed-form.*Cube"):
         fc.certify(model(Identity), X, Cube(), BOX)
+
+
+class HalfBoth(Rises):
+    """Wrong by half, and blind to it: attacks reach no further than the bound."""
+
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
+        return Rises(self.most / 2).worst_drop(drops, budget)
+
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        return Rises(self.most / 2).project(delta, budget, lo, hi)
+
+
+class OneFewerBoth(Rises):
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
+        return super().worst_drop(drops, budget - 1)
+
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        return super().project(delta, budget - 1, lo, hi)
+
+
+class NothingBoth(Rises):
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
+        return 0 * super().worst_drop(drops, budget)
+
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        return torch.zeros_like(delta)
+
+
+class NothingProjected(Rises):
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        return torch.zeros_like(delta)
+
+
+class ForgetsFalls(Rises):
+    def measure(self, delta: Tensor) -> Tensor:
+        return (delta.double().flatten(1) > 0).double().sum(1)
+
+
+class ForgetsTheCap(Rises):
+    def measure(self, delta: Tensor) -> Tensor:
+        flat = delta.double().flatten(1)
+        return (flat != 0).double().sum(1).where((flat >= 0).all(1), math.inf)
+
+
+class RoundsUp(Rises):
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        return super().project(delta, budget.ceil(), lo, hi)
+
+
+class Detached(Rises):
+    def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
+        return super().worst_drop(drops, budget).detach()
+
+
+class Unpaid(Rises):
+    def measure(self, delta: Tensor) -> Tensor:
+        return 100 * super().measure(delta)
+
+    def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        return torch.zeros_like(delta)
+
+
+FAULTY = {
+    HalfBoth: "worst_drop is",
+    OneFewerBoth: "worst_drop is",
+    NothingBoth: "worst_drop is 0",
+    NothingProjected: "changes a move inside",
+    ForgetsFalls: "true is inf",
+    ForgetsTheCap: "true is inf",
+    RoundsUp: "with a budget of 1.5 gives a move that measures 2",
+    Detached: "has no gradient",
+    Unpaid: "the case tests nothing",
+}
+
+
+def risen(delta: Tensor) -> float:
+    """What Rises(1.5) measures."""
+    values = delta.flatten().tolist()
+    allowed = all(0 <= value <= 1.5 for value in values)
+    return float(sum(value > 0 for value in values)) if allowed else math.inf
+
+
+def test_a_right_threat_keeps_the_laws() -> None:
+    for domain in (fc.Unbounded(), BOX, fc.Box(0, 6, direction=1)):
+        check_threat(ThreatCase(lambda: Rises(1.5), (4,), domain=domain, truth=risen))
+
+
+@pytest.mark.parametrize("faulty", FAULTY, ids=lambda kind: kind.__name__)
+def test_faults_that_project_hides_are_caught(faulty: type[Rises]) -> None:
+    """Moves that only the threat's own ``project`` makes would not show them."""
+    # The curves of a domain without falls, or Rises would certify too little, not too much.
+    upwards = fc.Box(0, 6, direction=1)
+    truth = None if faulty is Unpaid else risen
+    with pytest.raises(AssertionError, match=FAULTY[faulty]):
+        check_threat(ThreatCase(lambda: faulty(1.5), (4,), domain=upwards, truth=truth))
+
+
+def test_a_count_with_limited_moves_ends_where_more_buys_nothing() -> None:
+    """Not at the largest number that was tried."""
+    net = MaxAffine(4, 1).double()
+    with torch.no_grad():
+        net.affine.weight.copy_(torch.tensor([[-1.0, -1.0, 0.0, 1.0]]))
+        net.affine.bias.fill_(5.0)
+    model = fc.FeatureConvexModel(Identity(), net).eval()
+    x = torch.zeros(1, 4, dtype=torch.float64)
+    for level in ("domain", "tight", "sound"):
+        radius = fc.certify(model, x, Rises(1.5), fc.Box(0, 6, direction=1), level).radius
+        assert 2 <= radius[0] <= 4
+
+
+def test_rounding_does_not_lose_a_move_at_its_cap() -> None:
+    """``x + 0.3`` in float32 is further than 0.3 from some x: the threat would call it forbidden."""
+    net = MaxAffine(6, 1)
+    with torch.no_grad():
+        net.affine.weight.fill_(-1.0)
+        net.affine.bias.zero_()
+    x = torch.rand(40, 6, generator=torch.Generator().manual_seed(0))
+    model = fc.FeatureConvexModel(Identity(), net, tau=0.0).eval()
+    for row in x:
+        model.tau.fill_(float(row.sum()) + 0.299 * 6)
+        assert fc.attack(model, row[None], Rises(0.3), fc.Unbounded()).found[0]

@@ -70,13 +70,24 @@ def cast_within(target: Target, delta: Tensor, budget: Tensor) -> Tensor:
     return point
 
 
+def cast_allowed(target: Target, delta: Tensor) -> Tensor:
+    """As :func:`cast`, but where rounding alone makes a perturbation one that the threat forbids."""
+    point, allowed = cast(target, delta), target.threat.measure(delta)
+    lost = torch.isinf(spent(target, point)) & torch.isfinite(allowed)
+    if not bool(lost.any()):
+        return point
+    return torch.where(column(lost, point), cast_within(target, delta, allowed), point)
+
+
 def verified(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Points, margins (n,) and distances (n,) after the cast; the distance is nan where nothing flipped.
 
     A flip just across the boundary may be lost in the cast; going a little further, within the budget
     if there is one, often brings it back.
     """
-    points = cast(target, delta) if budget is None else cast_within(target, delta, budget)
+    points = cast_allowed(target, delta)
+    if budget is not None:
+        points = cast_within(target, delta, budget)
     first = points
     margin = target.margin(points.double() - target.x)
     distance = torch.full_like(margin, torch.nan)

@@ -44,12 +44,28 @@ BITS = 31
 def bisected_count(
     worst_drop: Callable[[Curves, Tensor], Tensor], drops: Curves, margin: Tensor
 ) -> Tensor:
-    """The same among whole numbers: (n,) float64."""
-    best = torch.zeros_like(margin)
+    """The same among whole numbers: (n,) float64.
+
+    Where no number reaches the margin, though all curves together do (each move has a limit of its own,
+    say), the smallest number after which more buys nothing.
+    """
+    enough = margin * ROUND_DOWN
+    best = _largest_count(lambda budget: worst_drop(drops, budget) < enough, margin)
+    endless = best == 2**BITS - 1
+    if bool(endless.any()):
+        most = worst_drop(drops, best)
+        spent = 1 + _largest_count(lambda budget: worst_drop(drops, budget) < most, margin)
+        best = torch.where(endless, spent.clamp_max(2**BITS - 1), best)
+    return _finished(drops, margin, best)
+
+
+def _largest_count(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
+    """(n,): the largest whole number below ``2 ** BITS`` at which a condition holds up to there; or 0."""
+    best = torch.zeros_like(like)
     for bit in reversed(range(BITS)):
         budget = best + 2**bit
-        best = torch.where(worst_drop(drops, budget) < margin * ROUND_DOWN, budget, best)
-    return _finished(drops, margin, best)
+        best = torch.where(holds(budget), budget, best)
+    return best
 
 
 def _finished(drops: Curves, margin: Tensor, best: Tensor) -> Tensor:
