@@ -30,13 +30,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Curves, Drops
+from featureconvex.certificates.drops import Curves, Drops, RoundedUp
 from featureconvex.certificates.moves import Moves
+from featureconvex.certificates.threats.ball.dual import best_multiplier
+from featureconvex.certificates.threats.ball.l1 import marginal_slope
 from featureconvex.certificates.threats.ball.projection import project_lp
 from featureconvex.certificates.threats.ball.worst_case import worst_lp_drop
 from featureconvex.certificates.threats.base import Threat
+from featureconvex.certificates.threats.bisection import BITS
 from featureconvex.errors import UserError
 from featureconvex.given import whole_number
+from featureconvex.rounding.directed import difference_down, quotient_down, upper
+
+# A multiplier of 0 would divide by it.
+LEAST = 2.0**-600
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,18 @@ class Ways(Curves):
         up: where no coordinate may fall.
         down: where none may rise; None where none may fall either.
         shape: of one input.
+        near: the same in ordinary arithmetic, where these are rounded up.
     """
 
-    up: Drops
-    down: Drops | None
+    up: Curves
+    down: Curves | None
     shape: tuple[int, ...]
+    near: "Ways | None" = None
+
+    @property
+    def each(self) -> tuple[Curves, ...]:
+        """Rises, and falls where there are any."""
+        return (self.up,) if self.down is None else (self.up, self.down)
 
     def at(self, t: Tensor) -> Tensor:
         """Both together."""
@@ -65,7 +79,7 @@ class Ways(Curves):
 class FileThreat(Threat):
     """So many operations on the bytes of a file; a radius of k covers k operations.
 
-    Inputs are counts (d,). Not at level ``sound`` where the feature map has drop curves.
+    Inputs are counts (d,).
 
     Args:
         ngram: how many bytes each count is about.
@@ -124,11 +138,8 @@ class FileThreat(Threat):
         up, down = replace(moves, lo=x).curves(None), None
         if self.down:
             down = replace(moves, hi=x).curves(None)
-        if not isinstance(up, Drops) or not (down is None or isinstance(down, Drops)):
-            raise UserError(
-                f"level 'sound' has no rounding rule for {type(self).__name__}; use level domain or tight"
-            )
-        return Ways(up, down, tuple(moves.x.shape[1:]))
+        near = None if moves.near is None else self.curves(moves.near)
+        return Ways(up, down, tuple(moves.x.shape[1:]), near)
 
     def norm_costs(self, s: float, shape: tuple[int, ...]) -> Tensor:
         """``1 / (up^s + down^s)^(1/s)`` everywhere, rounded down."""
@@ -148,15 +159,47 @@ class FileThreat(Threat):
 
     def worst_drop(self, drops: Curves, budget: Tensor) -> Tensor:
         """Two l1 balls, of the whole part of the budget."""
-        ways, whole = _ways(drops), budget.floor()
-        found = worst_lp_drop(ways.up, self.up * whole, 1.0)
-        if ways.down is not None:
-            found = found + worst_lp_drop(ways.down, self.down * whole, 1.0)
+        whole = budget.floor()
+        found = torch.zeros_like(whole)
+        for curves, factor in zip(_ways(drops).each, (self.up, self.down), strict=False):
+            found = found + worst_lp_drop(_plain(curves), factor * whole, 1.0)
         return found
 
     def largest_budget(self, drops: Curves, margin: Tensor) -> Tensor:
         """By bisection among whole numbers; of one size, that or 0."""
         return self._of_size(super().largest_budget(drops, margin))
+
+    @torch.no_grad()
+    def sound_budget(self, drops: Curves, margin: Tensor) -> Tensor:
+        """The count that ordinary arithmetic finds, checked by duality with everything rounded up.
+
+        For all multipliers ``lam, mu > 0`` and k up to K:
+        ``drop(k) <= (lam up + mu down) k + sum_i max over [0, up K] of h_i^+(t) - lam t`` + the same of
+        falls, so every k for which this is less than the margin is certified.
+        """
+        ways = _ways(drops)
+        if ways.near is None:
+            return self.largest_budget(drops, margin)
+        total = ways.total()
+        endless = upper(total.sum(1), 2 * total.shape[1]) < margin
+        most = self.largest_budget(ways.near, margin)
+        # What rounding keeps from being endless may still be large.
+        most = most.clamp_max(float(self.size or 2**BITS - 1))
+        rate, spent = torch.zeros_like(margin), torch.zeros_like(margin)
+        pairs = zip(ways.each, ways.near.each, (self.up, self.down), strict=False)
+        for curves, near, factor in pairs:
+            if not isinstance(curves, RoundedUp):
+                raise UserError("level 'sound' asks with curves that are rounded up")
+            budget = factor * most
+            lam = _multiplier(_plain(near), budget)
+            rate = rate + factor * lam
+            spent = spent + curves.taxed(budget, lam)
+        # Two products and two sums, and the sum of what each way has gained.
+        left = difference_down(margin, upper(spent, 2, spent > 0)).clamp_min(0)
+        # Rounded down, so that this many take strictly less.
+        count = torch.minimum(quotient_down(left, upper(rate, 4)).floor(), most)
+        count = torch.where((margin > 0) & (left > 0), count, 0.0)
+        return self._of_size(torch.where(endless & (margin > 0), torch.inf, count))
 
     def asked(self, budget: Tensor) -> Tensor:
         """A whole number less; of one size, that or 0."""
@@ -230,3 +273,22 @@ def _ways(curves: Curves) -> Ways:
     if not isinstance(curves, Ways):
         raise UserError("a threat to files takes the curves that its own curves() makes")
     return curves
+
+
+def _plain(curves: Curves) -> Drops:
+    if not isinstance(curves, Drops):
+        raise UserError("curves that are rounded up are for level 'sound'")
+    return curves
+
+
+def _multiplier(drops: Drops, budget: Tensor) -> Tensor:
+    """About the slope at which the steepest curves have spent the budget (n,), positive."""
+    held = drops.within(budget)
+    if drops.concave:
+        first = held.rises[0]
+        lam = marginal_slope(first.slope, first.end, budget)
+        # Everything is bought, and some of the budget is left.
+        lam = lam.where(first.end.sum(1) >= budget, 0.0)
+    else:
+        lam = best_multiplier(held, budget, 1.0)
+    return lam.nan_to_num(0.0, posinf=0.0).clamp_min(LEAST)
