@@ -213,14 +213,15 @@ def run(
     record["levels_unavailable"] = certified.unavailable
     if prepared.cost is not None:
         record["feature_std"] = _spread(prepared.train.x, prepared.cost)
-    detector = Detector.of(fitted.model, names)
-    reviewed = review(detector, dataset, prepared.test.x, settings.seed, progress)
-    if reviewed is not None:
-        write_review(reviewed, folder)
     if progress:
         for sentence in run_warnings(rows, record):
             sys.stderr.write(f"warning: {sentence}\n")
     write_record(record, folder / "record.json")
+    # From here on `featureconvex report` can do without what follows.
+    detector = Detector.of(fitted.model, names)
+    reviewed = review(detector, dataset, prepared.test.x, settings.seed, progress)
+    if reviewed is not None:
+        write_review(reviewed, folder)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return _reported(folder)
 

@@ -85,9 +85,7 @@ def verified(target: Target, delta: Tensor, budget: Tensor | None) -> tuple[Tens
     A flip just across the boundary may be lost in the cast; going a little further, within the budget
     if there is one, often brings it back.
     """
-    points = cast_allowed(target, delta)
-    if budget is not None:
-        points = cast_within(target, delta, budget)
+    points = cast_allowed(target, delta) if budget is None else cast_within(target, delta, budget)
     first = points
     margin = target.margin(points.double() - target.x)
     distance = torch.full_like(margin, torch.nan)

@@ -4,13 +4,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
 from featureconvex.data import Split
 from featureconvex.results.review import BaselineReview
 
@@ -26,6 +19,14 @@ def review_baselines(train: Split, test: Split, seed: int) -> list[BaselineRevie
         test: what both are judged on.
         seed: of the draw and of the trees.
     """
+    # Slow to import, and nothing for those who certify.
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     chosen = np.arange(len(train))
     if len(train) > MOST:
         chosen = np.random.default_rng(seed).permutation(len(train))[:MOST]
