@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+
 from featureconvex.data import Split
 from featureconvex.results.review import BaselineReview
 
