@@ -3,8 +3,9 @@
     python benchmarks/soundness.py [--certificates 2000000] [--seed 0] [--points 160] [--jobs 2]
                                    [--folder runs/soundness] [--data-dir D] [--out results/soundness.json]
 
-Random networks of every architecture, feature map and style of weights, networks made to break
-certificates, and trained ones on bundled data (and on MNIST, Fashion and CIFAR-10 where they are found).
+Random networks of every architecture, feature map (learned ones too) and style of weights, networks made
+to break certificates, tables attacked by edits, and trained ones on bundled data (and on MNIST, Fashion
+and CIFAR-10 where they are found).
 Every certificate of every level is attacked at radius x (1 - 1e-12) along the steepest direction, by
 descent, along the flips that our own attack and foolbox find, and a few units in the last place away.
 Exact claims are judged in exact arithmetic wherever a proved bound on the float margin does not decide;

@@ -8,13 +8,13 @@ Needs the real data (``FEATURECONVEX_DATA``). Works below ``runs/work``; writes
 
 import argparse
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from featureconvex.data import resolve_data_dir
 from featureconvex.files import write_text
 from featureconvex.provenance import provenance
 
@@ -28,7 +28,7 @@ def examples() -> dict[str, Callable[[Path], dict[str, Any]]]:
     sys.path.insert(0, str(ROOT))
     from examples.work import binaries, income, measurements, phishing, spam
 
-    tables = Path(os.environ["FEATURECONVEX_DATA"]) / "tables"
+    tables = resolve_data_dir() / "tables"
     return {
         "phishing": lambda out: phishing.main(tables / "phishing.csv", out),
         "spam": spam.main,

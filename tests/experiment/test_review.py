@@ -14,9 +14,11 @@ from featureconvex.attacker import Attacker, change_in_words
 from featureconvex.data.schema import ColumnSchema, Schema
 from featureconvex.data.tables.columns import Column
 from featureconvex.detector import Detector
+from featureconvex.report.attacker import budget_sentences
 from featureconvex.report.report import render_report
 from featureconvex.results.folder import read_run
-from featureconvex.results.review import REVIEW_FILE, Review, read_review
+from featureconvex.results.review import REVIEW_FILE, Budget, Review, read_review
+from featureconvex.results.strict_json import Number
 
 SCHEMA = """
 label = "spam"
@@ -73,6 +75,12 @@ def reviewed(folder: Path) -> Review:
     return review
 
 
+def price(value: Number) -> float:
+    """Of a review's own kind of number."""
+    assert value is not None
+    return float(value)
+
+
 def test_a_described_table_keeps_its_columns(table: Path) -> None:
     """Behind a learned map an edit of a price of 1 was certified up to a tenth of it."""
     assert json.loads((table / "run" / "record.json").read_text())["feature_map"] == "identity"
@@ -83,12 +91,12 @@ def test_a_described_table_keeps_its_columns(table: Path) -> None:
 
 def test_no_evasion_is_cheaper_than_its_certificate(table: Path) -> None:
     review, rows = reviewed(table / "run"), pd.read_parquet(table / "run" / "rows.parquet")
-    prices = [float(row["certified"]) for row in review["at_risk"]]  # type: ignore[arg-type]
+    prices = [price(row["certified"]) for row in review["at_risk"]]
     assert prices == sorted(prices)
     found = [row for row in review["at_risk"] if row["price"] is not None]
     assert len(found) >= 3
     for row in found:
-        assert float(row["price"]) >= float(row["certified"])  # type: ignore[arg-type]
+        assert price(row["price"]) >= price(row["certified"])
         assert "age" not in row["evasion"]
         assert row["evasion"]
     flagged = rows[(rows.label == 1) & (rows.predicted == 1)]
@@ -180,8 +188,46 @@ def test_files_are_reviewed_by_name(tmp_path: Path) -> None:
     assert all(row["row"].endswith(".bin") for row in review["at_risk"])
     for row in review["at_risk"]:
         if row["price"] is not None:
-            assert float(row["price"]) > float(row["certified"])  # type: ignore[arg-type]
+            assert price(row["price"]) > price(row["certified"])
             assert row["evasion"].startswith("append ")
+            assert " x byte_" in row["evasion"]
+
+
+def test_counts_of_ngrams_are_no_evasion(tmp_path: Path) -> None:
+    """An attack may find counts that no file has."""
+    rng = np.random.default_rng(1)
+    for kind, low in (("bad", 0), ("good", 90)):
+        (tmp_path / "files" / kind).mkdir(parents=True)
+        for k in range(40):
+            content = rng.integers(low, low + 4, 300).astype(np.uint8).tobytes()
+            (tmp_path / "files" / kind / f"{k}.bin").write_bytes(content)
+    with undrawn_reports():
+        run(
+            tmp_path / "files",
+            tmp_path / "run",
+            *("--bytes", "ngrams:2:256", "--sensitive", "bad", "--norm", "1"),
+        )
+    rows = reviewed(tmp_path / "run")["at_risk"]
+    assert rows
+    assert all(row["price"] is None and row["evasion"] == "" for row in rows)
+
+
+def test_an_endless_budget_is_said_in_words() -> None:
+    review = Review(
+        sentence="",
+        level="tight",
+        flagged=3,
+        budgets=[
+            Budget(threat="edits", unit="euros", certified=3, median="inf"),
+            Budget(threat="append", unit="bytes", certified=3, median="inf"),
+        ],
+        columns=[],
+        at_risk=[],
+        baselines=[],
+    )
+    edits, append = budget_sentences(review)
+    assert "keep their flag whatever this attacker buys; 3" in edits
+    assert "keep their flag after any append; 3" in append
 
 
 def test_quiet_and_json(table: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

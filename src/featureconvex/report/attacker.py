@@ -46,11 +46,13 @@ def budget_sentences(review: Review) -> list[str]:
 
 
 def _budget(budget: Budget, flagged: int, level: str) -> str:
-    median = f"{_number(budget['median'])} {budget['unit']}"
-    if budget["threat"] == "edits":
-        until = f"whatever this attacker buys for less than {median}"
+    median, edits = budget["median"], budget["threat"] == "edits"
+    if median == "inf":
+        until = "whatever this attacker buys" if edits else f"after any {budget['threat']}"
+    elif edits:
+        until = f"whatever this attacker buys for less than {_number(median)} {budget['unit']}"
     else:
-        until = f"after any {budget['threat']} of up to {median}"
+        until = f"after any {budget['threat']} of up to {_number(median)} {budget['unit']}"
     return (
         f"Certified ({level}): half of the {flagged} flagged sensitive test rows keep their flag {until}; "
         f"{budget['certified']} of them for some budget."

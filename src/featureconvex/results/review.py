@@ -10,8 +10,6 @@ from featureconvex.files import write_text
 from featureconvex.results.strict_json import Number, dump_json, load_json
 
 REVIEW_FILE = "attacker.json"
-# The tables of the file, each of which is written beside it for spreadsheets, too.
-TABLES = ("columns", "at_risk", "baselines")
 
 
 class Budget(TypedDict):
@@ -73,10 +71,14 @@ class Review(TypedDict):
 def write_review(review: Review, folder: Path) -> None:
     """Write the file, and its tables as CSV (``attacker_columns.csv`` and so on) where they have rows."""
     write_text(folder / REVIEW_FILE, dump_json(review))
-    for name in TABLES:
-        rows = review[name]  # type: ignore[literal-required]
-        if rows:
-            write_text(folder / f"attacker_{name}.csv", pd.DataFrame(rows).to_csv(index=False))
+    tables = {
+        "columns": pd.DataFrame(review["columns"]),
+        "at_risk": pd.DataFrame(review["at_risk"]),
+        "baselines": pd.DataFrame(review["baselines"]),
+    }
+    for name, rows in tables.items():
+        if len(rows):
+            write_text(folder / f"attacker_{name}.csv", rows.to_csv(index=False))
 
 
 def read_review(folder: Path) -> Review | None:

@@ -111,9 +111,8 @@ def projects_nothing_away(case: ThreatCase) -> None:
         budget = torch.full((len(x),), value, dtype=torch.float64)
         for move in _free_moves(case, lo, hi):
             delta = move if threat.divisible and not threat.counts else move.round()
-            paid = (threat.measure(delta) <= budget) & ((lo <= delta) & (delta <= hi)).flatten(
-                1
-            ).all(1)
+            inside = ((lo <= delta) & (delta <= hi)).flatten(1).all(1)
+            paid = inside & (threat.measure(delta) <= budget)
             kept = threat.project(delta, budget, lo, hi)
             lost = ~torch.isclose(kept, delta, rtol=1e-5, atol=1e-9).flatten(1).all(1) & paid
             require(

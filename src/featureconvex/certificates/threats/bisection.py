@@ -55,7 +55,7 @@ def bisected_count(
     if bool(endless.any()):
         most = worst_drop(drops, best)
         spent = 1 + _largest_count(lambda budget: worst_drop(drops, budget) < most, margin)
-        best = torch.where(endless, spent.clamp_max(2**BITS - 1), best)
+        best = torch.where(endless, spent, best)
     return _finished(drops, margin, best)
 
 

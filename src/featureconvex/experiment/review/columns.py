@@ -77,6 +77,7 @@ def _alone(
     if said.attacker == "fixed":
         return None
     one = attacker.only(said.name)
-    radius = certify(detector, rows, one.threat, one.domain, "domain").radius
-    price = 1.0 if place is None else float(one.threat.numeric_cost(rows.shape[1])[place])
+    threat = one.threat
+    radius = certify(detector, rows, threat, one.domain, "domain").radius
+    price = 1.0 if place is None else float(threat.numeric_cost(rows.shape[1])[place])
     return float(np.median(radius) / price)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from featureconvex.results.review import AtRisk, Budget, Review
 AT_RISK = 10
 # Up to so many flagged points are certified at level ``tight``, more at ``domain``.
 TIGHT = 1000
+Row = NDArray[np.float64]
 FILES = "The attacker may append bytes to a file, insert bytes anywhere, or change bytes."
 
 
@@ -49,11 +49,14 @@ def review(
     if dataset.files == "other files":
         ngram = (detector.meaning.counts or ByteCounts()).ngram
         threats: list[Threat] = [Append(ngram), Insert(ngram), Change(ngram)]
+        # Of n-grams no file need have the counts that an attack finds.
+        real = ngram == 1
         unit, sentence = "bytes", FILES
         domain: Domain = Unbounded()
     elif attacker is not None:
         threats = [attacker.threat]
         unit, sentence, domain = attacker.schema.unit, attacker.sentence, attacker.domain
+        real = True
     else:
         return None
     place = np.flatnonzero((detector.sensitive_margin(test) > 0) & (dataset.test.y == 1))
@@ -82,54 +85,52 @@ def review(
         for threat, radius in zip(threats, radii, strict=True)
     ]
     weakest = np.argsort(radii[0], kind="stable")[:AT_RISK]
-    names = dataset.test_rows if dataset.test_rows is not None else np.arange(len(dataset.test))
-
+    some = x[torch.from_numpy(weakest)]
     if attacker is not None:
         found["columns"] = review_columns(detector, attacker, x, progress)
-    found["at_risk"] = _at_risk(
-        detector,
-        x[torch.from_numpy(weakest)],
-        threats[0],
-        domain,
-        {"index": place[weakest], "row": names[place[weakest]], "certified": radii[0][weakest]},
-        _bytes_in_words if attacker is None else partial(change_in_words, attacker),
-        seed,
-    )
+        words = partial(change_in_words, attacker)
+    else:
+        words = partial(_bytes_in_words, dataset.feature_names or [])
+    evasions: list[tuple[str, float | None]] = [("", None)] * len(some)
+    if real:
+        evasions = _evasions(detector, some, threats[0], domain, words, seed)
+    names = dataset.test_rows if dataset.test_rows is not None else np.arange(len(dataset.test))
+    found["at_risk"] = [
+        AtRisk(
+            index=int(place[k]),
+            row=str(names[place[k]]),
+            certified=float(radii[0][k]),
+            evasion=evasion,
+            price=price,
+        )
+        for k, (evasion, price) in zip(weakest, evasions, strict=True)
+    ]
     return found
 
 
-def _at_risk(
+def _evasions(
     detector: Detector,
     x: Tensor,
     threat: Threat,
     domain: Domain,
-    known: dict[str, NDArray[Any]],
-    words: Callable[[NDArray[np.float64], NDArray[np.float64]], str],
+    words: Callable[[Row, Row], str],
     seed: int,
-) -> list[AtRisk]:
-    """The points with the cheapest evasion that an attack finds."""
+) -> list[tuple[str, float | None]]:
+    """The cheapest that an attack finds, and its price; ``("", None)`` where it finds none."""
     found = detector.attack(x, threat, domain, seed=seed)
     # As the model has them: the attack answers in its dtype.
     before = x.to(detector.dtype).double().numpy()
     after = np.asarray(found.adversarial, dtype=np.float64)
     return [
-        AtRisk(
-            index=int(known["index"][k]),
-            row=str(known["row"][k]),
-            certified=float(known["certified"][k]),
-            evasion=words(before[k], after[k]) if found.found[k] else "",
-            price=float(found.distance[k]) if found.found[k] else None,
-        )
+        (words(before[k], after[k]), float(found.distance[k])) if found.found[k] else ("", None)
         for k in range(len(x))
     ]
 
 
-def _bytes_in_words(before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
-    """Appended counts, most frequent first."""
+def _bytes_in_words(names: list[str], before: Row, after: Row) -> str:
+    """Appended bytes, most frequent first."""
     added = after - before
     order = [i for i in np.argsort(-added, kind="stable") if added[i] > 0]
-    if not order:
-        return ""
-    shown = [f"{added[i]:.0f} in count {i}" for i in order[:3]]
-    more = f" and {len(order) - 3} other counts" if len(order) > 3 else ""
-    return f"append {', '.join(shown)}{more}"
+    shown = [f"{added[i]:.0f} x {names[i]}" for i in order[:3]]
+    more = f" and {len(order) - 3} other values" if len(order) > 3 else ""
+    return f"append {', '.join(shown)}{more}" if order else ""
