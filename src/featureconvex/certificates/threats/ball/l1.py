@@ -10,6 +10,8 @@ from featureconvex.certificates.drops import Drops
 
 # The steepest curves, looked at first.
 FEW = 64
+# Multipliers are at least this where something is divided by them.
+LEAST = 2.0**-600
 
 
 def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
@@ -47,6 +49,13 @@ def marginal_slope(slope: Tensor, room: Tensor, budget: Tensor) -> Tensor:
     spent = room.gather(1, order).cumsum(1) < budget[:, None]
     last = spent.double().sum(1).long().clamp(max=slope.shape[1] - 1)
     return steep.gather(1, last[:, None]).squeeze(1)
+
+
+def spending_slope(drops: Drops, budget: Tensor) -> Tensor:
+    """:func:`marginal_slope` of concave curves; 0 where all of them leave some of the budget (n,)."""
+    first = drops.rises[0]
+    slope = marginal_slope(first.slope, first.end, budget)
+    return slope.where(first.end.sum(1) >= budget, 0.0)
 
 
 def greedy_move(rate: Tensor, room: Tensor, budget: Tensor) -> Tensor:

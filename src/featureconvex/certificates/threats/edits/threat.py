@@ -10,7 +10,7 @@ from torch import Tensor
 from featureconvex.certificates.drops import Curves, Drops
 from featureconvex.certificates.moves import Moves
 from featureconvex.certificates.threats.ball.dual import best_multiplier
-from featureconvex.certificates.threats.ball.l1 import marginal_slope
+from featureconvex.certificates.threats.ball.l1 import LEAST, spending_slope
 from featureconvex.certificates.threats.ball.projection import project_lp
 from featureconvex.certificates.threats.ball.worst_case import certified_lp_budget, worst_lp_drop
 from featureconvex.certificates.threats.base import Certified, Threat
@@ -24,8 +24,6 @@ from featureconvex.rounding.directed import difference_down, quotient_down, uppe
 LIMITS = 8
 # A candidate loses this share before it is checked with rounding.
 LESS = 1 - 2.0**-38
-# A multiplier of 0 would divide by it.
-LEAST = 2.0**-600
 
 
 class Edits(Threat):
@@ -194,10 +192,7 @@ class Edits(Threat):
             found, lam = certified_lp_budget(curves, margin[rows], 1.0)
             radius = found.clamp_max(limit)
             if curves.concave:
-                first = curves.rises[0]
-                lam = marginal_slope(first.slope, first.end, radius)
-                # Everything is bought, and some of the budget is left.
-                lam = lam.where(first.end.sum(1) >= radius, 0.0)
+                lam = spending_slope(curves, radius)
             better = radius > best[rows]
             multiplier[rows] = torch.where(better, lam, multiplier[rows])
             best[rows] = torch.where(better, radius, best[rows])

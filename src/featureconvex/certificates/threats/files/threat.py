@@ -33,7 +33,7 @@ from torch import Tensor
 from featureconvex.certificates.drops import Curves, Drops, RoundedUp
 from featureconvex.certificates.moves import Moves
 from featureconvex.certificates.threats.ball.dual import best_multiplier
-from featureconvex.certificates.threats.ball.l1 import marginal_slope
+from featureconvex.certificates.threats.ball.l1 import LEAST, spending_slope
 from featureconvex.certificates.threats.ball.projection import project_lp
 from featureconvex.certificates.threats.ball.worst_case import worst_lp_drop
 from featureconvex.certificates.threats.base import Threat
@@ -41,9 +41,6 @@ from featureconvex.certificates.threats.bisection import BITS
 from featureconvex.errors import UserError
 from featureconvex.given import whole_number
 from featureconvex.rounding.directed import difference_down, quotient_down, upper
-
-# A multiplier of 0 would divide by it.
-LEAST = 2.0**-600
 
 
 @dataclass(frozen=True)
@@ -284,11 +281,5 @@ def _plain(curves: Curves) -> Drops:
 def _multiplier(drops: Drops, budget: Tensor) -> Tensor:
     """About the slope at which the steepest curves have spent the budget (n,), positive."""
     held = drops.within(budget)
-    if drops.concave:
-        first = held.rises[0]
-        lam = marginal_slope(first.slope, first.end, budget)
-        # Everything is bought, and some of the budget is left.
-        lam = lam.where(first.end.sum(1) >= budget, 0.0)
-    else:
-        lam = best_multiplier(held, budget, 1.0)
+    lam = spending_slope(held, budget) if held.concave else best_multiplier(held, budget, 1.0)
     return lam.nan_to_num(0.0, posinf=0.0).clamp_min(LEAST)
