@@ -169,3 +169,16 @@ def test_every_chart_is_drawn(open_report: Open) -> None:
              .filter((plot) => !plot.querySelector(".main-svg")).map((plot) => plot.id)"""
     )
     assert undrawn == []
+
+
+def test_every_table_can_be_saved_as_csv(open_report: Open, tmp_path: Path) -> None:
+    """The file that the button saves holds the cells of the table above it."""
+    page = open_report("table")
+    assert page.locator("button.csv").count() == page.locator(".scroll").count()
+    box = page.locator("#detection .scroll").first
+    with page.expect_download() as started:
+        page.locator("#detection button.csv").first.click()
+    started.value.save_as(tmp_path / "table.csv")
+    saved = pd.read_csv(tmp_path / "table.csv")
+    assert list(saved.columns) == box.locator("thead th").all_inner_texts()
+    assert saved.iloc[:, 0].tolist() == box.locator("tbody th, tfoot th").all_inner_texts()
