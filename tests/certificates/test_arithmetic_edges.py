@@ -23,6 +23,7 @@ from featureconvex import L0, Box, FeatureConvexModel, Lp, Status, Unbounded, ce
 from featureconvex.certificates.drops import FAR, Drops, Rise
 from featureconvex.certificates.levels import closed_form, domain_aware, lipschitz
 from featureconvex.certificates.threats.ball.dual import penalised
+from featureconvex.certificates.threats.ball.linf import largest_uniform_budget
 from featureconvex.certificates.threats.ball.logarithms import budget_in_logs, multiplier_in_logs
 from featureconvex.certificates.threats.ball.power import largest_concave_budget
 from featureconvex.features import AbsConcat, Compose, Identity, Scattering
@@ -95,9 +96,9 @@ FAULTS: dict[str, tuple[Any, str, Any, int]] = {
     ),
     "a dual that forgets what is left": (
         worst_case,
-        "bisected_dual_budget",
+        "relative_dual_budget",
         lambda drops, margin, p, start: (
-            relative.bisected_dual_budget(drops, margin, p, start) * 1.01
+            relative.relative_dual_budget(drops, margin, p, start) * 1.01
         ),
         75,
     ),
@@ -137,6 +138,30 @@ def test_logarithms_find_the_budget_of_newtons_method(p: float) -> None:
         budget_in_logs(slope, end, margin, p),
     )
     assert bool((tiny <= huge).all())
+
+
+@pytest.mark.parametrize("p", [1.0, 1.02, 1.5, 2.0, 1000.0])
+@given(seed=SEEDS)
+@settings(max_examples=6)
+def test_a_relative_budget_is_proved_and_hardly_more_is(p: float, seed: int) -> None:
+    """Of curves with kinks, concave or not: no bisection finds more."""
+    generator = torch.Generator().manual_seed(seed)
+    bend, length, slope, steeper = torch.rand(4, 6, 5, generator=generator, dtype=torch.float64)
+    first = Rise(torch.zeros_like(bend), bend, slope)
+    drops = Drops((first, Rise(bend, bend + length, 3 * steeper)), (5,))
+    margin = drops.total().sum(1) * torch.rand(6, generator=generator, dtype=torch.float64)
+    start = largest_uniform_budget(drops, margin, torch.ones(6, dtype=torch.bool))
+    found = relative.relative_dual_budget(drops, margin, p, start)
+    half, never = 0.5 * margin, torch.full_like(margin, -math.inf)
+
+    def least(budget: torch.Tensor) -> torch.Tensor:
+        return relative.least_bound(drops, budget, margin, p, half, never).value
+
+    assert bool((found >= start).all())
+    # Its own search ended at a bound at most 1e-10 below.
+    assert bool(((least(found) < margin * (1 + 2e-10)) | (found == start)).all())
+    more = found * (1 + 4e-9)
+    assert bool(((least(more) > margin * (1 - 1e-9)) | (more > start * 5 ** (1 / p))).all())
 
 
 TWICE = Compose(AbsConcat(), AbsConcat())

@@ -6,8 +6,8 @@ With ``t = r tau`` and ``lam r^p = mu`` weak duality reads, for every budget r a
 
 ``tau^p`` cannot overflow, an underflow of it changes nothing, and only ``mu`` below the margin can
 prove anything: what :mod:`.dual` does with ``lam`` and ``r^p``, which for large p, for p near 1, or for
-numbers far from 1 leave the range of floating point. The budget is bisected between that of p = inf
-and ``d^(1/p)`` times as much.
+numbers far from 1 leave the range of floating point. The budget is searched between that of p = inf and
+``d^(1/p)`` times as much.
 """
 
 import math
@@ -20,9 +20,9 @@ from featureconvex.certificates.drops import ROUND_DOWN, Drops
 
 # Shares of the margin below which a multiplier counts as 0.
 LEAST = 1e-18
-STEPS, HALVINGS = 60, 40
-# Relative accuracy of a budget, and of the bound that gives a budget up.
-NEAR, HOPELESS = 1e-9, 1e-10
+STEPS, ROUNDS = 60, 40
+# Relative accuracy of a budget, of a bound, and of a bound's distance from the goal.
+NEAR, EXACT, CLOSE = 1e-9, 1e-10, 0.05
 
 
 class Tangent(NamedTuple):
@@ -32,23 +32,44 @@ class Tangent(NamedTuple):
     slope: Tensor
 
 
-def bound_of(drops: Drops, budget: Tensor, share: Tensor, p: float) -> Tangent:
-    """The bound above for one ``mu`` (n,) >= 0 per row, in units of the drops."""
-    cut = drops.dense.within(budget)
-    scale, multiplier = budget[:, None], share[:, None]
-    best = at = torch.zeros_like(cut.rises[0].slope)
-    for k, rise in enumerate(cut.rises):
-        first, last, slope = rise.start / scale, rise.end / scale, rise.slope * scale
-        # inf for a multiplier of 0, where everything up to the end is taken.
-        tau = (slope / (p * multiplier)).pow(1 / (p - 1)) if p > 1 else last
-        tau = torch.where(slope > 0, torch.minimum(torch.maximum(tau, first), last), first)
-        gain = slope * (tau - first) - multiplier * tau**p
-        gain = gain + cut.tops[k - 1] if k else gain
-        better = gain > best
-        best, at = torch.where(better, gain, best), torch.where(better, tau, at)
-        # A number that is not one must not be overlooked: it proves nothing.
-        best = torch.where(gain.isnan(), gain, best)
-    return Tangent(share + best.sum(1), 1 - (at**p).sum(1))
+class _Stretch(NamedTuple):
+    """One piece of every curve as a function of ``tau``; (n, d) each."""
+
+    first: Tensor
+    last: Tensor
+    slope: Tensor
+    below: Tensor | float
+    """The height where it begins."""
+
+
+class Shares:
+    """The curves as functions of the share ``tau`` of a budget (n,), for many multipliers."""
+
+    def __init__(self, drops: Drops, budget: Tensor) -> None:
+        cut, scale = drops.dense.within(budget), budget[:, None]
+        self.stretches = [
+            _Stretch(
+                rise.start / scale,
+                rise.end / scale,
+                rise.slope * scale,
+                cut.tops[k - 1] if k else 0.0,
+            )
+            for k, rise in enumerate(cut.rises)
+        ]
+
+    def bound(self, share: Tensor, p: float) -> Tangent:
+        """The bound above for one ``mu`` (n,) >= 0 per row, in units of the drops."""
+        multiplier = share[:, None]
+        best = at = torch.zeros_like(self.stretches[0].slope)
+        for first, last, slope, below in self.stretches:
+            # inf for a multiplier of 0, where everything up to the end is taken.
+            tau = (slope / (p * multiplier)).pow(1 / (p - 1)) if p > 1 else last
+            tau = torch.where(slope > 0, torch.minimum(torch.maximum(tau, first), last), first)
+            gain = slope * (tau - first) - multiplier * tau**p + below
+            at = torch.where(gain > best, tau, at)
+            # Hands on a gain that is no number, which proves nothing.
+            best = torch.maximum(best, gain)
+        return Tangent(share + best.sum(1), 1 - (at**p).sum(1))
 
 
 class Minimum(NamedTuple):
@@ -61,7 +82,7 @@ class Minimum(NamedTuple):
 def least_bound(
     drops: Drops, budget: Tensor, margin: Tensor, p: float, guess: Tensor, goal: Tensor
 ) -> Minimum:
-    """Minimise the bound over ``mu`` until it is below ``goal`` (n,), or known not to get there.
+    """Minimise the bound over ``mu``; with a goal until its distance from it is known to 5 %.
 
     Args:
         drops: the curves.
@@ -71,8 +92,9 @@ def least_bound(
         guess: (n,), where to look first.
         goal: (n,); minus infinity to find the minimum.
     """
+    shares, aimed = Shares(drops, budget), torch.isfinite(goal)
     low, high = torch.zeros_like(margin), margin.clone()
-    at_low, at_high = (bound_of(drops, budget, end, p) for end in (low, high))
+    at_low, at_high = (shares.bound(end, p) for end in (low, high))
     best, where = at_low.value, low
     mu = torch.where((guess > 0) & (guess < margin), guess, 0.5 * margin)
     for step in range(STEPS):
@@ -80,9 +102,8 @@ def least_bound(
             at_low.slope - at_high.slope
         )
         below = at_low.value + at_low.slope * (meet - low)
-        lost = ~(below < goal * (1 - HOPELESS)) & ~(best <= below * (1 + HOPELESS))
-        hopeless = torch.isfinite(goal) & lost & torch.isfinite(below)
-        done = (best < goal) | hopeless | (best <= below * (1 + HOPELESS)) | (at_low.slope >= 0)
+        enough = torch.maximum(EXACT * best, (CLOSE * (best - goal).abs()).where(aimed, 0.0))
+        done = (below >= best - enough) | (at_low.slope >= 0)
         if bool(done.all()):
             break
         if step:
@@ -90,7 +111,7 @@ def least_bound(
             middle = (floor * high).sqrt()
             fits = (meet > low) & (meet < high)
             mu = torch.where(fits, meet, middle) if step % 3 else middle
-        new = bound_of(drops, budget, mu, p)
+        new = shares.bound(mu, p)
         better = new.value < best
         best, where = torch.where(better, new.value, best), torch.where(better, mu, where)
         left = new.slope < 0
@@ -100,8 +121,10 @@ def least_bound(
     return Minimum(best, where)
 
 
-def bisected_dual_budget(drops: Drops, margin: Tensor, p: float, start: Tensor) -> Tensor:
+def relative_dual_budget(drops: Drops, margin: Tensor, p: float, start: Tensor) -> Tensor:
     """The largest r found with a bound below the margin: (n,) float64.
+
+    ``D`` is concave: secants in logarithms, with the Illinois rule and every third time the middle.
 
     Args:
         drops: the curves, whose totals reach the margin.
@@ -111,14 +134,28 @@ def bisected_dual_budget(drops: Drops, margin: Tensor, p: float, start: Tensor) 
     """
     low, high = start, start * drops.count ** (1 / p)
     share, goal = torch.zeros_like(margin), margin * ROUND_DOWN
-    for _ in range(HALVINGS):
+    # Logarithms of bound over goal at both ends, nan where not known.
+    below = above = torch.full_like(margin, torch.nan)
+    rose = torch.zeros_like(margin, dtype=torch.bool)
+    for step in range(ROUNDS):
         if not bool((high > low * (1 + NEAR)).any()):
             break
-        middle = (low.sqrt() * high.sqrt()).clamp(low, high)
+        width = (high / low).log()
+        # The middle every third time and where an end's excess is not known.
+        part = torch.full_like(low, 0.5) if step % 3 == 0 else below / (below - above)
+        # Not the ends themselves: a point next to an end that is the answer closes the bracket.
+        beside = (0.4 * NEAR / width).clamp_max(0.5)
+        part = torch.maximum(beside, torch.minimum(part.nan_to_num(0.5), 1 - beside))
+        middle = (low * (width * part).exp()).clamp(low, high)
         found = least_bound(drops, middle, margin, p, share, goal)
+        share = found.share
+        excess = (found.value / goal).log()
         proved = found.value < goal
-        share = torch.where(proved, found.share, share)
         low, high = torch.where(proved, middle, low), torch.where(proved, high, middle)
+        # Illinois: an end that is kept twice counts half.
+        below = torch.where(proved, excess, torch.where(rose, below, 0.5 * below))
+        above = torch.where(proved, torch.where(rose, 0.5 * above, above), excess)
+        rose = proved
     return low
 
 

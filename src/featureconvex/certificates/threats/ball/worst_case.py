@@ -27,8 +27,8 @@ from featureconvex.certificates.threats.ball.linf import largest_uniform_budget
 from featureconvex.certificates.threats.ball.logarithms import budget_in_logs
 from featureconvex.certificates.threats.ball.power import largest_concave_budget
 from featureconvex.certificates.threats.ball.relative import (
-    bisected_dual_budget,
     least_bound,
+    relative_dual_budget,
     share_of,
 )
 from featureconvex.certificates.threats.base import Certified
@@ -142,7 +142,7 @@ def _by_duality(drops: Drops, margin: Tensor, p: float, reached: Tensor) -> Cert
     if len(wild):
         some, left = drops.rows(wild), margin[wild]
         start = largest_uniform_budget(some, left, reached[wild])
-        again = bisected_dual_budget(some, left, p, start)
+        again = relative_dual_budget(some, left, p, start)
         found[wild] = torch.maximum(again, found[wild].nan_to_num(0.0, posinf=0.0))
         multiplier[wild] = torch.nan
     multiplier = multiplier.masked_fill(odd, torch.nan)
