@@ -5,7 +5,7 @@
 Each line is one `featureconvex separability` in a process of its own, on one thread: what it answers, how
 long the verdicts and proofs take (``seconds``, without distances; ``processor_seconds`` do not depend on
 what else the machine does), the same with the distances refined (``--distance 2``), and the largest
-memory of either process. Tables with many classes are split in two as ``HALVES`` says.
+memory of either process. The tables are those of ``table_files.py``.
 """
 
 import argparse
@@ -16,34 +16,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from featureconvex.data import resolve_data_dir
 from featureconvex.files import write_text
 from featureconvex.provenance import provenance
 from featureconvex.results.strict_json import dump_json, load_json
+from table_files import HALVES, TABLES, arguments_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "separability.json"
 
 NAMED = ("mnist-3-8", "fashion-shirts", "cifar10-cats-dogs", "spambase", "breast-cancer")
-# Name -> file, label column, sensitive class.
-TABLES = {
-    "phishing": ("phishing.csv", "is_phishing", "1"),
-    "ionosphere": ("ionosphere.csv", "Class", "bad"),
-    "breast-cancer-original": ("breast-cancer-original.csv", "Class", "malignant"),
-    "dna": ("dna.csv.gz", "Class", "ei"),
-    "satellite": ("satellite.csv.gz", "classes", "cotton crop"),
-}
-# Name -> a column that is an id.
-NO_FEATURE = {"breast-cancer-original": "Id"}
-# Name -> file, label column, the classes that are sensitive together.
-HALVES = {
-    "letter": ("letter.csv.gz", "lettr", [chr(ord("A") + i) for i in range(13)]),
-    "shuttle": ("shuttle.csv.gz", "Class", None),
-    "income": ("income.csv", "INCOME", ["[75.000-", "[50.000-75.000)"]),
-}
-COMMON = "Rad.Flow"
 MAPS = ("abs-concat", "scattering")
 KEPT = (
     *(
@@ -67,15 +49,6 @@ KEPT = (
         "note",
     ),
 )
-
-
-def halved(file: Path, label: str, classes: list[str] | None, out: Path) -> Path:
-    """A table with two classes, 1 for those named (None: all but the common one)."""
-    table = pd.read_csv(file).dropna()
-    values = table.pop(label)
-    table["sensitive"] = (values.isin(classes) if classes else values != COMMON).astype(int)
-    table.to_csv(out, index=False)
-    return out
 
 
 def ask(arguments: list[str], data_dir: Path, scratch: Path) -> dict[str, Any]:
@@ -107,24 +80,6 @@ def both(arguments: list[str], data_dir: Path, scratch: Path, refine: bool) -> d
     times = {name: quick[name] for name in ("seconds", "processor_seconds")}
     times["processor_seconds_with_distances"] = refined["processor_seconds"]
     return {**refined, **times, "memory_mib": memory}
-
-
-def arguments_of(name: str, tables: Path, scratch: Path) -> list[str]:
-    """What the command takes for a data set."""
-    if name in TABLES:
-        file, label, sensitive = TABLES[name]
-        chosen = ["--label", label, "--sensitive", sensitive, "--missing", "drop"]
-        if name in NO_FEATURE:
-            chosen += ["--keep", NO_FEATURE[name]]
-        return [str(tables / file), *chosen]
-    if name in HALVES:
-        file, label, classes = HALVES[name]
-        return [
-            str(halved(tables / file, label, classes, scratch / f"{name}.csv")),
-            "--label",
-            "sensitive",
-        ]
-    return [name]
 
 
 def main() -> None:

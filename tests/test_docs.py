@@ -15,7 +15,7 @@ WITH_CODE = [page for page in PAGES if any(kind in ("python", "sh") for kind, _ 
 
 
 @pytest.mark.timeout(900)  # some pages train several models
-@pytest.mark.usefixtures("own_methods", "few_pilots")
+@pytest.mark.usefixtures("own_methods", "few_pilots", "undrawn")
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_its_code_runs_as_printed(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

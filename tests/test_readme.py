@@ -8,7 +8,7 @@ from tests.pages import ROOT, local_links, run_page, script
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 
 
-@pytest.mark.usefixtures("few_pilots")
+@pytest.mark.usefixtures("few_pilots", "undrawn")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_its_code_runs_as_printed(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -85,7 +85,7 @@ def test_never_inside_a_certificate_and_honest(
     for domain, x in ((Unbounded(), X), (Box(0, 1), IN_BOX), (ONE_WAY, IN_BOX)):
         model = mlp(features, x, 1 if isinstance(features, Identity) else 2).to(dtype)
         radius = certify(model, x, threat, domain, "domain").radius
-        result = attack(model, x, threat, domain, steps=40)
+        result = attack(model, x, threat, domain, steps=15)
         honest(result, model, x)
         far = result.distance[result.found]
         reach = radius[result.found]

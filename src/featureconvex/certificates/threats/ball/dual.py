@@ -102,7 +102,9 @@ class Searched(NamedTuple):
     unfinished: Tensor
 
 
-def largest_dual_budget(drops: Drops, margin: Tensor, p: float, reached: Tensor) -> Searched:
+def largest_dual_budget(
+    drops: Drops, margin: Tensor, p: float, reached: Tensor, rounds: int = ROUNDS
+) -> Searched:
     """The largest r found with ``lam r^p + Phi_r(lam) <= margin`` for some ``lam``: (n,) float64.
 
     ``F(R) = max over lam of ((margin - Phi_R(lam)) / lam)^(1/p)`` does not grow with R, ``min(R, F(R))`` is
@@ -114,6 +116,7 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, reached: Tensor)
         margin: (n,).
         p: finite exponent.
         reached: (n,) bool, rows whose total drop reaches the margin; the others mean nothing.
+        rounds: after so many a row counts as unfinished.
     """
     guess, score = _search(drops, p, _first_guess(drops, margin, p), Ratio(margin))
     lam = guess.clone()
@@ -121,7 +124,7 @@ def largest_dual_budget(drops: Drops, margin: Tensor, p: float, reached: Tensor)
     # A limit after the last bend changes nothing.
     high = torch.full_like(low, torch.inf).where(low < drops.reach, low)
     growth = 0.0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         rows = (reached & (low > 0) & ~(high <= low * (1 + LIMIT_GAP))).nonzero().squeeze(1)
         if not len(rows):
             break

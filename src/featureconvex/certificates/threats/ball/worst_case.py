@@ -18,6 +18,7 @@ from torch import Tensor
 
 from featureconvex.certificates.drops import FAR, ROUND_DOWN, Drops, times_power
 from featureconvex.certificates.threats.ball.dual import (
+    ROUNDS,
     best_multiplier,
     largest_dual_budget,
     penalised,
@@ -69,8 +70,8 @@ def certified_lp_budget(drops: Drops, margin: Tensor, p: float) -> Certified:
 ORDINARY, POWERS = 250.0, 600.0
 # Of budgets, for the search of a multiplier.
 NEAR_ONE = 40.0
-# Up to so many curves a budget is tried once more, by this much.
-FEW_CURVES, GROWN = 64, 1 + 4e-7
+# Up to so many curves a budget is tried once more, by this much, and so many rounds find it or none do.
+FEW_CURVES, GROWN, FEW_ROUNDS = 64, 1 + 4e-7, 3
 # Exponents with which the search for a multiplier is at home.
 NEAR_1, LARGE = 1.05, 64.0
 
@@ -134,9 +135,11 @@ def _by_duality(drops: Drops, margin: Tensor, p: float, reached: Tensor) -> Cert
     found, multiplier = torch.zeros_like(margin), torch.full_like(margin, torch.nan)
     plain = torch.zeros_like(sensitive)
     if p == 1 or has_plain_exponent(p):
-        found, multiplier, unfinished = largest_dual_budget(drops, margin, p, reached)
+        few = drops.count <= FEW_CURVES
+        rounds = FEW_ROUNDS if few else ROUNDS
+        found, multiplier, unfinished = largest_dual_budget(drops, margin, p, reached, rounds)
         plain = ~unfinished
-        if drops.count <= FEW_CURVES:
+        if few:
             plain &= ~_can_grow(drops, margin, p, found, multiplier)
     wild = (sensitive & ~(plain & is_plain_budget(found, p))).nonzero().squeeze(1)
     if len(wild):
