@@ -49,23 +49,38 @@ def bisected_count(
     Where no number reaches the margin, though all curves together do (each move has a limit of its own,
     say), the smallest number after which more buys nothing.
     """
-    enough = margin * ROUND_DOWN
-    best = _largest_count(lambda budget: worst_drop(drops, budget) < enough, margin)
+    best = _largest_count(lambda budget: worst_drop(drops, budget), margin * ROUND_DOWN)
     endless = best == 2**BITS - 1
     if bool(endless.any()):
         most = worst_drop(drops, best)
-        spent = 1 + _largest_count(lambda budget: worst_drop(drops, budget) < most, margin)
+        spent = 1 + _largest_count(lambda budget: worst_drop(drops, budget), most)
         best = torch.where(endless, spent, best)
     return _finished(drops, margin, best)
 
 
-def _largest_count(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
-    """(n,): the largest whole number below ``2 ** BITS`` at which a condition holds up to there; or 0."""
-    best = torch.zeros_like(like)
-    for bit in reversed(range(BITS)):
-        budget = best + 2**bit
-        best = torch.where(holds(budget), budget, best)
-    return best
+def _largest_count(value: Callable[[Tensor], Tensor], limit: Tensor) -> Tensor:
+    """(n,): the largest whole number below ``2 ** BITS`` whose value is below a limit; or 0.
+
+    For values that do not fall. Worst drops are mostly concave: then a line through the last two numbers
+    below the answer meets the limit before it. Every third number halves the bracket's logarithm.
+    """
+    low, high = torch.zeros_like(limit), torch.full_like(limit, 2.0**BITS)
+    before, at_low, at_before = low - 1, low.clone(), torch.full_like(low, -torch.inf)
+    step = 0
+    while bool((high > low + 1).any()):
+        if step % 3 == 2:
+            number = (low + 1).sqrt() * high.sqrt()
+        else:
+            pace = (low - before) / (at_low - at_before)
+            number = low + pace * (limit - at_low)
+        number = number.nan_to_num(0.0).floor().clamp(low + 1, (high - 1).clamp_min(1))
+        found = value(number)
+        holds = found < limit
+        before, at_before = torch.where(holds, low, before), torch.where(holds, at_low, at_before)
+        low, at_low = torch.where(holds, number, low), torch.where(holds, found, at_low)
+        high = torch.where(holds, high, torch.minimum(high, number))
+        step += 1
+    return low
 
 
 def _finished(drops: Curves, margin: Tensor, best: Tensor) -> Tensor:
