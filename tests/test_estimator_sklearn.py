@@ -1,5 +1,6 @@
 """scikit-learn's own contract."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featureconvex.estimator import FeatureConvexClassifier
@@ -11,6 +12,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.usefixtures("few_pilots")
 @parametrize_with_checks(
     [FeatureConvexClassifier(epochs=15, random_state=0)],
     expected_failed_checks=lambda _: EXPECTED,
