@@ -65,6 +65,7 @@ def distance_table(content: dict[str, Any]) -> str:
                     significant(distance["l1"]["median"][0]),
                     significant(distance["linf"]["median"][0]),
                     significant(found[way]["distance"]["l2"]["smallest"][0]),
+                    certified(name) if way == "forward" else "",
                     duration(_seconds(found, "_with_distances")),
                 ]
             )
@@ -77,9 +78,20 @@ def distance_table(content: dict[str, Any]) -> str:
         "l1 at least",
         "linf at least",
         "smallest l2",
+        "certified (l1, l2, linf)",
         "time",
     ]
     return table(head, body)
+
+
+def certified(task: str) -> str:
+    """Median certified radii of sensitive test points, each norm by the default recipe for it."""
+    rows = [
+        row
+        for row in load_json(RESULTS / "main_table.json")["table"]
+        if row["task"] == task and row["recipe"] == "default"
+    ]
+    return ", ".join(significant(row["median_radius"][row["norm"]]) for row in rows)
 
 
 def _seconds(found: dict[str, Any], of: str) -> float | None:
