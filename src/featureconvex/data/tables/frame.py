@@ -59,7 +59,7 @@ def read_frame(
         else:
             frame = with_named_index(pd.read_parquet(path))
             names = frame.columns.to_series()
-    except (OSError, EOFError, ValueError, zlib.error, pd.errors.ParserWarning) as error:
+    except damage() as error:
         if isinstance(error, UserError):
             raise
         raise _not_read(path, error) from error
@@ -79,15 +79,18 @@ def parse_csv(content: bytes, form: TableForm, text: Collection[str] = ()) -> "p
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame: pd.DataFrame = pd.read_csv(
-            io.BytesIO(content),
-            index_col=False,
-            low_memory=False,
-            dtype=dict.fromkeys(text, "str"),
-            decimal=form.decimal,
-            na_values=["", *form.missing],
-            **_given(form),
-        )
+        try:
+            frame: pd.DataFrame = pd.read_csv(
+                io.BytesIO(content),
+                index_col=False,
+                low_memory=False,
+                dtype=dict.fromkeys(text, "str"),
+                decimal=form.decimal,
+                na_values=["", *form.missing],
+                **_given(form),
+            )
+        except pd.errors.ParserWarning as warning:
+            raise pd.errors.ParserError(str(warning)) from warning
     if form.decimal == ",":
         _with_points(frame, text)
     return frame
@@ -148,6 +151,15 @@ def _not_read(path: Path, error: Exception) -> UserError:
         "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "correct or replace it"
     )
     return UserError(f"cannot read {path} as a table: {reason}; {remedy}")
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """What libraries raise when a table is damaged: much, where the metadata of Parquet are."""
+    import pyarrow as pa
+
+    reading = (OSError, EOFError, ValueError, zlib.error)
+    metadata = (LookupError, TypeError, AttributeError, OverflowError, NotImplementedError)
+    return (*reading, *metadata, pa.ArrowException)
 
 
 def csv_bytes(path: Path) -> bytes:

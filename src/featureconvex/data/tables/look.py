@@ -155,7 +155,9 @@ def _numbers(
     known = values[np.isfinite(values)]
     gaps, distinct = len(values) - len(known), len(np.unique(known))
     shown = f"{known.min():g} to {known.max():g}" if len(known) else "empty"
-    std = float(known.std()) if len(known) else 0.0
+    # In units of the largest: squares of huge numbers overflow.
+    scale = float(np.abs(known).max(initial=0.0)) or 1.0
+    std = scale * float((known / scale).std()) if len(known) else 0.0
     whole = bool((known == np.rint(known)).all())
     role, remark = "feature", ""
     if distinct < 2:

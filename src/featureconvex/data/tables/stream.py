@@ -19,6 +19,7 @@ from featureconvex.data.tables.frame import (
     PARQUET_SUFFIXES,
     STANDARD_INPUT,
     check_header,
+    damage,
     parse_csv,
     with_named_index,
 )
@@ -72,7 +73,13 @@ class CsvBlock:
             frame = None
         if frame is None or len(frame) != good.sum():
             # Quotation marks in the middle of cells: written again, they are where they belong.
-            frame = parse_csv(_rewritten(self.header + body, self.form), self.form, text)
+            try:
+                frame = parse_csv(_rewritten(self.header + body, self.form), self.form, text)
+            except ValueError as error:
+                raise UserError(
+                    f"{good.sum()} records cannot be read ({' '.join(str(error).split())}); correct the "
+                    "quotation marks and line ends"
+                ) from error
         if len(frame) != good.sum():
             raise UserError(
                 f"{good.sum()} records look like {len(frame)} rows; a quotation mark or a line end is "
@@ -133,7 +140,6 @@ def parquet_batches(path: Path) -> "Iterator[tuple[pd.DataFrame, int]]":
     Raises:
         UserError: the file cannot be read, has no rows, or two columns of one name.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
@@ -146,7 +152,7 @@ def parquet_batches(path: Path) -> "Iterator[tuple[pd.DataFrame, int]]":
                 raise UserError(f"{path} has two columns named {twice[0]!r}; rename one")
             for batch in file.iter_batches(BATCH, use_threads=False):
                 yield with_named_index(batch.to_pandas()), batch.num_rows
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except damage() as error:
         if isinstance(error, UserError):
             raise
         raise UserError(
