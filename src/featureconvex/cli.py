@@ -220,9 +220,13 @@ def inspect(
         list[str] | None, typer.Option(help="A word for an empty cell; repeatable.")
     ] = None,
 ) -> None:
-    """Look at your data: type, gaps, values and a guess of the role of every column; and write a schema."""
+    """Look at your data: type, gaps, values and a guess of the role of every column; and write a schema.
+
+    With --label it says what to expect before you train: which class suits being the sensitive one.
+    """
     from featureconvex.data.inspection import inspect_folder, inspect_table, look_lines
     from featureconvex.files import write_text
+    from featureconvex.theory.separability.expectation import expected_of_table
 
     if data.is_dir():
         typer.echo("\n".join(inspect_folder(data)))
@@ -231,6 +235,8 @@ def inspect(
     words = tuple(na) if na else None
     look, text = inspect_table(data, label, sensitive, missing=words, **given)
     typer.echo("\n".join(look_lines(look)))
+    if label is not None:
+        typer.echo("\n".join(expected_of_table(data, text)))
     if out is not None:
         write_text(out, text)
         typer.echo(f"schema: {out}")
