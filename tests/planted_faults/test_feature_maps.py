@@ -1,4 +1,4 @@
-"""Faulty feature maps: each turns the law it breaks red (see ``test_planted_faults.py``)."""
+"""Faulty feature maps: each turns the law it breaks red (see ``test_suite.py``)."""
 
 from collections.abc import Callable
 from typing import Any

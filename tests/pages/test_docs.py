@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.pages import ROOT, blocks, local_links, run_page, script
+from tests.pages.pages import ROOT, blocks, local_links, run_page, script
 
 import featureconvex as fc
 

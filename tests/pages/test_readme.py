@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.pages import ROOT, local_links, run_page, script
+from tests.pages.pages import ROOT, local_links, run_page, script
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 

@@ -1,4 +1,4 @@
-"""Faulty certificates and threats: each turns the law it breaks red (see ``test_planted_faults.py``)."""
+"""Faulty certificates and threats: each turns the law it breaks red (see ``test_suite.py``)."""
 
 import dataclasses
 import math
