@@ -14,7 +14,7 @@ ROUNDING_TESTS := tests/rounding tests/certificates/levels/sound tests/certifica
 ORDER_TESTS := tests/certificates/test_certify.py tests/certificates/levels/test_domain_aware.py \
 	$(addprefix tests/certificates/levels/sound/test_,deployed.py line.py level.py)
 
-.PHONY: help setup demo test test-fast slow-list test-processors lint types check docs clean
+.PHONY: help setup demo test test-fast test-thorough slow-list test-processors lint types check docs clean
 
 help:
 	@echo "make demo   train and certify on bundled data, ending in two reports"
@@ -50,6 +50,10 @@ test-fast: setup
 
 slow-list: setup
 	$(BIN)/python tests/slow.py
+
+# Before a release: properties with 500 examples each, drawn anew (those that say how many keep their number).
+test-thorough: setup
+	HYPOTHESIS_PROFILE=thorough $(PYTEST)
 
 # A verdict must not depend on the processor: older kernels, then sums permuted (tests/sum_order.py).
 test-processors: setup

@@ -16,8 +16,12 @@ from tests.undrawn import undrawn_reports
 
 pytest_plugins = ["tests.synthetic_runs", "tests.slow"]
 
-settings.register_profile("featureconvex", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("featureconvex")
+# The same examples in every run; `make test-thorough` draws many others.
+settings.register_profile(
+    "featureconvex", max_examples=40, deadline=None, derandomize=True, print_blob=True
+)
+settings.register_profile("thorough", max_examples=500, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "featureconvex"))
 
 # Two xdist workers on two cores: one thread each is faster than two fighting.
 if "OMP_NUM_THREADS" not in os.environ:

@@ -109,7 +109,7 @@ def check_against_enumeration(phi: str, seed: int, level: Any) -> fc.Certificate
 
 @pytest.mark.parametrize("level", LEVELS[:1] + LEVELS[2:], ids=str)
 @pytest.mark.parametrize("phi", ["identity", "absolute"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_never_above_the_cheapest_evasion(phi: str, level: Any, seed: int) -> None:
     check_against_enumeration(phi, seed, level)

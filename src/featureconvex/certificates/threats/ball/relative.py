@@ -124,7 +124,7 @@ def least_bound(
 def relative_dual_budget(drops: Drops, margin: Tensor, p: float, start: Tensor) -> Tensor:
     """The largest r found with a bound below the margin: (n,) float64.
 
-    ``D`` is concave: secants in logarithms, with the Illinois rule and every third time the middle.
+    Mostly concave in r: secants in logarithms by the Illinois rule, every third time the middle.
 
     Args:
         drops: the curves, whose totals reach the margin.
