@@ -60,6 +60,8 @@ def main() -> int:
 
     warnings.simplefilter("error")
     record: dict[str, Any] = {"seed": options.seed, "kinds": {}}
+    if RESULT.exists() and len(options.only) < len(SHARES):
+        record["kinds"] = json.loads(RESULT.read_text())["kinds"]  # the others stay
     for kind in options.only:
         with tempfile.TemporaryDirectory() as folder:
             counts = drawn(*KINDS[kind], round(options.inputs * SHARES[kind]), options.seed, folder)

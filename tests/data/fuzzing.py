@@ -147,7 +147,7 @@ unit = "EUR"
 type = "category"
 levels = ["a", "b", "other"]
 rare = "other"
-missing = "indicator"
+missing = "level"
 
 [columns.c]
 role = "id"
