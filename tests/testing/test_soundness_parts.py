@@ -265,3 +265,13 @@ def test_drawn_weights_keep_networks_convex() -> None:
 
 def test_balls_need_no_more_than_their_module() -> None:
     assert isinstance(Judge(random_case(0, 0, 2).model).balls.number(0), flint.arb)
+
+
+@pytest.mark.parametrize("network", [name for name in NETWORKS if "convnet" in name])
+@pytest.mark.parametrize("shape", [(2, 1, 1), (4, 1, 3), (1, 6, 6)])
+def test_every_network_fits_the_images_that_maps_leave(
+    network: str, shape: tuple[int, ...]
+) -> None:
+    """Pooling maps may leave a single pixel; a campaign must not end there."""
+    net = NETWORKS[network](shape).eval()
+    assert net(torch.zeros(2, *shape)).numel() == 2
