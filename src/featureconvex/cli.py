@@ -226,7 +226,6 @@ def inspect(
     """
     from featureconvex.data.inspection import inspect_folder, inspect_table, look_lines
     from featureconvex.files import write_text
-    from featureconvex.theory.separability.expectation import expected_of_table
 
     if data.is_dir():
         typer.echo("\n".join(inspect_folder(data)))
@@ -236,6 +235,8 @@ def inspect(
     look, text = inspect_table(data, label, sensitive, missing=words, **given)
     typer.echo("\n".join(look_lines(look)))
     if label is not None:
+        from featureconvex.theory.separability.expectation import expected_of_table
+
         typer.echo("\n".join(expected_of_table(data, text)))
     if out is not None:
         write_text(out, text)

@@ -53,8 +53,9 @@ def provenance(started: datetime | None = None) -> Provenance:
 
 
 def command() -> str:
-    """The command line of this process, the program by its name alone."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command line of this process; the program and absolute paths by their names alone."""
+    words = (Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])
+    return shlex.join([Path(sys.argv[0]).name, *words])
 
 
 def instruction_set() -> str:

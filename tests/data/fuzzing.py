@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +291,7 @@ def check_file(content: bytes, folder: Path) -> bool:
     ):
         path = folder / f"file{suffix}"
         path.write_bytes(content)
-        refused(lambda read=read, path=path: read([path]))  # type: ignore[misc]
+        refused(partial(read, [path]))
     counted = refused(lambda: read_byte_counts([folder / "file.bin"], ByteCounts()))
     if counted is None:
         return False

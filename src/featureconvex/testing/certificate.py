@@ -89,7 +89,8 @@ def holds_against_an_attack(case: CertificateCase) -> None:
     single = _run(case, copy.deepcopy(model).float(), case.inputs.float())
     certs = {torch.float64: case.plain, torch.float32: single}
     radius = torch.cat([torch.as_tensor(cert.radius) for cert in certs.values()])
-    slack = torch.tensor([slacks[dtype] for dtype in certs]).repeat_interleave(len(case.inputs))
+    slack = torch.tensor([slacks[dtype] for dtype in certs], dtype=torch.float64)
+    slack = slack.repeat_interleave(len(case.inputs))
     for dtype, cert in certs.items():
         require(
             bool((cert.radius > 0).any()), f"nothing is certified ({dtype}): this tests nothing"

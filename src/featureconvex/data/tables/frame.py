@@ -59,7 +59,7 @@ def read_frame(
         else:
             frame = with_named_index(pd.read_parquet(path))
             names = frame.columns.to_series()
-    except damage() as error:
+    except damage(csv) as error:
         if isinstance(error, UserError):
             raise
         raise _not_read(path, error) from error
@@ -153,13 +153,13 @@ def _not_read(path: Path, error: Exception) -> UserError:
     return UserError(f"cannot read {path} as a table: {reason}; {remedy}")
 
 
-def damage() -> tuple[type[Exception], ...]:
-    """What libraries raise when a table is damaged: much, where the metadata of Parquet are."""
+def damage(csv: bool) -> tuple[type[Exception], ...]:
+    """What libraries raise when a table is damaged: much more where the metadata of Parquet are."""
     import pyarrow as pa
 
     reading = (OSError, EOFError, ValueError, zlib.error)
     metadata = (LookupError, TypeError, AttributeError, OverflowError, NotImplementedError)
-    return (*reading, *metadata, pa.ArrowException)
+    return reading if csv else (*reading, *metadata, pa.ArrowException)
 
 
 def csv_bytes(path: Path) -> bytes:

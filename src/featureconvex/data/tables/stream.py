@@ -152,7 +152,7 @@ def parquet_batches(path: Path) -> "Iterator[tuple[pd.DataFrame, int]]":
                 raise UserError(f"{path} has two columns named {twice[0]!r}; rename one")
             for batch in file.iter_batches(BATCH, use_threads=False):
                 yield with_named_index(batch.to_pandas()), batch.num_rows
-    except damage() as error:
+    except damage(csv=False) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(
