@@ -29,6 +29,8 @@ RATE = 0.2
 BETA_1, BETA_2 = 0.6, 0.9
 # The first blend leaves every slope room to move; the last ones only polish.
 BETWEEN = (0.1, 0.9)
+# A line search ends at a kink, where rounding would choose among the derivatives that the next step takes.
+BESIDE = 0.99
 LAST_BLENDS = 2
 SEARCH_STEPS = 5
 
@@ -86,7 +88,8 @@ class Ascent:
         point = self.u + away.nan_to_num(0.0, 0.0, 0.0)
         other = self.relaxation.tangent_choices(point)
         share = self._line_search(line, self.relaxation.minorant(self.u, other), budget)
-        choices = self.relaxation.blend(self.u, self.best_choices, other, share.clamp(*limits))
+        share = (BESIDE * share).clamp(*limits)
+        choices = self.relaxation.blend(self.u, self.best_choices, other, share)
         self._judge(choices)
         return choices
 

@@ -16,8 +16,6 @@ from torch import Tensor
 # Fraction of the way to the border that a step may take.
 STEP = 0.99
 FEWEST, MOST = 4, 14
-# Rows that are solved when the batch is: the others still have valid, less sharp multipliers.
-ENOUGH = 0.75
 
 
 class LinearPrograms:
@@ -80,6 +78,11 @@ class LinearPrograms:
         """(n, t)."""
         half = self.two // 2
         return self.primal[:, :half] - self.primal[:, half : self.two]
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the rows only: (m,) int64."""
+        for name in ("slopes", "values", "penalty", "primal", "dual"):
+            setattr(self, name, getattr(self, name)[rows])
 
     def gap(self) -> Tensor:
         """(n,): the duality gap, relative to the budget."""
@@ -156,17 +159,28 @@ class _System:
 
 
 def interior_point(programs: LinearPrograms, tolerance: Tensor) -> tuple[Tensor, Tensor]:
-    """Solve one linear program per row, approximately.
+    """Solve one linear program per row, approximately: every row for itself, whatever the others need.
 
     Args:
-        programs: at their start.
+        programs: at their start; afterwards those of the rows that were solved last.
         tolerance: (n,), duality gap relative to the budget at which a row is solved.
 
     Returns:
         The multipliers (n, k), >= 0, and e (n, t).
     """
+    multipliers, e = programs.multipliers.clone(), programs.e
+    rows = torch.arange(len(tolerance), device=tolerance.device)
     for k in range(1, MOST + 1):
         programs.step()
-        if k >= FEWEST and float((programs.gap() <= tolerance).double().mean()) > ENOUGH:
-            break
-    return programs.multipliers, programs.e
+        if k < FEWEST:
+            continue
+        solved = (programs.gap() <= tolerance[rows]) | (k == MOST)
+        if bool(solved.any()):
+            multipliers[rows[solved]] = programs.multipliers[solved]
+            e[rows[solved]] = programs.e[solved]
+            left = (~solved).nonzero().squeeze(1)
+            if not len(left):
+                break
+            programs.keep(left)
+            rows = rows[left]
+    return multipliers, e

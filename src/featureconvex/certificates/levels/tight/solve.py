@@ -112,17 +112,18 @@ def _solve(
     line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
     geometry = Geometry.of(problem, rows)
     method = Bracketing(problem.model, geometry, line, keep_points or not geometry.enclosed)
+    done = torch.zeros_like(rows, dtype=torch.bool)
     for k in range(iterations + 1):
-        done = method.state.closed(tolerance)
-        last = k == iterations or bool(done.all())
-        if last:
-            done = torch.ones_like(done)
+        closes = ~done & (method.state.closed(tolerance) | (k == iterations))
+        done = done | closes
+        # A row is answered as it closes, so that no other row has a say in when.
+        _close(problem, method, rows, closes.nonzero().squeeze(1), answer, keep_points)
+        if bool(done.all()):
+            return
         # Dropping rows copies the others' cuts: it waits for enough of them.
         if float(done.double().mean()) > DROP:
-            _close(problem, method, rows, done.nonzero().squeeze(1), answer, keep_points)
-            if last:
-                return
             method.keep((~done).nonzero().squeeze(1))
+            done = done[~done]
         method.round()
 
 
@@ -135,6 +136,8 @@ def _close(
     keep_points: bool,
 ) -> None:
     """Write the answers of some open rows."""
+    if not len(index):
+        return
     state, cuts = method.state.rows(index), method.cuts.rows(index)
     where = rows[method.open[index]]
     value, slope = cuts.mixture(state.weights)
