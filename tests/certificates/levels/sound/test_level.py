@@ -498,3 +498,24 @@ def test_a_proof_loses_little_at_any_exponent(p: float, cost: list[float] | None
         assert held.sum() > 10
         assert (proved[held] <= level[held]).all()
         assert (proved[held] >= 0.99 * level[held]).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("p", [2.0, 35.0])
+def test_where_one_coordinate_decides_rounding_costs_only_rounding(
+    p: float, dtype: torch.dtype
+) -> None:
+    """All others have nothing left to lose: the multiplier is about 0, and the linf ball is the proof."""
+    net = fc.nn.MaxAffine(4, 1).to(dtype)
+    with torch.no_grad():
+        # The first falls to its kink and no further, the second, with -|x|, without an end.
+        net.affine.weight.copy_(torch.tensor([[0.3, 0.1, 0.3, -1.0 / 3]]))
+        net.affine.bias.fill_(1.0)
+    model = fc.FeatureConvexModel(AbsConcat(), net).eval()
+    x = torch.linspace(0.001, 0.01, 50, dtype=dtype)[:, None] * torch.ones(2, dtype=dtype)
+    for domain in (fc.Unbounded(), fc.Box(-1e3, 1e3)):
+        level = fc.certify(model, x, fc.Lp(p), domain, "domain").radius
+        proved = radii(model, x, fc.Lp(p), domain, base="domain")
+        assert (level > 1).all()
+        assert (proved <= level).all()
+        assert (proved >= level * (1 - (1e-4 if p == 2 else 2e-6))).all()

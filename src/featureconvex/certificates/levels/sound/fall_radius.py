@@ -100,12 +100,28 @@ def _stepwise(fall: Fall, value: Tensor, candidate: Tensor) -> Tensor:
 
 
 def _by_duality(fall: Fall, value: Tensor, candidate: Tensor, lam: Tensor, p: float) -> Tensor:
-    """Finite p: ``min(R, ((value - Phi_R(lam)) / lam)^(1/p))``, R = candidate, for every ``lam > 0``."""
-    left = difference_down(value, fall.penalised(candidate, lam, p))
-    ratio = quotient_down(left.clamp_min(0), lam)
-    root = ratio if p == 1 else ratio.sqrt() if p == 2 else ratio ** (1 / p)
-    root = torch.minimum(root * (1 - 2**-42), candidate)
-    return torch.where(left > 0, root, 0.0)
+    """Finite p: ``min(R, ((value - Phi_R(lam)) / lam)^(1/p))`` for every ``lam > 0``.
+
+    R is the candidate. Where ``Phi_R`` alone costs the value, as the linf ball of radius R does if the
+    multiplier is about 0, R gives way like the radius of p = inf.
+    """
+    best, share = torch.zeros_like(candidate), torch.zeros_like(candidate)
+    for attempt in range(ATTEMPTS):
+        r = candidate * (1 - share)
+        spent = fall.penalised(r, lam, p)
+        left = difference_down(value, spent)
+        ratio = quotient_down(left.clamp_min(0), lam)
+        root = ratio if p == 1 else ratio.sqrt() if p == 2 else ratio ** (1 / p)
+        root = torch.minimum(root * (1 - 2**-42), r)
+        best = torch.where(left > 0, torch.maximum(root, best), best)
+        lost = ~(left > 0) & (r > 0) & (value > 0)
+        if not bool(lost.any()):
+            break
+        wanted = 1.25 * 4**attempt * (spent - value) / value
+        # An overflow gives way to nothing at once.
+        wanted = torch.maximum(2 * share, wanted).clamp(LEAST, 1.0).nan_to_num(1.0)
+        share = torch.where(lost, wanted, share)
+    return best
 
 
 def marginal(fall: Fall, budget: Tensor, p: float) -> Tensor:
