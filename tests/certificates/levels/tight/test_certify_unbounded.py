@@ -113,7 +113,12 @@ def test_more_coordinates_and_single_precision(size: int, dtype: torch.dtype) ->
     for threat in LPS:
         # The other norms have no master problem of their own, and may need more rounds.
         cert = certify(high, x.to(dtype), threat, level=Tight(60))
-        assert (cert.radius == math.inf).all()
+        assert np.isnan(cert.upper).all()
+        if dtype == torch.float64:
+            assert (cert.radius == math.inf).all()
+        else:
+            # Cuts from far away lose too much to float32 for a proof on every processor.
+            assert (cert.radius > 1000 * certify(high, x.to(dtype), threat).radius).all()
         assert np.isfinite(certify(low, x.to(dtype), threat, level="tight").radius).all()
 
 
