@@ -92,10 +92,17 @@ class Shard:
         x = case.x[:ROWS]
         name = INTRUDERS[turn % len(INTRUDERS)]
         return [
-            *law_checks(case, turn % len(case.settings), levels=("domain", "sound")),
-            *law_checks(case, 0, rows=6, levels=("tight",)),
+            *self.laws(),
             *thread_checks(case.remake(), x),
             *intruder_checks(case.remake, x[:4], (name,)),
+        ]
+
+    def laws(self) -> list[Check]:
+        """The laws of radii in one setting, in turn, and of level ``tight`` in the first."""
+        turn = self.case.seed % len(self.case.settings)
+        return [
+            *law_checks(self.case, turn, levels=("domain", "sound")),
+            *law_checks(self.case, 0, rows=6, levels=("tight",)),
         ]
 
     def setting(self, index: int) -> Tally:

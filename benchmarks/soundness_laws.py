@@ -1,0 +1,67 @@
+"""The laws of radii on the models of the soundness campaign, without its attacks.
+
+    python benchmarks/soundness_laws.py [--shards 394] [--seed 0] [--folder runs/soundness] [--data-dir D]
+
+Writes results/soundness_laws.json: how often each law was tried and broken at each level, and the shards
+in which it was. The models are those of ``benchmarks/soundness.py``, which asks the same of most of them;
+trained ones take their turn here, too. Exit status 1 if a law is broken.
+"""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from featureconvex.files import write_text
+from featureconvex.progress import progress_bar
+from featureconvex.provenance import provenance
+from featureconvex.results.strict_json import dump_json
+from featureconvex.testing.soundness import Campaign, Plan
+from featureconvex.testing.soundness.shard import Shard
+from featureconvex.testing.soundness.tally import Tally
+
+RESULT = Path(__file__).resolve().parent.parent / "results" / "soundness_laws.json"
+
+
+def main() -> int:
+    """Ask for every law, and write what came out."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shards", type=int, default=394)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("runs/soundness"))
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    started = datetime.now(UTC)
+    campaign = Campaign(options.folder, Plan(seed=options.seed, data_dir=options.data_dir))
+    total, broken = Tally(), []
+    with progress_bar("models", options.shards, True) as tick:
+        for number in range(options.shards):
+            checks = Shard(campaign.case(number), number).laws()
+            total.add(Tally(checks=checks))
+            broken += [
+                {"shard": number, "law": check.what, "level": check.level, "rows": check.violations}
+                for check in checks
+                if check.violations
+            ]
+            tick(1, f"{len(broken)} broken")
+    record: dict[str, Any] = {
+        "shards": options.shards,
+        "seed": options.seed,
+        "laws": total.checked().get("law", {}),
+        "broken": broken,
+        "provenance": provenance(started),
+    }
+    write_text(options.out, dump_json(record))
+    print(f"{options.shards} models, {len(broken)} broken laws")
+    return int(bool(broken))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
