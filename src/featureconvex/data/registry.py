@@ -1,8 +1,10 @@
 """All named tasks, and the way from what a user typed to a task."""
 
 import difflib
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.folder import FolderReader
@@ -21,6 +23,23 @@ def list_tasks() -> list[Task]:
     ['mnist-mini-3-8', 'digits-3-8', 'breast-cancer']
     """
     return list(TASKS)
+
+
+def described_tasks(data_dir: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """The same as plain values, with where the data was found or how to get it.
+
+    >>> sorted(described_tasks()[0])
+    ['data', 'found', 'how', 'name', 'pattern', 'sensitive', 'size', 'where']
+    """
+    places = [task.locate(data_dir) for task in TASKS]
+    return [
+        {
+            **{"name": task.name, "pattern": task.pattern, "data": task.description},
+            **{"sensitive": task.sensitive, "size": task.size},
+            **{"found": place.found, "where": place.where, "how": place.how},
+        }
+        for task, place in zip(TASKS, places, strict=True)
+    ]
 
 
 def find_task(

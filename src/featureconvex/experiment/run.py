@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from featureconvex.files import writable_folder
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import save_model
 from featureconvex.norms import norm_name
+from featureconvex.progress import remark
 from featureconvex.provenance import provenance
 from featureconvex.report.folders import refuse_results_of
 from featureconvex.results.columns import RAW, STD, RadiusColumn
@@ -177,7 +177,7 @@ def run(
     _refuse_another_run(folder, task.name, settings)
     dataset = task.load(data_dir)
     if progress and dataset.note:
-        sys.stderr.write(f"{dataset.name}: {dataset.note}\n")
+        remark(f"{dataset.name}: {dataset.note}")
     recipe = settings.resolve(dataset.name, dataset.train.x.shape)
     prepared = prepare(dataset, recipe, place)
     fitted = fit(
@@ -215,7 +215,7 @@ def run(
         record["feature_std"] = _spread(prepared.train.x, prepared.cost)
     if progress:
         for sentence in run_warnings(rows, record):
-            sys.stderr.write(f"warning: {sentence}\n")
+            remark(f"warning: {sentence}")
     write_record(record, folder / "record.json")
     # From here on `featureconvex report` can do without what follows.
     detector = Detector.of(fitted.model, names)

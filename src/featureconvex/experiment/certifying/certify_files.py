@@ -1,6 +1,5 @@
 """Certify a user's own inputs with a stored model."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -23,7 +22,7 @@ from featureconvex.experiment.certifying.summary import Summary
 from featureconvex.experiment.certifying.workers import workers
 from featureconvex.files import writable_folder
 from featureconvex.given import whole_number
-from featureconvex.progress import progress_bar
+from featureconvex.progress import progress_bar, remark
 
 
 def certify_files(
@@ -82,7 +81,7 @@ def certify_files(
     place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
     certifier = _certifier(place, threats, domain, level, cost, keep)
     if progress and certifier.plan.sentence:
-        sys.stderr.write(f"{certifier.plan.sentence}\n")
+        remark(certifier.plan.sentence)
     meaning = certifier.meaning
     paths = [file for path in given for file in expanded(path, meaning)]
     if len({_is_example(path, meaning) for path in paths if path.exists()}) > 1:

@@ -17,6 +17,7 @@ from featureconvex.experiment.certifying.parts import Parts
 from featureconvex.experiment.certifying.pieces import Piece, pieces
 from featureconvex.experiment.certifying.summary import STATUS, Summary
 from featureconvex.experiment.certifying.workers import Item, Outcome
+from featureconvex.progress import remark
 from featureconvex.results.columns import RADIUS
 
 STANDARD_OUTPUT = Path("-")
@@ -85,11 +86,11 @@ class Rows:
             frame["index"] = frame["row"]
         if len(self.paths) > 1:
             frame.insert(0, INPUT, str(path))
-        for remark in outcome.remarks:
-            about = remark.partition("': ")[0]
+        for said in outcome.remarks:
+            about = said.partition("': ")[0]
             if self._progress and about not in self._told:
                 self._told.add(about)
-                sys.stderr.write(f"{remark}\n")
+                remark(said)
         self._write(piece.number, frame)
         self._count(path, frame)
 
