@@ -161,6 +161,12 @@ def run(
             "(ngrams:2, ngrams:3:4096), whatever they are.",
         ),
     ] = None,
+    most_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Leave out larger files, here and when you certify: a status of their own.", min=1
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -188,7 +194,7 @@ def run(
         other_temperature=other_temperature,
     )
     kept = tuple(keep or ())
-    found = find_task(task, label, sensitive, kept, missing, schema, counts)
+    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
     with feedback(quiet, as_json) as say:
         report = run_task(found, out, settings, data_dir)[-1]
         places = [f"report: {report}", f"model: {out / 'model'}"]

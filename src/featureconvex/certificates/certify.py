@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import torch
@@ -154,7 +155,8 @@ def _bound(level: Level, problem: Problem) -> Bound:
     bound, base, arithmetic = level.bound(problem), level, "real"
     if isinstance(level, Sound):
         base, arithmetic = level.base, level.arithmetic
-    return with_corners(problem, bound, arithmetic) if base.uses_domain else bound
+    bound = with_corners(problem, bound, arithmetic) if base.uses_domain else bound
+    return replace(bound, radius=problem.threat.limited(bound.radius, problem.x))
 
 
 def _finite(values: Tensor) -> Tensor:

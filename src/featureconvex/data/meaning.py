@@ -87,6 +87,7 @@ class Meaning:
             "pixels": self.pixels,
             "form": form,
             "counts": None if self.counts is None else self.counts.name,
+            "most_bytes": None if self.counts is None else self.counts.most,
         }
 
     @staticmethod
@@ -118,7 +119,7 @@ class Meaning:
                 stored["files"],
                 stored["pixels"],
                 None if stored.get("form") is None else TableForm.from_stored(stored["form"]),
-                None if stored.get("counts") is None else ByteCounts.named(stored["counts"]),
+                _counts_of(stored),
             )
         except (KeyError, TypeError) as error:
             raise UserError(
@@ -286,3 +287,8 @@ class Meaning:
             remedy = f"unflatten the rows, x.reshape(-1, {', '.join(map(str, expected))})"
         wanted = ", ".join(map(str, ("n", *expected)))
         raise UserError(f"{origin}: expected inputs of shape ({wanted}), got {got}; {remedy}")
+
+
+def _counts_of(stored: Mapping[str, Any]) -> ByteCounts | None:
+    name = stored.get("counts")
+    return None if name is None else ByteCounts.named(name, stored.get("most_bytes"))

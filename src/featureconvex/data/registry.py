@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.contents import shown
 from featureconvex.data.files.folder import FolderReader
 from featureconvex.data.named_tasks.catalogue import PAIRS, TASKS
 from featureconvex.data.schema import read_schema
@@ -50,6 +51,7 @@ def find_task(
     missing: Missing = "refuse",
     schema: Path | None = None,
     counts: str | None = None,
+    most_bytes: int | None = None,
 ) -> Task:
     """The task a user means: a name, or the path of a table or folder.
 
@@ -63,6 +65,7 @@ def find_task(
         missing: of a table, ``"refuse"`` rows with gaps or ``"drop"`` them.
         schema: a file that says what a table's columns are.
         counts: how the files of a folder are read, such as ``"ngrams:2"``; None goes by their names.
+        most_bytes: larger files are left out, and refused by the model; only with ``counts``.
 
     Raises:
         UserError: an unknown name (with the nearest ones), a path that does not exist or is of no
@@ -78,8 +81,12 @@ def find_task(
         )
     if counts is not None and (task is not None or not Path(name_or_path).expanduser().is_dir()):
         raise UserError(f"--bytes is for a folder of files of your own, not for {name_or_path}")
+    if most_bytes is not None and counts is None:
+        raise UserError(
+            "--most-bytes caps the files that --bytes reads; say how, --bytes histogram"
+        )
     if task is None:
-        read = None if counts is None else ByteCounts.named(counts)
+        read = None if counts is None else ByteCounts.named(counts, most_bytes)
         return _from_path(name_or_path, label, sensitive, keep, missing, schema, read)
     if label is not None or sensitive not in (None, task.sensitive):
         raise UserError(
@@ -122,7 +129,11 @@ def _from_path(
             )
         reader = FolderReader(path, sensitive, counts)
         return Task(
-            path.resolve().name, f"the folder {path}", chosen, "one file per example", reader
+            shown(path.resolve().name),
+            f"the folder {shown(path)}",
+            chosen,
+            "one file per example",
+            reader,
         )
     if path.is_file() or path == STANDARD_INPUT:
         if not is_table(path):

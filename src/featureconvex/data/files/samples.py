@@ -180,21 +180,11 @@ def read_byte_counts(paths: list[Path], counts: ByteCounts) -> Samples:
     """What each file counts: float64 (n, buckets).
 
     Raises:
-        UserError: a file cannot be read or is empty.
+        UserError: a file cannot be read, is empty, or is larger than the cap.
     """
-    x = np.empty((len(paths), counts.buckets))
-    for row, path in zip(x, paths, strict=True):
-        try:
-            content = np.fromfile(path, dtype=np.uint8)
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-        if not content.size:
-            raise UserError(f"{path} is empty; replace it or take it out")
-        row[:] = counts(content)
-    what = "256 byte counts"
-    if counts.ngram > 1:
-        what = f"{counts.ngram}-grams of bytes, counted in {counts.buckets} buckets"
-    return Samples(x, "other files", counts.features, f"Every file was read as its {what}.")
+    x = np.array([counts.of_file(path) for path in paths])
+    note = f"Every file was read as its {counts.words}."
+    return Samples(x, "other files", counts.features, note)
 
 
 def _read_array(path: Path, finite: bool) -> NDArray[Any]:

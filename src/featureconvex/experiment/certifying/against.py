@@ -105,4 +105,5 @@ def _of_files(text: str, model: object) -> Threat:
             f"--threat {name} is about files that were counted, byte by byte or as n-grams, and this model "
             "was trained on other inputs: what it does to them is not known"
         )
-    return kinds[name]((meaning.counts or ByteCounts()).ngram, int(size) if size else None)
+    counts = meaning.counts or ByteCounts()
+    return kinds[name](counts.ngram, int(size) if size else None, counts.most)

@@ -142,6 +142,8 @@ def _named(certificate: Certificate, inputs: Inputs) -> Certificate:
     status = certificate.status.copy()
     status[inputs.unknown] = Status.unknown_category
     status[inputs.unreadable] = Status.unreadable
+    if inputs.too_large is not None:
+        status[inputs.too_large] = Status.too_large
     return replace(certificate, status=status)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from featureconvex.certificates import Domain, Level, Threat
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.certificates.levels import level_named
+from featureconvex.data.files.contents import shown
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
@@ -88,7 +89,7 @@ def certify_files(
         raise UserError("some inputs are tables and others example files; certify them apart")
     asked = {
         "model": _stamp(place),
-        "inputs": [[str(path), _stamp(path)] for path in paths],
+        "inputs": [[shown(path), _stamp(path)] for path in paths],
         "options": [repr(threats), _words(domain), repr(level), cost, list(keep)],
     }
     rows = Rows(paths, out, Summary(certifier.plan.sentence), progress)
@@ -131,7 +132,7 @@ def _stamp(path: Path) -> list[Any]:
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     found = [(str(file), file.stat()) for file in files if file.exists()]
     words = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in found])
-    return [str(path.resolve()), sha256(words.encode()).hexdigest()]
+    return [shown(path.resolve()), sha256(words.encode()).hexdigest()]
 
 
 def _words(domain: Domain | None) -> str:

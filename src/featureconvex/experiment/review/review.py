@@ -47,8 +47,9 @@ def review(
     """
     attacker = detector.attacker
     if dataset.files == "other files":
-        ngram = (detector.meaning.counts or ByteCounts()).ngram
-        threats: list[Threat] = [Append(ngram), Insert(ngram), Change(ngram)]
+        counts = detector.meaning.counts or ByteCounts()
+        ngram, most = counts.ngram, counts.most
+        threats: list[Threat] = [kind(ngram, most=most) for kind in (Append, Insert, Change)]
         # Of n-grams no file need have the counts that an attack finds.
         real = ngram == 1
         unit, sentence = "bytes", FILES

@@ -82,6 +82,8 @@ class FileThreat(Threat):
         ngram: how many bytes each count is about.
         size: ask for this number of operations only: the radius is ``size`` or 0. None: the most that
             can be certified.
+        most: the bytes of a file above which a model refuses it, so that it is no longer flagged: radii of
+            operations that make a file longer end there. None: any number.
 
     Raises:
         UserError: not whole numbers of at least 1.
@@ -89,10 +91,12 @@ class FileThreat(Threat):
 
     counts: ClassVar[bool] = True
     NAME: ClassVar[str]
+    LENGTHENS: ClassVar[bool] = True
 
-    def __init__(self, ngram: Any = 1, size: Any = None) -> None:
+    def __init__(self, ngram: Any = 1, size: Any = None, most: Any = None) -> None:
         self.ngram = whole_number("ngram", ngram, 1)
         self.size = None if size is None else whole_number("size", size, 1)
+        self.most = None if most is None else whole_number("most", most, 1)
 
     @property
     def up(self) -> int:
@@ -111,7 +115,22 @@ class FileThreat(Threat):
 
     def __repr__(self) -> str:
         size = "" if self.size is None else f", size={self.size}"
-        return f"{type(self).__name__}({self.ngram}{size})"
+        most = "" if self.most is None else f", most={self.most}"
+        return f"{type(self).__name__}({self.ngram}{size}{most})"
+
+    def limited(self, radius: Tensor, x: Tensor) -> Tensor:
+        """At most the bytes that fit below the cap.
+
+        A file of N bytes has N - n + 1 n-grams, or none and fewer than n bytes. Counts that were rounded to
+        the model's dtype count for at least what they were.
+        """
+        if self.most is None or not self.LENGTHENS:
+            return radius
+        eps, counts = torch.finfo(x.dtype).eps, x.double().flatten(1)
+        lost = torch.where(counts * eps >= 1, counts * eps, 0.0)
+        size = (counts + lost).sum(1).ceil() + (self.ngram - 1)
+        room = (self.most - size).clamp_min(0)
+        return self._of_size(torch.minimum(radius, room), endless=False)
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse what is no row of counts."""
@@ -202,10 +221,12 @@ class FileThreat(Threat):
         """A whole number less; of one size, that or 0."""
         return self._of_size(super().asked(budget))
 
-    def _of_size(self, budget: Tensor) -> Tensor:
+    def _of_size(self, budget: Tensor, endless: bool = True) -> Tensor:
         if self.size is None:
             return budget
-        return torch.where(torch.isinf(budget), budget, self.size * (budget >= self.size).double())
+        found = self.size * (budget >= self.size).double()
+        found = found.where(~budget.isnan(), torch.nan)
+        return torch.where(torch.isinf(budget), budget, found) if endless else found
 
     def project(self, delta: Tensor, budget: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
         """The nearest rises and falls, cut to whole numbers."""
@@ -264,6 +285,7 @@ class Change(FileThreat):
     """
 
     NAME: ClassVar[str] = "change"
+    LENGTHENS: ClassVar[bool] = False
 
 
 def _ways(curves: Curves) -> Ways:
