@@ -438,6 +438,14 @@ def certify(
             help="Of one unit of a column, for norms: std (1 per training standard deviation) or schema."
         ),
     ] = None,
+    slack: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Places in files that the attacker may fill with any bytes: columns file (as rows name "
+            "it), offset and length. The radius is all of a file's slack, or 0.",
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Processes that work at a time.", min=1)] = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -452,7 +460,7 @@ def certify(
     from featureconvex.experiment import certify_files
 
     names = [*(norm or []), *(threat or [])]
-    own = ("edits", "append", "insert", "change")
+    own = ("edits", "append", "insert", "change", "slack")
     threats = [
         text if text.partition(":")[0] in own else parse_threat(text) for text in names
     ] or None
@@ -489,6 +497,7 @@ def certify(
             progress=True,
             cost=cost,
             jobs=jobs,
+            slack=slack,
         )
         # Standard output may hold the rows.
         aside = str(out) == "-"

@@ -111,6 +111,7 @@ def certify(
     model = check_model(model)
     x = check_inputs(x, model)
     threats, domain = check_threats(threat), check_domain(domain, model=model)
+    domain.check_count(len(x))
     size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
     chosen.check_settings()
     if model.dtype == torch.float32:
@@ -124,10 +125,11 @@ def certify(
                 item.check(tuple(batch.shape[1:]))
             line = tangent(model, batch)
             finite = _finite(batch) & _finite(line.slope) & torch.isfinite(line.value)
-            inside = domain.contains(batch)
+            held = domain.rows(slice(start, start + len(batch)))
+            inside = held.contains(batch)
             shared: dict[Any, Any] = {}
             for item, filled in zip(threats, columns, strict=True):
-                problem = Problem(model, batch, item, domain, line, shared)
+                problem = Problem(model, batch, item, held, line, shared)
                 known = (inside & item.admits(batch)).cpu().numpy()
                 usable = Usable(finite.cpu().numpy(), known)
                 filled.write(start, _bound(chosen, problem), line.value, usable)

@@ -99,18 +99,25 @@ def test_a_cap_and_odd_names_from_training_to_certificates(
     (suspects / "just so").write_bytes(bytes(range(200)) * 2)
     os.mkfifo(suspects / "pipe")
     table = tmp_path / "rows.csv"
-    asked = ("--threat", "append", "--threat", "change", "--threat", "insert:150")
+    slack = tmp_path / "slack.csv"
+    slack.write_text(f"file,offset,length\n{shown(ODD)},10,3\n{shown(ODD)},0x20,2\njust so,399,2\n")
+    asked = ("--slack", slack, "--threat", "append", "--threat", "change", "--threat", "insert:150")
     assert command("certify", out, suspects, "--out", table, *asked) == 0
     found = pd.read_csv(table).set_index("row")
     assert found.loc["a large one", "status_append"] == "too_large"
     assert "pipe" not in found.index
     assert found["margin"].isna().sum() == 1
     odd = found.loc[shown(ODD)]
+    assert odd["radius_slack"] in (0, 5)
+    assert found.loc["just so", "status_slack"] == "unreadable"
+    assert "beyond the end of a file of 400 bytes" in capsys.readouterr().err
     assert odd["radius_append"] <= 400 - 256
     assert odd["radius_insert-150"] == 0
     assert found.loc["just so", "radius_append"] == 0
     assert command("certify", out, suspects / "a large one", "--out", table) == 0
     assert pd.read_csv(table)["status_l2"].tolist() == ["too_large"]
+    assert command("certify", out, suspects, "--out", table, "--slack", tmp_path / "no.csv") == 2
+    assert command("certify", out, suspects, "--out", table, "--threat", "slack") == 2
     model = fc.load(out)
     assert isinstance(model, Detector)
     assert model.meaning.counts == ByteCounts(most=400)

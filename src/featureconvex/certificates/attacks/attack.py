@@ -80,6 +80,7 @@ def attack(
     if x.is_inference():
         x = x.clone()  # gradients can be taken at a copy only
     threat.check(tuple(x.shape[1:]))
+    domain.check_count(len(x))
     limit = _limit(budget, len(x), x.device)
     search = Search(threat, steps, restarts, method, seed)
     with undisturbed():

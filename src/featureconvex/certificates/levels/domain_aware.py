@@ -8,7 +8,7 @@ For a minorant ``l <= g + tau``, every ``x'`` in the domain of budget ``r`` has
 choosing a better one, and level ``sound`` checks them again with outward rounding.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -50,7 +50,7 @@ class Domain(Level):
 def _without_borders(problem: Problem, rows: Tensor) -> Tensor:
     """The radii of some rows in a domain without any border, nan where not computed: (m,)."""
     line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
-    part = replace(problem, x=problem.x[rows], tangent=line, domain=Unbounded())
+    part = problem.rows(rows, tangent=line, domain=Unbounded())
     return checked(part, line, _proved(part, line)[0])
 
 
@@ -84,7 +84,7 @@ def _proved(problem: Problem, minorant: Minorant) -> tuple[Tensor, Tensor]:
     for at in range(0, len(sensitive), size):
         rows = sensitive[at : at + size]
         line = Minorant(minorant.value[rows], minorant.slope[rows])
-        part = replace(problem, x=problem.x[rows], tangent=line)
+        part = problem.rows(rows, tangent=line)
         radius[rows], multiplier[rows] = _few_rows(part, line)
     return radius, multiplier
 

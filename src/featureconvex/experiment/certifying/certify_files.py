@@ -12,6 +12,7 @@ from featureconvex.certificates import Domain, Level, Threat
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.certificates.levels import level_named
 from featureconvex.data.files.contents import shown
+from featureconvex.data.files.slack import read_slack
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
@@ -37,6 +38,7 @@ def certify_files(
     progress: bool = False,
     cost: str | None = None,
     jobs: int = 1,
+    slack: Path | None = None,
 ) -> Summary:
     """Certify every row of the inputs in bounded memory, and write one row each.
 
@@ -60,6 +62,8 @@ def certify_files(
         keep: columns of the tables to carry along.
         progress: show a bar and remarks on standard error.
         jobs: processes that work at a time.
+        slack: a CSV file (``file``, ``offset``, ``length``) of places that may be filled with any bytes:
+            a radius of all of a file's bytes of slack, or 0.
 
     Returns:
         How many rows have each status. The rows themselves have: ``input`` (of several), ``row`` (source
@@ -80,7 +84,7 @@ def certify_files(
         writable_folder(out.parent)
     jobs = whole_number("jobs", jobs, 1)
     place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
-    certifier = _certifier(place, threats, domain, level, cost, keep)
+    certifier = _certifier(place, threats, domain, level, cost, keep, slack)
     if progress and certifier.plan.sentence:
         remark(certifier.plan.sentence)
     meaning = certifier.meaning
@@ -90,7 +94,14 @@ def certify_files(
     asked = {
         "model": _stamp(place),
         "inputs": [[shown(path), _stamp(path)] for path in paths],
-        "options": [repr(threats), _words(domain), repr(level), cost, list(keep)],
+        "options": [
+            repr(threats),
+            _words(domain),
+            repr(level),
+            cost,
+            list(keep),
+            None if slack is None else _stamp(slack),
+        ],
     }
     rows = Rows(paths, out, Summary(certifier.plan.sentence), progress)
     title = f"certify ({level_named(certifier.plan.level).name})"
@@ -112,11 +123,13 @@ def _certifier(
     level: str | Level | None,
     cost: str | None,
     keep: tuple[str, ...],
+    slack: Path | None,
 ) -> Certifier:
     bare = Certifier(folder, Plan([], None, "closed-form"), keep)
     if domain is not None:
         domain = check_domain(domain, bare.names, bare.meaning.blocks)
-    plan = planned(bare.model, threats, domain, level, cost, bare.described)
+    known = None if slack is None else read_slack(slack)
+    plan = planned(bare.model, threats, domain, level, cost, bare.described, known)
     return replace(bare, plan=plan)
 
 
