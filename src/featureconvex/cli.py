@@ -161,6 +161,12 @@ def run(
             "(ngrams:2, ngrams:3:4096), whatever they are.",
         ),
     ] = None,
+    count_map: Annotated[
+        str | None,
+        typer.Option(
+            "--counts", help="log1p: train on logarithms of the counts, whose spread is large."
+        ),
+    ] = None,
     most_bytes: Annotated[
         int | None,
         typer.Option(
@@ -192,6 +198,7 @@ def run(
         seed=seed,
         device=device,
         other_temperature=other_temperature,
+        counts=count_map,
     )
     kept = tuple(keep or ())
     found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)

@@ -14,7 +14,15 @@ from featureconvex.certificates.threats import FileThreat
 from featureconvex.certificates.threats.files import threat as module
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.errors import UserError
-from featureconvex.features import AbsConcat, Compose, Identity, MaxMin, NonexpansiveLinear, Scale
+from featureconvex.features import (
+    AbsConcat,
+    Compose,
+    Identity,
+    Log1p,
+    MaxMin,
+    NonexpansiveLinear,
+    Scale,
+)
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing.certificate import balanced
 
@@ -66,6 +74,7 @@ def test_an_operation_costs_what_it_is(kind: type[FileThreat], form: ByteCounts)
 MAPS: dict[str, Callable[[int], fc.features.FeatureMap]] = {
     "identity": lambda _: Identity(),
     "absolute": lambda d: Compose(Scale(torch.full((d,), 0.5), -1.0), AbsConcat()),
+    "log1p": lambda d: Compose(Log1p(), Scale(torch.linspace(0.5, 2.0, d))),
     "learned": lambda d: Compose(Scale(0.3), NonexpansiveLinear(d, 12), MaxMin()),
 }
 

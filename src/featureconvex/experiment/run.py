@@ -20,8 +20,9 @@ from featureconvex.errors import UserError
 from featureconvex.experiment.kept import beside
 from featureconvex.experiment.review import review
 from featureconvex.experiment.rows import certified_rows
-from featureconvex.features import Compose
+from featureconvex.features import Compose, standardise
 from featureconvex.files import writable_folder
+from featureconvex.given import one_of
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import save_model
 from featureconvex.norms import norm_name
@@ -46,6 +47,7 @@ from featureconvex.results.rows import write_rows
 from featureconvex.results.warnings import run_warnings
 from featureconvex.training.architectures import (
     Architecture,
+    count_architecture,
     image_architecture,
     table_architecture,
     table_map,
@@ -65,6 +67,7 @@ class Settings:
         recipe: ``"default"``, ``"fixed"`` or ``"paper"``.
         temperature: trades clean accuracy (small) against radius (large).
         other_temperature: of the other class, which only has to stay on its side.
+        counts: ``"log1p"`` trains on logarithms of counts of bytes; None on the counts.
         target_fpr: calibrate for this false-positive rate instead of balancing the classes.
         epochs: of training.
         seed: of everything random.
@@ -79,6 +82,7 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     other_temperature: float | None = None
+    counts: str | None = None
 
     def __post_init__(self) -> None:
         if self.norm not in (1, 2, math.inf):
@@ -88,6 +92,8 @@ class Settings:
         chosen = (self.temperature, self.other_temperature)
         if self.recipe == "paper" and any(value is not None for value in chosen):
             raise UserError("recipe paper has no temperature; use recipe default")
+        if self.counts is not None:
+            one_of("counts", self.counts, ("log1p",))
         if self.seed < 0:
             raise UserError(f"a seed must be >= 0, got {self.seed}")
         if self.recipe not in RECIPES:
@@ -120,29 +126,45 @@ class Prepared:
         train, test: inputs and labels.
         architecture: what is trained.
         cost: (d,) one over the training standard deviations for tables, None for images.
+        trained_cost: of the units that the model is trained in; ``cost`` but behind a front.
     """
 
     train: Points
     test: Points
     architecture: Architecture
     cost: Tensor | None
+    trained_cost: Tensor | None
 
 
-def prepare(dataset: Dataset, recipe: Recipe, place: torch.device) -> Prepared:
-    """Tensors and an architecture for a data set and a recipe."""
+def prepare(
+    dataset: Dataset, recipe: Recipe, place: torch.device, counts: str | None = None
+) -> Prepared:
+    """Tensors and an architecture for a data set and a recipe.
+
+    Raises:
+        UserError: logarithms of what are no counts of bytes.
+    """
     train, test = (
         Points(to_tensor(half.x), torch.from_numpy(half.y).long())
         for half in (dataset.train, dataset.test)
     )
+    if counts is not None:
+        if dataset.files != "other files":
+            raise UserError(
+                f"--counts {counts} is for files whose bytes are counted, not for {dataset.name}"
+            )
+        architecture, inner = count_architecture(train.x, (200, 50), place)
+        return Prepared(train, test, architecture, standardise(train.x).scale.abs(), inner)
     if dataset.kind == "table":
         learned = recipe.name == "default" and not _has_an_attacker_of_its_own(dataset)
         name = table_map(recipe.norm) if learned else "identity"
         architecture, cost = table_architecture(train.x, (200, 50), place, name)
-        return Prepared(train, test, architecture, cost)
+        return Prepared(train, test, architecture, cost, cost)
     return Prepared(
         train,
         test,
         image_architecture(tuple(train.x.shape[1:]), dataset.name, recipe.name, recipe.norm, place),
+        None,
         None,
     )
 
@@ -179,13 +201,13 @@ def run(
     if progress and dataset.note:
         remark(f"{dataset.name}: {dataset.note}")
     recipe = settings.resolve(dataset.name, dataset.train.x.shape)
-    prepared = prepare(dataset, recipe, place)
+    prepared = prepare(dataset, recipe, place, settings.counts)
     fitted = fit(
         prepared.architecture,
         recipe,
         prepared.train,
         seed=settings.seed,
-        cost=prepared.cost,
+        cost=prepared.trained_cost,
         test=prepared.test,
         target_fpr=settings.target_fpr,
         folder=folder / "checkpoints",

@@ -131,3 +131,34 @@ def test_a_cap_says_what_it_needs(tmp_path: Path) -> None:
         find_task(str(files), sensitive="bad", counts="histogram", most_bytes=100).load()
     kept = find_task(str(files), sensitive="bad", counts="ngrams:2:64", most_bytes=300).load()
     assert kept.train.x.shape == (24, 64)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_logarithms_of_counts_are_trained_and_certified(tmp_path: Path) -> None:
+    files, out, table = folder(tmp_path / "files"), tmp_path / "run", tmp_path / "rows.csv"
+    options = ("--sensitive", "bad", "--norm", 1, "--epochs", 2, "--temperature", 0.5)
+    counted = ("--bytes", "ngrams:2:64", "--counts", "log1p")
+    assert command("run", files, "--out", out, *options, *counted) == 0
+    detector = fc.load(out)
+    assert isinstance(detector, Detector)
+    assert "Log1p" in repr(detector.feature_map)
+    asked = ("--threat", "append", "--threat", "change", "--level", "sound")
+    assert command("certify", out, files / "bad", "--out", table, *asked) == 0
+    found = pd.read_csv(table).set_index("row")
+    assert (found["radius_append"] > 0).any()
+    # Really done to each file, as much as certified.
+    rng, tried = np.random.default_rng(0), []
+    for name, radius in found["radius_append"].items():
+        content = np.fromfile(files / "bad" / str(name), dtype=np.uint8)
+        for turn in range(20 if radius else 0):
+            tail = np.full(int(min(radius, 5000)), rng.integers(0, 256), dtype=np.uint8)
+            if turn % 2:
+                tail = rng.integers(0, 256, len(tail)).astype(np.uint8)
+            tried.append(ByteCounts(2, 64)(np.concatenate((content, tail))))
+    assert (detector.sensitive_margin(np.array(tried)) > 0).all()
+    again = (*options, "--bytes", "ngrams:2:64")
+    assert command("run", files, "--out", out, *again) == 2
+    frame = tmp_path / "t.csv"
+    pd.DataFrame({"a": range(20), "y": [0, 1] * 10}).to_csv(frame, index=False)
+    wrong = ("--label", "y", "--out", tmp_path / "x", "--counts", "log1p")
+    assert command("run", frame, *wrong) == 2

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from featureconvex.certificates.domain import Unbounded
 from featureconvex.certificates.drops import Curves
-from featureconvex.certificates.kinked import kinked_form
+from featureconvex.certificates.kinked import kinked_form, stretched
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
 from featureconvex.certificates.levels.flat import checked
@@ -111,7 +111,8 @@ def drops_of(problem: Problem, minorant: Minorant) -> Curves | None:
     form = kinked_form(problem.model.feature_map, minorant.slope, problem.x, lo, hi)
     if form is None:
         return None
-    return problem.threat.curves(SeparableMoves(problem.x, lo, hi, form))
+    known = stretched(problem.model.feature_map, minorant.slope, problem.x)
+    return problem.threat.curves(SeparableMoves(problem.x, lo, hi, form, known))
 
 
 def worst_case(problem: Problem, minorant: Minorant, budget: Tensor) -> Tensor:

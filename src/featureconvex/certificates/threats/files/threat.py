@@ -28,7 +28,7 @@ coordinate only.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -162,10 +162,8 @@ class FileThreat(Threat):
 
     def curves(self, moves: Moves) -> Ways:
         """Rises and falls apart."""
-        x = moves.x.double()
-        up, down = replace(moves, lo=x).curves(None), None
-        if self.down:
-            down = replace(moves, hi=x).curves(None)
+        up = moves.one_way(1)
+        down = moves.one_way(-1) if self.down else None
         near = None if moves.near is None else self.curves(moves.near)
         return Ways(up, down, tuple(moves.x.shape[1:]), near)
 
