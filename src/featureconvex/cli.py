@@ -157,8 +157,9 @@ def run(
         str | None,
         typer.Option(
             "--bytes",
-            help="Read the files of a folder as counts of their bytes (histogram) or of n-grams in buckets "
-            "(ngrams:2, ngrams:3:4096), whatever they are.",
+            help="Read the files of a folder as counts of their bytes (histogram), of n-grams in buckets "
+            "(ngrams:2, ngrams:3:4096), or as a plot of their first bytes (plot:1024; plot:1024:16 in "
+            "means of 16), whatever they are.",
         ),
     ] = None,
     count_map: Annotated[

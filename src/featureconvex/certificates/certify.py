@@ -10,6 +10,7 @@ from torch import Tensor
 
 from featureconvex.ambient import check_float32_products, undisturbed
 from featureconvex.certificates.arguments import (
+    check_about_files,
     check_domain,
     check_inputs,
     check_model,
@@ -112,6 +113,7 @@ def certify(
     x = check_inputs(x, model)
     threats, domain = check_threats(threat), check_domain(domain, model=model)
     domain.check_count(len(x))
+    check_about_files(threats, model)
     size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
     chosen.check_settings()
     if model.dtype == torch.float32:

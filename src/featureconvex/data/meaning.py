@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.data.dataset import Dataset, Kind
-from featureconvex.data.files.byte_counts import BYTE_NAMES, ByteCounts
+from featureconvex.data.files.byte_counts import BYTE_NAMES
+from featureconvex.data.files.byte_plot import BytePlot
+from featureconvex.data.files.representation import Representation, representation
 from featureconvex.data.files.samples import FileKind, check_white
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.tables.cells import numbers_of
@@ -58,7 +60,7 @@ class Meaning:
     files: FileKind | None = None
     pixels: Pixels | None = None
     form: TableForm | None = None
-    counts: ByteCounts | None = None
+    counts: Representation | None = None
 
     @staticmethod
     def of(dataset: Dataset) -> "Meaning":
@@ -166,6 +168,11 @@ class Meaning:
                 )
             return x.astype(np.float32 if x.dtype.itemsize <= 4 else np.float64)
         return self._pixels(x, origin, pictures)
+
+    @property
+    def plotted(self) -> bool:
+        """Whether rows are plots of files."""
+        return isinstance(self.counts, BytePlot)
 
     @property
     def blocks(self) -> dict[str, range]:
@@ -289,6 +296,6 @@ class Meaning:
         raise UserError(f"{origin}: expected inputs of shape ({wanted}), got {got}; {remedy}")
 
 
-def _counts_of(stored: Mapping[str, Any]) -> ByteCounts | None:
+def _counts_of(stored: Mapping[str, Any]) -> Representation | None:
     name = stored.get("counts")
-    return None if name is None else ByteCounts.named(name, stored.get("most_bytes"))
+    return None if name is None else representation(name, stored.get("most_bytes"))

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.folder import FolderReader
+from featureconvex.data.files.representation import Representation, representation
 from featureconvex.data.named_tasks.catalogue import PAIRS, TASKS
 from featureconvex.data.schema import read_schema
 from featureconvex.data.tables.frame import STANDARD_INPUT, is_table
@@ -86,7 +86,7 @@ def find_task(
             "--most-bytes caps the files that --bytes reads; say how, --bytes histogram"
         )
     if task is None:
-        read = None if counts is None else ByteCounts.named(counts, most_bytes)
+        read = None if counts is None else representation(counts, most_bytes)
         return _from_path(name_or_path, label, sensitive, keep, missing, schema, read)
     if label is not None or sensitive not in (None, task.sensitive):
         raise UserError(
@@ -113,7 +113,7 @@ def _from_path(
     keep: tuple[str, ...],
     missing: Missing,
     schema_path: Path | None,
-    counts: ByteCounts | None,
+    counts: Representation | None,
 ) -> Task:
     path = Path(text).expanduser()
     schema = None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import example_files
+from featureconvex.data.files.representation import Representation
 from featureconvex.data.files.samples import FileKind, Samples, file_kind, read_samples
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.tables.frame import is_table, read_frame
@@ -49,7 +49,7 @@ def read_source(
     shape: tuple[int, ...] | None = None,
     finite: bool = True,
     form: TableForm | None = None,
-    counts: ByteCounts | None = None,
+    counts: Representation | None = None,
 ) -> Source:
     """Read a table (.csv, .csv.gz, .parquet, .pq, or - for CSV on standard input), an array (.npy or
     .npz), one example file, or a folder of example files.
@@ -103,7 +103,7 @@ def read_source(
     )
 
 
-def _is_too_large(path: Path, counts: ByteCounts | None) -> bool:
+def _is_too_large(path: Path, counts: Representation | None) -> bool:
     most = None if counts is None else counts.most
     return most is not None and path.is_file() and path.stat().st_size > most
 
@@ -114,7 +114,7 @@ def _files(
     kind: FileKind | None,
     shape: tuple[int, ...] | None,
     finite: bool,
-    counts: ByteCounts | None = None,
+    counts: Representation | None = None,
 ) -> Source:
     wanted = shape if shape is not None and len(shape) == 3 else None
     return Source(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.data import Dataset, Task, to_tensor
+from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.suspicion import data_warnings
 from featureconvex.detector import Detector
@@ -149,7 +150,7 @@ def prepare(
         for half in (dataset.train, dataset.test)
     )
     if counts is not None:
-        if dataset.files != "other files":
+        if dataset.files != "other files" or isinstance(dataset.counts, BytePlot):
             raise UserError(
                 f"--counts {counts} is for files whose bytes are counted, not for {dataset.name}"
             )

@@ -7,9 +7,9 @@ import numpy as np
 
 from featureconvex.data.classes import choose_sensitive
 from featureconvex.data.dataset import Dataset, Split
-from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import list_classes, visible
+from featureconvex.data.files.representation import Representation
 from featureconvex.data.location import Location
 from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
@@ -29,7 +29,7 @@ class FolderReader:
 
     path: Path
     sensitive: str | None
-    counts: ByteCounts | None = None
+    counts: Representation | None = None
 
     def locate(self, data_dir: Path) -> Location:
         """Whether the folder exists."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.pictures import SUFFIXES, read_header, read_pixels, stack
+from featureconvex.data.files.representation import Representation
 from featureconvex.errors import UserError
 
 FileKind = Literal["pictures", ".npy files", "other files"]
@@ -45,7 +46,7 @@ def read_samples(
     kind: FileKind | None = None,
     shape: tuple[int, ...] | None = None,
     finite: bool = True,
-    counts: ByteCounts | None = None,
+    counts: Representation | None = None,
 ) -> Samples:
     """Read files of one kind: all pictures, all ``.npy``, or all something else (byte counts).
 
@@ -176,7 +177,7 @@ def check_white(x: NDArray[np.uint8], origin: str) -> None:
         )
 
 
-def read_byte_counts(paths: list[Path], counts: ByteCounts) -> Samples:
+def read_byte_counts(paths: list[Path], counts: Representation) -> Samples:
     """What each file counts: float64 (n, buckets).
 
     Raises:

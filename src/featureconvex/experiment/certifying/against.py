@@ -14,23 +14,27 @@ from featureconvex.certificates import (
     Slack,
     Threat,
 )
+from featureconvex.certificates.levels import level_named
 from featureconvex.certificates.threats import FileThreat
 from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.files.slack import Run
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
+from featureconvex.experiment.certifying.plots import OnPlot
 from featureconvex.given import one_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Threats, domain and level, the attacker in words where a schema describes it, and slack by file."""
+    """Threats, domain and level; the attacker of a schema in words, slack by file, questions on plots."""
 
     threats: list[Threat]
     domain: Domain | None
     level: str | Level
     sentence: str = ""
     slack: Mapping[str, Sequence[Run]] | None = None
+    plots: tuple[OnPlot, ...] = ()
 
 
 def planned(
@@ -59,6 +63,17 @@ def planned(
         UserError: prices of a model that has none.
     """
     attacker = model.attacker if isinstance(model, Detector) else None
+    if isinstance(model, Detector) and model.meaning.plotted:
+        texts = [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
+        texts = [*texts, Slack.NAME] if slack is not None else texts
+        if texts:
+            if level is not None and not level_named(level).uses_domain:
+                raise UserError(f"level {level_named(level).name} does not know where a file ends")
+            plots = tuple(OnPlot(*_parsed(text)) for text in texts)
+            left = [threat for threat in threats or () if threat not in texts]
+            return replace(
+                planned(model, left, domain, level or "domain", cost, described), plots=plots
+            )
     if slack is not None:
         check_counted("slack", model)
         others = [threat for threat in threats or [] if threat != Slack.NAME]
@@ -106,14 +121,21 @@ def _of_files(text: str, model: object) -> Threat:
     Raises:
         UserError: something else, or a model that does not count bytes.
     """
-    name, _, size = text.partition(":")
+    name, size = _parsed(text)
     if name == Slack.NAME:
         raise UserError("--threat slack needs to know where it is: --slack CSV")
     kinds = {kind.NAME: kind for kind in (Append, Insert, Change)}
-    if name not in kinds or (":" in text and not size.isdecimal()):
-        raise UserError(f"a threat to files is append, insert or change, or append:K, got {text!r}")
     counts = check_counted(f"threat {name}", model)
-    return kinds[name](counts.ngram, int(size) if size else None, counts.most)
+    return kinds[name](counts.ngram, size, counts.most)
+
+
+def _parsed(text: str) -> tuple[str, int | None]:
+    """The name of an operation on files, and a number of bytes where it is said."""
+    name, _, size = text.partition(":")
+    known = (*(kind.NAME for kind in (Append, Insert, Change)), Slack.NAME)
+    if name not in known or (":" in text and not size.isdecimal()):
+        raise UserError(f"a threat to files is append, insert or change, or append:K, got {text!r}")
+    return name, int(size) if size else None
 
 
 def check_counted(asked: str, model: object) -> ByteCounts:
@@ -128,4 +150,6 @@ def check_counted(asked: str, model: object) -> ByteCounts:
             f"--{asked} is about files that were counted, byte by byte or as n-grams, and this model "
             "was trained on other inputs: what it does to them is not known"
         )
+    if isinstance(meaning.counts, BytePlot):
+        raise UserError(f"--{asked} is about counts of files, and this model sees plots of them")
     return meaning.counts or ByteCounts()

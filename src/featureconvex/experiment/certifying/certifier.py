@@ -14,6 +14,8 @@ from featureconvex.certificates import Certificate, certify
 from featureconvex.certificates.certificate import Status
 from featureconvex.certificates.levels import Tight, level_named
 from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.byte_plot import BytePlot
+from featureconvex.data.files.contents import file_size
 from featureconvex.data.meaning import Meaning
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
@@ -21,6 +23,7 @@ from featureconvex.estimator import FeatureConvexClassifier, load
 from featureconvex.experiment.certifying.against import Plan
 from featureconvex.experiment.certifying.inputs import Inputs, read_piece
 from featureconvex.experiment.certifying.pieces import Piece
+from featureconvex.experiment.certifying.plots import Plots
 from featureconvex.experiment.certifying.slack import certify_slack, runs_of
 from featureconvex.experiment.kept import beside
 from featureconvex.model import FeatureConvexModel
@@ -100,6 +103,8 @@ class Certifier:
             filled, errors = self._filled(inputs, piece)
             found.append(filled)
             told += [str(error) for error in errors if error is not None]
+        if self.plan.plots:
+            found += self._of_plots(inputs, piece)
         certificates = [_named(certificate, inputs) for certificate in found]
         columns = _columns(certificates, self._classes(), self._attacked)
         outside = self._outside(inputs.x)
@@ -130,7 +135,21 @@ class Certifier:
         assert self.plan.slack is not None
         runs = runs_of(inputs.files, self.plan.slack)
         form = self.meaning.counts or ByteCounts()
+        assert isinstance(form, ByteCounts)
         return certify_slack(self._core, inputs.x, piece.files, runs, form, self.plan.level)
+
+    def _of_plots(self, inputs: Inputs, piece: Piece) -> list[Certificate]:
+        """What operations on the bytes of files do to their plots."""
+        form = self.meaning.counts
+        assert isinstance(form, BytePlot)
+        if inputs.files is None:
+            raise UserError(
+                f"{piece.origin} holds numbers, of which nobody knows where a file ends; give the files"
+            )
+        lost = inputs.unreadable
+        sizes = [0 if lost[k] else file_size(file) for k, file in enumerate(piece.files)]
+        plots = Plots(self._core, form, inputs.x, np.array(sizes, dtype=np.int64), self.plan.level)
+        return [plots.certify(asked) for asked in self.plan.plots]
 
     @property
     def _core(self) -> FeatureConvexModel:
