@@ -27,6 +27,7 @@ from featureconvex.data.tables.columns import (
     encode_rows,
     feature_blocks,
 )
+from featureconvex.data.tables.frame import as_pandas
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -180,14 +181,16 @@ class Meaning:
         return feature_blocks(self.columns or ())
 
     def rows(self, x: Any) -> Any:
-        """What is given in Python, ready for the model: the columns of a data frame are found by name.
+        """What is given in Python, ready for the model: the columns of a frame are found by name.
 
         Arrays and tensors stay as they are. Points of an attack may lie outside [0, 1], so of images only
         values far from it are refused.
 
         Raises:
-            UserError: a frame without the model's columns, or images in another unit.
+            UserError: a frame without the model's columns, one that is not there yet, or images in another
+                unit.
         """
+        x = as_pandas(x)
         if hasattr(x, "columns") and hasattr(x, "iloc"):
             return self.table(x, "x").x
         if self.kind != "image" or not hasattr(x, "dtype"):

@@ -161,7 +161,7 @@ class Certifier:
         span = self._extra.get("range")
         if span is None:
             return None
-        lo, hi = (np.array(span[end], dtype=np.float64) for end in ("lo", "hi"))
+        lo, hi = (np.array([float(value) for value in span[end]]) for end in ("lo", "hi"))
         return np.asarray(((x < lo) | (x > hi)).sum(axis=1))
 
     def _classes(self) -> tuple[str, str]:
