@@ -124,7 +124,13 @@ def tasks(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def run(
     task: TaskName,
     out: Out,
-    norm: Norm = "2",
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            help="The norm whose certified radius is trained: 1, 2 or inf (default: 2; a table then keeps "
+            "its columns as they are, for an attacker who pays for each)."
+        ),
+    ] = None,
     recipe: RecipeName = "default",
     temperature: Annotated[
         float | None,
@@ -191,7 +197,8 @@ def run(
     from featureconvex.results.strict_json import load_json
 
     settings = Settings(
-        norm=parse_norm(norm),
+        norm=parse_norm(norm or "2"),
+        priced=norm is None,
         recipe=recipe,
         temperature=temperature,
         target_fpr=target_fpr,

@@ -97,7 +97,7 @@ def fold(pipeline: Any) -> FeatureConvexClassifier:
 
 
 def _unscaled(span: NDArray[np.float64], columns: _Columns, count: int) -> NDArray[np.float64]:
-    """The range of the raw columns, (2, d), a little wider than rounding; all numbers where no step looks."""
+    """The range of the raw columns, (2, d), a little wider than rounding; no ends where no step looks."""
     ends = (span - columns.shift) / columns.scale
     lo, hi = ends.min(axis=0), ends.max(axis=0)
     more = 1e-9 * (hi - lo) + 1e-12 * np.abs(ends).max(axis=0)
