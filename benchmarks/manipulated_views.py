@@ -4,9 +4,9 @@
 
 As ``manipulated_files.py`` does for counts. Shared objects against compiled Python files; flagged held-out
 shared objects are certified at the levels ``domain`` and ``sound``, and as many bytes as the larger of the
-two certifies are appended, inserted, changed, or written into slack (here: 16 bytes of the longest run of zeros),
-random ones and chosen ones. Not one file may pass. Writes ``results/manipulated_views.json``; exit status 1
-if any does.
+two certifies are appended, inserted, changed, or written into slack (here: 16 bytes of the longest run of
+zeros), random ones and chosen ones. Not one file may pass. Writes ``results/manipulated_views.json``; exit
+status 1 if any does.
 """
 
 import argparse
