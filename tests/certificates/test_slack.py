@@ -95,6 +95,24 @@ def test_no_certified_file_is_flipped(
     assert (model(torch.from_numpy(np.array(tried))) > 0).all()
 
 
+def test_level_tight_and_attacks() -> None:
+    rng, form = np.random.default_rng(1), FORMS[1]
+    x = torch.from_numpy(np.array([form(content) for content in contents(rng)[:10]]))
+    model, threat = a_model(form, "identity", x, 0), fc.Slack(form.ngram, 2)
+    held = fc.Box.per_row((x - 2).clamp_min(0), torch.full_like(x, torch.inf))
+    base, tight = (fc.certify(model, x, threat, held, name) for name in ("domain", "tight"))
+    assert (tight.radius >= base.radius).all()
+    assert (base.radius > 0).any()
+    for domain in (held, fc.Unbounded()):
+        radius = fc.certify(model, x, threat, domain, "tight").radius
+        found = fc.attack(model, x, threat, domain)
+        both = found.found & (radius > 0)
+        assert (found.distance[both] > radius[both]).all()
+    assert both.any()
+    with pytest.raises(UserError, match="closed-form"):
+        fc.certify(model, x, threat)
+
+
 def never_above(n: int, runs: int, seed: int) -> None:
     """Every change that at most 3 bytes in so many runs can make, in rational numbers."""
     threat = fc.Slack(n, runs)
