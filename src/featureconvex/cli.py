@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from featureconvex.errors import UserError
+from featureconvex.feedback import feedback
 
 app = typer.Typer(
     name="featureconvex",
@@ -64,6 +65,12 @@ RecipeName = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(help="Training epochs (default: the recipe's).")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Say nothing but errors and where the result is.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON in place of sentences.")
+]
 TargetFpr = Annotated[
     float | None,
     typer.Option(help="Calibrate for this false-positive rate instead of balancing the classes."),
@@ -90,13 +97,17 @@ def options(
 
 
 @app.command()
-def tasks(data_dir: DataDir = None) -> None:
+def tasks(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List every named task: data, sensitive class, size, where it was found or how to get it."""
     from rich.console import Console
     from rich.table import Table
 
-    from featureconvex.data import list_tasks
+    from featureconvex.data import described_tasks, list_tasks
 
+    if as_json:
+        with feedback(False, as_json) as say:
+            say(list, [], lambda: described_tasks(data_dir))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("task", "data", "sensitive class", "size", "found"):
         table.add_column(title, overflow="fold")
@@ -113,7 +124,13 @@ def tasks(data_dir: DataDir = None) -> None:
 def run(
     task: TaskName,
     out: Out,
-    norm: Norm = "2",
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            help="The norm whose certified radius is trained: 1, 2 or inf (default: 2; a table then keeps "
+            "its columns as they are, for an attacker who pays for each)."
+        ),
+    ] = None,
     recipe: RecipeName = "default",
     temperature: Annotated[
         float | None,
@@ -146,16 +163,25 @@ def run(
         str | None,
         typer.Option(
             "--bytes",
-            help="Read the files of a folder as counts of their bytes (histogram) or of n-grams in buckets "
-            "(ngrams:2, ngrams:3:4096), whatever they are.",
+            help="Read the files of a folder as counts of their bytes (histogram), of n-grams in buckets "
+            "(ngrams:2, ngrams:3:4096), or as a plot of their first bytes (plot:1024; plot:1024:16 in "
+            "means of 16), whatever they are.",
         ),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option(help="Say nothing but errors and where the report is.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the metrics as JSON in place of sentences.")
-    ] = False,
+    count_map: Annotated[
+        str | None,
+        typer.Option(
+            "--counts", help="log1p: train on logarithms of the counts, whose spread is large."
+        ),
+    ] = None,
+    most_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Leave out larger files, here and when you certify: a status of their own.", min=1
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train, calibrate, certify, evaluate, and write a report.
 
@@ -167,9 +193,12 @@ def run(
     from featureconvex.experiment import Settings
     from featureconvex.experiment import run as run_task
     from featureconvex.norms import parse_norm
+    from featureconvex.results.metrics import METRICS_FILE
+    from featureconvex.results.strict_json import load_json
 
     settings = Settings(
-        norm=parse_norm(norm),
+        norm=parse_norm(norm or "2"),
+        priced=norm is None,
         recipe=recipe,
         temperature=temperature,
         target_fpr=target_fpr,
@@ -177,12 +206,14 @@ def run(
         seed=seed,
         device=device,
         other_temperature=other_temperature,
+        counts=count_map,
     )
     kept = tuple(keep or ())
-    found = find_task(task, label, sensitive, kept, missing, schema, counts)
-    written = run_task(found, out, settings, data_dir, progress=not quiet)
-    for line in summary_lines(out, written[-1], quiet, as_json):
-        typer.echo(line)
+    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
+    with feedback(quiet, as_json) as say:
+        report = run_task(found, out, settings, data_dir)[-1]
+        places = [f"report: {report}", f"model: {out / 'model'}"]
+        say(lambda: run_sentences(out), places, lambda: load_json(out / METRICS_FILE))
 
 
 @app.command()
@@ -190,17 +221,27 @@ def report(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder of a run or of a comparison.")
     ],
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rebuild numbers, tables, figures and report.html from the rows of DIR, in seconds."""
-    from featureconvex.report.folders import kind_of_folder
+    from featureconvex.report.folders import COMPARISON_FILE, kind_of_folder
+    from featureconvex.results.metrics import METRICS_FILE
+    from featureconvex.results.strict_json import load_json
 
     # One of the two only: a comparison loads every method, a run none.
     if kind_of_folder(directory) == "compare":
         from featureconvex.comparison.report.write import write_comparison_report as rebuild
+
+        numbers_file = COMPARISON_FILE
     else:
         from featureconvex.report.report import write_report as rebuild
 
-    typer.echo(f"report: {rebuild(directory)[-1]}")
+        numbers_file = METRICS_FILE
+
+    with feedback(quiet, as_json) as say:
+        places = [f"report: {rebuild(directory)[-1]}"]
+        say(list, places, lambda: load_json(directory / numbers_file))
 
 
 @app.command()
@@ -219,28 +260,44 @@ def inspect(
     na: Annotated[
         list[str] | None, typer.Option(help="A word for an empty cell; repeatable.")
     ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look at your data: type, gaps, values and a guess of the role of every column; and write a schema.
 
     With --label it says what to expect before you train: which class suits being the sensitive one.
     """
-    from featureconvex.data.inspection import inspect_folder, inspect_table, look_lines
+    from featureconvex.data.inspection import (
+        class_lines,
+        inspect_folder,
+        inspect_table,
+        look_lines,
+        look_values,
+    )
     from featureconvex.files import write_text
 
-    if data.is_dir():
-        typer.echo("\n".join(inspect_folder(data)))
-        return
-    given = {"separator": sep, "decimal": decimal, "encoding": encoding}
-    words = tuple(na) if na else None
-    look, text = inspect_table(data, label, sensitive, missing=words, **given)
-    typer.echo("\n".join(look_lines(look)))
-    if label is not None:
-        from featureconvex.theory.separability.expectation import expected_of_table
+    if quiet and not as_json and (out is None or data.is_dir()):
+        raise UserError("inspect --quiet has nothing to say without --out, a schema to write")
+    with feedback(quiet, as_json) as say:
+        if data.is_dir():
+            found = inspect_folder(data)
+            say(lambda: class_lines(found), [], lambda: {"classes": found})
+            return
+        given = {"separator": sep, "decimal": decimal, "encoding": encoding}
+        words = tuple(na) if na else None
+        look, text = inspect_table(data, label, sensitive, missing=words, **given)
+        expected: list[str] = []
+        if label is not None and (as_json or not quiet):
+            from featureconvex.theory.separability.expectation import expected_of_table
 
-        typer.echo("\n".join(expected_of_table(data, text)))
-    if out is not None:
-        write_text(out, text)
-        typer.echo(f"schema: {out}")
+            expected = expected_of_table(data, text)
+        if out is not None:
+            write_text(out, text)
+        say(
+            lambda: [*look_lines(look), *expected],
+            [] if out is None else [f"schema: {out}"],
+            lambda: {**look_values(look), "expectation": expected, "schema": out and str(out)},
+        )
 
 
 @app.command()
@@ -257,17 +314,21 @@ def tradeoff(
     device: Device = "auto",
     label: Label = None,
     sensitive: Sensitive = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Draw clean accuracy against certified radius, one run per temperature."""
     from featureconvex.data import find_task
     from featureconvex.experiment import Settings
     from featureconvex.experiment import tradeoff as run_tradeoff
     from featureconvex.norms import parse_norm
+    from featureconvex.results.strict_json import load_json
 
     settings = Settings(parse_norm(norm), epochs=epochs, seed=seed, device=device)
     values = numbers(temperatures, "--temperatures")
-    figure = run_tradeoff(find_task(task, label, sensitive), out, settings, values, data_dir)
-    typer.echo(f"figure: {figure}")
+    with feedback(quiet, as_json) as say:
+        figure = run_tradeoff(find_task(task, label, sensitive), out, settings, values, data_dir)
+        say(list, [f"figure: {figure}"], lambda: load_json(figure.with_suffix(".json")))
 
 
 @app.command()
@@ -294,6 +355,8 @@ def compare(
     device: Device = "auto",
     label: Label = None,
     sensitive: Sensitive = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fit the model and every baseline, certify the same test points, and compare.
 
@@ -306,10 +369,13 @@ def compare(
     from featureconvex.comparison import CompareSettings
     from featureconvex.comparison import compare as run_comparison
     from featureconvex.data import find_task
+    from featureconvex.report.folders import COMPARISON_FILE
+    from featureconvex.results.strict_json import load_json
 
     settings = CompareSettings(methods, limit, samples, epochs, seed, device)
-    written = run_comparison(find_task(task, label, sensitive), out, settings, data_dir)
-    typer.echo(f"report: {written[-1]}")
+    with feedback(quiet, as_json) as say:
+        written = run_comparison(find_task(task, label, sensitive), out, settings, data_dir)
+        say(list, [f"report: {written[-1]}"], lambda: load_json(out / COMPARISON_FILE))
 
 
 @app.command()
@@ -387,7 +453,17 @@ def certify(
             help="Of one unit of a column, for norms: std (1 per training standard deviation) or schema."
         ),
     ] = None,
+    slack: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Places in files that the attacker may fill with any bytes: columns file (as rows name "
+            "it), offset and length. The radius is all of a file's slack, or 0.",
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Processes that work at a time.", min=1)] = 1,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Certify your own inputs with a trained model, one row each, in bounded memory.
 
@@ -399,7 +475,7 @@ def certify(
     from featureconvex.experiment import certify_files
 
     names = [*(norm or []), *(threat or [])]
-    own = ("edits", "append", "insert", "change")
+    own = ("edits", "append", "insert", "change", "slack")
     threats = [
         text if text.partition(":")[0] in own else parse_threat(text) for text in names
     ] or None
@@ -424,21 +500,24 @@ def certify(
         chosen = parse_level(
             level or ("domain" if held else "closed-form"), base=base, iterations=iterations
         )
-    summary = certify_files(
-        model,
-        inputs,
-        out,
-        threats,
-        domain,
-        chosen,
-        tuple(keep or ()),
-        progress=True,
-        cost=cost,
-        jobs=jobs,
-    )
-    # Standard output may hold the rows.
-    for line in (f"{out}: {summary.rows} rows", *summary.lines):
-        typer.echo(line, err=str(out) == "-")
+    with feedback(quiet, as_json) as say:
+        summary = certify_files(
+            model,
+            inputs,
+            out,
+            threats,
+            domain,
+            chosen,
+            tuple(keep or ()),
+            progress=True,
+            cost=cost,
+            jobs=jobs,
+            slack=slack,
+        )
+        # Standard output may hold the rows.
+        aside = str(out) == "-"
+        places = [] if aside and quiet else [f"rows: {out} ({summary.rows})"]
+        say(lambda: summary.lines, places, lambda: {"rows_file": str(out), **summary.values}, aside)
 
 
 @app.command()
@@ -465,6 +544,8 @@ def separability(
     sensitive: Sensitive = None,
     keep: Keep = None,
     missing: Missing = "refuse",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask whether the data is convexly separable, with a proof for every point.
 
@@ -474,24 +555,26 @@ def separability(
     """
     from featureconvex.data import find_task
     from featureconvex.norms import parse_norm
-    from featureconvex.theory.separability.run import Settings
+    from featureconvex.theory.separability.run import RESULT_FILE, Settings
     from featureconvex.theory.separability.run import separability as ask
     from featureconvex.theory.separability.wording import sentences
 
     norm = None if distance is None else parse_norm(distance)
     settings = Settings(split, features, norm, proofs)
     found = find_task(task, label, sensitive, tuple(keep or ()), missing)
-    for sentence in sentences(ask(found, out, settings, data_dir)):
-        typer.echo(sentence)
+    with feedback(quiet, as_json) as say:
+        result = ask(found, out, settings, data_dir)
+        say(lambda: sentences(result), [f"result: {out / RESULT_FILE}"], lambda: result)
 
 
 @app.command()
-def gallery(out: Out) -> None:
+def gallery(out: Out, quiet: Quiet = False, as_json: AsJson = False) -> None:
     """Draw decision regions and certificates in two dimensions."""
     from featureconvex.theory.gallery import gallery as draw
 
-    for path in draw(out):
-        typer.echo(str(path))
+    with feedback(quiet, as_json) as say:
+        pictures = [str(path) for path in draw(out)]
+        say(lambda: pictures, [f"pictures: {out}"], lambda: {"pictures": pictures})
 
 
 @app.command()
@@ -502,6 +585,8 @@ def study(
     out: Out,
     quick: Annotated[bool, typer.Option(help="A small grid, in seconds.")] = False,
     seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Repeat an experiment of the paper.
 
@@ -510,27 +595,26 @@ def study(
     """
     if name != "theorem":
         raise UserError(f"there is no study {name!r}; there is: theorem")
-    from featureconvex.theory.theorem.run import theorem
+    from featureconvex.theory.theorem.run import RESULT_FILE, theorem
 
-    points = theorem(out, quick, seed)["points"]
-    typer.echo(f"{out}: {len(points)} triples (M, N, d)")
+    with feedback(quiet, as_json) as say:
+        result = theorem(out, quick, seed)
+        say(
+            lambda: [f"{len(result['points'])} triples (M, N, d)"],
+            [f"result: {out / RESULT_FILE}"],
+            lambda: result,
+        )
 
 
-def summary_lines(folder: Path, report: Path, quiet: bool, as_json: bool) -> list[str]:
-    """What a finished run says on standard output."""
+def run_sentences(folder: Path) -> list[str]:
+    """The two headline sentences of a run, and what the attacker of a schema has to pay."""
     from featureconvex.report.attacker import budget_sentences
     from featureconvex.report.wording import headline
     from featureconvex.results.folder import read_run
-    from featureconvex.results.metrics import METRICS_FILE
 
-    if as_json:
-        return [(folder / METRICS_FILE).read_text(encoding="utf-8").rstrip()]
-    places = [f"report: {report}"]
-    if quiet:
-        return places
     run = read_run(folder)
     attacked = [] if run.review is None else budget_sentences(run.review)
-    return [*headline(run)[:2], *attacked, *places, f"model: {folder / 'model'}"]
+    return [*headline(run)[:2], *attacked]
 
 
 # Characters of a line where no terminal sets a width.

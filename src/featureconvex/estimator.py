@@ -27,6 +27,7 @@ from featureconvex.certificates import (
 from featureconvex.certificates.arguments import check_domain, check_threats
 from featureconvex.certificates.certificate import joined
 from featureconvex.data.schema import ColumnSchema, Schema
+from featureconvex.data.tables.frame import as_pandas
 from featureconvex.detector import Detector
 from featureconvex.device import device
 from featureconvex.errors import UserError
@@ -78,6 +79,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         model_: the :class:`FeatureConvexModel`, float64.
         cost_: one over the training standard deviations, (d,):
             ``fc.Lp(2, cost=clf.cost_)`` measures budgets in standard deviations.
+        range_: the least and the largest value of each column in ``fit``, (2, d).
         temperature_: as used.
         history_: one record per epoch.
 
@@ -189,6 +191,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         # Kept from here on: a parameter that is set later is for the next fit.
         self.sensitive_class_ = sensitive
         self.cost_ = cost.numpy()
+        self.range_ = _range(X)
         self.temperature_ = fitted.recipe.temperature
         self.history_ = fitted.history
         return self
@@ -352,7 +355,11 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             "n_features": self.n_features_in_,
             "feature_names": getattr(self, "feature_names_in_", np.array([])).tolist(),
         }
-        return save_model(self.model_, path, {"estimator": estimator})
+        extra: dict[str, Any] = {"estimator": estimator}
+        if hasattr(self, "range_"):  # a classifier pickled by a release of before has none
+            lo, hi = self.range_.tolist()
+            extra["range"] = jsonable({"lo": lo, "hi": hi})
+        return save_model(self.model_, path, extra)
 
     def _plain_parameters(self) -> dict[str, Any]:
         parameters = dict(self.get_params(deep=False))
@@ -385,12 +392,13 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _check_columns(X: Any) -> None:
-    """Refuse masked cells, and what is no number in a pandas table, by the name of its column.
+    """Refuse masked cells, and what is no number in a table of pandas or polars, by its column's name.
 
     Raises:
         UserError: with the first such column, and how to encode it.
     """
     check_unmasked("X", X)
+    X = as_pandas(X)
     if type(X).__module__.partition(".")[0] != "pandas" or getattr(X, "ndim", 0) != 2:
         return
     import pandas as pd
@@ -456,6 +464,12 @@ def _check_labels(y: Any) -> None:
             )
 
 
+def _range(x: Any) -> NDArray[np.float64]:
+    """(2, d): the ends of each column."""
+    ends = [_dense(end) for end in (x.min(axis=0), x.max(axis=0))]
+    return np.array([np.asarray(end, dtype=np.float64).reshape(-1) for end in ends])
+
+
 def _dense(x: Any) -> Any:
     return x.toarray() if issparse(x) else x
 
@@ -496,6 +510,9 @@ def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
         clf.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
         clf.sensitive_class_ = _stored_sensitive_class(clf, stored)
         clf.cost_ = np.array(stored["cost"])
+        if "range" in extra:
+            ends = (extra["range"]["lo"], extra["range"]["hi"])
+            clf.range_ = np.array([[float(value) for value in end] for end in ends])
         clf.temperature_ = stored["temperature"]
         clf.history_ = [
             {name: _as_number(value) for name, value in epoch.items()}

@@ -88,10 +88,22 @@ def fold(pipeline: Any) -> FeatureConvexClassifier:
     cost = np.ones(count)
     cost[columns.source] = clf.cost_ * np.abs(columns.scale)
     folded.cost_ = cost
+    if hasattr(clf, "range_"):
+        folded.range_ = _unscaled(clf.range_, columns, count)
     model = clf.model_
     phi = Compose(*_maps(columns, count), *model.feature_map.parts())
     folded.model_ = FeatureConvexModel(phi, model.convex_net, float(model.tau)).double().eval()
     return folded
+
+
+def _unscaled(span: NDArray[np.float64], columns: _Columns, count: int) -> NDArray[np.float64]:
+    """The range of the raw columns, (2, d), a little wider than rounding; no ends where no step looks."""
+    ends = (span - columns.shift) / columns.scale
+    lo, hi = ends.min(axis=0), ends.max(axis=0)
+    more = 1e-9 * (hi - lo) + 1e-12 * np.abs(ends).max(axis=0)
+    raw = np.array([np.full(count, -np.inf), np.full(count, np.inf)])
+    raw[0, columns.source], raw[1, columns.source] = lo - more, hi + more
+    return raw
 
 
 def _maps(columns: _Columns, count: int) -> list[FeatureMap]:

@@ -128,6 +128,10 @@ class InputDescription(Protocol):
     def blocks(self) -> Mapping[str, Sequence[int]]:
         """Names that stand for several coordinates."""
 
+    @property
+    def plotted(self) -> bool:
+        """Whether they are plots of files."""
+
     def rows(self, x: Any) -> Any:
         """``x`` with the columns of a data frame found by name; refuses another unit."""
 

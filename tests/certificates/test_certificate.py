@@ -89,6 +89,7 @@ def test_statuses_are_the_words_of_the_tables() -> None:
         "non_finite",
         "unknown_category",
         "unreadable",
+        "too_large",
         "outside_domain",
         "not_computed",
         "unbounded",

@@ -14,7 +14,15 @@ from featureconvex.certificates.threats import FileThreat
 from featureconvex.certificates.threats.files import threat as module
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.errors import UserError
-from featureconvex.features import AbsConcat, Compose, Identity, MaxMin, NonexpansiveLinear, Scale
+from featureconvex.features import (
+    AbsConcat,
+    Compose,
+    Identity,
+    Log1p,
+    MaxMin,
+    NonexpansiveLinear,
+    Scale,
+)
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing.certificate import balanced
 
@@ -66,6 +74,7 @@ def test_an_operation_costs_what_it_is(kind: type[FileThreat], form: ByteCounts)
 MAPS: dict[str, Callable[[int], fc.features.FeatureMap]] = {
     "identity": lambda _: Identity(),
     "absolute": lambda d: Compose(Scale(torch.full((d,), 0.5), -1.0), AbsConcat()),
+    "log1p": lambda d: Compose(Log1p(), Scale(torch.linspace(0.5, 2.0, d))),
     "learned": lambda d: Compose(Scale(0.3), NonexpansiveLinear(d, 12), MaxMin()),
 }
 
@@ -176,6 +185,47 @@ def test_exact_for_linear_models() -> None:
         for size in (1, 5):
             found = fc.certify(model, x, fc.Append(size=size), level="domain").radius[0]
             assert found == (size if most >= size else 0) or math.isinf(most)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_reading_a_part_would_break_the_translation(form: ByteCounts) -> None:
+    """Why larger files are refused: of the first N bytes an insertion pushes the last one out."""
+    rng, most, lost = np.random.default_rng(0), 30, 0
+    for _ in range(300):
+        content = rng.integers(0, 256, most).astype(np.uint8)
+        longer = operate(fc.Insert, content, 1, rng, 256)
+        whole = torch.from_numpy(form(longer) - form(content))[None]
+        cut = torch.from_numpy(form(longer[:most]) - form(content))[None]
+        assert fc.Insert(form.ngram).measure(whole) <= 1
+        lost += int(fc.Insert(form.ngram).measure(cut) > 1)
+    assert lost > 100
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@pytest.mark.parametrize("level", ["domain", "sound"])
+def test_radii_end_where_a_file_would_be_too_large(form: ByteCounts, level: str) -> None:
+    rng = np.random.default_rng(2)
+    files = contents(rng)
+    x = torch.from_numpy(np.array([form(content) for content in files]))
+    sizes = np.array([len(content) for content in files])
+    model = a_model(form, "identity", x, 0)
+    for kind in THREATS:
+        free = fc.certify(model, x, kind(form.ngram), level=level).radius
+        capped = fc.certify(model, x, kind(form.ngram, most=50), level=level).radius
+        room = np.maximum(50 - sizes, 0) if kind is not fc.Change else np.inf
+        np.testing.assert_array_equal(capped, np.minimum(free, room))
+        of_size = fc.certify(model, x, kind(form.ngram, 3, 50), level=level).radius
+        expected = 3 * (np.minimum(free, room) >= 3)
+        np.testing.assert_array_equal(of_size[free < np.inf], expected[free < np.inf])
+
+
+def test_counts_that_were_rounded_leave_no_more_room() -> None:
+    x = torch.zeros(1, 256, dtype=torch.float64)
+    x[0, :2] = 2.0**24 + 1
+    most = 2**25 + 4
+    room = fc.Append(most=most).limited(torch.tensor([torch.inf]).double(), x)
+    assert room[0] == 2
+    assert fc.Append(most=most).limited(torch.tensor([torch.inf]).double(), x.float())[0] <= 2
 
 
 def test_what_is_not_known_is_refused() -> None:

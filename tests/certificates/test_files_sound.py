@@ -105,7 +105,7 @@ def test_tight_as_the_base(phi: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
-@pytest.mark.parametrize("phi", ["identity", "absolute", "learned"])
+@pytest.mark.parametrize("phi", ["identity", "absolute", "log1p", "learned"])
 @pytest.mark.parametrize("kind", [fc.Append, fc.Insert, fc.Change])
 def test_close_below_the_level_it_rests_on(kind: type[FileThreat], phi: str, form: Any) -> None:
     files = contents(np.random.default_rng(3))

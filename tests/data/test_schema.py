@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featureconvex.data.inspection import inspect_folder, inspect_table, look_lines
+from featureconvex.data.inspection import class_lines, inspect_folder, inspect_table, look_lines
 from featureconvex.data.schema import (
     ColumnSchema,
     Schema,
@@ -177,7 +177,7 @@ def test_a_folder_is_counted(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for number in range(count):
             (tmp_path / name / f"{number}.bin").write_bytes(b"12")
-    bad, good = inspect_folder(tmp_path)
+    bad, good = class_lines(inspect_folder(tmp_path))
     assert (bad, good[:13]) == ("bad: 2 files, 4e-06 MB, .bin (2)", "good: 3 files")
 
 

@@ -86,6 +86,18 @@ def test_the_folded_classifier_is_the_pipeline_in_raw_units(steps: str, norm: fl
         assert (found.distance[both] >= certificate.radius[both] * (1 - 1e-6)).all()
 
 
+@pytest.mark.parametrize("steps", STEPS)
+def test_the_range_is_that_of_the_raw_columns(steps: str) -> None:
+    x, y = data(200)
+    frame = pd.DataFrame(x, columns=list("abcd"))
+    folded = fc.fold(make_pipeline(*STEPS[steps](), classifier()).fit(frame, y))
+    known = np.isfinite(folded.range_)
+    ends = np.array([x.min(axis=0), x.max(axis=0)])
+    np.testing.assert_allclose(folded.range_[known], ends[known], rtol=1e-6)
+    assert ((folded.range_[0] <= x) & (x <= folded.range_[1])).all()
+    assert known.all(axis=0).sum() == (3 if steps in ("columns", "behind") else 4)
+
+
 @pytest.mark.parametrize(
     ("step", "reason"),
     [

@@ -1,8 +1,10 @@
-"""Weights of samples and classes, sparse input, and the view of two logits."""
+"""Weights of samples and classes, sparse input, the training range, and the view of two logits."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_matrix
@@ -11,6 +13,7 @@ from sklearn.metrics import confusion_matrix
 
 import featureconvex as fc
 from featureconvex.errors import UserError
+from featureconvex.experiment import certify_files
 from featureconvex.training.calibration import at_false_positive_rate, balanced, least_error
 from featureconvex.training.losses import cross_entropy, radius_cross_entropy
 
@@ -137,3 +140,25 @@ def test_two_logits_are_the_model() -> None:
     share = torch.softmax(logits, dim=1)[:, 1].detach().numpy()
     np.testing.assert_allclose(share, expit(clf.sensitive_margin(x)), rtol=1e-9)
     assert (logits.argmax(1).numpy() == clf.predict(x)).all()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_training_range_travels_with_a_saved_classifier(sparse: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 5, (60, 3)).astype(float)
+    X[:, 2] += 2 * (not sparse)
+    y = X[:, 0] > 2
+    clf = fc.FeatureConvexClassifier(hidden=(4,), epochs=1, temperature=0.3, random_state=0)
+    clf.fit(csr_matrix(X) if sparse else X, y).save(tmp_path / "model")
+    np.testing.assert_array_equal(clf.range_, [X.min(0), X.max(0)])
+    again = fc.load(tmp_path / "model")
+    assert isinstance(again, fc.FeatureConvexClassifier)
+    np.testing.assert_array_equal(again.range_, clf.range_)
+    outside = X[:4].copy()
+    outside[1, 0], outside[3] = 9, -1
+    np.save(tmp_path / "x.npy", outside)
+    out = tmp_path / "rows.csv"
+    summary = certify_files(tmp_path / "model", tmp_path / "x.npy", out)
+    assert summary.outside == 2
+    assert any("outside the range" in line for line in summary.lines)
+    assert pd.read_csv(out)["outside_range"].tolist() == [0, 1, 0, 3]

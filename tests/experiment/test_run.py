@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex.data import find_task
+from featureconvex.data.tables.columns import Column
 from featureconvex.errors import UserError
 from featureconvex.experiment import Settings, certify_files, run, tradeoff
+from featureconvex.experiment.run import prepare
 from featureconvex.model_file import load_model
+from featureconvex.training.recipes import RECIPES
 
 QUICK = Settings(epochs=4, temperature=0.3)
 
@@ -392,3 +396,21 @@ def test_every_named_table_comes_to_an_end(tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["n_test"] == 921
     assert "char_freq_[" in json.loads((tmp_path / "record.json").read_text())["feature_names"]
+
+
+@pytest.mark.parametrize("norm", [1.0, 2.0, np.inf])
+def test_columns_stay_as_they_are_where_nobody_names_a_norm(norm: float) -> None:
+    """Behind a learned map the price of an attack is proved through l2 only (docs/training.md)."""
+    dataset = find_task("breast-cancer").load()
+    recipe = RECIPES["default"]("", dataset.train.x.shape, norm)
+    for priced in (False, True):
+        ready = prepare(dataset, recipe, torch.device("cpu"), priced=priced)
+        (name,) = ready.architecture.builds
+        learned = norm == 2 and not priced
+        assert (name == "orthogonal") == learned
+        assert (ready.recipe.asymmetry == 1) == (norm == 2 and priced)
+    described = replace(dataset, columns=(Column("a", "boolean"),))
+    kept = prepare(described, recipe, torch.device("cpu"))
+    assert list(kept.architecture.builds) == ["identity"]
+    assert Settings(priced=True).values() != Settings().values()
+    assert "priced" not in Settings().values()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
+from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Log1p, Scale
 from featureconvex.testing import FEATURE_MAP_LAWS, FeatureMapCase, Law
 
 
@@ -46,6 +46,8 @@ CASES = {
     "affine-both-ends": case(
         lambda: Compose(Center(1.0), Scale([5.0, 0.5]), AbsConcat(), Scale(0.5)), (2,)
     ),
+    "log1p": case(Log1p, (4,), lambda x: torch.log1p(x.clamp_min(0))),
+    "log1p-scaled": case(lambda: Compose(Log1p(), Scale([2.0, -1.0, 0.0, 0.5], 0.3)), (4,)),
     "twice-absolute": case(lambda: Compose(AbsConcat(), Center(0.5), AbsConcat()), (2,)),
     "nested": case(
         lambda: Compose(Compose(Center(1.0), Scale([2.0, 3.0])), Identity(), AbsConcat()), (2,)

@@ -15,6 +15,7 @@ from featureconvex.certificates.threats import (
     Insert,
     Lp,
     Patch,
+    Slack,
     Threat,
     parse_threat,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Lp",
     "Minorant",
     "Patch",
+    "Slack",
     "Status",
     "Threat",
     "Unbounded",

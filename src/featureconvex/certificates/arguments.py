@@ -7,7 +7,7 @@ import torch
 
 from featureconvex.certificates.coordinates import NO_BLOCKS, Blocks
 from featureconvex.certificates.domain import Domain, Unbounded
-from featureconvex.certificates.threats import Lp, Threat
+from featureconvex.certificates.threats import FileThreat, Lp, Threat
 from featureconvex.errors import UserError
 from featureconvex.given import check_plain, real_array
 from featureconvex.model import FeatureConvexModel, described_inputs
@@ -80,6 +80,21 @@ def check_threat(threat: object) -> Threat:
     if len(threats) != 1:
         raise UserError(f"an attack has one threat, got {len(threats)}; attack once for each")
     return threats[0]
+
+
+def check_about_files(threats: list[Threat], model: FeatureConvexModel) -> None:
+    """Refuse threats to files where a run says that rows are no counts of theirs.
+
+    Raises:
+        UserError: they are plots.
+    """
+    described = described_inputs(model)
+    for threat in threats:
+        if isinstance(threat, FileThreat) and described is not None and described.plotted:
+            raise UserError(
+                f"{threat!r} is about counts, and this model sees plots of files, where what it does "
+                "depends on where a file ends; `featureconvex certify --threat append` looks at the files"
+            )
 
 
 def check_domain(

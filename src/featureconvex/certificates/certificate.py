@@ -31,6 +31,8 @@ class Status(StrEnum):
     """A category that training never saw, so there is no input to certify."""
     unreadable = "unreadable"
     """What stands there is no input: a word among numbers, a damaged file, a row with a cell too many."""
+    too_large = "too_large"
+    """A file with more bytes than the model takes: refused, not read in part."""
     outside_domain = "outside_domain"
     """The input is not a point of the attacker's domain, so a claim about the domain says nothing."""
     not_computed = "not_computed"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from featureconvex.ambient import check_float32_products, undisturbed
 from featureconvex.certificates.arguments import (
+    check_about_files,
     check_domain,
     check_inputs,
     check_model,
@@ -110,6 +112,8 @@ def certify(
     model = check_model(model)
     x = check_inputs(x, model)
     threats, domain = check_threats(threat), check_domain(domain, model=model)
+    domain.check_count(len(x))
+    check_about_files(threats, model)
     size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
     chosen.check_settings()
     if model.dtype == torch.float32:
@@ -123,10 +127,11 @@ def certify(
                 item.check(tuple(batch.shape[1:]))
             line = tangent(model, batch)
             finite = _finite(batch) & _finite(line.slope) & torch.isfinite(line.value)
-            inside = domain.contains(batch)
+            held = domain.rows(slice(start, start + len(batch)))
+            inside = held.contains(batch)
             shared: dict[Any, Any] = {}
             for item, filled in zip(threats, columns, strict=True):
-                problem = Problem(model, batch, item, domain, line, shared)
+                problem = Problem(model, batch, item, held, line, shared)
                 known = (inside & item.admits(batch)).cpu().numpy()
                 usable = Usable(finite.cpu().numpy(), known)
                 filled.write(start, _bound(chosen, problem), line.value, usable)
@@ -154,7 +159,8 @@ def _bound(level: Level, problem: Problem) -> Bound:
     bound, base, arithmetic = level.bound(problem), level, "real"
     if isinstance(level, Sound):
         base, arithmetic = level.base, level.arithmetic
-    return with_corners(problem, bound, arithmetic) if base.uses_domain else bound
+    bound = with_corners(problem, bound, arithmetic) if base.uses_domain else bound
+    return replace(bound, radius=problem.threat.limited(bound.radius, problem.x))
 
 
 def _finite(values: Tensor) -> Tensor:

@@ -26,6 +26,17 @@ class Domain(Value, ABC):
         contains ``x`` where the row lies in the domain.
         """
 
+    def rows(self, index: Tensor | slice) -> "Domain":
+        """The domain of some of the inputs; the same, unless every input has one of its own."""
+        return self
+
+    def check_count(self, count: int) -> None:
+        """Refuse so many inputs.
+
+        Raises:
+            UserError: each input has a domain of its own, and there are not so many.
+        """
+
     def contains(self, x: Tensor) -> Tensor:
         """(n, ...) -> (n,) bool: whether each input is a point of its own domain."""
         lo, hi = self.bounds(x)
@@ -111,6 +122,11 @@ class Box(Domain):
         """What was given, as this class takes it: a copy; None for both ways everywhere."""
         return None if self._direction is None else self._direction.given
 
+    @staticmethod
+    def per_row(lo: Any, hi: Any) -> "RowBoxes":
+        """A box of its own for each of n inputs, in their order: (n, ...) each."""
+        return RowBoxes(lo, hi)
+
     def named(self, names: Sequence[str] | None, blocks: Blocks = NO_BLOCKS) -> Self:
         """With names of columns turned into indices."""
         if names is None:
@@ -167,6 +183,66 @@ class Box(Domain):
         return f"Box({text(self._lo)}, {text(self._hi)}{extra})"
 
 
+class RowBoxes(Domain):
+    """A box of its own for each of n inputs: what an attacker can reach differs from file to file, say.
+
+    Args:
+        lo: (n, ...) lower ends, ``-inf`` for none.
+        hi: (n, ...) upper ends.
+
+    Both are copied. Certificates and attacks take as many inputs as there are boxes, in the same order.
+
+    Raises:
+        UserError: other shapes, an empty interval, or a NaN bound.
+
+    >>> held = Box.per_row([[0.0, 0.0], [0.5, 0.0]], [[1.0, 1.0], [0.5, 1.0]])
+    >>> held.contains(torch.tensor([[0.2, 1.0], [0.2, 1.0]]))
+    tensor([ True, False])
+    """
+
+    def __init__(self, lo: Any, hi: Any) -> None:
+        low, high = real_tensor("lo", lo), real_tensor("hi", hi)
+        if low.shape != high.shape or low.ndim < 2:
+            raise UserError(
+                "boxes per row take lo and hi of the shape of all inputs, (n, ...), got "
+                f"{tuple(low.shape)} and {tuple(high.shape)}"
+            )
+        high = high.to(low.device)
+        if not ((low <= high) & (low < torch.inf) & (high > -torch.inf)).all():
+            raise UserError("a box needs lo <= hi in every coordinate of every row")
+        self._lo, self._hi = low, high
+
+    def check_count(self, count: int) -> None:
+        """As many as there are boxes."""
+        if count != len(self._lo):
+            raise UserError(
+                f"there are boxes for {len(self._lo)} rows, one for each, and {count} rows"
+            )
+
+    def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Two (n, ...) in float64.
+
+        Raises:
+            UserError: another number or shape of inputs.
+        """
+        if x.shape != self._lo.shape:
+            raise UserError(
+                f"there are boxes for inputs of shape {tuple(self._lo.shape)}, one for each row, and the "
+                f"inputs have shape {tuple(x.shape)}"
+            )
+        return self._lo.to(x.device), self._hi.to(x.device)
+
+    def rows(self, index: Tensor | slice) -> "RowBoxes":
+        """The boxes of some inputs."""
+        some = copy(self)
+        place = index if isinstance(index, slice) else index.to(self._lo.device)
+        vars(some).update(_lo=self._lo[place], _hi=self._hi[place])
+        return some
+
+    def __repr__(self) -> str:
+        return f"Box.per_row of {len(self._lo)} rows"
+
+
 class Gaps(Domain):
     """A domain in which a missing number stays missing, and none becomes it.
 
@@ -200,6 +276,16 @@ class Gaps(Domain):
     def contains(self, x: Tensor) -> Tensor:
         """As ``inside``."""
         return self.inside.contains(x)
+
+    def check_count(self, count: int) -> None:
+        """As ``inside``."""
+        self.inside.check_count(count)
+
+    def rows(self, index: Tensor | slice) -> "Gaps":
+        """Those of ``inside``."""
+        some = copy(self)
+        vars(some)["inside"] = self.inside.rows(index)
+        return some
 
     def named(self, names: Sequence[str] | None, blocks: Blocks = NO_BLOCKS) -> Self:
         """With the names of ``inside`` turned into indices."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.stretched import Stretched
 from featureconvex.features import FeatureMap
 from featureconvex.features.kinked_form import Around, Ends, KinkedForm
 
@@ -44,6 +45,20 @@ def kinked_form(
     # A coordinate of scale 0 never moves, wherever its kink is put.
     kink = (form.z.to(shift) - shift) / torch.where(scale == 0, 1.0, scale)
     return KinkedForm(form.w * scale, form.b * scale.abs(), kink, form.rounding, form.exact)
+
+
+def stretched(feature_map: FeatureMap, v: Tensor, x: Tensor) -> Stretched | None:
+    """What a map knows stretch by stretch, under the slope ``v`` behind it; affine maps may follow it.
+
+    None for other maps, and for those with a map in front.
+    """
+    first, *behind = feature_map.parts()
+    if not all(part.affine for part in behind) or first.stretches(x[:1], 1) is None:
+        return None
+    v = v.double()
+    for part in reversed(behind):
+        v = part.pullback(v)
+    return Stretched(first, v)
 
 
 def _ends(scale: Tensor, shift: Tensor, x: Tensor, lo: Tensor, hi: Tensor) -> Ends:

@@ -1,13 +1,14 @@
 """What a threat may ask of an attacker's moves: curves of a coordinate, and the fall of an exact move."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import Curves, Drops
 from featureconvex.certificates.separable import separable_drops
+from featureconvex.certificates.stretched import Stretched
 from featureconvex.features import KinkedForm
 
 
@@ -27,6 +28,12 @@ class Moves(ABC):
     @abstractmethod
     def curves(self, cost: Tensor | None) -> Curves:
         """One curve per row and coordinate, in budget units of ``cost``; inf: it cannot change."""
+
+    def one_way(self, way: int) -> Curves:
+        """Curves of moves up (1) or down (-1) only, at cost 1: as fine as the feature map knows them."""
+        x = self.x.double()
+        held = replace(self, lo=x) if way > 0 else replace(self, hi=x)
+        return held.curves(None)
 
     @abstractmethod
     def falls(self, step: float) -> Tensor:
@@ -48,13 +55,23 @@ class SeparableMoves(Moves):
 
     Attributes:
         form: coefficients, (n, ...).
+        stretched: what is known of moves one way, stretch by stretch, or None.
     """
 
     form: KinkedForm
+    stretched: Stretched | None = None
 
     def curves(self, cost: Tensor | None) -> Drops:
         """:func:`~featureconvex.certificates.separable.separable_drops`, differentiable in the form."""
         return separable_drops(self.form, self.x, self.lo, self.hi, cost)
+
+    def one_way(self, way: int) -> Curves:
+        """Differentiable in the form, too."""
+        if self.stretched is None:
+            return super().one_way(way)
+        x = self.x.double()
+        room = (self.hi - x if way > 0 else x - self.lo).clamp_min(0)
+        return self.stretched.drops(x, room.flatten(1), way)
 
     def falls(self, step: float) -> Tensor:
         """``-w s - b (|x + s - z| - |x - z|)``, differentiable in the form."""

@@ -2,7 +2,7 @@
 
 from featureconvex.data.dataset import Dataset, Split, to_tensor
 from featureconvex.data.location import Location, resolve_data_dir
-from featureconvex.data.registry import find_task, list_tasks
+from featureconvex.data.registry import described_tasks, find_task, list_tasks
 from featureconvex.data.split import TEST_FRACTION, chosen_rows, hold_out, stratified_split
 from featureconvex.data.task import Task
 
@@ -13,6 +13,7 @@ __all__ = [
     "Split",
     "Task",
     "chosen_rows",
+    "described_tasks",
     "find_task",
     "hold_out",
     "list_tasks",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from featureconvex.data.files.byte_counts import ByteCounts
+    from featureconvex.data.files.representation import Representation
     from featureconvex.data.files.samples import FileKind
     from featureconvex.data.schema.schema import Schema
     from featureconvex.data.tables.columns import Column
@@ -94,7 +94,7 @@ class Dataset:
     test_family: NDArray[np.str_] | None = None
     columns: "tuple[Column, ...] | None" = None
     files: "FileKind | None" = None
-    counts: "ByteCounts | None" = None
+    counts: "Representation | None" = None
     train_rows: NDArray[Any] | None = None
     test_rows: NDArray[Any] | None = None
     rows_from: str = ""

@@ -45,8 +45,8 @@ def _sniffed(path: Path) -> TableForm:
         raise UserError(f"cannot read {path}: {error}") from error
 
 
-def inspect_folder(path: Path) -> list[str]:
-    """One line per class of a folder: its name, how many files and of what kinds.
+def inspect_folder(path: Path) -> list[dict[str, Any]]:
+    """For each class of a folder: ``name``, how many ``files``, their ``bytes``, and how many of each kind.
 
     Raises:
         UserError: no sub-folders with files.
@@ -54,12 +54,26 @@ def inspect_folder(path: Path) -> list[str]:
     classes = list_classes(path)
     if not classes:
         raise UserError(f"{path} has no sub-folder; a folder has one for each class")
+    return [
+        {
+            "name": name,
+            "files": len(files),
+            "bytes": sum(file.stat().st_size for file in files),
+            "kinds": dict(Counter(file.suffix.lower() or "no suffix" for file in files)),
+        }
+        for name, files in classes.items()
+    ]
+
+
+def class_lines(classes: list[dict[str, Any]]) -> list[str]:
+    """One line per class: its name, how many files and of what kinds."""
     lines = []
-    for name, files in classes.items():
-        kinds = Counter(file.suffix.lower() or "no suffix" for file in files)
-        shown = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(3))
-        size = sum(file.stat().st_size for file in files)
-        lines.append(f"{name}: {len(files)} files, {size / 1e6:.3g} MB, {shown}")
+    for found in classes:
+        common = Counter(found["kinds"]).most_common(3)
+        shown = ", ".join(f"{kind} ({count})" for kind, count in common)
+        lines.append(
+            f"{found['name']}: {found['files']} files, {found['bytes'] / 1e6:.3g} MB, {shown}"
+        )
     return lines
 
 
@@ -76,3 +90,21 @@ def look_lines(look: Look) -> list[str]:
         said = column.schema
         lines.append(f"{said.name:<{width}}  {said.role:<7}  {said.type:<8}  {column.summary}")
     return lines
+
+
+def look_values(look: Look) -> dict[str, Any]:
+    """The same as plain values."""
+    columns = [
+        {
+            **{"name": column.schema.name, "role": column.schema.role, "type": column.schema.type},
+            **{"missing": column.missing, "distinct": column.distinct, "values": column.values},
+            **{"std": column.std, "remark": column.remark},
+        }
+        for column in look.columns
+    ]
+    return {
+        "label": look.schema.label,
+        "sensitive": look.schema.sensitive,
+        "classes": dict(look.classes),
+        "columns": columns,
+    }

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.data.dataset import Dataset, Kind
-from featureconvex.data.files.byte_counts import BYTE_NAMES, ByteCounts
+from featureconvex.data.files.byte_counts import BYTE_NAMES
+from featureconvex.data.files.byte_plot import BytePlot
+from featureconvex.data.files.representation import Representation, representation
 from featureconvex.data.files.samples import FileKind, check_white
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.tables.cells import numbers_of
@@ -25,6 +27,7 @@ from featureconvex.data.tables.columns import (
     encode_rows,
     feature_blocks,
 )
+from featureconvex.data.tables.frame import as_pandas
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +61,7 @@ class Meaning:
     files: FileKind | None = None
     pixels: Pixels | None = None
     form: TableForm | None = None
-    counts: ByteCounts | None = None
+    counts: Representation | None = None
 
     @staticmethod
     def of(dataset: Dataset) -> "Meaning":
@@ -87,6 +90,7 @@ class Meaning:
             "pixels": self.pixels,
             "form": form,
             "counts": None if self.counts is None else self.counts.name,
+            "most_bytes": None if self.counts is None else self.counts.most,
         }
 
     @staticmethod
@@ -118,7 +122,7 @@ class Meaning:
                 stored["files"],
                 stored["pixels"],
                 None if stored.get("form") is None else TableForm.from_stored(stored["form"]),
-                None if stored.get("counts") is None else ByteCounts.named(stored["counts"]),
+                _counts_of(stored),
             )
         except (KeyError, TypeError) as error:
             raise UserError(
@@ -167,19 +171,26 @@ class Meaning:
         return self._pixels(x, origin, pictures)
 
     @property
+    def plotted(self) -> bool:
+        """Whether rows are plots of files."""
+        return isinstance(self.counts, BytePlot)
+
+    @property
     def blocks(self) -> dict[str, range]:
         """Where the features of each one-hot encoded column are."""
         return feature_blocks(self.columns or ())
 
     def rows(self, x: Any) -> Any:
-        """What is given in Python, ready for the model: the columns of a data frame are found by name.
+        """What is given in Python, ready for the model: the columns of a frame are found by name.
 
         Arrays and tensors stay as they are. Points of an attack may lie outside [0, 1], so of images only
         values far from it are refused.
 
         Raises:
-            UserError: a frame without the model's columns, or images in another unit.
+            UserError: a frame without the model's columns, one that is not there yet, or images in another
+                unit.
         """
+        x = as_pandas(x)
         if hasattr(x, "columns") and hasattr(x, "iloc"):
             return self.table(x, "x").x
         if self.kind != "image" or not hasattr(x, "dtype"):
@@ -286,3 +297,8 @@ class Meaning:
             remedy = f"unflatten the rows, x.reshape(-1, {', '.join(map(str, expected))})"
         wanted = ", ".join(map(str, ("n", *expected)))
         raise UserError(f"{origin}: expected inputs of shape ({wanted}), got {got}; {remedy}")
+
+
+def _counts_of(stored: Mapping[str, Any]) -> Representation | None:
+    name = stored.get("counts")
+    return None if name is None else representation(name, stored.get("most_bytes"))

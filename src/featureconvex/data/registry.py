@@ -1,11 +1,14 @@
 """All named tasks, and the way from what a user typed to a task."""
 
 import difflib
+import os
 import re
 from pathlib import Path
+from typing import Any
 
-from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.contents import shown
 from featureconvex.data.files.folder import FolderReader
+from featureconvex.data.files.representation import Representation, representation
 from featureconvex.data.named_tasks.catalogue import PAIRS, TASKS
 from featureconvex.data.schema import read_schema
 from featureconvex.data.tables.frame import STANDARD_INPUT, is_table
@@ -23,6 +26,23 @@ def list_tasks() -> list[Task]:
     return list(TASKS)
 
 
+def described_tasks(data_dir: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """The same as plain values, with where the data was found or how to get it.
+
+    >>> sorted(described_tasks()[0])
+    ['data', 'found', 'how', 'name', 'pattern', 'sensitive', 'size', 'where']
+    """
+    places = [task.locate(data_dir) for task in TASKS]
+    return [
+        {
+            **{"name": task.name, "pattern": task.pattern, "data": task.description},
+            **{"sensitive": task.sensitive, "size": task.size},
+            **{"found": place.found, "where": place.where, "how": place.how},
+        }
+        for task, place in zip(TASKS, places, strict=True)
+    ]
+
+
 def find_task(
     name_or_path: str,
     label: str | None = None,
@@ -31,6 +51,7 @@ def find_task(
     missing: Missing = "refuse",
     schema: Path | None = None,
     counts: str | None = None,
+    most_bytes: int | None = None,
 ) -> Task:
     """The task a user means: a name, or the path of a table or folder.
 
@@ -44,6 +65,7 @@ def find_task(
         missing: of a table, ``"refuse"`` rows with gaps or ``"drop"`` them.
         schema: a file that says what a table's columns are.
         counts: how the files of a folder are read, such as ``"ngrams:2"``; None goes by their names.
+        most_bytes: larger files are left out, and refused by the model; only with ``counts``.
 
     Raises:
         UserError: an unknown name (with the nearest ones), a path that does not exist or is of no
@@ -59,8 +81,12 @@ def find_task(
         )
     if counts is not None and (task is not None or not Path(name_or_path).expanduser().is_dir()):
         raise UserError(f"--bytes is for a folder of files of your own, not for {name_or_path}")
+    if most_bytes is not None and counts is None:
+        raise UserError(
+            "--most-bytes caps the files that --bytes reads; say how, --bytes histogram"
+        )
     if task is None:
-        read = None if counts is None else ByteCounts.named(counts)
+        read = None if counts is None else representation(counts, most_bytes)
         return _from_path(name_or_path, label, sensitive, keep, missing, schema, read)
     if label is not None or sensitive not in (None, task.sensitive):
         raise UserError(
@@ -87,7 +113,7 @@ def _from_path(
     keep: tuple[str, ...],
     missing: Missing,
     schema_path: Path | None,
-    counts: ByteCounts | None,
+    counts: Representation | None,
 ) -> Task:
     path = Path(text).expanduser()
     schema = None
@@ -103,7 +129,11 @@ def _from_path(
             )
         reader = FolderReader(path, sensitive, counts)
         return Task(
-            path.resolve().name, f"the folder {path}", chosen, "one file per example", reader
+            shown(path.resolve().name),
+            f"the folder {shown(path)}",
+            chosen,
+            "one file per example",
+            reader,
         )
     if path.is_file() or path == STANDARD_INPUT:
         if not is_table(path):

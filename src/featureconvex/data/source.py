@@ -1,15 +1,16 @@
 """One way to read an input, for training and for certifying: a table, an array, or example files."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import example_files
+from featureconvex.data.files.representation import Representation
 from featureconvex.data.files.samples import FileKind, Samples, file_kind, read_samples
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.tables.frame import is_table, read_frame
@@ -48,7 +49,7 @@ def read_source(
     shape: tuple[int, ...] | None = None,
     finite: bool = True,
     form: TableForm | None = None,
-    counts: ByteCounts | None = None,
+    counts: Representation | None = None,
 ) -> Source:
     """Read a table (.csv, .csv.gz, .parquet, .pq, or - for CSV on standard input), an array (.npy or
     .npz), one example file, or a folder of example files.
@@ -67,9 +68,20 @@ def read_source(
         UserError: the path is missing, of an unknown kind, or damaged.
     """
     if path.is_dir():
-        fits = example_files(path, lambda file: files is None or file_kind(file) == files)
-        rows = [str(file.relative_to(path)) for file in fits]
-        return _files(fits, rows, files, shape, finite, counts)
+        found = example_files(path, lambda file: files is None or file_kind(file) == files)
+        fits = [file for file in found if not _is_too_large(file, counts)]
+        if not fits:
+            raise UserError(f"{shown(path)}: every file is larger than --most-bytes; raise it")
+        rows = [shown(file.relative_to(path)) for file in fits]
+        source = _files(fits, rows, files, shape, finite, counts)
+        if len(fits) == len(found) or source.samples is None or counts is None:
+            return source
+        odd = next(file for file in found if _is_too_large(file, counts))
+        note = (
+            f"{source.samples.note} {len(found) - len(fits)} of {len(found)} files have more than "
+            f"{counts.most} bytes and were left out (such as {shown(odd.relative_to(path))})."
+        )
+        return replace(source, samples=replace(source.samples, note=note))
     if is_table(path):
         if path != Path("-") and not path.is_file():
             raise UserError(f"there is no file {path}")
@@ -91,13 +103,18 @@ def read_source(
     )
 
 
+def _is_too_large(path: Path, counts: Representation | None) -> bool:
+    most = None if counts is None else counts.most
+    return most is not None and path.is_file() and path.stat().st_size > most
+
+
 def _files(
     paths: list[Path],
     rows: list[str],
     kind: FileKind | None,
     shape: tuple[int, ...] | None,
     finite: bool,
-    counts: ByteCounts | None = None,
+    counts: Representation | None = None,
 ) -> Source:
     wanted = shape if shape is not None and len(shape) == 3 else None
     return Source(

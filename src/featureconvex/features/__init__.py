@@ -6,6 +6,7 @@ from featureconvex.features.base import FeatureMap
 from featureconvex.features.compose import Compose
 from featureconvex.features.elementwise import Elementwise
 from featureconvex.features.kinked_form import Around, KinkedForm
+from featureconvex.features.logarithm import Log1p
 from featureconvex.features.nonexpansive import (
     AveragePool,
     Distances,
@@ -20,6 +21,7 @@ from featureconvex.features.nonexpansive import (
 )
 from featureconvex.features.scattering import Scattering
 from featureconvex.features.select import Select
+from featureconvex.features.stretches import Stretch
 
 __all__ = [
     "AbsConcat",
@@ -34,6 +36,7 @@ __all__ = [
     "Fold",
     "Identity",
     "KinkedForm",
+    "Log1p",
     "MaxMin",
     "MaxPool",
     "NonexpansiveConv",
@@ -43,5 +46,6 @@ __all__ = [
     "Scale",
     "Scattering",
     "Select",
+    "Stretch",
     "standardise",
 ]

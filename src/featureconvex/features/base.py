@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from featureconvex.errors import UserError
 from featureconvex.features.kinked_form import Around, KinkedForm
+from featureconvex.features.stretches import Stretch
 from featureconvex.nn.code import remember
 from featureconvex.nn.frozen import is_frozen
 from featureconvex.norms import dual_exponent, path_norms, vector_norm
@@ -53,7 +54,7 @@ class FeatureMap(nn.Module, ABC):
 
     claims: ClassVar[tuple[str, ...]] = ("lipschitz", "sensitivity", "pullback")
     optional: ClassVar[tuple[str, ...]] = (
-        *("parts", "diagonal", "kinked_form", "rounding_steps"),
+        *("parts", "diagonal", "kinked_form", "rounding_steps", "stretches"),
         *("lipschitz_per_cost", "by_construction"),
     )
 
@@ -186,6 +187,18 @@ class FeatureMap(nn.Module, ABC):
         Args:
             v: (n, ...) float64 in the shape of ``phi(x)``; the form must be differentiable in it.
             around: where ``x`` may move.
+        """
+        return None
+
+    def stretches(self, x: Tensor, way: int) -> list[Stretch] | None:
+        """At most how far each output changes as its coordinate moves one way; None where not known.
+
+        Finer than :meth:`kinked_form`, and asked where coordinates move far, one way at a time: by threats
+        to files. Exact numbers, right in exact arithmetic; the last stretch has no end.
+
+        Args:
+            x: (n, ...).
+            way: 1 up, -1 down.
         """
         return None
 

@@ -15,6 +15,7 @@ from featureconvex.features import (
     Distances,
     FeatureMap,
     Flatten,
+    Log1p,
     MaxMin,
     NonexpansiveLinear,
     Scale,
@@ -138,6 +139,27 @@ def table_architecture(
         return FeatureConvexModel(phi, ConvexMLP(width, hidden)).to(device)
 
     return Architecture({feature_map: build}), scaling.scale.abs()
+
+
+def count_architecture(
+    x: Tensor, hidden: tuple[int, ...], device: torch.device
+) -> tuple[Architecture, Tensor]:
+    """An MLP on standardised logarithms of counts ``log(1 + x)``, and the units it is trained in.
+
+    The logarithm is a front: radii are trained behind it, in its standard deviations, while certificates
+    are about the counts.
+
+    Args:
+        x: (n, d) training counts, >= 0.
+        hidden: widths of the convex network.
+        device: where the model lives.
+
+    Returns:
+        The architecture, and (d,) float64, one over the standard deviations behind the logarithm.
+    """
+    front = Log1p()
+    architecture, cost = table_architecture(mapped(front, x), hidden, device)
+    return replace(architecture, front=front), cost
 
 
 def image_architecture(

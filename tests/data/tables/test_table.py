@@ -254,3 +254,14 @@ def test_numbers_that_no_float32_holds_are_refused_by_name(tmp_path: Path) -> No
                 "ham",
             )
     load(tmp_path / "t.csv", FRAME.assign(b=1e38), "y", "ham")
+
+
+def test_a_messy_table_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "an export.csv"
+    path.write_bytes("Händler;Betrag;Urteil\nA;1,5;ok\nB;2,5;Betrug\n".encode("cp1252") * 3)
+    way = r"`featureconvex inspect '.*an export.csv' --label Urteil --sensitive Betrug --out"
+    with pytest.raises(UserError, match=way):
+        find_task(str(path), "Urteil", "Betrug").load()
+    path.write_text("a,y\n" + "".join(f"{value},{k % 2}\n" for k, value in enumerate("12x456")))
+    with pytest.raises(UserError, match=r"--schema schema\.toml` takes the table as it is"):
+        find_task(str(path), "y").load()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from featureconvex.ambient import undisturbed
 from featureconvex.certificates.arguments import (
+    check_about_files,
     check_domain,
     check_inputs,
     check_model,
@@ -80,6 +81,8 @@ def attack(
     if x.is_inference():
         x = x.clone()  # gradients can be taken at a copy only
     threat.check(tuple(x.shape[1:]))
+    domain.check_count(len(x))
+    check_about_files([threat], model)
     limit = _limit(budget, len(x), x.device)
     search = Search(threat, steps, restarts, method, seed)
     with undisturbed():

@@ -145,13 +145,13 @@ def search_all(
         vast = beyond_numbers(model, limit[rows])
         groups = [rows[~vast], rows[vast]]
     for part in (part for group in groups if len(group) for part in group.split(size)):
-        target = Target.of(model, x[part], search.threat, domain)
+        target = Target.of(model, x[part], search.threat, domain.rows(part))
         most, known = (None if each is None else each[part] for each in (limit, safe))
         points[part], _, distance[part] = search.run(target, most, known)
     if limit is not None and (search.threat.convex or search.threat.counts):
         left = groups[0][torch.isnan(distance[groups[0]])]
         for part in left.split(size) if len(left) else ():
-            target = Target.of(model, x[part], search.threat, domain)
+            target = Target.of(model, x[part], search.threat, domain.rows(part))
             near, price = nearby(target, search, limit[part])
             paid = ~torch.isnan(price)
             points[part] = torch.where(column(paid, near), near, points[part])

@@ -55,7 +55,7 @@ def with_corners(problem: Problem, bound: Bound, arithmetic: str = "real") -> Bo
     corners = problem.shared[key]
     if not isinstance(corners, _Corners):
         return bound
-    part = replace(problem, x=problem.x[rows])
+    part = problem.rows(rows)
     with plain_convolutions():
         found = _radius(part, corners)
     radius = bound.radius.clone()

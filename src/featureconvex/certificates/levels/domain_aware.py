@@ -8,7 +8,7 @@ For a minorant ``l <= g + tau``, every ``x'`` in the domain of budget ``r`` has
 choosing a better one, and level ``sound`` checks them again with outward rounding.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from featureconvex.certificates.domain import Unbounded
 from featureconvex.certificates.drops import Curves
-from featureconvex.certificates.kinked import kinked_form
+from featureconvex.certificates.kinked import kinked_form, stretched
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
 from featureconvex.certificates.levels.flat import checked
@@ -50,7 +50,7 @@ class Domain(Level):
 def _without_borders(problem: Problem, rows: Tensor) -> Tensor:
     """The radii of some rows in a domain without any border, nan where not computed: (m,)."""
     line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
-    part = replace(problem, x=problem.x[rows], tangent=line, domain=Unbounded())
+    part = problem.rows(rows, tangent=line, domain=Unbounded())
     return checked(part, line, _proved(part, line)[0])
 
 
@@ -84,7 +84,7 @@ def _proved(problem: Problem, minorant: Minorant) -> tuple[Tensor, Tensor]:
     for at in range(0, len(sensitive), size):
         rows = sensitive[at : at + size]
         line = Minorant(minorant.value[rows], minorant.slope[rows])
-        part = replace(problem, x=problem.x[rows], tangent=line)
+        part = problem.rows(rows, tangent=line)
         radius[rows], multiplier[rows] = _few_rows(part, line)
     return radius, multiplier
 
@@ -111,7 +111,8 @@ def drops_of(problem: Problem, minorant: Minorant) -> Curves | None:
     form = kinked_form(problem.model.feature_map, minorant.slope, problem.x, lo, hi)
     if form is None:
         return None
-    return problem.threat.curves(SeparableMoves(problem.x, lo, hi, form))
+    known = stretched(problem.model.feature_map, minorant.slope, problem.x)
+    return problem.threat.curves(SeparableMoves(problem.x, lo, hi, form, known))
 
 
 def worst_case(problem: Problem, minorant: Minorant, budget: Tensor) -> Tensor:

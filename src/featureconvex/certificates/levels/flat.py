@@ -7,8 +7,6 @@ input stays safe if what the balls leave open cannot reach zero within :data:`FA
 Otherwise the radius is that of the upper bounds on the slope: finite, and as large as the rounding allows.
 """
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -46,7 +44,7 @@ def checked(
     """
     rows = torch.isinf(radius).nonzero().squeeze(1)
     if len(rows):
-        rows = rows[_endless(replace(problem, x=problem.x[rows]))]
+        rows = rows[_endless(problem.rows(rows))]
     if not len(rows):
         return radius
     radius = radius.clone()
@@ -88,7 +86,7 @@ def _few_rows(
     except UserError:
         return torch.full_like(value, torch.nan)
     open_ = open_part(phi, slope, x)
-    lo, hi = problem.threat.within(*problem.domain.bounds(x))
+    lo, hi = problem.rows(rows).bounds()
     free = torch.isinf(lo) | torch.isinf(hi)
     if problem.threat.cost is not None:
         free = free & torch.isfinite(problem.threat.cost.to(free.device))

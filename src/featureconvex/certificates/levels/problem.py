@@ -1,7 +1,7 @@
 """What a level is given, and what it answers."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -32,6 +32,10 @@ class Problem:
     domain: Domain
     tangent: Minorant
     shared: dict[Any, Any] = field(default_factory=dict, compare=False)
+
+    def rows(self, index: Tensor | slice, **changes: Any) -> Self:
+        """Some of the inputs with their own domain; ``changes`` replace other parts."""
+        return replace(self, x=self.x[index], **{"domain": self.domain.rows(index), **changes})
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """The interval of every coordinate, two (n, ...) float64: where domain and threat leave it room."""

@@ -2,7 +2,7 @@
 
 from featureconvex.certificates.threats.base import Threat
 from featureconvex.certificates.threats.edits import Edits
-from featureconvex.certificates.threats.files import Append, Change, FileThreat, Insert
+from featureconvex.certificates.threats.files import Append, Change, FileThreat, Insert, Slack
 from featureconvex.certificates.threats.l0 import L0
 from featureconvex.certificates.threats.lp import Lp
 from featureconvex.certificates.threats.named import parse_threat
@@ -17,6 +17,7 @@ __all__ = [
     "Insert",
     "Lp",
     "Patch",
+    "Slack",
     "Threat",
     "parse_threat",
 ]

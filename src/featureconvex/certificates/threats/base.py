@@ -143,6 +143,10 @@ class Threat(Value, ABC):
         cost = None if self.cost is None else self.cost.to(slope.device)
         return feature_map.sensitivity(slope, self.exponent, cost)
 
+    def limited(self, radius: Tensor, x: Tensor) -> Tensor:
+        """Radii (n,) of inputs ``x``, cut where what the threat does would leave what a model takes."""
+        return radius
+
     def next_budget(self, radius: Tensor) -> Tensor:
         """The least budget that ``radius`` (n,) leaves open; inf where it leaves none."""
         return radius + 1 if self.counts else radius

@@ -1,10 +1,12 @@
 """Files as counts of their bytes, or of n-grams of bytes in buckets."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.files.contents import BLOCK, blocks
 from featureconvex.errors import UserError
 from featureconvex.given import whole_number
 
@@ -26,6 +28,7 @@ class ByteCounts:
     Attributes:
         ngram: how many bytes, up to 7.
         buckets: a power of two; 256 for single bytes, which are counted one by one.
+        most: bytes of a file; larger ones are refused. None: any number.
 
     Raises:
         UserError: other numbers.
@@ -38,8 +41,11 @@ class ByteCounts:
 
     ngram: int = 1
     buckets: int = 256
+    most: int | None = None
 
     def __post_init__(self) -> None:
+        if self.most is not None:
+            whole_number("most", self.most, 1)
         whole_number("ngram", self.ngram, 1)
         whole_number("buckets", self.buckets, 2)
         if self.ngram > LONGEST:
@@ -50,25 +56,25 @@ class ByteCounts:
             raise UserError(f"single bytes are 256, got {self.buckets} buckets")
 
     @staticmethod
-    def named(text: str) -> "ByteCounts":
-        """What a user typed: ``histogram``, ``ngrams:2``, ``ngrams:3:4096``.
+    def named(text: str, most: int | None = None) -> "ByteCounts":
+        """What a user typed: ``histogram``, ``ngrams:2``, ``ngrams:3:4096``; with a cap.
 
         Raises:
             UserError: anything else.
 
         >>> ByteCounts.named("ngrams:2")
-        ByteCounts(ngram=2, buckets=4096)
+        ByteCounts(ngram=2, buckets=4096, most=None)
         """
         if text == "histogram":
-            return ByteCounts()
+            return ByteCounts(most=most)
         kind, *numbers = text.split(":")
         if kind != "ngrams" or len(numbers) not in (1, 2) or not all(map(str.isdecimal, numbers)):
             raise UserError(
                 f"bytes are read as histogram, ngrams:N or ngrams:N:BUCKETS, got {text!r}"
             )
         if int(numbers[0]) == 1:
-            return ByteCounts(1, *map(int, numbers[1:]))
-        return ByteCounts(int(numbers[0]), int(numbers[1]) if numbers[1:] else BUCKETS)
+            return ByteCounts(1, int(numbers[1]) if numbers[1:] else 256, most)
+        return ByteCounts(int(numbers[0]), int(numbers[1]) if numbers[1:] else BUCKETS, most)
 
     @property
     def name(self) -> str:
@@ -81,6 +87,27 @@ class ByteCounts:
         if self.ngram == 1:
             return list(BYTE_NAMES)
         return [f"{self.ngram}-grams in bucket {place}" for place in range(self.buckets)]
+
+    @property
+    def words(self) -> str:
+        """What a file was read as."""
+        if self.ngram == 1:
+            return "256 byte counts"
+        return f"{self.ngram}-grams of bytes, counted in {self.buckets} buckets"
+
+    def of_file(self, path: Path, block_size: int = BLOCK) -> NDArray[np.float64]:
+        """The counts of a whole file, (buckets,), of which a block is in memory at a time.
+
+        Raises:
+            UserError: it cannot be read, is empty, or is larger than the cap.
+        """
+        counted, before = np.zeros(self.buckets), np.empty(0, dtype=np.uint8)
+        for block in blocks(path, self.most, block_size):
+            # The n-grams that end in this block, those that began in the one before among them.
+            content = np.concatenate((before, block))
+            counted += self(content)
+            before = content[len(content) - min(len(content), self.ngram - 1) :]
+        return counted
 
     def __call__(self, content: NDArray[np.uint8]) -> NDArray[np.float64]:
         """(bytes,) -> (buckets,)."""

@@ -7,8 +7,9 @@ import numpy as np
 
 from featureconvex.data.classes import choose_sensitive
 from featureconvex.data.dataset import Dataset, Split
-from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import list_classes, visible
+from featureconvex.data.files.representation import Representation
 from featureconvex.data.location import Location
 from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
@@ -28,7 +29,7 @@ class FolderReader:
 
     path: Path
     sensitive: str | None
-    counts: ByteCounts | None = None
+    counts: Representation | None = None
 
     def locate(self, data_dir: Path) -> Location:
         """Whether the folder exists."""
@@ -45,7 +46,9 @@ class FolderReader:
         classes = list_classes(self.path)
         if len(classes) < 2:
             raise _too_few_classes(self.path, list(classes))
-        sensitive, other = choose_sensitive(sorted(classes), self.sensitive, str(self.path))
+        wanted = None if self.sensitive is None else shown(self.sensitive)
+        names = sorted(shown(name) for name in classes)
+        sensitive, other = choose_sensitive(names, wanted, shown(self.path))
         source = read_source(self.path, counts=self.counts)
         found = source.samples
         assert found is not None
@@ -61,11 +64,11 @@ class FolderReader:
             sensitive_name=sensitive,
             other_name=other,
             feature_names=found.names,
-            source=str(self.path),
+            source=shown(self.path),
             note=found.note,
             train_rows=source.rows[train],
             test_rows=source.rows[test],
-            rows_from=f"a file in {self.path}",
+            rows_from=f"a file in {shown(self.path)}",
             files=found.kind,
             counts=self.counts,
             train_family=labels[train] if several else None,

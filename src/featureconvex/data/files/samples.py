@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.pictures import SUFFIXES, read_header, read_pixels, stack
+from featureconvex.data.files.representation import Representation
 from featureconvex.errors import UserError
 
 FileKind = Literal["pictures", ".npy files", "other files"]
@@ -45,7 +46,7 @@ def read_samples(
     kind: FileKind | None = None,
     shape: tuple[int, ...] | None = None,
     finite: bool = True,
-    counts: ByteCounts | None = None,
+    counts: Representation | None = None,
 ) -> Samples:
     """Read files of one kind: all pictures, all ``.npy``, or all something else (byte counts).
 
@@ -176,25 +177,15 @@ def check_white(x: NDArray[np.uint8], origin: str) -> None:
         )
 
 
-def read_byte_counts(paths: list[Path], counts: ByteCounts) -> Samples:
+def read_byte_counts(paths: list[Path], counts: Representation) -> Samples:
     """What each file counts: float64 (n, buckets).
 
     Raises:
-        UserError: a file cannot be read or is empty.
+        UserError: a file cannot be read, is empty, or is larger than the cap.
     """
-    x = np.empty((len(paths), counts.buckets))
-    for row, path in zip(x, paths, strict=True):
-        try:
-            content = np.fromfile(path, dtype=np.uint8)
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-        if not content.size:
-            raise UserError(f"{path} is empty; replace it or take it out")
-        row[:] = counts(content)
-    what = "256 byte counts"
-    if counts.ngram > 1:
-        what = f"{counts.ngram}-grams of bytes, counted in {counts.buckets} buckets"
-    return Samples(x, "other files", counts.features, f"Every file was read as its {what}.")
+    x = np.array([counts.of_file(path) for path in paths])
+    note = f"Every file was read as its {counts.words}."
+    return Samples(x, "other files", counts.features, note)
 
 
 def _read_array(path: Path, finite: bool) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from typing import Self
 
 from featureconvex.data.location import VARIABLE
 from featureconvex.errors import UserError
+from featureconvex.progress import is_hushed, remark
 
 CHUNK = 1 << 16
 """Bytes per step of the progress bar."""
@@ -101,7 +102,10 @@ class _ProgressBar:
             DownloadColumn(),
             TransferSpeedColumn(),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            remark(f"download {title}")
+        self._progress = Progress(*columns, console=console, transient=True, disable=is_hushed())
         self._task = self._progress.add_task(title, total=None)
         self.total = 0
 

@@ -196,3 +196,16 @@ def _check_separator(content: bytes, path: Path) -> None:
                 f"{path}: the separator looks like {name}, not a comma; save the table with commas "
                 "between columns (and points in decimal numbers)"
             )
+
+
+def as_pandas(x: Any) -> Any:
+    """A polars frame as one of pandas, which then holds the same cells; anything else as it is.
+
+    Raises:
+        UserError: a lazy frame.
+    """
+    if type(x).__module__.partition(".")[0] != "polars":
+        return x
+    if hasattr(x, "collect"):
+        raise UserError("x is a lazy frame, whose rows are not there yet; give x.collect()")
+    return x.to_pandas() if hasattr(x, "to_pandas") and hasattr(x, "columns") else x.to_numpy()

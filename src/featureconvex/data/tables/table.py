@@ -1,5 +1,8 @@
 """A user's own table: a CSV or Parquet file with one row per example."""
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -69,7 +72,8 @@ class TableReader:
         said = self.schema
         words = [c.name for c in said.features if c.type == "category"] if said else []
         as_written = (*self.keep, *words, *([] if self.label is None else [self.label]))
-        source = read_source(self.path, as_written, form=said.form if said else None)
+        with self._or_described():
+            source = read_source(self.path, as_written, form=said.form if said else None)
         frame, rows = source.frame, source.rows
         assert frame is not None
         origin = str(self.path)
@@ -89,8 +93,9 @@ class TableReader:
         asked = (self.label, *self.keep)
         index = [column for column in frame.attrs.get("index", []) if column not in asked]
         features = frame.drop(columns=[*asked, *index])
-        columns = self._columns(features, origin)
-        x = encode(features, columns, origin).x
+        with self._or_described():
+            columns = self._columns(features, origin)
+            x = encode(features, columns, origin).x
         dropped = 0
         if self.missing == "drop":
             whole = np.flatnonzero(np.isfinite(x).all(axis=1))
@@ -101,7 +106,8 @@ class TableReader:
             # Anew: a category of dropped rows only was never seen in training.
             columns = self._columns(features, origin)
             x = encode(features, columns, origin).x
-        check_complete(x, columns, origin)
+        with self._or_described():
+            check_complete(x, columns, origin)
         labels = class_names(frame[self.label], origin)
         classes = [str(value) for value in np.unique(labels)]
         sensitive, other = choose_sensitive(classes, self.sensitive, origin)
@@ -128,6 +134,22 @@ class TableReader:
             test_kept=frame[list(self.keep)].iloc[test] if self.keep else None,
             schema=said,
         )
+
+    @contextmanager
+    def _or_described(self) -> Iterator[None]:
+        """Names the way out for a table that is refused as it is: a schema, which need not be guessed."""
+        try:
+            yield
+        except UserError as error:
+            if self.schema is not None or not self.path.is_file() or self.label is None:
+                raise
+            sensitive = [] if self.sensitive is None else ["--sensitive", self.sensitive]
+            file, label = str(self.path), ["--label", self.label]
+            look = ["featureconvex", "inspect", file, *label, *sensitive, "--out", "schema.toml"]
+            raise UserError(
+                f"{error}; or `{shlex.join(look)}` writes down what every column is, to be edited, and "
+                f"`run {shlex.quote(file)} --schema schema.toml` takes the table as it is"
+            ) from error
 
     def _columns(self, features: "pd.DataFrame", origin: str) -> tuple[Column, ...]:
         if self.schema is None:

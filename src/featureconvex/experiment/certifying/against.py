@@ -1,7 +1,7 @@
 """What to certify against: what a command line says, and the attacker of the model's schema."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from featureconvex.certificates import (
     Append,
@@ -11,23 +11,30 @@ from featureconvex.certificates import (
     Insert,
     Level,
     Lp,
+    Slack,
     Threat,
 )
+from featureconvex.certificates.levels import level_named
 from featureconvex.certificates.threats import FileThreat
 from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.byte_plot import BytePlot
+from featureconvex.data.files.slack import Run
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
+from featureconvex.experiment.certifying.plots import OnPlot
 from featureconvex.given import one_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Threats, domain and level, and the attacker in words where a schema describes it."""
+    """Threats, domain and level; the attacker of a schema in words, slack by file, questions on plots."""
 
     threats: list[Threat]
     domain: Domain | None
     level: str | Level
     sentence: str = ""
+    slack: Mapping[str, Sequence[Run]] | None = None
+    plots: tuple[OnPlot, ...] = ()
 
 
 def planned(
@@ -37,6 +44,7 @@ def planned(
     level: str | Level | None,
     cost: str | None,
     described: bool,
+    slack: Mapping[str, Sequence[Run]] | None = None,
 ) -> Plan:
     """Fill in what was not said.
 
@@ -49,11 +57,29 @@ def planned(
         level: None: ``"domain"`` where the attacker is held to something, else ``"closed-form"``.
         cost: of norms, ``"std"`` or ``"schema"``; None: 1.
         described: whether the schema is the user's own.
+        slack: of each file, to be filled with any bytes; None where nobody asks.
 
     Raises:
         UserError: prices of a model that has none.
     """
     attacker = model.attacker if isinstance(model, Detector) else None
+    if isinstance(model, Detector) and model.meaning.plotted:
+        texts = [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
+        texts = [*texts, Slack.NAME] if slack is not None else texts
+        if texts:
+            if level is not None and not level_named(level).uses_domain:
+                raise UserError(f"level {level_named(level).name} does not know where a file ends")
+            plots = tuple(OnPlot(*_parsed(text)) for text in texts)
+            left = [threat for threat in threats or () if threat not in texts]
+            return replace(
+                planned(model, left, domain, level or "domain", cost, described), plots=plots
+            )
+    if slack is not None:
+        check_counted("slack", model)
+        others = [threat for threat in threats or [] if threat != Slack.NAME]
+        plan = planned(model, [*others, Slack()], domain, level, cost, described)
+        kept = [threat for threat in plan.threats if not isinstance(threat, Slack)]
+        return replace(plan, threats=kept, slack=slack)
     if threats is None:
         own = described and attacker is not None and domain is None and cost is None
         threats = [Edits.NAME] if own else [Lp(2)]
@@ -95,14 +121,35 @@ def _of_files(text: str, model: object) -> Threat:
     Raises:
         UserError: something else, or a model that does not count bytes.
     """
-    name, _, size = text.partition(":")
+    name, size = _parsed(text)
+    if name == Slack.NAME:
+        raise UserError("--threat slack needs to know where it is: --slack CSV")
     kinds = {kind.NAME: kind for kind in (Append, Insert, Change)}
-    if name not in kinds or (":" in text and not size.isdecimal()):
+    counts = check_counted(f"threat {name}", model)
+    return kinds[name](counts.ngram, size, counts.most)
+
+
+def _parsed(text: str) -> tuple[str, int | None]:
+    """The name of an operation on files, and a number of bytes where it is said."""
+    name, _, size = text.partition(":")
+    known = (*(kind.NAME for kind in (Append, Insert, Change)), Slack.NAME)
+    if name not in known or (":" in text and not size.isdecimal()):
         raise UserError(f"a threat to files is append, insert or change, or append:K, got {text!r}")
+    return name, int(size) if size else None
+
+
+def check_counted(asked: str, model: object) -> ByteCounts:
+    """What a model counts in files.
+
+    Raises:
+        UserError: it was trained on something else.
+    """
     meaning = model.meaning if isinstance(model, Detector) else None
     if meaning is None or meaning.files != "other files":
         raise UserError(
-            f"--threat {name} is about files that were counted, byte by byte or as n-grams, and this model "
+            f"--{asked} is about files that were counted, byte by byte or as n-grams, and this model "
             "was trained on other inputs: what it does to them is not known"
         )
-    return kinds[name]((meaning.counts or ByteCounts()).ngram, int(size) if size else None)
+    if isinstance(meaning.counts, BytePlot):
+        raise UserError(f"--{asked} is about counts of files, and this model sees plots of them")
+    return meaning.counts or ByteCounts()

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from featureconvex.certificates import Certificate, certify
 from featureconvex.certificates.certificate import Status
 from featureconvex.certificates.levels import Tight, level_named
+from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.byte_plot import BytePlot
+from featureconvex.data.files.contents import file_size
 from featureconvex.data.meaning import Meaning
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
@@ -20,7 +23,10 @@ from featureconvex.estimator import FeatureConvexClassifier, load
 from featureconvex.experiment.certifying.against import Plan
 from featureconvex.experiment.certifying.inputs import Inputs, read_piece
 from featureconvex.experiment.certifying.pieces import Piece
+from featureconvex.experiment.certifying.plots import Plots
+from featureconvex.experiment.certifying.slack import certify_slack, runs_of
 from featureconvex.experiment.kept import beside
+from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import read_extra
 from featureconvex.results.columns import RadiusColumn
 
@@ -92,6 +98,13 @@ class Certifier:
         """
         inputs = read_piece(piece, self.meaning, self.keep)
         found = self._certified(inputs.x, piece)
+        told = [] if inputs.error is None else [f"{inputs.error}; {inputs.unreadable.sum()} rows"]
+        if self.plan.slack is not None and inputs.files is not None:
+            filled, errors = self._filled(inputs, piece)
+            found.append(filled)
+            told += [str(error) for error in errors if error is not None]
+        if self.plan.plots:
+            found += self._of_plots(inputs, piece)
         certificates = [_named(certificate, inputs) for certificate in found]
         columns = _columns(certificates, self._classes(), self._attacked)
         outside = self._outside(inputs.x)
@@ -102,15 +115,12 @@ class Certifier:
         frame = beside(
             pd.DataFrame({"row": row, **place, **columns}), inputs.kept, str(piece.origin)
         )
-        told = () if inputs.error is None else (f"{inputs.error}; {inputs.unreadable.sum()} rows",)
         return Found(frame, (*inputs.remarks, *told))
 
     def _certified(self, x: NDArray[Any], piece: Piece) -> list[Certificate]:
         try:
             # The classifier's own method asks scikit-learn for names of columns, which are checked already.
-            model = self.model
-            core = model.model_ if isinstance(model, FeatureConvexClassifier) else model
-            plan = self.plan
+            core, plan = self._core, self.plan
             return certify(core, torch.from_numpy(x), plan.threats, plan.domain, plan.level)
         except (RuntimeError, ValueError) as error:
             if isinstance(error, UserError):
@@ -119,12 +129,39 @@ class Certifier:
                 f"{piece.origin}: inputs of shape {x.shape} do not fit the model: {error}"
             ) from error
 
+    def _filled(self, inputs: Inputs, piece: Piece) -> tuple[Certificate, list[UserError | None]]:
+        """Whether any bytes in the slack of each file keep its flag."""
+        assert inputs.files is not None
+        assert self.plan.slack is not None
+        runs = runs_of(inputs.files, self.plan.slack)
+        form = self.meaning.counts or ByteCounts()
+        assert isinstance(form, ByteCounts)
+        return certify_slack(self._core, inputs.x, piece.files, runs, form, self.plan.level)
+
+    def _of_plots(self, inputs: Inputs, piece: Piece) -> list[Certificate]:
+        """What operations on the bytes of files do to their plots."""
+        form = self.meaning.counts
+        assert isinstance(form, BytePlot)
+        if inputs.files is None:
+            raise UserError(
+                f"{piece.origin} holds numbers, of which nobody knows where a file ends; give the files"
+            )
+        lost = inputs.unreadable
+        sizes = [0 if lost[k] else file_size(file) for k, file in enumerate(piece.files)]
+        plots = Plots(self._core, form, inputs.x, np.array(sizes, dtype=np.int64), self.plan.level)
+        return [plots.certify(asked) for asked in self.plan.plots]
+
+    @property
+    def _core(self) -> FeatureConvexModel:
+        model = self.model
+        return model.model_ if isinstance(model, FeatureConvexClassifier) else model
+
     def _outside(self, x: NDArray[Any]) -> NDArray[np.int64] | None:
         """(n,): how many features lie outside the training range; None where that is not known."""
         span = self._extra.get("range")
         if span is None:
             return None
-        lo, hi = (np.array(span[end], dtype=np.float64) for end in ("lo", "hi"))
+        lo, hi = (np.array([float(value) for value in span[end]]) for end in ("lo", "hi"))
         return np.asarray(((x < lo) | (x > hi)).sum(axis=1))
 
     def _classes(self) -> tuple[str, str]:
@@ -142,6 +179,8 @@ def _named(certificate: Certificate, inputs: Inputs) -> Certificate:
     status = certificate.status.copy()
     status[inputs.unknown] = Status.unknown_category
     status[inputs.unreadable] = Status.unreadable
+    if inputs.too_large is not None:
+        status[inputs.too_large] = Status.too_large
     return replace(certificate, status=status)
 
 

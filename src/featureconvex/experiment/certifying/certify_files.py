@@ -1,6 +1,5 @@
 """Certify a user's own inputs with a stored model."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -12,6 +11,8 @@ from torch import Tensor
 from featureconvex.certificates import Domain, Level, Threat
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.certificates.levels import level_named
+from featureconvex.data.files.contents import shown
+from featureconvex.data.files.slack import read_slack
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
@@ -23,7 +24,7 @@ from featureconvex.experiment.certifying.summary import Summary
 from featureconvex.experiment.certifying.workers import workers
 from featureconvex.files import writable_folder
 from featureconvex.given import whole_number
-from featureconvex.progress import progress_bar
+from featureconvex.progress import progress_bar, remark
 
 
 def certify_files(
@@ -37,6 +38,7 @@ def certify_files(
     progress: bool = False,
     cost: str | None = None,
     jobs: int = 1,
+    slack: Path | None = None,
 ) -> Summary:
     """Certify every row of the inputs in bounded memory, and write one row each.
 
@@ -60,6 +62,8 @@ def certify_files(
         keep: columns of the tables to carry along.
         progress: show a bar and remarks on standard error.
         jobs: processes that work at a time.
+        slack: a CSV file (``file``, ``offset``, ``length``) of places that may be filled with any bytes:
+            a radius of all of a file's bytes of slack, or 0.
 
     Returns:
         How many rows have each status. The rows themselves have: ``input`` (of several), ``row`` (source
@@ -80,17 +84,24 @@ def certify_files(
         writable_folder(out.parent)
     jobs = whole_number("jobs", jobs, 1)
     place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
-    certifier = _certifier(place, threats, domain, level, cost, keep)
+    certifier = _certifier(place, threats, domain, level, cost, keep, slack)
     if progress and certifier.plan.sentence:
-        sys.stderr.write(f"{certifier.plan.sentence}\n")
+        remark(certifier.plan.sentence)
     meaning = certifier.meaning
     paths = [file for path in given for file in expanded(path, meaning)]
     if len({_is_example(path, meaning) for path in paths if path.exists()}) > 1:
         raise UserError("some inputs are tables and others example files; certify them apart")
     asked = {
         "model": _stamp(place),
-        "inputs": [[str(path), _stamp(path)] for path in paths],
-        "options": [repr(threats), _words(domain), repr(level), cost, list(keep)],
+        "inputs": [[shown(path), _stamp(path)] for path in paths],
+        "options": [
+            repr(threats),
+            _words(domain),
+            repr(level),
+            cost,
+            list(keep),
+            None if slack is None else _stamp(slack),
+        ],
     }
     rows = Rows(paths, out, Summary(certifier.plan.sentence), progress)
     title = f"certify ({level_named(certifier.plan.level).name})"
@@ -112,11 +123,13 @@ def _certifier(
     level: str | Level | None,
     cost: str | None,
     keep: tuple[str, ...],
+    slack: Path | None,
 ) -> Certifier:
     bare = Certifier(folder, Plan([], None, "closed-form"), keep)
     if domain is not None:
         domain = check_domain(domain, bare.names, bare.meaning.blocks)
-    plan = planned(bare.model, threats, domain, level, cost, bare.described)
+    known = None if slack is None else read_slack(slack)
+    plan = planned(bare.model, threats, domain, level, cost, bare.described, known)
     return replace(bare, plan=plan)
 
 
@@ -132,7 +145,7 @@ def _stamp(path: Path) -> list[Any]:
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     found = [(str(file), file.stat()) for file in files if file.exists()]
     words = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in found])
-    return [str(path.resolve()), sha256(words.encode()).hexdigest()]
+    return [shown(path.resolve()), sha256(words.encode()).hexdigest()]
 
 
 def _words(domain: Domain | None) -> str:

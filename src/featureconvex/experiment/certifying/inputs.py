@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.files.contents import FileTooLargeError, shown
 from featureconvex.data.files.samples import read_samples
 from featureconvex.data.meaning import Meaning
 from featureconvex.errors import UserError
@@ -28,6 +29,7 @@ class Inputs:
             rows that could not be read.
         unknown: bool (n,): rows with a category that training never saw.
         unreadable: bool (n,): rows that could not be read.
+        too_large: bool (n,): files above the model's cap, which are unreadable, too.
         files: the names of example files, or None.
         kept: the columns asked for, as they are written.
         remarks: what a reader of the certificates should know.
@@ -41,6 +43,7 @@ class Inputs:
     kept: "pd.DataFrame | None"
     remarks: tuple[str, ...]
     error: UserError | None
+    too_large: NDArray[np.bool_] | None = None
 
 
 def read_piece(piece: Piece, meaning: Meaning, keep: tuple[str, ...] = ()) -> Inputs:
@@ -151,7 +154,8 @@ def _files(piece: Piece, meaning: Meaning) -> Inputs:
             )
         return meaning.numbers(found.x, origin, found.kind == "pictures")
 
-    unreadable, error = np.zeros(len(files), dtype=bool), None
+    unreadable, too_large = np.zeros((2, len(files)), dtype=bool)
+    error: UserError | None = None
     try:
         x = read(tuple(range(len(files))))
     except UserError:
@@ -162,16 +166,17 @@ def _files(piece: Piece, meaning: Meaning) -> Inputs:
             except UserError as problem:
                 rows.append(None)
                 unreadable[place], error = True, error or problem
+                too_large[place] = isinstance(problem, FileTooLargeError)
         read_ones = [row for row in rows if row is not None]
         if not read_ones:
             assert error is not None
-            if piece.first or meaning.shape is None:
+            if (piece.first and not too_large.any()) or meaning.shape is None:
                 raise error from None
             read_ones = [np.empty((1, *meaning.shape), dtype=np.float32)]
         gap = np.full_like(read_ones[0], np.nan)
         x = np.concatenate([gap if row is None else row for row in rows])
-    names = [str(file.relative_to(piece.folder)) for file in files]
-    found = Inputs(x, np.zeros_like(unreadable), unreadable, names, None, (), error)
+    names = [shown(file.relative_to(piece.folder)) for file in files]
+    found = Inputs(x, np.zeros_like(unreadable), unreadable, names, None, (), error, too_large)
     return _checked(piece, found)
 
 
@@ -181,6 +186,7 @@ def _checked(piece: Piece, inputs: Inputs) -> Inputs:
         piece.first
         and len(inputs.unreadable)
         and inputs.unreadable.all()
+        and (inputs.too_large is None or not inputs.too_large.any())
         and inputs.error is not None
     ):
         raise inputs.error

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from featureconvex.certificates.certificate import Status
+from featureconvex.data.files.contents import shown
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
@@ -17,6 +18,7 @@ from featureconvex.experiment.certifying.parts import Parts
 from featureconvex.experiment.certifying.pieces import Piece, pieces
 from featureconvex.experiment.certifying.summary import STATUS, Summary
 from featureconvex.experiment.certifying.workers import Item, Outcome
+from featureconvex.progress import remark
 from featureconvex.results.columns import RADIUS
 
 STANDARD_OUTPUT = Path("-")
@@ -84,12 +86,12 @@ class Rows:
             frame["row"] = np.arange(len(frame)) + self._rows[path]
             frame["index"] = frame["row"]
         if len(self.paths) > 1:
-            frame.insert(0, INPUT, str(path))
-        for remark in outcome.remarks:
-            about = remark.partition("': ")[0]
+            frame.insert(0, INPUT, shown(path))
+        for said in outcome.remarks:
+            about = said.partition("': ")[0]
             if self._progress and about not in self._told:
                 self._told.add(about)
-                sys.stderr.write(f"{remark}\n")
+                remark(said)
         self._write(piece.number, frame)
         self._count(path, frame)
 
@@ -115,7 +117,7 @@ class Rows:
     def _of_failed(self, like: pd.DataFrame) -> pd.DataFrame:
         """One row for each failed input, unreadable for every threat."""
         frame = like.head(0).reindex(range(len(self._failed)))
-        names = [str(path) for path in self._failed]
+        names = [shown(path) for path in self._failed]
         for name in like.columns:
             if str(name).startswith(STATUS):
                 frame[name] = str(Status.unreadable)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -43,6 +44,18 @@ class Summary:
         """Rows with a positive radius."""
         counts = self.statuses[threat]
         return counts[str(Status.certified)] + counts[str(Status.unbounded)]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {
+            "rows": self.rows,
+            "outside_range": self.outside,
+            "attacker": self.attacker,
+            "certified": {threat: self.certified(threat) for threat in self.statuses},
+            "statuses": {threat: dict(counts) for threat, counts in self.statuses.items()},
+            "failed": list(self.failed),
+        }
 
     @property
     def lines(self) -> list[str]:

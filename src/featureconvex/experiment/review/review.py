@@ -13,6 +13,7 @@ from featureconvex.certificates import Append, Change, Domain, Insert, Threat, U
 from featureconvex.certificates.levels import level_named
 from featureconvex.data import Dataset
 from featureconvex.data.files.byte_counts import ByteCounts
+from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.detector import Detector
 from featureconvex.experiment.review.baselines import review_baselines
 from featureconvex.experiment.review.columns import review_columns
@@ -43,12 +44,15 @@ def review(
         progress: show bars.
 
     Returns:
-        None for images, and for tables that say too little about their columns.
+        None for images, for plots of files, and for tables that say too little about their columns.
     """
     attacker = detector.attacker
+    if isinstance(dataset.counts, BytePlot):
+        return None
     if dataset.files == "other files":
-        ngram = (detector.meaning.counts or ByteCounts()).ngram
-        threats: list[Threat] = [Append(ngram), Insert(ngram), Change(ngram)]
+        counts = dataset.counts or ByteCounts()
+        ngram, most = counts.ngram, counts.most
+        threats: list[Threat] = [kind(ngram, most=most) for kind in (Append, Insert, Change)]
         # Of n-grams no file need have the counts that an attack finds.
         real = ngram == 1
         unit, sentence = "bytes", FILES

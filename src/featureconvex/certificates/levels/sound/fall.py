@@ -185,7 +185,7 @@ def fall_of(form: Kinked, x: Tensor, lo: Tensor, hi: Tensor, cost: Tensor | None
             return room
         return upper(room * costs, 2, room > 0).masked_fill(fixed, 0.0)
 
-    up, down = _room(hi, x).flatten(1), _room(x, lo).flatten(1)
+    up, down = room_between(hi, x).flatten(1), room_between(x, lo).flatten(1)
     farthest = torch.maximum(up, down)
     farthest = farthest if fixed is None else farthest.masked_fill(fixed, 0.0)
     w, slack = form.w.flatten(1), form.slack.flatten(1)
@@ -227,7 +227,7 @@ def _dearer(slope: Tensor, costs: Tensor | None) -> Tensor:
 CHEAPEST = 2.0**-900
 
 
-def _room(hi: Tensor, lo: Tensor) -> Tensor:
+def room_between(hi: Tensor, lo: Tensor) -> Tensor:
     """At least ``hi - lo``; 0 where they are equal."""
     gap = (hi - lo).clamp_min(0)
     return torch.where(gap > 0, torch.nextafter(gap, torch.full_like(gap, torch.inf)), gap)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.sound.line import SoundLine, split_affine
+from featureconvex.certificates.stretched import Stretched
 from featureconvex.features import FeatureMap
 from featureconvex.features.kinked_form import Around, Ends, KinkedForm, rows_of
 from featureconvex.rounding.ball import Ball, plus, times
@@ -35,6 +36,7 @@ class Kinked:
         z: broadcastable to one input, or one for every row.
         lost: (n,).
         exact: terms below 0 count as they are.
+        stretched: what the map knows of moves one way, stretch by stretch; ``slack`` counts there, too.
     """
 
     w: Tensor
@@ -43,12 +45,14 @@ class Kinked:
     slack: Tensor
     lost: Tensor
     exact: bool = False
+    stretched: Stretched | None = None
 
     def rows(self, index: slice) -> "Kinked":
         """Some of the rows."""
         b = None if self.b is None else self.b[index]
         z = rows_of(self.z, self.w.ndim, index)
-        return Kinked(self.w[index], b, z, self.slack[index], self.lost[index], self.exact)
+        known = None if self.stretched is None else self.stretched.rows(index)
+        return Kinked(self.w[index], b, z, self.slack[index], self.lost[index], self.exact, known)
 
 
 def kinked(
@@ -86,7 +90,11 @@ def kinked(
     z = _kink(scale, shift)
     moved = upper(2 * (b.centre.abs() + b.radius) * z.radius, 3, (z.radius > 0).expand_as(slack))
     lost = upper(moved.flatten(1).sum(1), moved[:1].numel(), (moved > 0).flatten(1).any(1))
-    return Kinked(w.centre, b.centre, z.centre, upper(slack, 2, slack > 0), lost, form.exact)
+    slack = upper(slack, 2, slack > 0)
+    # A map in front would round the way.
+    knows = at == 0 and parts[0].stretches(x[:1], 1) is not None
+    own = Stretched(parts[0], v.centre) if knows else None
+    return Kinked(w.centre, b.centre, z.centre, slack, lost, form.exact, own)
 
 
 def _felt(part: FeatureMap, v: Ball, x: Tensor, dtype: torch.dtype) -> Tensor | None:

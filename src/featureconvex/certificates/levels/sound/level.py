@@ -97,7 +97,7 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
         best = torch.zeros_like(value[rows])
         for norm, share in _norms(threat, p, x[:1].numel()):
             known = base.multiplier[rows]
-            part = replace(problem, x=problem.x[rows], threat=norm)
+            part = problem.rows(rows, threat=norm)
             known = known if norm is threat else torch.full_like(known, torch.nan)
             multiplier = _multiplier_of(part, line.slope[rows], known)
             exponent, candidate = norm.exponent, base.radius[rows] / share

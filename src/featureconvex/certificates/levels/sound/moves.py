@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.sound.fall import RoundedCurves, fall_of
+from featureconvex.certificates.drops import Curves
+from featureconvex.certificates.levels.sound.fall import RoundedCurves, fall_of, room_between
 from featureconvex.certificates.levels.sound.kinks import Kinked
 from featureconvex.certificates.moves import Moves, SeparableMoves
 from featureconvex.certificates.separable import is_plain
@@ -38,6 +39,14 @@ class RoundedMoves(Moves):
                 whole = fall_of(self.form, self.x, self.lo, self.hi, free)
         return RoundedCurves(fall, whole.totals(self.reach), self.reach, cheapest)
 
+    def one_way(self, way: int) -> Curves:
+        """Upper bounds, too."""
+        known = self.form.stretched
+        if known is None:
+            return super().one_way(way)
+        room = room_between(self.hi, self.x) if way > 0 else room_between(self.x, self.lo)
+        return known.rounded(self.x, room.flatten(1), way, self.form.slack, self.reach)
+
     def falls(self, step: float) -> Tensor:
         """``-w s - b (|x + s - z| - |x - z|) + slack |s|``, rounded up so that sums of d are bounds."""
         form, size = self.form, abs(step)
@@ -59,4 +68,4 @@ class RoundedMoves(Moves):
         """The same coefficients in ordinary arithmetic."""
         form = self.form
         plain = KinkedForm(form.w, form.b, form.z, exact=form.exact)
-        return SeparableMoves(self.x, self.lo, self.hi, plain)
+        return SeparableMoves(self.x, self.lo, self.hi, plain, form.stretched)

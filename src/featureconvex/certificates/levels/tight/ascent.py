@@ -184,7 +184,7 @@ def _guide(problem: Problem) -> Problem:
     threat = problem.threat.smoothed()
     if threat is problem.threat:
         return problem
-    lo, hi = problem.domain.bounds(problem.x[:1])
+    lo, hi = problem.domain.rows(slice(1)).bounds(problem.x[:1])
     if bool(torch.isfinite(lo).all() and torch.isfinite(hi).all()):
         return problem
     return replace(problem, threat=threat)
@@ -202,6 +202,6 @@ def ascend(problem: Problem, rows: Tensor, iterations: int) -> Ascent:
     """
     line = problem.tangent
     tangent = Minorant(line.value[rows], line.slope[rows])
-    ascent = Ascent(replace(problem, x=problem.x[rows], tangent=tangent))
+    ascent = Ascent(problem.rows(rows, tangent=tangent))
     ascent.run(iterations)
     return ascent

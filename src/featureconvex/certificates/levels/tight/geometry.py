@@ -58,7 +58,7 @@ class Geometry:
         if p is None:
             raise UserError(f"a bracket needs a threat whose budget is a norm, got {threat!r}")
         x = problem.x[rows]
-        lo, hi = (end.flatten(1) for end in problem.domain.bounds(x))
+        lo, hi = (end.flatten(1) for end in problem.domain.rows(rows).bounds(x))
         shape = tuple(x.shape[1:])
         x = x.flatten(1)
         lo, hi = _rounded_up(lo, x.dtype), -_rounded_up(-hi, x.dtype)

@@ -128,7 +128,7 @@ class Tight(Level):
         if not len(rows):
             return bound
         line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
-        part = replace(problem, x=problem.x[rows], tangent=line)
+        part = problem.rows(rows, tangent=line)
         radius = bound.radius.clone()
         radius[rows] = checked(part, line, Domain().bound(part).radius)
         if bool((~torch.isinf(radius[rows])).any()):
@@ -149,7 +149,7 @@ class Tight(Level):
         )
         rows = open_.nonzero().squeeze(1)
         other = Lp(2, problem.threat.cost)
-        ends = problem.domain.bounds(problem.x[rows])
+        ends = problem.domain.rows(rows).bounds(problem.x[rows])
         endless = any(
             bool(torch.isinf(room).any())
             for room in movement_room(problem.x[rows], *ends, problem.threat.cost)
@@ -157,7 +157,7 @@ class Tight(Level):
         if not self.iterations or not len(rows) or not endless:
             return bound
         line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
-        part = replace(problem, x=problem.x[rows], tangent=line, threat=other)
+        part = problem.rows(rows, tangent=line, threat=other)
         if problem.model.feature_map.affine:
             proved = torch.zeros_like(open_)
             proved[rows] = bracket(part, self.iterations, self.tolerance).unbounded

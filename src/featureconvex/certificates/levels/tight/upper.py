@@ -44,7 +44,7 @@ def attacked(problem: Problem, bound: Bound, iterations: int, tolerance: float) 
         # Few rows, left by a method that spent as much, and a search that converges.
         search = replace(search, steps=iterations, pace=THOROUGH)
     x, safe = problem.x[rows], bound.radius[rows]
-    *_, distance = search_all(problem.model, x, problem.domain, None, search, safe)
+    *_, distance = search_all(problem.model, x, problem.domain.rows(rows), None, search, safe)
     upper = bound.upper.clone()
     upper[rows] = torch.fmin(upper[rows], distance)
     return replace(bound, radius=not_above(problem, bound.radius, upper), upper=upper)
