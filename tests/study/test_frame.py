@@ -30,7 +30,7 @@ class Squares:
         def cells(quick: bool, seed: int) -> list[Settings]:
             return [{"n": n, "seed": seed} for n in self.numbers[: 2 if quick else None]]
 
-        def work(settings: Settings, data_dir: Path | None) -> Row:
+        def work(settings: Settings, _: Path | None) -> Row:
             if settings["n"] == self.killed_at:
                 raise KeyboardInterrupt
             self.done.append(settings["n"])
@@ -39,7 +39,7 @@ class Squares:
         def summary(rows: Sequence[Row]) -> dict[str, Any]:
             return {"squares": [row["square"] for row in rows]}
 
-        def figure(result: dict[str, Any]) -> Figure:
+        def figure(_: dict[str, Any]) -> Figure:
             return panels(1, 1, 1, 1)[0]
 
         return Study("squares", cells, work, summary, figure, self.version)
@@ -50,8 +50,7 @@ def squares(monkeypatch: pytest.MonkeyPatch) -> Squares:
     found = Squares()
 
     class Module(ModuleType):
-        @property
-        def STUDY(self) -> Study:
+        def __getattr__(self, name: str) -> Study:
             return found.study()
 
     monkeypatch.setitem(STUDIES, "squares", "squares of numbers")
@@ -59,9 +58,8 @@ def squares(monkeypatch: pytest.MonkeyPatch) -> Squares:
     return found
 
 
-def test_a_study_writes_its_answer_and_where_it_comes_from(
-    squares: Squares, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("squares")
+def test_a_study_writes_its_answer_and_where_it_comes_from(tmp_path: Path) -> None:
     run_study("squares", tmp_path, progress=False)
     found = json.loads((tmp_path / "squares.json").read_text())
     assert found["squares"] == [1, 4, 9]
@@ -101,7 +99,8 @@ def test_another_choice_seed_grid_or_version_is_refused(squares: Squares, tmp_pa
         run_study("squares", tmp_path, progress=False)
 
 
-def test_a_cell_of_another_number_is_refused(squares: Squares, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("squares")
+def test_a_cell_of_another_number_is_refused(tmp_path: Path) -> None:
     run_study("squares", tmp_path, progress=False)
     cells = tmp_path / "cells"
     (cells / "0001.json").write_bytes((cells / "0000.json").read_bytes())

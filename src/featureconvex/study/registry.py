@@ -10,6 +10,10 @@ STUDIES = {
     "theorem": "Theorem 3.9: bounds and simulation",
     "pairs": "all ordered pairs of classes, and what predicts their radii",
     "generalisation": "where convexity costs accuracy, and what tells it beforehand",
+    "lipschitz": "more expressive feature maps against their constants",
+    "ablations": "one thing changed at a time, in the paper's training and in ours",
+    "overfitting": "whether input-convex networks interpolate, and whether the gap opens",
+    "cascade": "a convex detector in front of a classifier of families, on files",
 }
 """Name and one line; the module of the same name below this folder has the ``STUDY``."""
 

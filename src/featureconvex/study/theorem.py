@@ -33,7 +33,7 @@ def cells(quick: bool, seed: int) -> list[Settings]:
     ]
 
 
-def work(settings: Settings, data_dir: Path | None) -> Row:
+def work(settings: Settings, _: Path | None) -> Row:
     """The bounds, and the simulation with its interval."""
     m, n, d = (settings[name] for name in ("M", "N", "d"))
     found, seen = bounds(m, n, d), simulate(m, n, d, settings["trials"], settings["seed"])

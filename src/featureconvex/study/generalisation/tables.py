@@ -54,8 +54,8 @@ def public_table(name: str, data_dir: Path | None) -> Dataset:
     path = resolve_data_dir(data_dir) / "tables" / table.file
     if not path.is_file():
         raise UserError(
-            f"{path} is missing: the study reads the public table {name} there; put it there, point --data-dir at "
-            "a folder that has it, or add --quick"
+            f"{path} is missing: the study reads the public table {name} there; put it there, point "
+            "--data-dir at a folder that has it, or add --quick"
         )
     frame = pd.read_csv(path).drop(columns=list(table.drop)).dropna()
     named = frame.pop(table.label).astype(str).isin(table.classes) != table.all_but

@@ -1,4 +1,4 @@
-"""All ordered pairs of classes: accuracy and radius of each, and what of the classes predicts the radius."""
+"""All ordered pairs of classes: accuracy, radius, and what of the classes predicts the radius."""
 
 from featureconvex.study.pairs.figure import figure
 from featureconvex.study.pairs.grid import cells, work

@@ -10,50 +10,54 @@ from featureconvex.study.pairs.characteristics import characteristics
 from featureconvex.study.study import Row, Settings
 from featureconvex.study.trained import trained_row
 
-FAMILIES = ("mnist", "fashion")
 DISCUSSED = ((1, 9), (9, 1), (4, 8), (8, 4))
 """Pairs of MNIST that the paper names: more seeds, to tell their asymmetry from chance."""
 MORE_SEEDS = 2
-POINTS = 50
+POINTS, QUICK_POINTS = 50, 10
 """Training points of a class whose distance to the other hull is measured."""
 
-RECIPE: dict[str, Any] = {"norm": 2, "epochs": 6, "batch_size": 256, "share": 1 / 8}
-MODELS: dict[str, dict[str, Any]] = {
-    "learned": {
-        "model": ModelSpec("orthogonal", (128, 128), hidden=(64, 16)).values(),
-        "recipe": {**RECIPE, "learning_rate": 6e-3, "asymmetry": 2.5, "balanced": False},
-    },
-    "pixels": {
-        "model": ModelSpec("identity", hidden=(200, 50)).values(),
-        "recipe": {**RECIPE, "learning_rate": 2e-3},
+LEARNED: dict[str, Any] = {
+    "model": ModelSpec("orthogonal", (128, 128), hidden=(64, 16)).values(),
+    "recipe": {
+        **{"norm": 2, "epochs": 6, "batch_size": 256, "share": 1 / 8},
+        **{"learning_rate": 6e-3, "asymmetry": 2.5, "balanced": False},
     },
 }
-"""``learned``: the default recipe, shorter and at one temperature. ``pixels``: the paper's network behind
-centred pixels, the radius trained, both classes alike."""
+"""The default recipe with smaller layers, fewer epochs, and one temperature for all pairs."""
+PAPER: dict[str, Any] = {
+    "model": ModelSpec("identity", hidden=(200, 50), batch_norm=True, init="paper").values(),
+    "recipe": {
+        **{"norm": 2, "objective": "cross-entropy", "jacobian_weight": 0.01, "epochs": 10},
+        **{"optimiser": "sgd", "learning_rate": 1e-3, "batch_size": 64},
+        **{"calibrate_on": "test", "augmentation": {"shift": 1}},
+    },
+}
+"""The paper's, with the 10 epochs that its authors' code gives every pair."""
 QUICK = {
-    **MODELS["pixels"],
     "model": ModelSpec("identity", hidden=(20,)).values(),
-    "recipe": {**RECIPE, "epochs": 3, "batch_size": 32},
+    "recipe": {"norm": 2, "epochs": 3, "batch_size": 32, "share": 1 / 8, "learning_rate": 2e-3},
 }
+KINDS = (("learned", LEARNED, ("mnist", "fashion")), ("paper", PAPER, ("mnist",)))
+"""The paper's convolutional network for Fashion-MNIST is out of reach for 90 pairs."""
 
 
 def cells(quick: bool, seed: int) -> list[Settings]:
     """Every ordered pair, family by family; then other seeds of the pairs that are discussed."""
     if quick:
         return [
-            _cell("mnist-mini", a, b, "pixels", QUICK, seed, 10)
+            _cell("mnist-mini", a, b, "learned", QUICK, seed, QUICK_POINTS)
             for a, b in permutations(range(4), 2)
         ]
     every = [
-        _cell(family, a, b, kind, chosen, seed, POINTS)
-        for kind, chosen in MODELS.items()
-        for family in FAMILIES
+        _cell(family, a, b, kind, chosen, seed, POINTS if kind == "learned" else 0)
+        for kind, chosen, families in KINDS
+        for family in families
         for a, b in permutations(range(10), 2)
     ]
     again = [
         _cell("mnist", a, b, kind, chosen, seed + k, 0)
         for k in range(1, MORE_SEEDS + 1)
-        for kind, chosen in MODELS.items()
+        for kind, chosen, _ in KINDS
         for a, b in DISCUSSED
     ]
     return [*every, *again]
@@ -62,10 +66,9 @@ def cells(quick: bool, seed: int) -> list[Settings]:
 def _cell(
     family: str, a: int, b: int, kind: str, chosen: dict[str, Any], seed: int, points: int
 ) -> Settings:
+    """``points``: of the sensitive class that are held against the other's hull; 0 measures nothing."""
     names = {"family": family, "sensitive": a, "other": b, "kind": kind}
-    # Characteristics do not depend on the model: they are measured once for each pair.
-    measured = points if kind == "learned" or family == "mnist-mini" else 0
-    return {**names, "task": f"{family}-{a}-{b}", **chosen, "seed": seed, "hull_points": measured}
+    return {**names, "task": f"{family}-{a}-{b}", **chosen, "seed": seed, "hull_points": points}
 
 
 def work(settings: Settings, data_dir: Path | None) -> Row:

@@ -83,9 +83,9 @@ def rank_correlation(a: Floats, b: Floats) -> float:
 def over_classes(
     classes: NDArray[np.int64], statistic: Callable[[NDArray[np.intp]], float], seed: int = 0
 ) -> Interval:
-    """A statistic of pairs with a bootstrap interval over classes: what other classes would have given.
+    """A statistic of pairs with a bootstrap interval over classes: what others would have given.
 
-    Pairs that share a class are not independent, so classes are drawn with replacement, and a pair counts as
+    Pairs that share a class are not independent, so classes are drawn with replacement; a pair counts as
     often as both of its classes were drawn.
 
     Args:

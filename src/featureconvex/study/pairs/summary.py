@@ -109,7 +109,7 @@ def _odd(forward: dict[str, float], back: dict[str, float], names: tuple[str, ..
 
 
 def predictability(pairs: Pairs, names: list[str]) -> dict[str, Any]:
-    """How well a regression predicts pairs of classes it never saw, and what each characteristic is worth."""
+    """How well a regression predicts pairs of classes it never saw, and what each number is worth."""
     guess = predicted_elsewhere(pairs)
     whole = coefficients(pairs)[0]
 
