@@ -42,7 +42,10 @@ class Squares:
         def figure(_: dict[str, Any]) -> Figure:
             return panels(1, 1, 1, 1)[0]
 
-        return Study("squares", cells, work, summary, figure, self.version)
+        def further(result: dict[str, Any]) -> dict[str, bytes]:
+            return {"most.txt": str(max(result["squares"])).encode()}
+
+        return Study("squares", cells, work, summary, figure, further, self.version)
 
 
 @pytest.fixture
@@ -68,6 +71,7 @@ def test_a_study_writes_its_answer_and_where_it_comes_from(tmp_path: Path) -> No
     assert found["processor_seconds"] >= 0
     assert len(found["revisions"]) == 1
     assert (tmp_path / "squares.png").stat().st_size > 100
+    assert (tmp_path / "most.txt").read_text() == "9"
 
 
 def test_a_killed_study_goes_on_where_it_was(squares: Squares, tmp_path: Path) -> None:

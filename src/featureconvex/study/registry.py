@@ -14,6 +14,7 @@ STUDIES = {
     "ablations": "one thing changed at a time, in the paper's training and in ours",
     "overfitting": "whether input-convex networks interpolate, and whether the gap opens",
     "cascade": "a convex detector in front of a classifier of families, on files",
+    "paper": "every figure and table of the paper, remade from committed results",
 }
 """Name and one line; the module of the same name below this folder has the ``STUDY``."""
 

@@ -62,6 +62,8 @@ def run_study(
         "provenance": provenance(started),
     }
     write_bytes(folder / f"{name}.png", png_bytes(study.figure(result)))
+    for file, content in study.further(result).items():
+        write_bytes(folder / file, content)
     write_text(folder / f"{name}.json", dump_json(result))
     return result
 

@@ -13,6 +13,11 @@ Row = dict[str, Any]
 """What a cell found, and its settings: plain values."""
 
 
+def nothing_further(_: dict[str, Any]) -> dict[str, bytes]:
+    """No other files."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Study:
     """One experiment.
@@ -24,6 +29,7 @@ class Study:
         work: ``work(settings, data_dir)``: what one cell finds; it depends on nothing else.
         summary: ``summary(rows)``: what ``NAME.json`` holds, from the rows of all cells in order.
         figure: ``figure(summary)``: drawn from that alone.
+        further: ``further(summary)``: other files to write, by their names below the folder.
         version: higher when a cell of equal settings would now find something else.
     """
 
@@ -32,4 +38,5 @@ class Study:
     work: Callable[[Settings, Path | None], Row]
     summary: Callable[[Sequence[Row]], dict[str, Any]]
     figure: Callable[[dict[str, Any]], Figure]
+    further: Callable[[dict[str, Any]], dict[str, bytes]] = nothing_further
     version: int = 1
