@@ -2,7 +2,7 @@
 
     python benchmarks/studies.py [pairs ...] [--jobs 1] [--data-dir D]
 
-Each is one `featureconvex study NAME` below ``runs/study-NAME``; what is there stays, so a killed study goes
+Each is one `featureconvex study NAME` below ``runs/study-NAME``; what is there stays: a killed study goes
 on. Then the pages are filled. Needs the real data (``FEATURECONVEX_DATA``).
 """
 

@@ -92,7 +92,7 @@ def test_another_choice_seed_grid_or_version_is_refused(squares: Squares, tmp_pa
     run_study("squares", tmp_path, progress=False)
     for options in ({"quick": True}, {"seed": 1}):
         with pytest.raises(UserError, match="another study"):
-            run_study("squares", tmp_path, progress=False, **options)  # type: ignore[arg-type]
+            run_study("squares", tmp_path, progress=False, **options)
     with pytest.raises(UserError, match="study squares there, theorem now"):
         run_study("theorem", tmp_path, quick=True, progress=False)
     squares.numbers = [1, 2, 4]

@@ -60,7 +60,10 @@ class ModelSpec:
         Raises:
             UserError: an unknown map.
         """
-        made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        made = cls(**plain)
         if made.map not in MAPS:
             raise UserError(f"unknown feature map {made.map!r}; use one of {', '.join(MAPS)}")
         return made

@@ -30,7 +30,7 @@ class Families:
     @property
     def y(self) -> NDArray[np.int8]:
         """(n,) 1 for every family but the clean one."""
-        return (self.family != self.clean).astype(np.int8)
+        return np.asarray(self.family != self.clean).astype(np.int8)
 
     def halves(self) -> tuple["Families", "Families"]:
         """Training and test, every family split 80 to 20."""

@@ -52,5 +52,5 @@ def figure(result: dict[str, Any]) -> Figure:
 
 def telling(result: dict[str, Any]) -> str:
     """The sign that goes best with the gap of a model that is convex in the input."""
-    found = result["agreement"]["fixed"]
+    found: dict[str, Any] = result["agreement"]["fixed"]
     return max(found, key=lambda name: abs(found[name]["estimate"] or 0.0))

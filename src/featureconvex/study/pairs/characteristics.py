@@ -125,6 +125,8 @@ def two_nearest(x: Floats) -> float:
     apart = first > 0
     logs = np.sort(np.log(second[apart] / first[apart]))
     kept = logs[: round(0.9 * len(logs))]
+    if not len(kept):
+        return float("nan")
     # The likelihood of a sample cut off at its largest value kept.
     total = kept.sum() + (len(logs) - len(kept)) * kept[-1]
     return float(len(kept) / total) if total > 0 else float("nan")

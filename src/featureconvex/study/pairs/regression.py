@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.linear_model import RidgeCV
 
 from featureconvex.results.intervals import CONFIDENCE, Interval
 
 Floats = NDArray[np.float64]
 PENALTIES = np.logspace(-2, 3, 16)
-DRAWS = 1000
+DRAWS = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class Pairs:
 
     def touching(self, classes: Sequence[int]) -> NDArray[np.bool_]:
         """(n,) whether a pair has one of the classes."""
-        return np.isin(self.classes, classes).any(axis=1)
+        return np.asarray(np.isin(self.classes, classes).any(axis=1))
 
 
 def predicted_elsewhere(pairs: Pairs) -> Floats:
@@ -75,9 +76,11 @@ def explained(truth: Floats, guess: Floats, odd: bool) -> float:
 
 
 def rank_correlation(a: Floats, b: Floats) -> float:
-    """Spearman's, with ranks of ties by their order."""
-    ranks = [np.argsort(np.argsort(value)) for value in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1]) if len(a) > 1 else float("nan")
+    """Spearman's; nan where one of the two is constant."""
+    first, second = (stats.rankdata(value) for value in (a, b))
+    first, second = first - first.mean(), second - second.mean()
+    size = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / size if size > 0 else float("nan")
 
 
 def over_classes(

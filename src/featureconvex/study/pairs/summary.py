@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.norms import NORM_NAMES
-from featureconvex.results.intervals import Interval
 from featureconvex.study.pairs.characteristics import DESCRIBED
 from featureconvex.study.pairs.regression import (
+    Floats,
     Pairs,
     coefficients,
     explained,
@@ -20,6 +20,7 @@ from featureconvex.study.pairs.regression import (
 )
 from featureconvex.study.study import Row
 
+Statistic = Callable[[NDArray[np.intp]], float]
 TRAINED = "l2"
 ODD = {
     "hull": ("hull",),
@@ -113,19 +114,15 @@ def predictability(pairs: Pairs, names: list[str]) -> dict[str, Any]:
     guess = predicted_elsewhere(pairs)
     whole = coefficients(pairs)[0]
 
-    def single(column: int) -> Callable[[NDArray[np.intp]], float]:
+    def single(column: int) -> Statistic:
         return lambda rows: rank_correlation(pairs.x[rows, column], pairs.y[rows])
 
     result: dict[str, Any] = {
         "pairs": len(pairs.y),
         "mean": float(pairs.y.mean()),
         "size": float(np.abs(pairs.y).mean()),
-        "explained_on_unseen": over_classes(
-            pairs.classes, lambda rows: explained(pairs.y[rows], guess[rows], pairs.odd)
-        ).table(),
-        "rank_correlation_on_unseen": over_classes(
-            pairs.classes, lambda rows: rank_correlation(pairs.y[rows], guess[rows])
-        ).table(),
+        "explained_on_unseen": over_classes(pairs.classes, _explained(pairs, guess)).table(),
+        "rank_correlation_on_unseen": over_classes(pairs.classes, _agreement(pairs, guess)).table(),
         "mean_error_on_unseen": over_classes(
             pairs.classes, lambda rows: float(np.abs(pairs.y[rows] - guess[rows]).mean())
         ).table(),
@@ -148,7 +145,15 @@ def predictability(pairs: Pairs, names: list[str]) -> dict[str, Any]:
     return result
 
 
-def _signs(pairs: Pairs, column: int) -> Callable[[NDArray[np.intp]], float]:
+def _explained(pairs: Pairs, guess: Floats) -> Statistic:
+    return lambda rows: explained(pairs.y[rows], guess[rows], pairs.odd)
+
+
+def _agreement(pairs: Pairs, guess: Floats) -> Statistic:
+    return lambda rows: rank_correlation(pairs.y[rows], guess[rows])
+
+
+def _signs(pairs: Pairs, column: int) -> Statistic:
     """How often a characteristic alone says which order has the larger radius, larger meaning larger."""
     return lambda rows: float((pairs.x[rows, column] * pairs.y[rows] > 0).mean())
 
@@ -162,16 +167,9 @@ def transfer(
         ("radius", "asymmetry"), tables(own, measured), tables(other, measured), strict=True
     ):
         guess = fit(here)(there.x)
-        agreement: Interval = over_classes(
-            there.classes,
-            lambda rows, y=there.y, guess=guess: rank_correlation(y[rows], guess[rows]),
-        )
         result[name] = {
-            "rank_correlation": agreement.table(),
-            "explained": over_classes(
-                there.classes,
-                lambda rows, t=there, guess=guess: explained(t.y[rows], guess[rows], t.odd),
-            ).table(),
+            "rank_correlation": over_classes(there.classes, _agreement(there, guess)).table(),
+            "explained": over_classes(there.classes, _explained(there, guess)).table(),
         }
     return result
 

@@ -1,7 +1,7 @@
 """What the paper and the code of its authors have, as far as this project knows it.
 
-The numbers are from runs of the authors' code, three seeds each (CIFAR-10: one, 70 of its 150 epochs), closed
-form, over the flagged sensitive ones of the first 1000 test points; the words are from the paper (arXiv
+The numbers are from runs of the authors' code, three seeds each (CIFAR-10: one, 70 of its 150 epochs), in
+closed form, over the flagged sensitive test points; the words are from the paper (arXiv
 2302.01961) and the scripts of its authors.
 """
 

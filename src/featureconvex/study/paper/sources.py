@@ -24,8 +24,8 @@ def results_folder() -> Path:
         if (place / FOLDER / KNOWN).is_file():
             return place / FOLDER
     raise UserError(
-        f"study paper reads the committed results, and there is no {FOLDER}/{KNOWN} here; run it in a clone of "
-        "the project"
+        f"study paper reads the committed results, and there is no {FOLDER}/{KNOWN} here; run it in a "
+        "clone of the project"
     )
 
 
