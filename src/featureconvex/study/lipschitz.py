@@ -15,11 +15,14 @@ from featureconvex.study.trained import trained_row
 
 TASKS = ("mnist-3-8", "fashion-shirts")
 DEPTHS, CONSTANTS, WIDTH = (1, 2, 3, 4), (1.0, 2.0, 4.0, 8.0), 128
+POINTS = 3000
+"""Training points of each class."""
 RECIPE: dict[str, Any] = {
-    **{"norm": 2, "epochs": 6, "batch_size": 256, "share": 1 / 8},
+    **{"norm": 2, "epochs": 8, "batch_size": 128, "share": 1 / 8},
     **{"asymmetry": 2.5, "balanced": False},
 }
 BASE: Settings = {
+    "points": POINTS,
     "model": ModelSpec(hidden=(64, 16)).values(),
     "recipe": {**RECIPE, "learning_rate": 2e-3},
 }

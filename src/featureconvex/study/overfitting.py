@@ -14,7 +14,7 @@ from featureconvex.study.sweep import SEEDS, seeded, variant, variants
 from featureconvex.study.trained import trained_row
 
 TASKS = ("fashion-shirts", "cifar10-cats-dogs")
-POINTS, EPOCHS = 500, 40
+POINTS, EPOCHS = 400, 40
 MAPS: dict[str, dict[str, Any]] = {
     "no map": {"map": "identity", "widths": []},
     "learned map": {"map": "orthogonal", "widths": [128, 128]},
