@@ -69,10 +69,11 @@ def run_study(
 
 
 def words(settings: dict[str, Any], most: int = 60) -> str:
-    """A cell's settings for the bar.
+    """A cell's settings for the bar, without those that are many values.
 
     >>> words({"task": "mnist-3-8", "seed": 0})
     'task mnist-3-8, seed 0'
     """
-    text = ", ".join(f"{name} {value}" for name, value in settings.items())
+    plain = {k: v for k, v in settings.items() if isinstance(v, str | int | float)}
+    text = ", ".join(f"{name} {value}" for name, value in plain.items())
     return text if len(text) <= most else f"{text[: most - 1]}…"

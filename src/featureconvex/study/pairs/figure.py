@@ -23,8 +23,8 @@ def figure(result: dict[str, Any]) -> Figure:
         for axes, norm in zip(panels[1:4], NORM_NAMES, strict=True):
             radii = _matrix(found, lambda pair, norm=norm: _radius(pair, norm))
             _heat(drawn, axes, radii, f"median {norm} radius", "viridis")
-        _scatter(panels[4], found["radius"], "l2 radius of unseen pairs", BLUE)
-        _scatter(panels[5], found["asymmetry"], "asymmetry of unseen pairs", ORANGE)
+        _scatter(panels[4], found["radius"], "l2 radius, unseen", BLUE)
+        _scatter(panels[5], found["asymmetry"], "asymmetry, unseen", ORANGE)
     return drawn
 
 
