@@ -219,4 +219,4 @@ def test_the_cascade_reads_malimg(tmp_path: Path) -> None:
     assert found["families"] == [CLEAN_FAMILY, "Bright", "Striped"]
     assert found["confusion"].sum() == 15
     assert found["cascade_accuracy"]["estimate"] > 0.8
-    assert "unpack" in work(settings, tmp_path / "nothing")["missing"]
+    assert FOLDER in work(settings, tmp_path / "nothing")["missing"]

@@ -42,16 +42,15 @@ class Families:
         return Families(self.images[rows], self.family[rows], self.clean)
 
 
-def malimg(data_dir: Path | None) -> tuple[Families, Families] | str:
-    """Malimg's training and test pictures, whole and scaled; where it is not, how to get it.
+def malimg(data_dir: Path | None) -> tuple[Families, Families] | None:
+    """Malimg's training and test pictures, whole and scaled; None where the user has no copy.
 
     Raises:
         UserError: the folder is damaged or incomplete.
     """
     reader, folder = MalimgReader("resize", MALIMG_SIDE), resolve_data_dir(data_dir)
-    place = reader.locate(folder)
-    if not place.found:
-        return place.how
+    if not reader.locate(folder).found:
+        return None
     dataset = reader.load("malimg", folder, download=False)
     halves = []
     for split, family in (

@@ -45,6 +45,8 @@ def _violins(axes: Axes, found: dict[str, Any]) -> None:
             parts = axes.violinplot([radii], [place], orientation="horizontal", showmedians=True)
             for body in parts["bodies"]:  # type: ignore[attr-defined]
                 body.set_color(BLUE)
+            for line in ("cbars", "cmins", "cmaxes", "cmedians"):
+                parts[line].set_color(BLUE)
         else:
             axes.plot(radii, [place] * len(radii), "o", color=BLUE, ms=3)
     axes.set_yticks(range(len(families)), families, fontsize=7)

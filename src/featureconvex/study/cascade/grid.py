@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from featureconvex.certificates import Lp, certify
 from featureconvex.data import Split
+from featureconvex.data.named_tasks.malimg import FOLDER
 from featureconvex.norms import NORMS
 from featureconvex.results.intervals import median, share
 from featureconvex.study.cascade.collection import collected
@@ -22,6 +23,7 @@ RECIPE: dict[str, Any] = {"norm": 1, "epochs": 20, "batch_size": 64, "share": 1 
 MODEL = ModelSpec("identity", hidden=(200, 50)).values()
 """The paper's network, its radius trained in l1: the sum of all changes to the picture's bytes."""
 MOST, QUICK_MOST, TREES = 300, 20, 300
+MISSING = f"there is no {FOLDER} in the data folder; `featureconvex tasks` says how to get it"
 
 
 def cells(quick: bool, seed: int) -> list[Settings]:
@@ -38,8 +40,8 @@ def work(settings: Settings, data_dir: Path | None) -> Row:
     seed = settings["seed"]
     if settings["source"] == "malimg":
         found = malimg(data_dir)
-        if isinstance(found, str):
-            return {"missing": found}
+        if found is None:
+            return {"missing": MISSING}
         train, test = found
     else:
         everywhere = settings["source"] == "machine"
