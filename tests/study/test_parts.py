@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import stats
+from sklearn.neighbors import KNeighborsClassifier
 
 from featureconvex.data import Split
 from featureconvex.data.named_tasks.malimg import CLEAN_FAMILY, FOLDER
@@ -136,6 +137,9 @@ def test_toys_have_the_shape_they_are_named_for() -> None:
         data = toy(name, 900, 0)
         assert len(data.train) + len(data.test) == 900
         assert abs(data.train.y.mean() - 0.5) < 0.1
+        # Both halves are drawn alike: what one of them teaches holds in the other.
+        nearest = KNeighborsClassifier(5).fit(data.train.x, data.train.y)
+        assert nearest.score(data.test.x, data.test.y) > 0.6
     xor = toy("xor", 300, 0).train
     assert ((xor.x[:, 0] > 0) ^ (xor.x[:, 1] > 0)).astype(int).tolist() == xor.y.tolist()
     found = signs(xor.x, xor.y, 0)
