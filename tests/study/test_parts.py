@@ -143,7 +143,7 @@ def test_toys_have_the_shape_they_are_named_for() -> None:
     xor = toy("xor", 300, 0).train
     assert ((xor.x[:, 0] > 0) ^ (xor.x[:, 1] > 0)).astype(int).tolist() == xor.y.tolist()
     found = signs(xor.x, xor.y, 0)
-    assert found["neighbour_accuracy"] > 0.9 > 0.7 > found["linear_accuracy"]
+    assert found["neighbour_accuracy"] > 0.8 > 0.7 > found["linear_accuracy"]
 
 
 def test_five_neighbours_know_clusters_and_not_noise() -> None:
