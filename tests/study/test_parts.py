@@ -140,7 +140,7 @@ def test_toys_have_the_shape_they_are_named_for() -> None:
         # Both halves are drawn alike: what one of them teaches holds in the other.
         nearest = KNeighborsClassifier(5).fit(data.train.x, data.train.y)
         assert nearest.score(data.test.x, data.test.y) > 0.6
-    xor = toy("xor", 300, 0).train
+    xor = toy("xor", 900, 0).train
     assert ((xor.x[:, 0] > 0) ^ (xor.x[:, 1] > 0)).astype(int).tolist() == xor.y.tolist()
     found = signs(xor.x, xor.y, 0)
     assert found["neighbour_accuracy"] > 0.8 > 0.7 > found["linear_accuracy"]
