@@ -28,7 +28,7 @@ def figure(result: dict[str, Any]) -> Figure:
     left.set_yticks(places, order, fontsize=8)
     left.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     plain(left, "test accuracy, mean of both classes", "")
-    left.legend(fontsize=7, loc="lower left")
+    left.legend(fontsize=7, loc="center left", bbox_to_anchor=(0, 0.42))
     sign = telling(result)
     for method in ("fixed", "default"):
         colour, marker, label = LOOKS[method]
