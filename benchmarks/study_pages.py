@@ -179,6 +179,8 @@ def lipschitz_scaling(content: Content) -> str:
     """The same maps times a constant."""
     said = []
     for task, found in content["scaling"].items():
+        if len(found["constant"]) == 1:
+            continue
         steps = [
             f"{constant}: {percent(own['clean_accuracy'])} and {significant(own['mean l2'])}"
             for constant, own in found["constant"].items()

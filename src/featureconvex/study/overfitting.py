@@ -28,17 +28,15 @@ BASE: Settings = {
 }
 """Plain cross-entropy without augmentation, and the last epoch, whatever the held-out points say."""
 SWEEPS: dict[str, list[tuple[str, dict[str, Any]]]] = {
-    "width": [
-        (str(width), {"model": {"hidden": [width, width // 4]}}) for width in (8, 32, 128, 512)
-    ],
-    "hidden layers": [(str(depth), {"model": {"hidden": [64] * depth}}) for depth in (0, 1, 2, 4)],
+    "width": [(str(width), {"model": {"hidden": [width, width // 4]}}) for width in (8, 64, 512)],
+    "hidden layers": [(str(depth), {"model": {"hidden": [64] * depth}}) for depth in (0, 1, 3)],
     "epochs": [(str(epochs), {"recipe": {"epochs": epochs}}) for epochs in (5, 20, 80)],
     "penalty lambda": [
-        (f"{value:g}", {"recipe": {"jacobian_weight": value}}) for value in (0.001, 0.01, 0.1)
+        (f"{value:g}", {"recipe": {"jacobian_weight": value}}) for value in (0.01, 0.1)
     ],
     "temperature T": [
         (f"{share:g}", {"recipe": {"objective": "radius", "share": share}})
-        for share in (1 / 64, 1 / 16, 1 / 4)
+        for share in (1 / 64, 1 / 8)
     ],
 }
 """The last in shares of the distance between the classes: the radius is trained instead."""
