@@ -14,7 +14,8 @@ from featureconvex.files import write_text
 from featureconvex.results.numbers import percent, significant
 from featureconvex.results.strict_json import load_json
 from featureconvex.study.registry import STUDIES
-from page import filled_page, table
+from page import filled_page
+from page import table as page_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, DOCS = ROOT / "results", ROOT / "docs"
@@ -23,6 +24,11 @@ NAMES = [name for name in STUDIES if name not in APART]
 PAGES = [f"study-{name}" for name in NAMES]
 NORMS = ("l1", "l2", "linf")
 Content = dict[str, Any]
+
+
+def table(head: list[str], body: list[list[str]]) -> str:
+    """A table whose cells may have bars in them, as in |u|."""
+    return page_table(head, [[cell.replace("|", "\\|") for cell in row] for row in body])
 
 
 def spread(found: Content, digits: int = 2) -> str:

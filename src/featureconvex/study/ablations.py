@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from featureconvex.report.plot_style import BLUE, INK, ORANGE, canvas, plain
 from featureconvex.study.models import ModelSpec
@@ -143,6 +144,9 @@ def _dots(
     axes.set_yticks(range(len(own)), [one["label"] for one in own], fontsize=7)
     axes.invert_yaxis()
     axes.tick_params(axis="x", labelsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    if name == "clean_accuracy":
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     plain(axes, words, "", title)
 
 

@@ -99,7 +99,8 @@ def page(result: dict[str, Any]) -> str:
         ]
         if item["body"]:
             rows = [item["head"], ["---"] * len(item["head"]), *item["body"]]
-            parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
+            lines = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+            parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
     return "\n\n".join(parts) + "\n"
 
 
