@@ -188,10 +188,12 @@ def lipschitz_scaling(content: Content) -> str:
         if len(found["constant"]) == 1:
             continue
         steps = [
-            f"{constant}: {percent(own['clean_accuracy'])} and {significant(own['mean l2'])}"
+            f"{constant}: {shares(own['clean_accuracy'])}, {spread(own['mean l2'])}"
             for constant, own in found["constant"].items()
         ]
-        said.append(f"{task}, by constant (accuracy and mean l2 radius): {'; '.join(steps)}.")
+        said.append(
+            f"{task}, by constant (accuracy, mean l2 radius over all sensitive points): {'; '.join(steps)}."
+        )
     return "\n".join(said)
 
 

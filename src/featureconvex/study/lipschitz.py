@@ -8,6 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from featureconvex.norms import NORM_NAMES
 from featureconvex.report.plot_style import BLUE, GREEN, INK, ORANGE, PINK, SKY, canvas, plain
+from featureconvex.results.intervals import student
 from featureconvex.study.models import ModelSpec
 from featureconvex.study.study import Row, Settings, Study
 from featureconvex.study.sweep import SEEDS, seeded, variant, variants
@@ -76,12 +77,12 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _scaling(own: list[dict[str, Any]]) -> dict[str, Any]:
-    """Accuracy and l2 radius by the constant, over all depths; and by the depth at constant 1."""
+    """Accuracy and l2 radius by the constant over all depths and seeds, and by the depth over all constants."""
     learned = [one for one in own if one["settings"]["model"]["map"] == "orthogonal"]
 
-    def pooled(chosen: list[dict[str, Any]]) -> dict[str, float]:
+    def pooled(chosen: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
         return {
-            name: sum(one[name]["estimate"] for one in chosen) / len(chosen)
+            name: student([value for one in chosen for value in one[name]["values"]]).table()
             for name in ("clean_accuracy", "median l2", "mean l2")
         }
 
