@@ -77,7 +77,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _scaling(own: list[dict[str, Any]]) -> dict[str, Any]:
-    """Accuracy and l2 radius by the constant over all depths and seeds, and by the depth over all constants."""
+    """Accuracy and l2 radius by the constant, over all depths and seeds; and by the depth."""
     learned = [one for one in own if one["settings"]["model"]["map"] == "orthogonal"]
 
     def pooled(chosen: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
