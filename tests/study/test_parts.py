@@ -32,8 +32,8 @@ from featureconvex.study.pairs.regression import (
     explained,
     over_classes,
     predicted_elsewhere,
-    rank_correlation,
 )
+from featureconvex.study.ranks import rank_correlation
 from featureconvex.study.sweep import variant
 
 

@@ -26,7 +26,7 @@ def holds(interval: dict[str, Any]) -> bool:
 
 
 def test_pairs(tmp_path: Path) -> None:
-    found = quick("pairs", tmp_path)["sets"]["learned mnist-mini"]
+    found = quick("pairs", tmp_path)["sets"]["learned digits"]
     assert len(found["pairs"]) == 12
     for pair in found["pairs"]:
         assert holds(pair["clean_accuracy"])

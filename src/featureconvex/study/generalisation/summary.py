@@ -1,6 +1,6 @@
 """Gaps to boosted trees, and which cheap number goes with them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from scipy import stats
 
 from featureconvex.results.intervals import CONFIDENCE, bootstrap
 from featureconvex.study.generalisation.signs import DESCRIBED
+from featureconvex.study.ranks import rank_correlation
 from featureconvex.study.study import Row
 
 METHODS = ("default", "fixed", "boosted trees", "logistic regression")
@@ -82,12 +83,6 @@ def _variance(one: dict[str, Any]) -> float:
 
 def _agreement(values: NDArray[np.float64], gap: NDArray[np.float64]) -> dict[str, Any]:
     """Spearman's correlation over data sets."""
-
-    def correlation(rows: NDArray[np.intp]) -> float:
-        a, b = values[rows], gap[rows]
-        if len(set(a)) < 2 or len(set(b)) < 2:
-            return float("nan")
-        return float(stats.spearmanr(a, b).statistic)
-
-    statistic: Callable[[NDArray[np.intp]], float] = correlation
-    return bootstrap(statistic, np.arange(len(gap))).table()
+    return bootstrap(
+        lambda rows: rank_correlation(values[rows], gap[rows]), np.arange(len(gap))
+    ).table()

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from sklearn.linear_model import RidgeCV
 
 from featureconvex.results.intervals import CONFIDENCE, Interval
@@ -73,14 +72,6 @@ def explained(truth: Floats, guess: Floats, odd: bool) -> float:
     centre = 0.0 if odd else truth.mean()
     total = ((truth - centre) ** 2).sum()
     return float(1 - ((truth - guess) ** 2).sum() / total) if total > 0 else float("nan")
-
-
-def rank_correlation(a: Floats, b: Floats) -> float:
-    """Spearman's; nan where one of the two is constant."""
-    first, second = (stats.rankdata(value) for value in (a, b))
-    first, second = first - first.mean(), second - second.mean()
-    size = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / size if size > 0 else float("nan")
 
 
 def over_classes(

@@ -16,8 +16,8 @@ from featureconvex.study.pairs.regression import (
     fit,
     over_classes,
     predicted_elsewhere,
-    rank_correlation,
 )
+from featureconvex.study.ranks import rank_correlation
 from featureconvex.study.study import Row
 
 Statistic = Callable[[NDArray[np.intp]], float]

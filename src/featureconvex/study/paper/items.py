@@ -271,7 +271,7 @@ def theorem() -> Item:
     return Item(
         "Theorem 3.9",
         "A lower bound of the probability that random points are convexly separable.",
-        f"In {below} of {len(points)} simulated triples the bound is below the interval of the truth, "
+        f"In {below} of {len(points)} simulated triples the bound is not above the interval of the truth, "
         f"by a factor of more than ten in {far}; sharper bounds stand beside it (figures/theorem.png)."
         if points
         else "",
@@ -295,7 +295,7 @@ def perfect_fit() -> Item:
         own = [one for one in studied["variants"] if one["task"] == "cifar10-cats-dogs"]
         best = max(own, key=lambda one: one["train_accuracy"]["estimate"])
         here += (
-            f" Trained networks reach up to {percent(best['train_accuracy']['estimate'])} of their training "
+            f" Trained networks reach {percent(best['train_accuracy']['estimate'])} of their training "
             f"points ({best['map']}, {best['sweep']} {best['label']})."
         )
     return Item(
