@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from featureconvex.theory.theorem.run import FIGURE_FILE, RESULT_FILE, theorem
+from featureconvex.study import run_study
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,8 +21,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        theorem(Path(folder), options.quick)
-        for name, place in ((RESULT_FILE, "results"), (FIGURE_FILE, "docs/figures")):
+        run_study("theorem", Path(folder), options.quick)
+        for name, place in (("theorem.json", "results"), ("theorem.png", "docs/figures")):
             (options.out / place).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path(folder) / name, options.out / place / name)
 

@@ -580,30 +580,31 @@ def gallery(out: Out, quiet: Quiet = False, as_json: AsJson = False) -> None:
 @app.command()
 def study(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="theorem: Theorem 3.9, bounds and simulation.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="theorem, pairs, generalisation, lipschitz, ablations, overfitting, cascade or paper.",
+        ),
     ],
     out: Out,
-    quick: Annotated[bool, typer.Option(help="A small grid, in seconds.")] = False,
+    quick: Annotated[bool, typer.Option(help="A small grid on bundled data, in seconds.")] = False,
     seed: Seed = 0,
+    data_dir: DataDir = None,
+    jobs: Annotated[int, typer.Option(help="Processes that work at a time.")] = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Repeat an experiment of the paper.
+    """Repeat an experiment of the paper, or answer one of its open questions.
 
-    theorem: how probable it is that random points are convexly separable. Writes theorem.json and
-    theorem.png.
+    Writes NAME.json and NAME.png into --out, and one file per finished part: a study that was killed
+    continues when the same command is given again.
     """
-    if name != "theorem":
-        raise UserError(f"there is no study {name!r}; there is: theorem")
-    from featureconvex.theory.theorem.run import RESULT_FILE, theorem
+    from featureconvex.study import run_study
 
     with feedback(quiet, as_json) as say:
-        result = theorem(out, quick, seed)
-        say(
-            lambda: [f"{len(result['points'])} triples (M, N, d)"],
-            [f"result: {out / RESULT_FILE}"],
-            lambda: result,
-        )
+        result = run_study(name, out, quick, seed, data_dir, jobs)
+        places = [f"result: {out / f'{name}.json'}", f"figure: {out / f'{name}.png'}"]
+        say(list, places, lambda: result)
 
 
 def run_sentences(folder: Path) -> list[str]:

@@ -110,6 +110,17 @@ def test_the_pages_on_theory_are_the_committed_results(monkeypatch: pytest.Monke
         assert module.filled(wrong) == page
 
 
+def test_the_pages_on_studies_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("study_pages", monkeypatch)
+    for name in module.PAGES:
+        page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+        assert module.filled(page) == page
+        last = page.split("\n<!-- end ")[0].splitlines()[-1]
+        wrong = page.replace(last, f"{last}7")
+        assert wrong != page
+        assert module.filled(wrong) == page
+
+
 def test_worked_examples_quote_their_results() -> None:
     """The page is written by hand; its numbers are those of the committed run."""
     page = " ".join((ROOT / "docs" / "worked-examples.md").read_text().split())

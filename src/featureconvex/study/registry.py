@@ -1,0 +1,33 @@
+"""All studies by name; the code of one is imported when it is asked for."""
+
+import difflib
+from importlib import import_module
+
+from featureconvex.errors import UserError
+from featureconvex.study.study import Study
+
+STUDIES = {
+    "theorem": "Theorem 3.9: bounds and simulation",
+    "pairs": "all ordered pairs of classes, and what predicts their radii",
+    "generalisation": "where convexity costs accuracy, and what tells it beforehand",
+    "lipschitz": "more expressive feature maps against their constants",
+    "ablations": "one thing changed at a time, in the paper's training and in ours",
+    "overfitting": "whether input-convex networks interpolate, and whether the gap opens",
+    "cascade": "a convex detector in front of a classifier of families, on files",
+    "paper": "every figure and table of the paper, remade from committed results",
+}
+"""Name and one line; the module of the same name below this folder has the ``STUDY``."""
+
+
+def find_study(name: str) -> Study:
+    """The study of that name.
+
+    Raises:
+        UserError: there is none; the message lists what there is.
+    """
+    if name not in STUDIES:
+        near = difflib.get_close_matches(name, STUDIES, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"there is no study {name!r}; {hint}there are: {', '.join(STUDIES)}")
+    study: Study = import_module(f"featureconvex.study.{name}").STUDY
+    return study
