@@ -134,11 +134,30 @@ def perfect_table(content: dict[str, Any]) -> str:
     return table(head, body)
 
 
+def trained_table(content: dict[str, Any]) -> str:
+    """What training ends at, one change at a time."""
+    body = []
+    for name, found in content["experiments"].items():
+        radii = found["median_radius"]
+        low, high = found["test_accuracy_interval"]
+        body.append(
+            [
+                name.split("-")[0],
+                found["changed"],
+                percent(found["train_accuracy"]),
+                f"{percent(found['test_accuracy'])} ({percent(low)} to {percent(high)})",
+                "not convex" if radii is None else significant(radii["l2"]),
+            ]
+        )
+    return table(["from", "changed", "training", "test (95 % interval)", "median l2 radius"], body)
+
+
 MAKERS = {
     "separability-table": (separability_table, "separability"),
     "distance-table": (distance_table, "separability"),
     "theorem-table": (theorem_table, "theorem"),
     "perfect-table": (perfect_table, "perfect_fit"),
+    "trained-table": (trained_table, "trained_fit"),
 }
 
 

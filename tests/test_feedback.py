@@ -62,7 +62,7 @@ def commands(table: Path, name: str, out: Path) -> tuple[tuple[object, ...], lis
         ),
         "study": (
             ("study", "theorem", "--quick", "--out", out),
-            [f"result: {out / 'theorem.json'}"],
+            [f"result: {out / 'theorem.json'}", f"figure: {out / 'theorem.png'}"],
         ),
     }[name]
 
