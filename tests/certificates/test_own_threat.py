@@ -247,6 +247,10 @@ class Detached(Rises):
         return super().worst_drop(drops, budget).detach()
 
 
+class NoCount(Rises):
+    counts = False
+
+
 class Unpaid(Rises):
     def measure(self, delta: Tensor) -> Tensor:
         return 100 * super().measure(delta)
@@ -264,6 +268,7 @@ FAULTY = {
     ForgetsTheCap: "true is inf",
     RoundsUp: "with a budget of 1.5 gives a move that measures 2",
     Detached: "has no gradient",
+    NoCount: "set counts = True in NoCount",
     Unpaid: "the case tests nothing",
 }
 

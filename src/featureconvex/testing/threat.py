@@ -41,13 +41,21 @@ def _moves(case: ThreatCase) -> Tensor:
 
 
 def measures_what_it_says(case: ThreatCase) -> None:
-    """No change costs nothing, no budget is negative or NaN, rows are alone, and the truth agrees."""
+    """No change costs nothing, no budget is negative or NaN, rows are alone, and the truth agrees.
+
+    A threat whose budgets are whole numbers says so, or its radii would end between two of them.
+    """
     threat, delta = case.make(), _moves(case)
     spent = threat.measure(delta)
     require(spent.shape == (len(delta),), f"measure has shape {tuple(spent.shape)}")
     require(spent.dtype == torch.float64, f"measure is {spent.dtype}, expected float64")
     require((spent >= 0).all(), "a budget is negative or NaN")
     require((threat.measure(torch.zeros_like(delta)) == 0).all(), "no change costs something")
+    finite = spent[torch.isfinite(spent)]
+    require(
+        threat.counts or bool((finite != finite.round()).any()) or not bool((finite > 0).any()),
+        f"measure answers whole numbers only: set counts = True in {type(threat).__name__}",
+    )
     require(bool(threat.name) and threat.name == case.make().name, "the name is not stable")
     for i, row in enumerate(delta):
         one, beside = float(threat.measure(row[None])[0]), float(spent[i])
