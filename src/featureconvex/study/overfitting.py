@@ -7,14 +7,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from featureconvex.report.plot_style import BLUE, ORANGE, canvas, plain
-from featureconvex.results.intervals import student
+from featureconvex.results.intervals import share
 from featureconvex.study.models import ModelSpec
 from featureconvex.study.study import Row, Settings, Study
-from featureconvex.study.sweep import SEEDS, seeded, variant, variants
+from featureconvex.study.sweep import seeded, variant, variants
 from featureconvex.study.trained import trained_row
 
 TASKS = ("fashion-shirts", "cifar10-cats-dogs")
-POINTS, EPOCHS = 400, 40
+POINTS, EPOCHS, SEEDS = 400, 40, 2
 MAPS: dict[str, dict[str, Any]] = {
     "no map": {"map": "identity", "widths": []},
     "learned map": {"map": "orthogonal", "widths": [128, 128]},
@@ -69,11 +69,13 @@ def cells(quick: bool, seed: int) -> list[Settings]:
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """Every variant with its gap, and the widest network's, per task and map."""
+    """Every variant with its gap: means over seeds, intervals over test points."""
     found = variants(rows)
     for one in found:
-        pairs = zip(one["train_accuracy"]["values"], one["clean_accuracy"]["values"], strict=True)
-        one["gap"] = student([train - test for train, test in pairs]).table()
+        test, train = one["clean_accuracy"]["estimate"], one["train_accuracy"]["estimate"]
+        ends = share(round(test * one["n_test"]), one["n_test"])
+        one["test_accuracy"] = {"estimate": test, "low": ends.low, "high": ends.high}
+        one["gap"] = {"estimate": train - test, "low": train - ends.high, "high": train - ends.low}
         task, name, sweep = one["group"].split("|")
         one |= {"task": task, "map": name, "sweep": sweep}
         one["interpolates"] = min(one["train_accuracy"]["values"]) >= INTERPOLATED
