@@ -16,12 +16,12 @@ from torch.nn.utils import parametrize
 from featureconvex.errors import ConvexityError, UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.model import FeatureConvexModel
-from featureconvex.nn.as_written import check_no_global_hook, check_runs_as_written
-from featureconvex.nn.code import check_unchanged
 from featureconvex.nn.convexity import prove_convex
-from featureconvex.nn.frozen import freeze, is_frozen, is_known
+from featureconvex.nn.freezing.as_written import check_no_global_hook, check_runs_as_written
+from featureconvex.nn.freezing.code import check_unchanged
+from featureconvex.nn.freezing.frozen import freeze, is_frozen, is_known
+from featureconvex.nn.freezing.snapshot import Snapshot
 from featureconvex.nn.rows import prove_rows_independent
-from featureconvex.nn.snapshot import Snapshot
 
 # A model whose answers differ by more than this from its parts' is not the composition of its parts:
 # far more than rounding, relative to the numbers of the precision.

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.given import real_number
-from featureconvex.nn.as_written import check_runs_as_written
 from featureconvex.nn.constraint import constrained_parameters
 from featureconvex.nn.convexity import prove_convex
+from featureconvex.nn.freezing.as_written import check_runs_as_written
 
 
 class FeatureConvexModel(nn.Module):

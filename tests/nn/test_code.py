@@ -12,7 +12,7 @@ from featureconvex.features import AbsConcat, Center, Compose, Scale, Scattering
 from featureconvex.features.scattering import wavelets
 from featureconvex.features.scattering.wavelets import WaveletStage
 from featureconvex.nn import ConvexConvNet, ConvexMLP, MaxAffine, NonNegativeConv2d, Softplus
-from featureconvex.nn.code import check_unchanged, remember, uses
+from featureconvex.nn.freezing.code import check_unchanged, remember, uses
 
 F = nn.functional
 # A class, and what its calls run: an owner and a name.

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from featureconvex.errors import UserError
 from featureconvex.features.kinked_form import Around, KinkedForm
 from featureconvex.features.stretches import Stretch
-from featureconvex.nn.code import remember
-from featureconvex.nn.frozen import is_frozen
+from featureconvex.nn.freezing.code import remember
+from featureconvex.nn.freezing.frozen import is_frozen
 from featureconvex.norms import dual_exponent, path_norms, vector_norm
 from featureconvex.rounding.graph import Graph
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError, UserError
-from featureconvex.nn.code import remember
 from featureconvex.nn.curvature import Curvature
+from featureconvex.nn.freezing.code import remember
 from featureconvex.nn.minorants import Minorants
 from featureconvex.rounding.graph import Graph
 

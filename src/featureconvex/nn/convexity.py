@@ -4,10 +4,10 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
-from featureconvex.nn.as_written import foreign_code
 from featureconvex.nn.card import card_of
-from featureconvex.nn.code import check_unchanged
 from featureconvex.nn.curvature import Curvature
+from featureconvex.nn.freezing.as_written import foreign_code
+from featureconvex.nn.freezing.code import check_unchanged
 
 
 def curvature(module: nn.Module) -> Curvature:

@@ -16,12 +16,12 @@ from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
 from featureconvex.given import real_number, whole_number
-from featureconvex.nn.as_written import runs_as_written
 from featureconvex.nn.card import card
-from featureconvex.nn.code import check_unchanged, remember
 from featureconvex.nn.constraint import Constraint, constrained_parameters, hold
 from featureconvex.nn.curvature import Curvature
-from featureconvex.nn.frozen import is_frozen
+from featureconvex.nn.freezing.as_written import runs_as_written
+from featureconvex.nn.freezing.code import check_unchanged, remember
+from featureconvex.nn.freezing.frozen import is_frozen
 from featureconvex.nn.torch_modules.affine import (
     BatchNorm1dCard,
     BatchNorm2dCard,

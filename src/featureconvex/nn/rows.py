@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from featureconvex.errors import ConvexityError
 from featureconvex.nn.card import card_of, has_card
-from featureconvex.nn.frozen import intercepting, is_known
+from featureconvex.nn.freezing.frozen import intercepting, is_known
 
 # Batches in which a row is tried: how many rows, and its place among them.
 _COMPANY = ((1, 0), (2, 0), (2, 1), (3, 1), (5, 4), (9, 0), (17, 8))

@@ -23,7 +23,7 @@ from featureconvex.frozen_model import frozen_model
 from featureconvex.model import FeatureConvexModel
 from featureconvex.nn.card import card_of, name_of
 from featureconvex.nn.convexity import curvature
-from featureconvex.nn.frozen import intercepting
+from featureconvex.nn.freezing.frozen import intercepting
 from featureconvex.nn.minorants import Minorants
 
 Replace = Callable[[int, Minorants, Tensor], Tensor]

@@ -17,7 +17,7 @@ from featureconvex.features.scattering.wavelets import (
     interpolate,
 )
 from featureconvex.given import whole_number, whole_numbers, yes_or_no
-from featureconvex.nn.code import remember
+from featureconvex.nn.freezing.code import remember
 from featureconvex.norms import check_exponent, widening
 from featureconvex.rounding.graph import Graph
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from featureconvex.nn.code import remember
+from featureconvex.nn.freezing.code import remember
 
 #: Relative slack on every proved constant: covers the float64 evaluation of the norms. The filters
 #: themselves need none: they are rounded to float32 once, before their norms are taken. What the

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from featureconvex.nn.code import Use, uses
 from featureconvex.nn.constraint import is_own_constraint
-from featureconvex.nn.frozen import IGNORED, TENSORS, copied
+from featureconvex.nn.freezing.code import Use, uses
+from featureconvex.nn.freezing.frozen import IGNORED, TENSORS, copied
 
 _MISSING = object()
 # Types of values that never change and whose == answers with a bool.

@@ -20,7 +20,7 @@ _GLOBAL = ("_global_forward_hooks", "_global_forward_pre_hooks")
 
 
 class DirectCall:
-    """Marks the call of a frozen module, see :mod:`featureconvex.nn.frozen`: its class's forward."""
+    """Marks the call of a frozen module (:mod:`featureconvex.nn.freezing.frozen`): its class's forward."""
 
     __slots__ = ()
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError
-from featureconvex.nn.as_written import DirectCall
+from featureconvex.nn.freezing.as_written import DirectCall
 
 Module = TypeVar("Module", bound=nn.Module)
 
