@@ -250,10 +250,11 @@ def overfitting_counts(content: Content) -> str:
             f", with gaps of {100 * min(gaps):.1f} to {100 * max(gaps):.1f} points" if gaps else ""
         )
         best = max(own, key=lambda one: one["test_accuracy"]["estimate"])
+        most = percent(max(one["train_accuracy"]["estimate"] for one in own))
         said.append(
-            f"{name[0]}, {name[1]}: {len(through)} of {len(own)} variants fit at least 99.9 % of their "
-            f"training points on every seed{wide}; the best on test points is {best['sweep']} "
-            f"{best['label']} with {shares(best['test_accuracy'])}."
+            f"{name[0]}, {name[1]}: training accuracy up to {most}; {len(through)} of {len(own)} "
+            f"variants fit at least 99.9 % of their training points on every seed{wide}; the best on "
+            f"test points is {best['sweep']} {best['label']} with {shares(best['test_accuracy'])}."
         )
     return "\n".join(f"- {line}" for line in said)
 
