@@ -21,7 +21,6 @@ from featureconvex.study.generalisation.grid import class_accuracy
 from featureconvex.study.generalisation.signs import neighbour_accuracy, signs
 from featureconvex.study.generalisation.tables import public_table
 from featureconvex.study.generalisation.toys import TOYS, toy
-from featureconvex.study.models import ModelSpec
 from featureconvex.study.pairs.characteristics import (
     characteristics,
     nearest_distance,
@@ -34,7 +33,8 @@ from featureconvex.study.pairs.regression import (
     predicted_elsewhere,
 )
 from featureconvex.study.ranks import rank_correlation
-from featureconvex.study.sweep import variant
+from featureconvex.study.small_models.spec import ModelSpec
+from featureconvex.study.small_models.variants import variant
 
 
 def test_the_interval_of_a_median_covers_it() -> None:

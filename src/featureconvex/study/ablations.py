@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from featureconvex.report.plot_style import BLUE, INK, ORANGE, canvas, plain
-from featureconvex.study.models import ModelSpec
+from featureconvex.study.small_models.spec import ModelSpec
+from featureconvex.study.small_models.trained import trained_row
+from featureconvex.study.small_models.variants import SEEDS, difference, seeded, variant, variants
 from featureconvex.study.study import Row, Settings, Study
-from featureconvex.study.sweep import SEEDS, difference, seeded, variant, variants
-from featureconvex.study.trained import trained_row
 
 LAMBDAS = (0.0, 0.0025, 0.005, 0.0075, 0.01)
 BASE_LABEL = "base"

@@ -9,10 +9,10 @@ from matplotlib.ticker import PercentFormatter
 from featureconvex.norms import NORM_NAMES
 from featureconvex.report.plot_style import BLUE, GREEN, INK, ORANGE, PINK, SKY, canvas, plain
 from featureconvex.results.intervals import student
-from featureconvex.study.models import ModelSpec
+from featureconvex.study.small_models.spec import ModelSpec
+from featureconvex.study.small_models.trained import trained_row
+from featureconvex.study.small_models.variants import SEEDS, seeded, variant, variants
 from featureconvex.study.study import Row, Settings, Study
-from featureconvex.study.sweep import SEEDS, seeded, variant, variants
-from featureconvex.study.trained import trained_row
 
 TASKS = ("fashion-shirts", "mnist-3-8")
 DEPTHS, CONSTANTS, WIDTH = (1, 2, 3, 4), (1.0, 2.0, 4.0, 8.0), 128

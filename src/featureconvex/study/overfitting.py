@@ -8,10 +8,10 @@ from matplotlib.ticker import PercentFormatter
 
 from featureconvex.report.plot_style import BLUE, ORANGE, canvas, plain
 from featureconvex.results.intervals import share
-from featureconvex.study.models import ModelSpec
+from featureconvex.study.small_models.spec import ModelSpec
+from featureconvex.study.small_models.trained import trained_row
+from featureconvex.study.small_models.variants import seeded, variant, variants
 from featureconvex.study.study import Row, Settings, Study
-from featureconvex.study.sweep import seeded, variant, variants
-from featureconvex.study.trained import trained_row
 
 TASKS = ("fashion-shirts", "cifar10-cats-dogs")
 POINTS, EPOCHS, SEEDS = 400, 40, 2

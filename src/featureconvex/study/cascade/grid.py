@@ -14,9 +14,9 @@ from featureconvex.norms import NORMS
 from featureconvex.results.intervals import median, share
 from featureconvex.study.cascade.collection import collected
 from featureconvex.study.cascade.families import Families, malimg
-from featureconvex.study.models import ModelSpec
+from featureconvex.study.small_models.spec import ModelSpec
+from featureconvex.study.small_models.trained import as_points, recipe_of
 from featureconvex.study.study import Row, Settings
-from featureconvex.study.trained import as_points, recipe_of
 from featureconvex.training.fit import fit
 
 RECIPE: dict[str, Any] = {"norm": 1, "epochs": 20, "batch_size": 64, "share": 1 / 8}

@@ -15,10 +15,10 @@ from featureconvex.certificates import Lp, certify
 from featureconvex.data import Dataset, Split, chosen_rows, hold_out
 from featureconvex.experiment.run import prepare
 from featureconvex.results.intervals import median
-from featureconvex.study.datasets import load
 from featureconvex.study.generalisation.signs import signs
 from featureconvex.study.generalisation.tables import TABLES, public_table
 from featureconvex.study.generalisation.toys import TOYS, toy
+from featureconvex.study.small_models.datasets import load
 from featureconvex.study.study import Row, Settings
 from featureconvex.training.calibration import balanced
 from featureconvex.training.fit import fit

@@ -4,11 +4,11 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from featureconvex.study.datasets import load
-from featureconvex.study.models import ModelSpec
 from featureconvex.study.pairs.characteristics import characteristics
+from featureconvex.study.small_models.datasets import load
+from featureconvex.study.small_models.spec import ModelSpec
+from featureconvex.study.small_models.trained import trained_row
 from featureconvex.study.study import Row, Settings
-from featureconvex.study.trained import trained_row
 
 DISCUSSED = ((1, 9), (9, 1), (4, 8), (8, 4))
 """Pairs of MNIST that the paper names: more seeds, to tell their asymmetry from chance."""

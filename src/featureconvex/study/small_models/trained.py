@@ -11,8 +11,8 @@ from featureconvex.data import Dataset, chosen_rows, to_tensor
 from featureconvex.model import FeatureConvexModel
 from featureconvex.norms import NORMS, norm_name, parse_norm
 from featureconvex.results.intervals import median, share
-from featureconvex.study.datasets import load
-from featureconvex.study.models import ModelSpec
+from featureconvex.study.small_models.datasets import load
+from featureconvex.study.small_models.spec import ModelSpec
 from featureconvex.study.study import Row, Settings
 from featureconvex.training.augmentation import Augmentation
 from featureconvex.training.fit import Fitted, fit

@@ -1,0 +1,1 @@
+"""Small models from plain values, trained, judged, and varied one value at a time."""
