@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from featureconvex.comparison.curves import restored
 from featureconvex.comparison.report.line_figures import gallery_figure
+from featureconvex.norms import NORM_NAMES
 from featureconvex.report.plot_style import BLUE, INK, ORANGE, canvas, plain, png_bytes
 from featureconvex.study.cascade.figure import figure as cascade_figure
 from featureconvex.study.pairs.figure import figure as pairs_figure
-from featureconvex.study.paper.items import ITEMS, NORMS, paper_models
+from featureconvex.study.paper.items import ITEMS, paper_models
 from featureconvex.study.paper.reference import AUTHORS, TITLES
 from featureconvex.study.paper.sources import digest, source
 from featureconvex.study.study import Row, Settings
@@ -50,7 +51,7 @@ def figure(result: dict[str, Any]) -> Figure:
     """Median radii of recipe paper beside the runs of the authors' code."""
     drawn, places = canvas(1, 3, 3.4, 2.7)
     tasks = [task for task in AUTHORS if task in result["models"]]
-    for axes, norm in zip(places, NORMS, strict=True):
+    for axes, norm in zip(places, NORM_NAMES, strict=True):
         for place, task in enumerate(tasks):
             low, high = result["authors"][task][norm]
             axes.plot([low, high], [place - 0.12] * 2, "s-", color=ORANGE, ms=5)

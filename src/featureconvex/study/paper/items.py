@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from featureconvex.norms import NORM_NAMES
 from featureconvex.results.numbers import duration, percent, significant
 from featureconvex.study.paper.reference import AUTHORS, TITLES, TRAINING_ACCURACY
 from featureconvex.study.paper.sources import source
-
-NORMS = ("l1", "l2", "linf")
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,11 @@ def paper_models() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for run in (source("main_table") or {"runs": []})["runs"]:
         if run["recipe"] == "paper" and run["task"] in AUTHORS:
-            own = found.setdefault(run["task"], {name: [] for name in ("clean_accuracy", *NORMS)})
+            own = found.setdefault(
+                run["task"], {name: [] for name in ("clean_accuracy", *NORM_NAMES)}
+            )
             own["clean_accuracy"].append(run["clean_accuracy"])
-            for norm in NORMS:
+            for norm in NORM_NAMES:
                 own[norm].append(run["median_radius"][norm])
     for row in (source("level_table") or {"table": []})["table"]:
         if row["task"] == "cifar10-cats-dogs" and row["recipe"] == "paper":
@@ -61,7 +62,7 @@ def main_numbers() -> Item:
     found = paper_models()
     body = []
     for task, own in found.items():
-        for name in ("clean_accuracy", *NORMS):
+        for name in ("clean_accuracy", *NORM_NAMES):
             if name in own:
                 ends = (min(own[name]), max(own[name]))
                 share = name == "clean_accuracy"
@@ -73,10 +74,10 @@ def main_numbers() -> Item:
         AUTHORS[task][name][0] * 0.9 <= min(own[name])
         and max(own[name]) <= AUTHORS[task][name][1] * 1.2
         for task, own in found.items()
-        for name in NORMS
+        for name in NORM_NAMES
         if name in own
     )
-    of = sum(name in own for own in found.values() for name in NORMS)
+    of = sum(name in own for own in found.values() for name in NORM_NAMES)
     return Item(
         "The feature-convex models of section 4",
         "Certified accuracy of one model per task; the table has what the authors' code gives.",
@@ -95,7 +96,7 @@ def curves() -> Item:
         content = source(f"compare_{task}")
         if content is None:
             continue
-        for norm in NORMS:
+        for norm in NORM_NAMES:
             ranked = sorted(
                 (
                     (method["median_radius"][norm], name)
@@ -169,7 +170,7 @@ def ablations() -> Item:
         [
             one["label"],
             percent(one["clean_accuracy"]["estimate"]),
-            *(significant(one[f"median {norm}"]["estimate"]) for norm in NORMS),
+            *(significant(one[f"median {norm}"]["estimate"]) for norm in NORM_NAMES),
         ]
         for one in own
     ]
@@ -181,7 +182,7 @@ def ablations() -> Item:
         else "",
         "A multilayer perceptron, 1200 training pictures of each class and 10 epochs in place of the "
         "convolutional network's 5000 and 150: a single run of that takes hours on two cores.",
-        ["variant", "accuracy", *(f"median {norm}" for norm in NORMS)],
+        ["variant", "accuracy", *(f"median {norm}" for norm in NORM_NAMES)],
         body,
     )
 
@@ -195,7 +196,10 @@ def pairs() -> Item:
         radius = {(p["sensitive"], p["other"]): p["median_radius"] for p in found["pairs"]}
         for a, b in ((1, 9), (9, 1), (4, 8), (8, 4)):
             body.append(
-                [f"{a} against {b}", *(significant(radius[a, b][n]["estimate"]) for n in NORMS)]
+                [
+                    f"{a} against {b}",
+                    *(significant(radius[a, b][n]["estimate"]) for n in NORM_NAMES),
+                ]
             )
     return Item(
         "Median radii of all 90 ordered MNIST pairs",
@@ -203,7 +207,7 @@ def pairs() -> Item:
         "All 90 pairs by the same 10 epochs (figures/pairs.png)." if body else "",
         "Medians over flagged sensitive test points; the authors' code counts missed points as 0, and uses "
         "the first 1000 test points.",
-        ["pair", *(f"median {norm}" for norm in NORMS)],
+        ["pair", *(f"median {norm}" for norm in NORM_NAMES)],
         body,
     )
 

