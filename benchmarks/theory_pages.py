@@ -143,7 +143,7 @@ def trained_table(content: dict[str, Any]) -> str:
         body.append(
             [
                 name.split("-")[0],
-                found["changed"],
+                found["changed"].replace("|", r"\|"),
                 percent(found["train_accuracy"]),
                 f"{percent(found['test_accuracy'])} ({percent(low)} to {percent(high)})",
                 "not convex" if radii is None else significant(radii["l2"]),
