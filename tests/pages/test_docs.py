@@ -110,6 +110,17 @@ def test_the_pages_on_theory_are_the_committed_results(monkeypatch: pytest.Monke
         assert module.filled(wrong) == page
 
 
+def test_the_page_of_public_tables_is_the_committed_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = script("table_sets", monkeypatch)
+    page = (DOCS / "tables.md").read_text(encoding="utf-8")
+    assert module.filled(page) == page
+    wrong = re.sub(r"(?<=\| l2 \| )\d", "1", page, count=1)
+    assert wrong != page
+    assert module.filled(wrong) == page
+
+
 def test_the_pages_on_studies_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
     module = script("study_pages", monkeypatch)
     for name in module.PAGES:

@@ -15,7 +15,8 @@ from featureconvex.given import whole_number
 
 SLACK = 1e-12
 """Relative error allowed to log-gamma, exponentials and binomial tails, many times what they have."""
-GUARD_BITS = 160
+# The least number of float64 is 2^-1074.
+GUARD_BITS = 1200
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Bounds:
         paper: Theorem 3.9, all class-0 points on one side in some coordinate.
         block: the class-0 points contiguous in some coordinate.
         box: no point in the bounding box of class 0, by Jensen's inequality.
-        box_exact: the probability of just that, to 160 bits; not below ``block`` and ``box`` where those
-            are larger than that.
+        box_exact: the probability of just that, as exact as float64 holds it: at least ``block`` and
+            ``box``, but for rounding.
         wendel: by the largest probability that a hull holds a given point.
     """
 
@@ -93,7 +94,7 @@ def box_probability(m: int, n: int, d: int) -> float:
 
     ``E (1 - R_1 ... R_d)^M = sum_k (-1)^k C(M, k) (N (N - 1) / ((N + k) (N + k - 1)))^d``.
 
-    The terms cancel to M bits, so they are integers over ``2**(M + 160 + ...)``, each with a known error.
+    The terms cancel to M bits, so they are integers over ``2**(M + 1200 + ...)``, each with a known error.
     """
     if n == 1:
         return 1.0
