@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.datasets import load_breast_cancer
 
 import featureconvex as fc
 from featureconvex import cli
@@ -16,7 +17,7 @@ from featureconvex.errors import UserError
 from featureconvex.model_file import save_model
 from featureconvex.theory.separability.features import mapped, parse_map
 from featureconvex.theory.separability.lattice import Lattice
-from featureconvex.theory.separability.linear import linear_separation
+from featureconvex.theory.separability.linear import Linear, linear_separation
 from featureconvex.theory.separability.run import Settings, separability
 
 
@@ -181,3 +182,10 @@ def test_one_hyperplane_is_found_where_there_is_one() -> None:
     half = Lattice.of(np.array([[0.0], [1.0], [2.0], [2.0]]))
     part = linear_separation(half.take(np.array([1, 2])), half.take(np.array([0, 3])))
     assert part.accuracy == 0.75
+
+
+def test_a_hyperplane_that_no_discriminant_finds() -> None:
+    data = load_breast_cancer()
+    lattice = Lattice.of(data.data)
+    sides = [lattice.take(np.flatnonzero(data.target == label)) for label in (0, 1)]
+    assert linear_separation(*sides) == Linear(True, 1.0)

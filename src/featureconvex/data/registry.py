@@ -148,9 +148,12 @@ def _from_path(
             f"there is no task {text!r}: the family {family} compares two different labels from 0 to 9, "
             f"written {family}-A-B, such as {family}-3-8"
         )
-    near = difflib.get_close_matches(text, _all_names(), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(text, _all_names(), n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "run `featureconvex tasks` for the list"
-    raise UserError(f"there is no task or path {text!r}; {hint}")
+    raise UserError(
+        f"there is no task or path {text!r}; {hint}; for data of your own give the path of a table, with "
+        "--label, or of a folder"
+    )
 
 
 def _family(text: str) -> str | None:

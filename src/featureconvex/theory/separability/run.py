@@ -158,7 +158,7 @@ def _concerns(x: NDArray[Any], features: str) -> str:
     return (
         "the stored pixels"
         if x.dtype == np.uint8
-        else "the numbers of the table as stored in float64"
+        else f"the {'numbers of the table' if x.ndim == 2 else 'pixels'} as stored in float64"
     )
 
 

@@ -35,5 +35,5 @@ def _linear(result: dict[str, Any]) -> str:
         return "one hyperplane separates the classes: a linear model fits them without error"
     text = f"a linear discriminant gets {percent(result['linear_accuracy'])} (mean of both classes)"
     if result["linearly_separable"] is None:
-        return f"{text}; whether one hyperplane separates the classes is open"
+        return f"{text}; no hyperplane that separates the classes was found, and none is ruled out"
     return f"{text}; no hyperplane separates the classes"
