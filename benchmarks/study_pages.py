@@ -12,9 +12,8 @@ from typing import Any
 
 from featureconvex.files import write_text
 from featureconvex.results.numbers import percent, significant
-from featureconvex.results.strict_json import load_json
 from featureconvex.study.registry import STUDIES
-from page import filled_page
+from page import blocks_of, filled_page
 from page import table as page_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -333,19 +332,9 @@ MAKERS: dict[str, tuple[Callable[[Content], str], str]] = {
 }
 
 
-def blocks() -> dict[str, str]:
-    """Every block by its name."""
-    found = {}
-    for name, (make, study) in MAKERS.items():
-        path = RESULTS / f"study_{study}.json"
-        missing = f"*Not measured yet: `python benchmarks/studies.py {study}`.*"
-        found[name] = make(load_json(path)) if path.exists() else missing
-    return found
-
-
 def filled(text: str) -> str:
     """A page with its marked blocks replaced."""
-    return filled_page(text, blocks())
+    return filled_page(text, blocks_of(MAKERS, "study_{}.json", "python benchmarks/studies.py {}"))
 
 
 def write() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from featureconvex.files import write_text
 from featureconvex.results.numbers import duration, percent, significant
 from featureconvex.results.strict_json import load_json
-from page import filled_page, table
+from page import blocks_of, filled_page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, DOCS = ROOT / "results", ROOT / "docs"
@@ -161,19 +161,9 @@ MAKERS = {
 }
 
 
-def blocks() -> dict[str, str]:
-    """Every block by its name."""
-    found = {}
-    for name, (make, result) in MAKERS.items():
-        path = RESULTS / f"{result}.json"
-        missing = f"*Not measured yet: `python benchmarks/{result}.py`.*"
-        found[name] = make(load_json(path)) if path.exists() else missing
-    return found
-
-
 def filled(text: str) -> str:
     """A page with its marked blocks replaced."""
-    return filled_page(text, blocks())
+    return filled_page(text, blocks_of(MAKERS, "{}.json", "python benchmarks/{}.py"))
 
 
 def write() -> None:
