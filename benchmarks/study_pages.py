@@ -17,7 +17,7 @@ from page import blocks_of, filled_page
 from page import table as page_table
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS, DOCS = ROOT / "results", ROOT / "docs"
+DOCS = ROOT / "docs"
 APART = ("theorem",)
 NAMES = [name for name in STUDIES if name not in APART]
 PAGES = [f"study-{name}" for name in NAMES]
