@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Box,
         Certificate,
         Change,
+        ClassCertificate,
         Edits,
         Guarantee,
         Insert,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         Unbounded,
         attack,
         certify,
+        certify_classes,
         levels,
     )
     from featureconvex.errors import ConvexityError, UserError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from featureconvex.folding import fold
     from featureconvex.model import FeatureConvexModel
     from featureconvex.model_file import save_model
+    from featureconvex.multi_class_model import MultiClassModel
     from featureconvex.paper_checkpoint import import_checkpoint
     from featureconvex.scoring import CertifiedRecall
 
@@ -46,6 +49,7 @@ __all__ = [
     "Certificate",
     "CertifiedRecall",
     "Change",
+    "ClassCertificate",
     "ConvexityError",
     "Edits",
     "FeatureConvexClassifier",
@@ -53,6 +57,7 @@ __all__ = [
     "Guarantee",
     "Insert",
     "Lp",
+    "MultiClassModel",
     "Patch",
     "Slack",
     "Status",
@@ -62,6 +67,7 @@ __all__ = [
     "attack",
     "baselines",
     "certify",
+    "certify_classes",
     "features",
     "fold",
     "import_checkpoint",
@@ -78,6 +84,7 @@ _HOMES = {
     "ConvexityError": "errors",
     "FeatureConvexClassifier": "estimator",
     "FeatureConvexModel": "model",
+    "MultiClassModel": "multi_class_model",
     "UserError": "errors",
     "fold": "folding",
     "import_checkpoint": "paper_checkpoint",

@@ -7,6 +7,7 @@ from featureconvex.certificates.domain import Box, Domain, Unbounded
 from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.levels import LEVELS, Level
 from featureconvex.certificates.minorant import Minorant, tangent
+from featureconvex.certificates.multi_class import ClassCertificate, certify_classes
 from featureconvex.certificates.threats import (
     L0,
     Append,
@@ -28,6 +29,7 @@ __all__ = [
     "Box",
     "Certificate",
     "Change",
+    "ClassCertificate",
     "Curves",
     "Domain",
     "Edits",
@@ -43,6 +45,7 @@ __all__ = [
     "Unbounded",
     "attack",
     "certify",
+    "certify_classes",
     "parse_threat",
     "tangent",
 ]

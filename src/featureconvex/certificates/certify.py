@@ -1,12 +1,10 @@
 """Certification of whole arrays: statuses, batches, and the choice of a level."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, overload
 
 import torch
-from torch import Tensor
 
 from featureconvex.ambient import check_float32_products, undisturbed
 from featureconvex.certificates.arguments import (
@@ -16,6 +14,7 @@ from featureconvex.certificates.arguments import (
     check_model,
     check_threats,
 )
+from featureconvex.certificates.batches import batches, finite_rows, rows_per_batch
 from featureconvex.certificates.certificate import Certificate
 from featureconvex.certificates.columns import Columns, Usable
 from featureconvex.certificates.domain import Domain
@@ -31,12 +30,9 @@ from featureconvex.certificates.levels.corner import with_corners
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.threats import Threat
 from featureconvex.frozen_model import frozen_model
-from featureconvex.given import rows_tensor, whole_number, yes_or_no
+from featureconvex.given import whole_number, yes_or_no
 from featureconvex.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
-
-# Input numbers per batch: bounds the memory of a forward and backward pass for any number of rows.
-BATCH_NUMBERS = 2**20
 
 
 @overload
@@ -114,19 +110,19 @@ def certify(
     threats, domain = check_threats(threat), check_domain(domain, model=model)
     domain.check_count(len(x))
     check_about_files(threats, model)
-    size = batch_size or max(1, BATCH_NUMBERS // max(1, math.prod(x.shape[1:])))
+    size = batch_size or rows_per_batch(x)
     chosen.check_settings()
     if model.dtype == torch.float32:
         check_float32_products(model.device)
     with undisturbed(), progress_bar(f"certify ({chosen.name})", len(x), progress) as tick:
         columns = [Columns(len(x)) for _ in threats]
         start = 0
-        for batch in _batches(model, x, size):
+        for batch in batches(x, size, model.device, model.dtype):
             model = frozen_model(model, batch)
             for item in threats:
                 item.check(tuple(batch.shape[1:]))
             line = tangent(model, batch)
-            finite = _finite(batch) & _finite(line.slope) & torch.isfinite(line.value)
+            finite = finite_rows(batch) & finite_rows(line.slope) & torch.isfinite(line.value)
             held = domain.rows(slice(start, start + len(batch)))
             inside = held.contains(batch)
             shared: dict[Any, Any] = {}
@@ -161,23 +157,3 @@ def _bound(level: Level, problem: Problem) -> Bound:
         base, arithmetic = level.base, level.arithmetic
     bound = with_corners(problem, bound, arithmetic) if base.uses_domain else bound
     return replace(bound, radius=problem.threat.limited(bound.radius, problem.x))
-
-
-def _finite(values: Tensor) -> Tensor:
-    """(n, ...) -> (n,): whether all numbers of a row are finite."""
-    rows = values.flatten(1)
-    if not rows.shape[1]:
-        return torch.ones(len(rows), dtype=torch.bool, device=rows.device)
-    # A sum is the cheapest look at a row; it may overflow, and then the two ends tell.
-    finite = torch.isfinite(rows.sum(dim=1))
-    if not bool(finite.all()):
-        finite = torch.isfinite(rows.amax(dim=1)) & torch.isfinite(rows.amin(dim=1))
-    return finite
-
-
-def _batches(model: FeatureConvexModel, x: Any, size: int) -> Iterator[Tensor]:
-    """Slices of ``x`` on the model's device and in its dtype; one empty batch for no rows."""
-    for start in range(0, max(1, len(x)), size):
-        batch = rows_tensor(x[start : start + size]).to(model.device, model.dtype)
-        # Gradients can be taken at a copy only.
-        yield batch.clone() if batch.is_inference() else batch

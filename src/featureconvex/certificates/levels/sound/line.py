@@ -178,18 +178,31 @@ def _exact_line(
     out, outer = network.forward(phi, Mode(FLOAT64, relaxed=True), choices)
     margin = plus(out, Ball.exact(tau.to(x.device).expand_as(out.centre)), FLOAT64)
     slope = slope_of(network, outer, out)
-    if features.between_norms:
-        mixed = torch.zeros_like(margin.centre) if features.mixes else None
-        shapes, none = inner.shapes, torch.zeros_like(x)
+    return line_of(margin.lower(), slope, features, inner.shapes, features.between_norms)
+
+
+def line_of(
+    value: Tensor, slope: Ball, features: Graph, shapes: list[torch.Size], by_norms: bool
+) -> SoundLine:
+    """The line of a value (n,), rounded down, and a slope known up to its radius, in exact arithmetic.
+
+    Args:
+        value: at x.
+        slope: (n, ...) in the shape of ``phi(x)``.
+        features: the steps of ``phi``.
+        shapes: of its nodes, for n rows.
+        by_norms: whether to bound ``phi`` by its constants between norms.
+    """
+    none = torch.zeros(shapes[0], dtype=torch.float64, device=value.device)
+    if by_norms:
+        mixed = torch.zeros_like(value) if features.mixes else None
         return SoundLine(
-            margin.lower(), slope.centre, none, torch.inf, features, shapes, mixed, slope.radius
+            value, slope.centre, none, torch.inf, features, shapes, mixed, slope.radius
         )
-    slack, slack_2 = features.pull(slope.radius, inner.shapes), None
+    slack, slack_2 = features.pull(slope.radius, shapes), None
     if features.mixes:
-        slack, slack_2 = torch.zeros_like(x), features.felt(slack)
-    return SoundLine(
-        margin.lower(), slope.centre, slack, torch.inf, features, inner.shapes, slack_2
-    )
+        slack, slack_2 = none, features.felt(slack)
+    return SoundLine(value, slope.centre, slack, torch.inf, features, shapes, slack_2)
 
 
 def slope_of(network: Graph, trace: Trace, out: Ball) -> Ball:
@@ -197,13 +210,17 @@ def slope_of(network: Graph, trace: Trace, out: Ball) -> Ball:
     return network.backward(Ball.exact(torch.ones_like(out.centre)), trace)
 
 
-def graphs(model: FeatureConvexModel) -> tuple[Graph, Graph]:
+def graphs(model: FeatureConvexModel, pulled: bool = True) -> tuple[Graph, Graph]:
     """The steps of the feature map and of the network, each with its output as the last node.
+
+    Args:
+        model: a frozen model.
+        pulled: whether learned affine maps at the end of the feature map count as the network's.
 
     Raises:
         UserError: a part has no rule.
     """
-    phi, affine = split_affine(model.feature_map)
+    phi, affine = split_affine(model.feature_map) if pulled else (model.feature_map.parts(), [])
     network = partial(rounding_steps, model.convex_net)
     return (
         _graph([part.rounding_steps for part in phi], model.dtype),

@@ -1,0 +1,295 @@
+"""Certification of models of several classes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featureconvex.ambient import check_float32_products, undisturbed
+from featureconvex.certificates.arguments import check_domain, check_inputs, check_threats
+from featureconvex.certificates.batches import batches, finite_rows, rows_per_batch
+from featureconvex.certificates.columns import Columns, Usable
+from featureconvex.certificates.domain import Domain
+from featureconvex.certificates.levels import (
+    Bound,
+    ClosedForm,
+    Level,
+    Problem,
+    Sound,
+    Tight,
+    level_named,
+    refuse_options,
+)
+from featureconvex.certificates.levels import Domain as InDomain
+from featureconvex.certificates.levels.sound.line import plain_convolutions, split_affine
+from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.multi_class.certificate import ClassCertificate
+from featureconvex.certificates.multi_class.rivals import Rivals
+from featureconvex.certificates.multi_class.search import ahead
+from featureconvex.certificates.threats import Threat
+from featureconvex.errors import UserError
+from featureconvex.frozen_model import frozen_model
+from featureconvex.given import whole_number, yes_or_no
+from featureconvex.model import FeatureConvexModel
+from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.progress import progress_bar
+from featureconvex.rounding.directed import check_gradual_underflow
+
+
+@overload
+def certify_classes(
+    model: MultiClassModel,
+    x: Any,
+    threat: Threat | None = ...,
+    domain: Domain | None = ...,
+    level: str | Level = ...,
+    *,
+    sensitive: Iterable[int] | None = ...,
+    batch_size: int | None = ...,
+    progress: bool = ...,
+) -> ClassCertificate: ...
+@overload
+def certify_classes(
+    model: MultiClassModel,
+    x: Any,
+    threat: Sequence[Threat],
+    domain: Domain | None = ...,
+    level: str | Level = ...,
+    *,
+    sensitive: Iterable[int] | None = ...,
+    batch_size: int | None = ...,
+    progress: bool = ...,
+) -> list[ClassCertificate]: ...
+def certify_classes(
+    model: MultiClassModel,
+    x: Any,
+    threat: Threat | Sequence[Threat] | None = None,
+    domain: Domain | None = None,
+    level: str | Level = "closed-form",
+    *,
+    sensitive: Iterable[int] | None = None,
+    batch_size: int | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> ClassCertificate | list[ClassCertificate]:
+    """For every input, prove a budget below which it stays in its class, and one for every other class.
+
+    The predicted class's score is bounded below by its tangent, every rival's above by how steep it can be:
+    see :mod:`featureconvex.certificates.multi_class.rivals`. Every radius has its rounding errors
+    accounted for (arithmetic ``real``), at every level.
+
+    Args:
+        model: of several classes; what it computes in eval mode is certified.
+        x: (n, ...) tensor or array, in the units of the raw input.
+        threat: what the budget measures, default ``Lp(2)``; several share one pass. Others than norms need
+            level ``domain`` or above.
+        domain: where the attacker may move, default everywhere.
+        level: ``"closed-form"``: rivals as steep as they are anywhere, and no domain. ``"domain"``: the
+            same in the domain. ``"tight"``: for norms, rivals as steep as they are within the budget.
+            ``"sound"``: as its base, whose radii are sound here already.
+        sensitive: the numbers of the classes that an attacker wants to leave; a row of another class has
+            status ``not_sensitive``. None: all.
+        batch_size: rows per pass.
+        progress: show a bar on standard error.
+
+    Returns:
+        One certificate with n rows, or a list of them for a list of threats.
+
+    Raises:
+        UserError: unknown level or class, a threat the level cannot handle, an input of the wrong shape, or
+            a part of the model without a rounding rule or a bound on its slopes.
+        ConvexityError: a network is no longer provably convex.
+        TypeError: an option of a level; it belongs into the level's object.
+
+    >>> import featureconvex as fc
+    >>> nets = [fc.nn.MaxAffine(2, pieces=1) for _ in range(2)]
+    >>> for net, row in zip(nets, ([3.0, 0.0], [0.0, 4.0])):
+    ...     _ = net.affine.weight.data.copy_(torch.tensor([row])), net.affine.bias.data.zero_()
+    >>> model = fc.MultiClassModel(fc.features.Identity(), nets)
+    >>> fc.certify_classes(model, torch.tensor([[5.0, 0.0]])).away.round(6)
+    array([[0., 3.]])
+    """
+    refuse_options(options)
+    chosen = _checked_level(level)
+    if not isinstance(model, MultiClassModel):
+        raise UserError(
+            f"expected a MultiClassModel, got {type(model).__name__}; fc.certify takes models of one "
+            "sensitive class"
+        )
+    if batch_size is not None:
+        batch_size = whole_number("batch_size", batch_size, 1)
+    progress = yes_or_no("progress", progress)
+    members = model.members()
+    wanted = _sensitive(sensitive, len(members))
+    x = check_inputs(x, members[0])
+    threats, domain = check_threats(threat), check_domain(domain)
+    domain.check_count(len(x))
+    _check_threats(threats, chosen)
+    size = batch_size or rows_per_batch(x)
+    check_gradual_underflow()
+    if model.dtype == torch.float32:
+        check_float32_products(model.device)
+    columns = [_Filled(len(x), len(members)) for _ in threats]
+    with undisturbed(), progress_bar(f"certify ({chosen.name})", len(x), progress) as tick:
+        start = 0
+        for batch in batches(x, size, model.device, model.dtype):
+            for item in threats:
+                item.check(tuple(batch.shape[1:]))
+            frozen = [frozen_model(member, batch) for member in members]
+            held = domain.rows(slice(start, start + len(batch)))
+            with torch.no_grad(), plain_convolutions():
+                if len(batch):
+                    _fill(columns, start, _Batch.of(frozen, batch, wanted), threats, held, chosen)
+            start += len(batch)
+            tick(len(batch), "")
+    found = [
+        ClassCertificate(
+            radius=filled.columns.radius,
+            upper=filled.columns.upper,
+            status=filled.columns.status,
+            margin=filled.columns.margin,
+            slope=filled.columns.slope,
+            threat=item,
+            domain=domain,
+            level=chosen.name,
+            guarantee=chosen.guarantee,
+            predicted=filled.predicted,
+            away=filled.away,
+        )
+        for item, filled in zip(threats, columns, strict=True)
+    ]
+    return found if isinstance(threat, Sequence) else found[0]
+
+
+class _Filled:
+    """The columns of one threat."""
+
+    def __init__(self, count: int, classes: int) -> None:
+        self.columns = Columns(count)
+        self.predicted = np.zeros(count, dtype=np.int64)
+        self.away = np.zeros((count, classes))
+
+
+class _Batch:
+    """What all threats of a batch share."""
+
+    def __init__(
+        self,
+        models: list[FeatureConvexModel],
+        x: Tensor,
+        rivals: list[Rivals],
+        predicted: Tensor,
+        margin: Tensor,
+        finite: Tensor,
+    ) -> None:
+        self.models, self.x, self.rivals = models, x, rivals
+        self.predicted, self.margin, self.finite = predicted, margin, finite
+
+    @staticmethod
+    def of(models: list[FeatureConvexModel], x: Tensor, sensitive: Tensor) -> "_Batch":
+        """Scores as the model computes them; its enclosures are of rows that are finite."""
+        scores = torch.stack([model(x) for model in models], dim=1)
+        finite = finite_rows(x) & torch.isfinite(scores).all(1)
+        clean = scores.masked_fill(~finite[:, None], 0.0)
+        known = x.masked_fill(~finite.view(-1, *[1] * (x.ndim - 1)), 0.0)
+        predicted = clean.argmax(1)
+        allowed = sensitive.to(x.device)
+        # Of a sensitive class against all others; of the best sensitive one where another is predicted.
+        held = allowed[predicted]
+        ours = clean.masked_fill(~allowed, -torch.inf).argmax(1)
+        own = torch.where(held, predicted, ours)[:, None]
+        others = clean.scatter(1, own, -torch.inf).amax(1)
+        margin = clean.gather(1, own).squeeze(1) - others
+        affine = bool(split_affine(models[0].feature_map)[1])
+        rivals = [
+            Rivals.at(models, known, pulled) for pulled in ((True, False) if affine else (True,))
+        ]
+        return _Batch(models, known, rivals, predicted, margin, finite)
+
+
+def _fill(
+    columns: list[_Filled],
+    start: int,
+    batch: _Batch,
+    threats: list[Threat],
+    domain: Domain,
+    level: Level,
+) -> None:
+    inside = domain.contains(batch.x)
+    for item, filled in zip(threats, columns, strict=True):
+        away = torch.zeros(
+            len(batch.x), len(batch.models), dtype=torch.float64, device=batch.x.device
+        )
+        for k in sorted(set(batch.predicted.tolist())):
+            rows = (batch.predicted == k).nonzero().squeeze(1)
+            parts = [rivals.rows(rows) for rivals in batch.rivals]
+            line = Minorant(parts[0].scores[k].centre, parts[0].u.centre)
+            problem = Problem(batch.models[k], batch.x[rows], item, domain.rows(rows), line)
+            for j in set(range(len(batch.models))) - {k}:
+                radii = [ahead(problem, part, k, j, level) for part in parts]
+                away[rows, j] = item.limited(torch.stack(radii).amax(0), batch.x[rows])
+        usable = batch.finite & inside & item.admits(batch.x)
+        away = away.where(usable[:, None], 0.0)
+        own = torch.nn.functional.one_hot(batch.predicted, len(batch.models)).bool()
+        radius = away.masked_fill(own, torch.inf).amin(1)
+        rows = slice(start, start + len(batch.x))
+        filled.predicted[rows] = batch.predicted.cpu().numpy()
+        filled.away[rows] = away.cpu().numpy()
+        margin = batch.margin.masked_fill(~batch.finite, torch.nan)
+        bound = Bound.of(radius, Minorant(margin, batch.x))
+        known = Usable(batch.finite.cpu().numpy(), (inside & item.admits(batch.x)).cpu().numpy())
+        filled.columns.write(start, bound, margin, known)
+
+
+def _checked_level(level: object) -> Level:
+    """Levels whose proofs are known for differences of scores.
+
+    Raises:
+        UserError: another one, or a deployed arithmetic.
+    """
+    chosen = level_named(level)
+    base = chosen.base if isinstance(chosen, Sound) else chosen
+    if isinstance(chosen, Sound) and chosen.arithmetic != "real":
+        raise UserError(
+            f"certificates of several classes hold in exact arithmetic; arithmetic={chosen.arithmetic!r} "
+            "needs a model of one sensitive class"
+        )
+    if not isinstance(base, ClosedForm | InDomain | Tight):
+        raise UserError(
+            f"level {chosen.name!r} has no proof for several classes; use domain, tight or sound"
+        )
+    return chosen
+
+
+def _check_threats(threats: list[Threat], level: Level) -> None:
+    base = level.base if isinstance(level, Sound) else level
+    for item in threats:
+        if item.exponent is None and isinstance(base, ClosedForm):
+            raise UserError(
+                f"level 'closed-form' certifies Lp threats only, got {item!r}; "
+                'use level "domain" or above'
+            )
+
+
+def _sensitive(sensitive: Iterable[int] | None, count: int) -> Tensor:
+    """(classes,) bool.
+
+    Raises:
+        UserError: no class, or one that the model does not have.
+    """
+    if sensitive is None:
+        return torch.ones(count, dtype=torch.bool)
+    allowed: NDArray[np.bool_] = np.zeros(count, dtype=bool)
+    for number in sensitive:
+        at = whole_number("sensitive", number, 0)
+        if at >= count:
+            raise UserError(
+                f"sensitive: there is no class {at}; the model has classes 0 to {count - 1}"
+            )
+        allowed[at] = True
+    if not allowed.any():
+        raise UserError("sensitive names no class; leave it out for all of them")
+    return torch.from_numpy(allowed)

@@ -1,0 +1,83 @@
+"""Several classes: one convex score for each, on features they share; the largest score names the class."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featureconvex.errors import UserError
+from featureconvex.features.base import FeatureMap
+from featureconvex.given import real_array
+from featureconvex.model import FeatureConvexModel
+
+
+class MultiClassModel(nn.Module):
+    """Scores ``f_k(x) = g_k(phi(x)) + tau_k``, each ``g_k`` convex; the largest one names the class.
+
+    A score alone proves nothing about the class, for the others may rise; certificates compare them:
+    :func:`featureconvex.certify_classes`.
+
+    Args:
+        feature_map: ``phi``, with a proved Lipschitz constant.
+        convex_nets: ``g_k``, one for each class, modules proved convex by
+            :func:`featureconvex.nn.prove_convex`.
+        tau: a threshold for each class, (classes,); None: zeros.
+
+    Shape: (n, ...) -> (n, classes) in float64; the networks run in their own dtype.
+
+    Raises:
+        UserError: fewer than two networks, or not one finite threshold for each.
+        ConvexityError: a network cannot be proved convex.
+
+    >>> import featureconvex as fc
+    >>> nets = [fc.nn.ConvexMLP(3, (4,)) for _ in range(5)]
+    >>> fc.MultiClassModel(fc.features.Identity(), nets)(torch.zeros(2, 3)).shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(
+        self,
+        feature_map: FeatureMap,
+        convex_nets: Sequence[nn.Module],
+        tau: Any = None,
+    ) -> None:
+        super().__init__()
+        if len(convex_nets) < 2:
+            raise UserError(
+                f"a model of classes needs two networks or more, got {len(convex_nets)}"
+            )
+        shifts = [0.0] * len(convex_nets) if tau is None else real_array("tau", tau, "numbers")
+        if len(shifts) != len(convex_nets):
+            raise UserError(f"{len(convex_nets)} networks need as many tau, got {len(shifts)}")
+        self.feature_map = feature_map
+        # The networks' own thresholds are parts of binary models, which check everything.
+        self.classes = nn.ModuleList(
+            FeatureConvexModel(feature_map, net, float(shift))
+            for net, shift in zip(convex_nets, shifts, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, ...) -> scores (n, classes), float64."""
+        u = self.feature_map(x)
+        scores = [part.convex_net(u).double() + part.tau for part in self.members()]
+        return torch.stack(scores, dim=1)
+
+    def members(self) -> list[FeatureConvexModel]:
+        """The score of every class as a model of its own; they share the feature map."""
+        return list(self.classes)  # type: ignore[arg-type]
+
+    @property
+    def tau(self) -> Tensor:
+        """(classes,) float64: what is added to the networks' answers."""
+        return torch.stack([part.tau for part in self.members()])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype the networks compute in."""
+        return self.members()[0].dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks live."""
+        return self.members()[0].device
