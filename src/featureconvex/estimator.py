@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -23,6 +24,7 @@ from featureconvex.certificates import (
     Threat,
     attack,
     certify,
+    certify_classes,
 )
 from featureconvex.certificates.arguments import check_domain, check_threats
 from featureconvex.certificates.certificate import joined
@@ -31,28 +33,41 @@ from featureconvex.data.tables.frame import as_pandas
 from featureconvex.detector import Detector
 from featureconvex.device import device
 from featureconvex.errors import UserError
-from featureconvex.given import check_unmasked, file_path, real_number, rows_tensor
-from featureconvex.model_file import load_model, pack, save_model, unpack
+from featureconvex.given import check_unmasked, file_path, one_of, real_number, rows_tensor
+from featureconvex.model import FeatureConvexModel
+from featureconvex.model_file import load_any_model, pack, save_model, unpack
+from featureconvex.multi_class_model import MultiClassModel, margin_of
+from featureconvex.naming import Naming
 from featureconvex.norms import parse_norm
 from featureconvex.results.strict_json import jsonable
-from featureconvex.training.architectures import table_architecture, table_map
-from featureconvex.training.fit import fit
+from featureconvex.training.architectures import table_architecture, table_map, untrained_map
+from featureconvex.training.fit import Fitted, fit
+from featureconvex.training.multi_class import FittedClasses, fit_classes
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import default
 from featureconvex.training.sparse import SparseRows
 
 # Rows per forward pass of a prediction.
 BATCH = 4096
+QUESTIONS = ("auto", "set", "own")
 
 
 class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
-    """A binary classifier that certifies every input it assigns to the sensitive class.
+    """A classifier that certifies every input it assigns to a sensitive class.
 
     A convex network on standardised features, trained for the certified radius in one norm and
     calibrated on held-out points. Radii are in the units of the columns of ``X``.
 
+    With more than two classes there are two questions. *Set*: does a row stay among the sensitive classes?
+    One convex network answers, every level and threat applies, and the name of the class comes without a
+    certificate. *Own*: does a row stay in its own class? Each class has a convex score, and the certificate
+    is a :class:`~featureconvex.ClassCertificate`.
+
     Args:
-        sensitive_class: the label an attacker wants to leave; None means ``classes_[1]``.
+        sensitive_class: the label an attacker wants to leave, or a list of such labels; None means
+            ``classes_[1]`` of two classes, and all of more than two.
+        multi_class: ``"set"`` or ``"own"``; ``"auto"``: one model for two classes, ``"own"`` where all of
+            more are sensitive, ``"set"`` where some are.
         norm: 1, 2 or inf (any p >= 1): the norm whose radius is trained, with every feature
             measured in training standard deviations.
         hidden: widths of the network's hidden layers.
@@ -74,9 +89,10 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         verbose: show progress bars.
 
     Attributes:
-        classes_: (2,) the labels, sorted.
-        sensitive_class_: the label that was the sensitive class in ``fit``.
-        model_: the :class:`FeatureConvexModel`, float64.
+        classes_: the labels, sorted.
+        sensitive_class_: the label that was the sensitive class in ``fit``, or the list of them.
+        model_: the :class:`FeatureConvexModel`, float64; with ``"own"`` the :class:`MultiClassModel`.
+        naming_: of ``"set"``: which class a row is on either side of the model; else None.
         cost_: one over the training standard deviations, (d,):
             ``fc.Lp(2, cost=clf.cost_)`` measures budgets in standard deviations.
         range_: the least and the largest value of each column in ``fit``, (2, d).
@@ -94,6 +110,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         self,
         sensitive_class: Any = None,
         *,
+        multi_class: str = "auto",
         norm: float | str = 2,
         hidden: tuple[int, ...] = (200, 50),
         feature_map: str | None = None,
@@ -110,6 +127,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         verbose: bool = False,
     ) -> None:
         self.sensitive_class = sensitive_class
+        self.multi_class = multi_class
         self.norm = norm
         self.hidden = hidden
         self.feature_map = feature_map
@@ -127,7 +145,7 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
 
     @undisturbed()
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on (n, d) finite numbers and n labels of two classes.
+        """Train on (n, d) finite numbers and n labels of two or more classes.
 
         Args:
             X: also a sparse matrix, which is dense one batch at a time.
@@ -135,8 +153,9 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             sample_weight: (n,) >= 0, what each point counts in loss and threshold.
 
         Raises:
-            ValueError: not two classes, a non-finite input, or an unknown ``sensitive_class``.
-            UserError: text or dates among the features; labels that are no texts, whole numbers or bools.
+            ValueError: a single class, a non-finite input, or an unknown ``sensitive_class``.
+            UserError: text or dates among the features; labels that are no texts, whole numbers or bools;
+                an option without meaning for the classes asked for.
         """
         _check_columns(X)
         _check_labels(y)
@@ -144,11 +163,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], accept_sparse="csr")
         check_classification_targets(y)
         self.classes_ = np.unique(y)
-        if len(self.classes_) != 2:
-            raise ValueError(
-                f"Only binary classification is supported. The data has {len(self.classes_)} "
-                f"class{'es' if len(self.classes_) != 1 else ''}; exactly two are needed."
-            )
+        if len(self.classes_) < 2:
+            raise ValueError("the labels have 1 class; two or more are needed")
         try:
             hidden = tuple(int(width) for width in self.hidden)
         except (TypeError, ValueError) as error:
@@ -160,9 +176,12 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(
                 f"a false-positive rate is in [0, 1], got target_fpr={self.target_fpr!r}"
             )
+        own = self._question(sensitive) == "own"
+        numbers = np.searchsorted(self.classes_, y)
+        flagged = np.isin(y, sensitive)
         points = Points(
             SparseRows(X) if issparse(X) else _shared(X),
-            torch.from_numpy((y == sensitive).astype(np.int64)),
+            torch.from_numpy((numbers if own else flagged).astype(np.int64)),
             weight=self._weights(X, y, sample_weight),
         )
         names = (
@@ -177,19 +196,36 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         name = table_map(recipe.norm) if self.feature_map is None else self.feature_map
         rows = SparseRows(X) if issparse(X) else points.x
         architecture, cost = table_architecture(rows, hidden, device(self.device), name)
-        fitted = fit(
-            architecture,
-            recipe,
-            points,
-            seed=seed,
-            cost=cost,
-            target_fpr=self.target_fpr,
-            progress=self.verbose,
-        )
+        fitted: Fitted | FittedClasses
+        if own:
+            fitted = fit_classes(
+                untrained_map(architecture, points, seed),
+                hidden,
+                recipe,
+                points,
+                sensitive=np.flatnonzero(np.isin(self.classes_, sensitive)).tolist(),
+                seed=seed,
+                cost=cost,
+                device=device(self.device),
+                progress=self.verbose,
+            )
+        else:
+            fitted = fit(
+                architecture,
+                recipe,
+                points,
+                seed=seed,
+                cost=cost,
+                target_fpr=self.target_fpr,
+                progress=self.verbose,
+            )
         # float64 from here on: certificates of a table should not depend on how it is batched.
-        self.model_ = fitted.model.double().cpu()
+        self.model_: FeatureConvexModel | MultiClassModel = fitted.model.double().cpu()
         # Kept from here on: a parameter that is set later is for the next fit.
-        self.sensitive_class_ = sensitive
+        self.sensitive_class_ = sensitive[0] if len(sensitive) == 1 else sensitive
+        self.naming_ = None
+        if not own and len(self.classes_) > 2:
+            self.naming_ = Naming.fit(self._features(X), numbers, flagged)
         self.cost_ = cost.numpy()
         self.range_ = _range(X)
         self.temperature_ = fitted.recipe.temperature
@@ -207,31 +243,107 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
                 raise UserError(f"all points of class {label!r} have weight 0; both classes count")
         return torch.from_numpy(weight / weight.mean())
 
-    def _checked_sensitive_class(self) -> Any:
-        """The label of ``classes_`` that the parameter names."""
+    def _checked_sensitive_class(self) -> NDArray[Any]:
+        """The labels of ``classes_`` that the parameter names, (1,) or more."""
         if self.sensitive_class is None:
-            return self.classes_[1]
-        named = self.classes_[self.classes_ == self.sensitive_class]
-        if len(named) != 1:
-            raise ValueError(
-                f"sensitive_class={self.sensitive_class!r} is not among the labels {self.classes_.tolist()}"
-            )
-        return named[0]
+            every = len(self.classes_) > 2 or self.multi_class == "own"
+            return self.classes_ if every else self.classes_[1:]
+        several = isinstance(self.sensitive_class, list | tuple | set | np.ndarray)
+        wanted = list(self.sensitive_class) if several else [self.sensitive_class]
+        if not wanted:
+            raise ValueError("sensitive_class names no class; leave it out for all of them")
+        for label in wanted:
+            if (self.classes_ == label).sum() != 1:
+                raise ValueError(
+                    f"sensitive_class={label!r} is not among the labels {self.classes_.tolist()}"
+                )
+        return self.classes_[[any(label == name for name in wanted) for label in self.classes_]]
 
-    def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
-        """``g(phi(x)) + tau``, (n,): positive for the sensitive class."""
-        x = self.validated_rows(X)
-        margin = np.empty(x.shape[0])
+    def _question(self, sensitive: NDArray[Any]) -> str:
+        """``one`` of two classes, a ``set`` or each its ``own``.
+
+        Raises:
+            UserError: an unknown one, one that these classes give no answer to, or a useless option.
+        """
+        asked = one_of("multi_class", self.multi_class, QUESTIONS)
+        every = len(sensitive) == len(self.classes_)
+        if asked == "auto":
+            two = len(self.classes_) == 2
+            asked = "own" if every else "one" if two else "set"
+        elif asked == "set" and len(self.classes_) == 2:
+            asked = "one"
+        if asked != "own" and every:
+            raise UserError(
+                "multi_class='set' asks whether rows stay in a set, and all classes are in it; leave one "
+                "out of sensitive_class, or use multi_class='own'"
+            )
+        if asked == "own" and self.target_fpr is not None:
+            raise UserError(
+                "target_fpr is about one margin; with multi_class='own' the largest score decides. Leave "
+                "it out, or use multi_class='set'"
+            )
+        return asked
+
+    @property
+    def sensitive_(self) -> NDArray[np.bool_]:
+        """(classes,): which are sensitive."""
+        found: NDArray[np.bool_] = np.isin(self.classes_, self.sensitive_class_)
+        return found
+
+    def _features(self, X: Any) -> NDArray[np.float64]:
+        """``phi(x)``, flat."""
+        model = self.model_
+
+        def features(x: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = model.feature_map(x.to(model.dtype)).flatten(1)
+            return found
+
+        return self._in_batches(X, features)
+
+    def _scores(self, x: Any) -> NDArray[np.float64]:
+        """What the model answers for checked rows: margins (n,), or all classes' scores (n, classes)."""
+        return self._in_batches(x, self.model_)
+
+    def _in_batches(
+        self, x: Any, of: Callable[[torch.Tensor], torch.Tensor]
+    ) -> NDArray[np.float64]:
+        starts = range(0, max(1, x.shape[0]), BATCH)
         with torch.no_grad():
-            for start in range(0, x.shape[0], BATCH):
-                rows = slice(start, start + BATCH)
-                margin[rows] = self.model_(rows_tensor(_dense(x[rows])).double()).numpy()
+            parts = [
+                of(rows_tensor(_dense(x[start : start + BATCH])).double()).numpy()
+                for start in starts
+            ]
+        return np.concatenate(parts)
+
+    def _margin(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        if scores.ndim == 1:
+            return scores
+        margin: NDArray[np.float64] = margin_of(
+            torch.from_numpy(scores), torch.from_numpy(self.sensitive_)
+        ).numpy()
         return margin
 
+    def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
+        """``g(phi(x)) + tau``, (n,): positive for the sensitive class or the set of them.
+
+        With ``"own"``: the sensitive class's score less the next largest one.
+        """
+        return self._margin(self._scores(self.validated_rows(X)))
+
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """(n,), positive for ``classes_[1]``: the margin, negated if that is not the sensitive class."""
-        margin = self.sensitive_margin(X)
-        return margin if self.sensitive_class_ == self.classes_[1] else -margin
+        """(n,), positive for ``classes_[1]``: the margin, negated if that is not the sensitive class.
+
+        With more than two classes (n, classes), the largest entry for the class predicted.
+        """
+        x = self.validated_rows(X)
+        return self._decided(x, self._scores(x))
+
+    def _decided(self, x: Any, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.naming_ is not None:
+            return self.naming_.scores(self._features(x), scores)
+        if scores.ndim == 2:
+            return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
+        return scores if self.sensitive_class_ == self.classes_[1] else -scores
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(n,) labels. A margin of exactly zero is the other class, as in every certificate.
@@ -239,24 +351,35 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             UserError: a margin that is not a number; calling it the other class would be a guess.
         """
-        margin = self.sensitive_margin(X)
+        return self.classify(self.validated_rows(X))
+
+    def classify(self, x: Any) -> NDArray[Any]:
+        """As :meth:`predict`, of rows that are checked already: (n, d) numbers in the order of ``fit``."""
+        scores = self._scores(x)
+        margin = self._margin(scores)
         if np.isnan(margin).any():
             raise UserError(
                 f"the margin of row {int(np.isnan(margin).argmax())} is not a number: something overflows "
                 "on the way; the row's numbers are too large for this model"
             )
-        flagged = margin > 0
+        if self.naming_ is not None or scores.ndim == 2:
+            best = scores if scores.ndim == 2 else self._decided(x, scores)
+            named: NDArray[Any] = self.classes_[best.argmax(axis=1)]
+            return named
         sensitive = self.sensitive_class_
         other = self.classes_[0] if sensitive == self.classes_[1] else self.classes_[1]
-        return np.where(flagged, np.asarray(sensitive), np.asarray(other)).astype(
+        return np.where(margin > 0, np.asarray(sensitive), np.asarray(other)).astype(
             self.classes_.dtype
         )
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """(n, 2), the logistic function of the decision: an ordering, not a calibrated probability."""
-        from scipy.special import expit
+        """(n, classes), a logistic function of the decision: an ordering, not a calibrated probability."""
+        from scipy.special import expit, softmax
 
         decision = self.decision_function(X)
+        if decision.ndim == 2:
+            shares: NDArray[np.float64] = softmax(decision, axis=1)
+            return shares
         return np.column_stack((expit(-decision), expit(decision)))
 
     @overload
@@ -291,22 +414,39 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     ) -> Certificate | list[Certificate]:
         """Certificates for the rows of ``X``, (n, d); see :func:`featureconvex.certify`.
 
+        With ``"own"`` :class:`~featureconvex.ClassCertificate`; see :func:`featureconvex.certify_classes`.
         A row with a NaN or an infinity gets status ``non_finite`` instead of an error.
         """
         x = self.validated_rows(X, allow_missing=True)
         domain = check_domain(domain, getattr(self, "feature_names_in_", None))
         if not issparse(x):
-            return certify(self.model_, x, threat, domain, level, **options)
+            whole: Certificate | list[Certificate] = self._certified(
+                x, threat, domain, level, options
+            )
+            return whole
         threats = check_threats(threat)
         starts = range(0, max(1, x.shape[0]), BATCH)
         parts = [
-            certify(
-                self.model_, _dense(x[start : start + BATCH]), threats, domain, level, **options
-            )
+            self._certified(_dense(x[start : start + BATCH]), threats, domain, level, options)
             for start in starts
         ]
         found = [joined(same) for same in zip(*parts, strict=True)]
         return found if isinstance(threat, list) else found[0]
+
+    def _certified(
+        self,
+        x: Any,
+        threat: Threat | list[Threat] | None,
+        domain: Domain,
+        level: str | Level,
+        options: dict[str, Any],
+    ) -> Any:
+        if isinstance(self.model_, MultiClassModel):
+            wanted = np.flatnonzero(self.sensitive_).tolist()
+            return certify_classes(
+                self.model_, x, threat, domain, level, sensitive=wanted, **options
+            )
+        return certify(self.model_, x, threat, domain, level, **options)
 
     @property
     def schema(self) -> Schema:
@@ -318,8 +458,17 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
     def attack(
         self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
     ) -> AttackResult:
-        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`."""
+        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`.
+
+        Raises:
+            UserError: also a model of ``"own"``, whose attacks are not written.
+        """
         check_is_fitted(self)
+        if isinstance(self.model_, MultiClassModel):
+            raise UserError(
+                "attack knows one sensitive class or one set of them; fit with multi_class='set', or ask "
+                "certify, which needs no attack"
+            )
         return attack(self, _dense(X), threat, domain, **options)
 
     def validated_rows(self, X: Any, allow_missing: bool = False) -> NDArray[Any]:
@@ -348,7 +497,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
             "parameters": self._plain_parameters(),
             "classes": self.classes_.tolist(),
             "classes_dtype": kind.str,
-            "sensitive": int(self.sensitive_class_ == self.classes_[1]),
+            "sensitive": _places(self.sensitive_),
+            "naming": None if self.naming_ is None else self.naming_.stored(),
             "cost": self.cost_.tolist(),
             "temperature": self.temperature_,
             "history": jsonable(self.history_),
@@ -381,12 +531,15 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         if "model_" in state:
             state = {**state, "model_": unpack(*state["model_"])[0]}
         super().__setstate__(state)
-        if "model_" in state and "sensitive_class_" not in state:  # pickled by a release of before
-            self.sensitive_class_ = self._checked_sensitive_class()
+        # Of a release of before.
+        self.__dict__.setdefault("multi_class", "auto")
+        if "model_" in state:
+            self.__dict__.setdefault("naming_", None)
+        if "model_" in state and "sensitive_class_" not in state:
+            self.sensitive_class_ = self._checked_sensitive_class()[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
         tags.input_tags.sparse = True
         return tags
 
@@ -498,8 +651,13 @@ def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
     path = file_path("path", path)
     if (path / "model" / "model.json").exists():
         path = path / "model"
-    model, extra = load_model(path)
+    model, extra = load_any_model(path)
     if "estimator" not in extra:
+        if isinstance(model, MultiClassModel):
+            raise UserError(
+                f"{path} has a model of several classes without a classifier around it; "
+                "featureconvex.model_file.load_any_model reads it"
+            )
         return Detector.of(model, extra)
     stored = extra["estimator"]
     try:
@@ -509,6 +667,8 @@ def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
         clf = FeatureConvexClassifier(**parameters)
         clf.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
         clf.sensitive_class_ = _stored_sensitive_class(clf, stored)
+        named = stored.get("naming")
+        clf.naming_ = None if named is None else Naming.from_stored(named)
         clf.cost_ = np.array(stored["cost"])
         if "range" in extra:
             ends = (extra["range"]["lo"], extra["range"]["hi"])
@@ -529,6 +689,12 @@ def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
     return clf
 
 
+def _places(sensitive: NDArray[np.bool_]) -> int | list[int]:
+    """The numbers of the sensitive classes; as a number where it is one, as files of before have it."""
+    places: list[int] = np.flatnonzero(sensitive).tolist()
+    return places[0] if len(places) == 1 else places
+
+
 def _plain(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label
 
@@ -543,7 +709,8 @@ def _as_number(stored: Any) -> Any:
 def _stored_sensitive_class(clf: FeatureConvexClassifier, stored: dict[str, Any]) -> Any:
     at = stored.get("sensitive")
     if at is None:  # files of before name it in the parameters only
-        return clf._checked_sensitive_class()
-    if at not in (0, 1):
-        raise ValueError(f"sensitive is {at!r}, expected 0 or 1, a place in classes")
-    return clf.classes_[at]
+        return clf._checked_sensitive_class()[0]
+    places = at if isinstance(at, list) else [at]
+    if not places or any(place not in range(len(clf.classes_)) for place in places):
+        raise ValueError(f"sensitive is {at!r}, expected places in classes")
+    return clf.classes_[places] if isinstance(at, list) else clf.classes_[at]

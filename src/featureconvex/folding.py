@@ -20,6 +20,7 @@ from featureconvex.errors import UserError
 from featureconvex.estimator import FeatureConvexClassifier
 from featureconvex.features import Compose, FeatureMap, Scale, Select
 from featureconvex.model import FeatureConvexModel
+from featureconvex.multi_class_model import MultiClassModel
 
 KNOWN = "StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler and a ColumnTransformer of them"
 """What can be folded."""
@@ -92,7 +93,10 @@ def fold(pipeline: Any) -> FeatureConvexClassifier:
         folded.range_ = _unscaled(clf.range_, columns, count)
     model = clf.model_
     phi = Compose(*_maps(columns, count), *model.feature_map.parts())
-    folded.model_ = FeatureConvexModel(phi, model.convex_net, float(model.tau)).double().eval()
+    if isinstance(model, MultiClassModel):
+        folded.model_ = model.behind(phi).double().eval()
+    else:
+        folded.model_ = FeatureConvexModel(phi, model.convex_net, float(model.tau)).double().eval()
     return folded
 
 

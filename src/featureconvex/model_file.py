@@ -5,6 +5,7 @@ the file: it builds known classes from plain values, and refuses what does not f
 """
 
 import json
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from featureconvex.files import write_bytes, write_text
 from featureconvex.frozen_model import check_precision
 from featureconvex.given import file_path
 from featureconvex.model import FeatureConvexModel
+from featureconvex.multi_class_model import MultiClassModel
 from featureconvex.nn.card import cards
 
 FORMAT = "featureconvex model"
 VERSION = 1
 STRUCTURE, WEIGHTS = "model.json", "weights.safetensors"
 
+_SHARED = re.compile(r"classes\.\d+\.feature_map\.")
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -50,9 +53,11 @@ def _stored_name(kind: type[nn.Module]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def save_model(
-    model: FeatureConvexModel, path: str | Path, extra: dict[str, Any] | None = None
-) -> Path:
+Model = FeatureConvexModel | MultiClassModel
+"""What a model file holds."""
+
+
+def save_model(model: Model, path: str | Path, extra: dict[str, Any] | None = None) -> Path:
     """Write ``model`` into the folder ``path`` and return it.
 
     Args:
@@ -76,19 +81,22 @@ def save_model(
     return path
 
 
-def pack(model: FeatureConvexModel, extra: dict[str, Any] | None = None) -> tuple[str, bytes]:
+def pack(model: Model, extra: dict[str, Any] | None = None) -> tuple[str, bytes]:
     """The two files' contents, structure and weights; raises as :func:`save_model`."""
-    if not isinstance(model, FeatureConvexModel):
+    if not isinstance(model, Model):
         raise UserError(
             f"expected a FeatureConvexModel, got {type(model).__name__}; a classifier has a save of its own"
         )
-    check_precision(model)
+    members = model.members() if isinstance(model, MultiClassModel) else [model]
+    for member in members:
+        check_precision(member)
+    nets = [_describe(member.convex_net) for member in members]
     structure = {
         "format": FORMAT,
         "version": VERSION,
         "dtype": str(model.dtype).removeprefix("torch."),
         "feature_map": _describe(model.feature_map),
-        "convex_net": _describe(model.convex_net),
+        **({"convex_net": nets[0]} if len(nets) == 1 else {"convex_nets": nets}),
         "extra": extra or {},
     }
     weights = save(_apart(_tensors(model)))
@@ -118,6 +126,18 @@ def _plain(value: Any) -> Any:
 
 
 def load_model(path: str | Path) -> tuple[FeatureConvexModel, dict[str, Any]]:
+    """Read the file of a model of one sensitive class: as :func:`load_any_model`.
+
+    Raises:
+        UserError: as there, or the model has several classes.
+    """
+    model, extra = load_any_model(path)
+    if isinstance(model, MultiClassModel):
+        raise UserError(f"{path} is a model of several classes; load it with featureconvex.load")
+    return model, extra
+
+
+def load_any_model(path: str | Path) -> tuple[Model, dict[str, Any]]:
     """Read a model file: the model, in eval mode, and the ``extra`` saved with it.
 
     Raises:
@@ -147,9 +167,7 @@ def read_extra(path: str | Path) -> dict[str, Any]:
     return extra
 
 
-def unpack(
-    text: str, weights: bytes, path: Path = Path("model")
-) -> tuple[FeatureConvexModel, dict[str, Any]]:
+def unpack(text: str, weights: bytes, path: Path = Path("model")) -> tuple[Model, dict[str, Any]]:
     """Undo :func:`pack`; raises as :func:`load_model`, naming files below ``path``."""
     structure = _parse_structure(text, path)
     try:
@@ -162,9 +180,16 @@ def unpack(
         feature_map = _build(structure["feature_map"], path)
         if not isinstance(feature_map, FeatureMap):
             raise UserError(f"{path / STRUCTURE}: feature_map is a {type(feature_map).__name__}")
-        model = FeatureConvexModel(feature_map, _build(structure["convex_net"], path))
+        nets = structure.get("convex_nets") or [structure["convex_net"]]
+        built = [_build(described, path) for described in nets]
+        model: Model
+        if "convex_nets" in structure:
+            model = _joined(feature_map, built, path)
+        else:
+            model = FeatureConvexModel(feature_map, built[0])
     dtype = _DTYPES[structure["dtype"]]
-    model.convex_net.to(dtype)
+    for net in built:
+        net.to(dtype)
     for part in feature_map.modules():
         # Learned numbers have the network's precision; constants keep theirs.
         if isinstance(part, FeatureMap) and part.learned and not isinstance(part, Compose):
@@ -180,6 +205,13 @@ def unpack(
     return model.eval(), structure["extra"]
 
 
+def _joined(feature_map: FeatureMap, nets: list[nn.Module], path: Path) -> MultiClassModel:
+    try:
+        return MultiClassModel(feature_map, nets)
+    except UserError as error:
+        raise UserError(f"{path / STRUCTURE}: {error}") from error
+
+
 def _parse_structure(text: str, path: Path) -> dict[str, Any]:
     try:
         structure = json.loads(text)
@@ -192,7 +224,8 @@ def _parse_structure(text: str, path: Path) -> dict[str, Any]:
             f"{path} has model format {structure.get('version')}, this release reads {VERSION}; "
             "use the release that wrote it"
         )
-    missing = {"feature_map", "convex_net", "dtype", "extra"} - structure.keys()
+    named = "convex_nets" if isinstance(structure.get("convex_nets"), list) else "convex_net"
+    missing = {"feature_map", named, "dtype", "extra"} - structure.keys()
     if missing or structure["dtype"] not in _DTYPES:
         raise UserError(
             f"{path / STRUCTURE} lacks a usable {', '.join(sorted(missing)) or 'dtype'}"
@@ -256,6 +289,8 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and persistent buffers by name; a constrained weight under its own name, as used."""
     found: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
+        if _SHARED.match(name):
+            continue  # the map that all classes share is stored once
         head, _, tail = name.rpartition("parametrizations.")
         if not tail.endswith(".original") or (head and not head.endswith(".")):
             found[name] = value
@@ -265,7 +300,7 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-def _fill(model: FeatureConvexModel, tensors: dict[str, Tensor], path: Path) -> None:
+def _fill(model: Model, tensors: dict[str, Tensor], path: Path) -> None:
     expected = _tensors(model)
     for word, names in (
         ("lacks", expected.keys() - tensors.keys()),

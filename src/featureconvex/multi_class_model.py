@@ -10,6 +10,7 @@ from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.given import real_array
 from featureconvex.model import FeatureConvexModel
+from featureconvex.nn.constraint import constrained_parameters
 
 
 class MultiClassModel(nn.Module):
@@ -63,6 +64,29 @@ class MultiClassModel(nn.Module):
         scores = [part.convex_net(u).double() + part.tau for part in self.members()]
         return torch.stack(scores, dim=1)
 
+    def _apply(self, fn: Any, recurse: bool = True) -> "MultiClassModel":
+        # As in FeatureConvexModel; the map is converted before any of its owners sees it.
+        for raw, constraint in constrained_parameters(self):
+            constraint.keep(raw)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def behind(self, feature_map: FeatureMap) -> "MultiClassModel":
+        """The same scores of another feature map, such as one with scalers in front."""
+        nets = [part.convex_net for part in self.members()]
+        return MultiClassModel(feature_map, nets, self.tau.tolist()).to(self.device)
+
+    def margin(self, x: Tensor, sensitive: Tensor) -> Tensor:
+        """(n,): the best score of a sensitive class, or of the predicted one if it is, less the best other.
+
+        Positive where a sensitive class is predicted.
+
+        Args:
+            x: (n, ...).
+            sensitive: (classes,) bool.
+        """
+        return margin_of(self(x), sensitive)
+
     def members(self) -> list[FeatureConvexModel]:
         """The score of every class as a model of its own; they share the feature map."""
         return list(self.classes)  # type: ignore[arg-type]
@@ -81,3 +105,13 @@ class MultiClassModel(nn.Module):
     def device(self) -> torch.device:
         """Where the networks live."""
         return self.members()[0].device
+
+
+def margin_of(scores: Tensor, sensitive: Tensor) -> Tensor:
+    """As :meth:`MultiClassModel.margin`, of scores (n, classes)."""
+    allowed = sensitive.to(scores.device)
+    predicted = scores.argmax(1)
+    ours = scores.masked_fill(~allowed, -torch.inf).argmax(1)
+    own = torch.where(allowed[predicted], predicted, ours)[:, None]
+    others = scores.scatter(1, own, -torch.inf).amax(1)
+    return scores.gather(1, own).squeeze(1) - others

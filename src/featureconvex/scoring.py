@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from featureconvex.certificates import Threat
+from featureconvex.errors import UserError
 from featureconvex.folding import fold
+from featureconvex.multi_class_model import MultiClassModel
 from featureconvex.training.calibration import at_false_positive_rate
 
 
@@ -38,11 +40,16 @@ class CertifiedRecall:
         """The score of a fitted classifier, or of a pipeline that :func:`featureconvex.fold` takes.
 
         Raises:
-            UserError: a pipeline that cannot be folded, or a single class.
+            UserError: a pipeline that cannot be folded, a single class, or a classifier of ``"own"``.
         """
         clf = fold(estimator)
+        if isinstance(clf.model_, MultiClassModel):
+            raise UserError(
+                "certified recall at a false-positive rate is about one margin; with multi_class='own' the "
+                "largest score decides. Use multi_class='set', or score with the radii of certify"
+            )
         certificate = clf.certify(X, self.threat)
-        sensitive = np.asarray(y) == clf.sensitive_class_
+        sensitive = np.isin(np.asarray(y), clf.classes_[clf.sensitive_])
         tau = at_false_positive_rate(
             certificate.margin, sensitive.astype(np.int64), self.target_fpr
         ).tau

@@ -118,6 +118,7 @@ def test_parameters_set_after_fitting_change_nothing_before_the_next_fit(tmp_pat
     clf = fc.FeatureConvexClassifier(0, epochs=2, temperature=0.5, random_state=0).fit(X, Y)
     others = {
         "sensitive_class": 1,
+        "multi_class": "set",
         "norm": 1,
         "hidden": (3,),
         "temperature": 7.0,

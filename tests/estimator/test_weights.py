@@ -135,6 +135,7 @@ def test_sparse_rows_are_dense_ones_a_batch_at_a_time(monkeypatch: pytest.Monkey
 def test_two_logits_are_the_model() -> None:
     x, y = data(60)
     clf = classifier().fit(x, y)
+    assert isinstance(clf.model_, fc.FeatureConvexModel)
     logits = clf.model_.two_logits()(torch.from_numpy(x))
     assert logits.shape == (60, 2)
     share = torch.softmax(logits, dim=1)[:, 1].detach().numpy()

@@ -11,6 +11,7 @@ from featureconvex.certificates.threats import FileThreat, Lp, Threat
 from featureconvex.errors import UserError
 from featureconvex.given import check_plain, real_array
 from featureconvex.model import FeatureConvexModel, described_inputs
+from featureconvex.multi_class_model import MultiClassModel
 
 
 def check_model(model: object) -> FeatureConvexModel:
@@ -20,6 +21,11 @@ def check_model(model: object) -> FeatureConvexModel:
         UserError: not a model.
     """
     if not isinstance(model, FeatureConvexModel):
+        if isinstance(model, MultiClassModel):
+            raise UserError(
+                "a model of several classes is certified by fc.certify_classes; fc.certify and fc.attack "
+                "take models of one sensitive class"
+            )
         if hasattr(model, "fit") and not hasattr(model, "model_"):
             raise UserError(f"this {type(model).__name__} is not fitted yet; call its fit first")
         raise UserError(

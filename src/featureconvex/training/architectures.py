@@ -205,6 +205,14 @@ def image_architecture(
     )
 
 
+def untrained_map(architecture: Architecture, points: Points, seed: int) -> FeatureMap:
+    """The feature map of an architecture without a choice of several, before any training."""
+    (build,) = architecture.builds.values()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(points).feature_map
+
+
 def _on(device: torch.device, **builds: Callable[[Tensor], FeatureConvexModel]) -> Architecture:
     def placed(build: Callable[[Tensor], FeatureConvexModel], points: Points) -> FeatureConvexModel:
         return build(points.x).to(device)

@@ -21,8 +21,9 @@ from featureconvex.training.architectures import Architecture, mapped
 from featureconvex.training.augmentation import Augmentation
 from featureconvex.training.calibration import Calibration
 from featureconvex.training.checkpoint import Checkpoint
+from featureconvex.training.epochs import History
 from featureconvex.training.exchange import Exchange
-from featureconvex.training.loop import History, train
+from featureconvex.training.loop import train
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
 from featureconvex.training.temperature import Pilot, choose_temperature, class_distance
@@ -96,7 +97,7 @@ def fit(
     recipe = recipe.replace(target_fpr=target_fpr)
     _check(points)
     started = time.perf_counter()
-    fitting, held_out, where = _split(points, recipe.validation_fraction, seed)
+    fitting, held_out, where = split_points(points, recipe.validation_fraction, seed)
     n_train = len(fitting)
     if architecture.front is not None:
         fitting, held_out = _through(architecture.front, recipe, fitting, held_out, progress)
@@ -242,7 +243,7 @@ def _check(points: Points) -> None:
         )
 
 
-def _split(points: Points, fraction: float, seed: int) -> tuple[Points, Points, str]:
+def split_points(points: Points, fraction: float, seed: int) -> tuple[Points, Points, str]:
     """Hold out ``fraction`` of each class, at least one point; all of a small data set serves twice.
 
     Raises:

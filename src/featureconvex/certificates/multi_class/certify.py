@@ -34,7 +34,7 @@ from featureconvex.errors import UserError
 from featureconvex.frozen_model import frozen_model
 from featureconvex.given import whole_number, yes_or_no
 from featureconvex.model import FeatureConvexModel
-from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.multi_class_model import MultiClassModel, margin_of
 from featureconvex.progress import progress_bar
 from featureconvex.rounding.directed import check_gradual_underflow
 
@@ -195,14 +195,7 @@ class _Batch:
         finite = finite_rows(x) & torch.isfinite(scores).all(1)
         clean = scores.masked_fill(~finite[:, None], 0.0)
         known = x.masked_fill(~finite.view(-1, *[1] * (x.ndim - 1)), 0.0)
-        predicted = clean.argmax(1)
-        allowed = sensitive.to(x.device)
-        # Of a sensitive class against all others; of the best sensitive one where another is predicted.
-        held = allowed[predicted]
-        ours = clean.masked_fill(~allowed, -torch.inf).argmax(1)
-        own = torch.where(held, predicted, ours)[:, None]
-        others = clean.scatter(1, own, -torch.inf).amax(1)
-        margin = clean.gather(1, own).squeeze(1) - others
+        predicted, margin = clean.argmax(1), margin_of(clean, sensitive)
         affine = bool(split_affine(models[0].feature_map)[1])
         rivals = [
             Rivals.at(models, known, pulled) for pulled in ((True, False) if affine else (True,))

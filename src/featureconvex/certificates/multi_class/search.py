@@ -39,12 +39,26 @@ def ahead(problem: Problem, rivals: Rivals, k: int, j: int, level: Level) -> Ten
     def anywhere(budget: Tensor) -> Tensor:
         return _proved(_in_domain(problem, rivals, line, budget), line)
 
-    def nearby(budget: Tensor) -> Tensor:
-        close = rivals.line(k, j, rivals.near(j, p, cost, budget))
-        return torch.minimum(_proved(_in_domain(problem, rivals, close, budget), close), budget)
+    def nearby(budget: Tensor) -> SoundLine:
+        return rivals.line(k, j, rivals.near(j, p, cost, budget))
 
-    radius = _largest(anywhere, radius)
-    return _largest(nearby, radius) if isinstance(level, Tight) and level.iterations else radius
+    bordered = bool(torch.isfinite(torch.stack(problem.domain.bounds(problem.x))).any())
+    if bordered:
+        radius = _largest(anywhere, radius)
+    if not (isinstance(level, Tight) and level.iterations):
+        return radius
+
+    def without_borders(budget: Tensor) -> Tensor:
+        close = nearby(budget)
+        return _proved(by_steepness(problem, close), close)
+
+    def in_domain(budget: Tensor) -> Tensor:
+        close = nearby(budget)
+        found = _proved(_in_domain(problem, rivals, close, budget), close)
+        return torch.minimum(found, budget)
+
+    radius = _fixed_point(without_borders, radius)
+    return _largest(in_domain, radius) if bordered else radius
 
 
 def _in_domain(problem: Problem, rivals: Rivals, line: SoundLine, budget: Tensor) -> Tensor:
@@ -91,4 +105,24 @@ def _largest(proved: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
         found = torch.where(open_, proved(budget.where(torch.isfinite(budget), 0.0)), 0.0)
         best = torch.maximum(best, found)
         top = torch.where(open_ & (found < budget * ABOUT), budget, top)
+    return best
+
+
+def _fixed_point(proved: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
+    """The most that ``min(budget, proved(budget))`` is for any budget tried, at least ``start``.
+
+    What is proved falls as the budget grows, so the best budget lies between one and what it proves.
+    """
+    best, top = start, torch.full_like(start, torch.inf)
+    live = (start > 0) & torch.isfinite(start)
+    budget = start
+    for _ in range(HALVINGS):
+        if not bool(live.any()):
+            break
+        found = torch.where(live, proved(budget), 0.0)
+        best = torch.maximum(best, torch.minimum(found, budget).where(live, 0.0))
+        top = torch.minimum(top, torch.maximum(found, budget).where(live, torch.inf))
+        # An infinite one holds nowhere beyond the budget: go on by doubling.
+        live = live & (top > best * (1 + TOLERANCE))
+        budget = torch.where(live, torch.where(torch.isinf(top), 2 * best, (best + top) / 2), best)
     return best

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from featureconvex.certificates import Certificate, certify
+from featureconvex.certificates import Certificate, ClassCertificate, certify, certify_classes
 from featureconvex.certificates.certificate import Status
 from featureconvex.certificates.levels import Tight, level_named
 from featureconvex.data.files.byte_counts import ByteCounts
@@ -28,6 +28,7 @@ from featureconvex.experiment.certifying.slack import certify_slack, runs_of
 from featureconvex.experiment.kept import beside
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import read_extra
+from featureconvex.multi_class_model import MultiClassModel
 from featureconvex.results.columns import RadiusColumn
 
 OUTSIDE = "outside_range"
@@ -106,7 +107,10 @@ class Certifier:
         if self.plan.plots:
             found += self._of_plots(inputs, piece)
         certificates = [_named(certificate, inputs) for certificate in found]
-        columns = _columns(certificates, self._classes(), self._attacked)
+        names = self._names(inputs.x, certificates[0])
+        columns = _columns(certificates, names, self._attacked)
+        for certificate in certificates:
+            columns |= self._away(certificate)
         outside = self._outside(inputs.x)
         if outside is not None:
             columns[OUTSIDE] = outside
@@ -120,8 +124,11 @@ class Certifier:
     def _certified(self, x: NDArray[Any], piece: Piece) -> list[Certificate]:
         try:
             # The classifier's own method asks scikit-learn for names of columns, which are checked already.
-            core, plan = self._core, self.plan
-            return certify(core, torch.from_numpy(x), plan.threats, plan.domain, plan.level)
+            core, plan, rows = self._core, self.plan, torch.from_numpy(x)
+            if isinstance(core, MultiClassModel):
+                asked: Any = (plan.threats, plan.domain, plan.level)
+                return [*certify_classes(core, rows, *asked, sensitive=self._sensitive)]
+            return certify(core, rows, plan.threats, plan.domain, plan.level)
         except (RuntimeError, ValueError) as error:
             if isinstance(error, UserError):
                 raise
@@ -136,12 +143,14 @@ class Certifier:
         runs = runs_of(inputs.files, self.plan.slack)
         form = self.meaning.counts or ByteCounts()
         assert isinstance(form, ByteCounts)
+        assert isinstance(self._core, FeatureConvexModel)
         return certify_slack(self._core, inputs.x, piece.files, runs, form, self.plan.level)
 
     def _of_plots(self, inputs: Inputs, piece: Piece) -> list[Certificate]:
         """What operations on the bytes of files do to their plots."""
         form = self.meaning.counts
         assert isinstance(form, BytePlot)
+        assert isinstance(self._core, FeatureConvexModel)
         if inputs.files is None:
             raise UserError(
                 f"{piece.origin} holds numbers, of which nobody knows where a file ends; give the files"
@@ -152,9 +161,16 @@ class Certifier:
         return [plots.certify(asked) for asked in self.plan.plots]
 
     @property
-    def _core(self) -> FeatureConvexModel:
+    def _core(self) -> FeatureConvexModel | MultiClassModel:
         model = self.model
         return model.model_ if isinstance(model, FeatureConvexClassifier) else model
+
+    @property
+    def _sensitive(self) -> list[int]:
+        """The numbers of a classifier's sensitive classes."""
+        assert isinstance(self.model, FeatureConvexClassifier)
+        found: list[int] = np.flatnonzero(self.model.sensitive_).tolist()
+        return found
 
     def _outside(self, x: NDArray[Any]) -> NDArray[np.int64] | None:
         """(n,): how many features lie outside the training range; None where that is not known."""
@@ -164,14 +180,27 @@ class Certifier:
         lo, hi = (np.array([float(value) for value in span[end]]) for end in ("lo", "hi"))
         return np.asarray(((x < lo) | (x > hi)).sum(axis=1))
 
-    def _classes(self) -> tuple[str, str]:
-        """What the sensitive class and the other are called."""
+    def _away(self, certificate: Certificate) -> dict[str, NDArray[np.float64]]:
+        """Of several classes: the budget below which a row does not become each of them."""
+        if not isinstance(certificate, ClassCertificate):
+            return {}
+        column = RadiusColumn(certificate.threat.name).name
+        names = [str(name) for name in self.model.classes_]
+        return {f"{column}_not_{name}": certificate.away[:, j] for j, name in enumerate(names)}
+
+    def _names(self, x: NDArray[Any], certificate: Certificate) -> NDArray[np.object_]:
+        """(n,): what the class of each row is called."""
         model = self.model
         if isinstance(model, Detector):
-            return str(model.classes_[1]), str(model.classes_[0])
-        labels = [str(label) for label in model.classes_]
-        sensitive = labels[list(model.classes_).index(model.sensitive_class_)]
-        return sensitive, labels[0] if sensitive == labels[1] else labels[1]
+            flagged = certificate.margin > 0
+            found: NDArray[np.object_] = model.classes_.astype(object)[flagged.astype(int)]
+            return found
+        known = np.isfinite(certificate.margin)
+        names = np.full(len(x), None, dtype=object)
+        if known.any():
+            # As in _certified: names of columns are checked already.
+            names[known] = [str(label) for label in model.classify(x[known])]
+        return names
 
 
 def _named(certificate: Certificate, inputs: Inputs) -> Certificate:
@@ -185,13 +214,13 @@ def _named(certificate: Certificate, inputs: Inputs) -> Certificate:
 
 
 def _columns(
-    certificates: list[Certificate], classes: tuple[str, str], attacked: bool
+    certificates: list[Certificate], names: NDArray[np.object_], attacked: bool
 ) -> dict[str, Any]:
     first = certificates[0]
     flagged, known = first.margin > 0, np.isfinite(first.margin)
     columns: dict[str, Any] = {
         "predicted": pd.Series(flagged, dtype="Int8").where(known),
-        "predicted_class": pd.Series(np.where(flagged, *classes), dtype=object).where(known, None),
+        "predicted_class": pd.Series(names, dtype=object).where(known, None),
         "margin": first.margin,
     }
     for certificate in certificates:

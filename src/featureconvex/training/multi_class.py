@@ -1,0 +1,229 @@
+"""Training of several classes at once: how far every point is from being taken for another class."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from featureconvex.ambient import undisturbed
+from featureconvex.errors import UserError
+from featureconvex.features import FeatureMap
+from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.nn import ConvexMLP
+from featureconvex.progress import progress_bar
+from featureconvex.training.checkpoint import Checkpoint
+from featureconvex.training.epochs import History, Run
+from featureconvex.training.fit import split_points
+from featureconvex.training.losses import SMALLEST_SLOPE
+from featureconvex.training.points import Points
+from featureconvex.training.recipes import Recipe
+
+# Points of every class between whose nearest neighbours the distance of classes is measured.
+SAMPLE = 200
+# Share of that distance which the temperature is, where none is given.
+SHARE = 1 / 16
+
+
+@dataclass(frozen=True)
+class FittedClasses:
+    """A trained model of several classes and how it came about.
+
+    Attributes:
+        model: in eval mode.
+        recipe: as used, its temperature filled in.
+        history: one record per epoch.
+        n_train: points used for fitting.
+    """
+
+    model: MultiClassModel
+    recipe: Recipe
+    history: History
+    n_train: int
+
+
+@undisturbed()
+@torch.enable_grad()
+def fit_classes(
+    feature_map: FeatureMap,
+    hidden: Sequence[int],
+    recipe: Recipe,
+    points: Points,
+    *,
+    sensitive: Sequence[int] | None = None,
+    seed: int = 0,
+    cost: Tensor | None = None,
+    checkpoint: Checkpoint | None = None,
+    device: torch.device | None = None,
+    progress: bool = False,
+) -> FittedClasses:
+    """Train one convex score for each class behind a feature map, for the radii of the recipe's norm.
+
+    Args:
+        feature_map: untrained, fit for the points; trained in place.
+        hidden: widths of every score's hidden layers; none: affine scores, as of a 1-Lipschitz network.
+        recipe: how; its temperature, in units of the radius, is a share of the distance between classes
+            where none is given.
+        points: labelled 0 to classes - 1; ``recipe.validation_fraction`` of each class is held out.
+        sensitive: the classes whose radii count; the others' points have the recipe's smaller temperature.
+            None: all.
+        seed: of initial weights, split, order and augmentation.
+        cost: per coordinate, as in :class:`featureconvex.Lp`: the units radii are trained in.
+        checkpoint: where a killed training goes on from.
+        device: where to train.
+        progress: show a bar on standard error.
+
+    Raises:
+        UserError: a class without points, an input that is not finite, or training diverged.
+    """
+    classes = int(points.y.max()) + 1
+    counts = torch.bincount(points.y, minlength=classes)
+    if int(counts.min()) < 2:
+        raise UserError(
+            f"class {int(counts.argmin())} has fewer than 2 points; give each class more"
+        )
+    if not all(bool(torch.isfinite(batch).all()) for batch in points.batches(4096)):
+        raise UserError("the training inputs have a NaN or an infinity; remove or impute them")
+    if recipe.temperature is None:
+        recipe = recipe.replace(temperature=SHARE * nearest_class(points, recipe.norm, cost))
+    fitting, held_out, _ = split_points(points, recipe.validation_fraction, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        size = math.prod(feature_map.output_shape(points.row_shape))
+        nets = [ConvexMLP(size, hidden) for _ in range(classes)]
+        model = MultiClassModel(feature_map, nets).to(device or torch.device("cpu"))
+    wanted = torch.zeros(classes, dtype=torch.bool)
+    wanted[list(range(classes) if sensitive is None else sensitive)] = True
+    run = _Classes(model, recipe, fitting, held_out, wanted, seed, cost)
+    with progress_bar("training", run.steps_per_epoch * recipe.epochs, progress) as tick:
+        history = run.to_end(checkpoint, tick)
+    return FittedClasses(model.eval(), recipe, history, len(fitting))
+
+
+def nearest_class(points: Points, p: float, cost: Tensor | None = None) -> float:
+    """The median distance from a point to the nearest one of another class; 1 where all coincide.
+
+    On the first :data:`SAMPLE` points of each class.
+    """
+    rows = [
+        (points.y == label).nonzero().squeeze(1)[:SAMPLE]
+        for label in range(int(points.y.max()) + 1)
+    ]
+    index = torch.cat(rows)
+    x, y = points.take(index).flatten(1), points.y[index]
+    if cost is not None:
+        x = x * cost.to(x.dtype).expand(points.row_shape).flatten()
+    nearest = torch.cdist(x, x, p=p).masked_fill(y[:, None] == y, torch.inf).amin(1)
+    apart = nearest[nearest > 0]
+    return float(apart.median()) if len(apart) else 1.0
+
+
+class _Classes(Run):
+    """The logistic loss of a point's radii against all other classes, in units of its temperature."""
+
+    def __init__(
+        self,
+        model: MultiClassModel,
+        recipe: Recipe,
+        points: Points,
+        validation: Points,
+        sensitive: Tensor,
+        seed: int,
+        cost: Tensor | None,
+    ) -> None:
+        phi, nets = model.feature_map, [part.convex_net for part in model.members()]
+        weights = [*phi.parameters(), *(w for net in nets for w in net.parameters())]
+        super().__init__(model, phi, weights, recipe, points, seed)
+        self.nets: list[nn.Module] = nets
+        self.validation, self.cost = validation, cost
+        own, other = recipe.temperatures
+        self.temperature = torch.where(sensitive, own, other).to(self.device, self.dtype)
+
+    def objective(self, x: Tensor, rows: Tensor) -> tuple[Tensor, int]:
+        """The loss, and how many points have their own class's score as the largest."""
+        y = self.points.y[rows].to(self.device)
+        radius = self.radii(x, y)
+        weight = self.points.weight
+        loss = self._loss(radius, y)
+        if weight is not None:
+            loss = loss * weight[rows].to(loss)
+        return loss.mean(), int((radius.detach().amin(1) > 0).sum())
+
+    def _loss(self, radius: Tensor, y: Tensor) -> Tensor:
+        """(n,): ``log(1 + sum_j exp(-r_j / T))``."""
+        scaled = -radius / self.temperature[y][:, None]
+        return torch.logsumexp(torch.cat((torch.zeros_like(scaled[:, :1]), scaled), dim=1), dim=1)
+
+    def radii(self, x: Tensor, y: Tensor) -> Tensor:
+        """(n, classes): the closed-form radius against each class, negative behind it, inf for its own.
+
+        By the constants that the map has by construction, while training.
+        """
+        phi = self.feature_map
+        u = phi(x)
+        u = u if u.requires_grad else u.detach().requires_grad_()
+        scores = torch.stack([net(u) for net in self.nets], dim=1)
+        own = scores.gather(1, y[:, None]).squeeze(1)
+        (v,) = torch.autograd.grad(
+            own.sum(), u, create_graph=torch.is_grad_enabled() and phi.training
+        )
+        v = v.flatten(1)
+        slopes = [score_slopes(net) for net in self.nets]
+        steep = [(v - centre).abs() + around for centre, around in slopes]
+        flat = torch.stack(steep, dim=1).view(-1, *u.shape[1:])
+        rate = phi.sensitivity(flat, self.recipe.norm, self.cost).to(scores.dtype)
+        radius = (own[:, None] - scores) / (rate.view(scores.shape) + SMALLEST_SLOPE)
+        return radius.scatter(1, y[:, None], torch.inf)
+
+    def judge(self) -> tuple[float, dict[str, float]]:
+        """The training loss on points that are not trained on."""
+        self.model.eval()
+        losses, radii = [], []
+        for index in torch.split(torch.arange(len(self.validation)), 1024):
+            x = self.validation.take(index).to(self.device, self.dtype)
+            y = self.validation.y[index].to(self.device)
+            radius = self.radii(x, y).detach()
+            losses.append(self._loss(radius, y))
+            radii.append(radius.amin(1))
+        radius = torch.cat(radii)
+        right = radius > 0
+        middle = float(radius[right].median()) if bool(right.any()) else math.nan
+        return float(torch.cat(losses).mean()), {
+            "validation_accuracy": float(right.double().mean()),
+            "validation_median_radius": middle,
+        }
+
+
+def score_slopes(net: nn.Module) -> tuple[Tensor, Tensor]:
+    """The middle and the half width of the slopes of a :class:`ConvexMLP`, (in_features,) each.
+
+    As :func:`featureconvex.certificates.multi_class.slopes.slope_range` has them everywhere, but
+    differentiable in the weights: between two inputs every unit's slope is between 0 and 1, and weights
+    between units are >= 0.
+
+    Raises:
+        UserError: another network, or one with batch norm.
+    """
+    if type(net) is not ConvexMLP or len(net.norms):
+        raise UserError(
+            f"several classes are trained with ConvexMLP without batch norm, got {net!r:.80}"
+        )
+    inputs = list(net.input_layers)
+    if not len(net.hidden_layers):
+        weight: Tensor = inputs[0].weight[0]  # type: ignore[index]
+        return weight, torch.zeros_like(weight)
+    skips = len(inputs) > 1
+    last = inputs[-1].weight[0] if skips else None  # type: ignore[index]
+    most = None
+    centre = torch.zeros_like(inputs[0].weight[0]) if last is None else last  # type: ignore[index]
+    around = torch.zeros_like(centre)
+    for at in range(len(net.hidden_layers) - 1, -1, -1):
+        weight = net.hidden_layers[at].weight  # type: ignore[assignment]
+        most = weight[0] if most is None else most @ weight
+        if skips or at == 0:
+            free: Tensor = inputs[at].weight  # type: ignore[assignment]
+            half = most / 2
+            centre = centre + half @ free
+            around = around + half @ free.abs()
+    return centre, around
