@@ -41,6 +41,7 @@ def train(
     cost: Tensor | None = None,
     exchange: Exchange = SAME,
     checkpoint: Checkpoint | None = None,
+    watched: bool = True,
     tick: Ticker = silent,
 ) -> History:
     """Fit ``model`` in place and leave it at the epoch with the lowest validation loss.
@@ -49,9 +50,11 @@ def train(
     accuracy against radius as training does. With a checkpoint, a killed run goes on after its
     last finished epoch and ends with the same weights. ``cost`` gives the radii's units, as in
     :class:`featureconvex.Lp`; ``exchange`` takes those of the history from the recipe's norm to another.
+    Unless it is ``watched`` it is not validated before the epochs that may be kept.
 
     Returns:
-        One record per epoch: loss, accuracies, median radius on the validation points, rate, seconds.
+        One record per epoch: loss, accuracies, median radius on the validation points, rate, seconds;
+        without those of validation where there was none.
 
     Raises:
         UserError: training diverged, or the checkpoint is of another run.
@@ -60,7 +63,7 @@ def train(
         raise UserError("the radius objective needs a temperature; choose_temperature finds one")
     checkpoint = checkpoint or Checkpoint(None, {})
     generator = torch.Generator().manual_seed(seed)
-    run = _Run(model, recipe, points, validation, generator, cost, exchange)
+    run = _Run(model, recipe, points, validation, generator, cost, exchange, watched)
     saved = checkpoint.load()
     if saved is not None:
         run.load_state(saved)
@@ -84,7 +87,9 @@ class _Run:
         generator: torch.Generator,
         cost: Tensor | None,
         exchange: Exchange,
+        watched: bool,
     ) -> None:
+        self.watched = watched
         self.model, self.recipe, self.generator, self.cost = model, recipe, generator, cost
         self.exchange = exchange
         self.points = points.to(model.device)
@@ -122,7 +127,7 @@ class _Run:
                 "epoch": len(self.history) + 1,
                 "loss": losses / self.steps_per_epoch,
                 "train_accuracy": hits / seen,
-                **self._validate(),
+                **(self._validate() if self.watched or self._settled() else {}),
                 "learning_rate": self.optimiser.param_groups[0]["lr"],
                 "seconds": time.perf_counter() - started,
             }
@@ -175,7 +180,7 @@ class _Run:
             loss = result.loss(tau, result.slopes * own, weight)
         else:
             loss = result.loss(tau, 1.0)
-        settled = len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
+        settled = self._settled()
         # Before that the latest epoch is kept, so that a model is left whatever the losses are.
         if not settled or loss < self.best_loss or not self.best:
             self.best_loss = loss if settled else float("inf")
@@ -186,6 +191,10 @@ class _Run:
             "validation_median_radius": self.exchange.radius(result.median_radius(tau)),
         }
 
+    def _settled(self) -> bool:
+        """Whether this epoch may be kept as the best."""
+        return len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
+
     def _settle(self) -> None:
         """Let the feature map adapt to some of the training points, in eval mode."""
         some = self.points.take(torch.arange(min(SETTLED_ON, len(self.points))))
@@ -193,7 +202,7 @@ class _Run:
         self.model.feature_map.settle(inputs(some, self.model))
 
     def _radius_words(self) -> str:
-        if not self.history:
+        if not self.history or "validation_median_radius" not in self.history[-1]:
             return ""
         return f"median radius {self.history[-1]['validation_median_radius']:.3g}"
 
