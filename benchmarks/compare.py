@@ -1,6 +1,6 @@
 """The comparison of the README: every method on MNIST 3-8, Fashion shirts and CIFAR cats against dogs.
 
-    python benchmarks/compare.py [--only mnist] [--jobs 2] [--methods a,b] [--keep]
+    python benchmarks/compare.py [--only mnist] [--jobs 2] [--methods a,b] [--settings words] [--keep]
 
 Needs the real data (``FEATURECONVEX_DATA``). Works in one folder each below ``runs/compare``, where a
 killed comparison continues, copies each ``comparison.json`` to ``results/compare_<task>.json``, and brings
@@ -26,7 +26,9 @@ RESULTS = ROOT / "results"
 LIMITS = {"mnist-3-8": 1000, "fashion-shirts": 1000, "cifar10-cats-dogs": 250}
 
 
-def one(task: str, methods: str | None, limit: int, threads: int, keep: bool) -> str:
+def one(
+    task: str, methods: str | None, only: str | None, limit: int, threads: int, keep: bool
+) -> str:
     """Compare on one task; the path of the committed result."""
     import torch
 
@@ -36,7 +38,7 @@ def one(task: str, methods: str | None, limit: int, threads: int, keep: bool) ->
     from featureconvex.data import find_task
 
     torch.set_num_threads(threads)
-    settings = CompareSettings(methods, limit=limit)
+    settings = CompareSettings(methods, limit=limit, only=only)
     compare(find_task(task), RUNS / task, settings, progress=False)
     result = RESULTS / f"compare_{task}.json"
     comparison = read_comparison(RUNS / task)
@@ -52,12 +54,21 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a part of the name of the tasks to run")
     parser.add_argument("--jobs", type=int, default=1, help="tasks at a time")
     parser.add_argument("--methods", help="methods separated by commas (default: all)")
+    parser.add_argument("--settings", help="only settings that have this in their words")
     parser.add_argument("--keep", action="store_true", help="settings that are not run again")
     arguments = parser.parse_args()
     threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         jobs = [
-            pool.submit(one, task, arguments.methods, limit, threads, arguments.keep)
+            pool.submit(
+                one,
+                task,
+                arguments.methods,
+                arguments.settings,
+                limit,
+                threads,
+                arguments.keep,
+            )
             for task, limit in LIMITS.items()
             if arguments.only in task
         ]
