@@ -42,7 +42,7 @@ def level_table(content: Json) -> str:
 
 def recipe_name(row: Json) -> str:
     """The recipe, the norm it was trained for where that is not the row's, epochs that are not its own."""
-    other = row["recipe"] == "fixed" and row["trained_for"] != row["norm"]
+    other = row["recipe"] != "paper" and row["trained_for"] != row["norm"]
     epochs = "".join(f", {count} epochs" for count in row.get("epochs", []))
     return row["recipe"] + (f", trained for {row['trained_for']}" if other else "") + epochs
 
