@@ -51,12 +51,13 @@ class Finished:
 
 
 def finished_runs(folder: Path) -> list[Finished]:
-    """Every complete run below ``folder``, by name."""
-    return [
+    """Every complete run below ``folder`` whose temperature chose itself, by name."""
+    found = [
         Finished(path.parent, read_run(path.parent))
         for path in sorted(folder.glob("*/record.json"))
         if (path.parent / "rows.parquet").exists() and (path.parent / "metrics.json").exists()
     ]
+    return [one for one in found if one.run.record.get("asked", {}).get("temperature") is None]
 
 
 def chosen(runs: list[Finished], task: str, recipe: str, norm: str) -> list[Finished]:

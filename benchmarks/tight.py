@@ -9,7 +9,7 @@ recipe for Fashion; fixed by
 ``featureconvex run mnist-3-8 --recipe fixed --norm 2 --out runs/main_table/mnist-3-8-fixed-l2-seed0``.
 Without its run a network keeps the result it had, under its own revision. For each the first correctly
 flagged sensitive test images, with and without the box [0, 1], at the default iterations and tolerance, for
-p = 1, 2, inf, or the norm that a default network was trained for. Gap: ``(upper - radius) / upper``, 1 where
+p = 1, 2, inf, or the norm of a default network alone. Gap: ``(upper - radius) / upper``, 1 where
 no attack was found, over rows of finite radius. Ratio: processor time over that of level ``closed-form`` in
 l2 on the same batch beside it. L0 and patches, which have no bracket, follow, but for default.
 """
