@@ -127,7 +127,7 @@ class _Run:
                 "epoch": len(self.history) + 1,
                 "loss": losses / self.steps_per_epoch,
                 "train_accuracy": hits / seen,
-                **(self._validate() if self.watched or self._settled() else {}),
+                **(self._validate() if self.watched or self._may_be_kept() else {}),
                 "learning_rate": self.optimiser.param_groups[0]["lr"],
                 "seconds": time.perf_counter() - started,
             }
@@ -180,7 +180,7 @@ class _Run:
             loss = result.loss(tau, result.slopes * own, weight)
         else:
             loss = result.loss(tau, 1.0)
-        settled = self._settled()
+        settled = self._may_be_kept()
         # Before that the latest epoch is kept, so that a model is left whatever the losses are.
         if not settled or loss < self.best_loss or not self.best:
             self.best_loss = loss if settled else float("inf")
@@ -191,7 +191,7 @@ class _Run:
             "validation_median_radius": self.exchange.radius(result.median_radius(tau)),
         }
 
-    def _settled(self) -> bool:
+    def _may_be_kept(self) -> bool:
         """Whether this epoch may be kept as the best."""
         return len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
 
