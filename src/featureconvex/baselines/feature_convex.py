@@ -28,8 +28,8 @@ from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe, default, paper
 from featureconvex.training.temperature import class_distance
 
-# Of the distance between the classes: a temperature for more radius, beside the one that is chosen.
-SHARES = {1.0: 0.25, 2.0: 1.0, math.inf: 0.5}
+# Of the distance between the classes: temperatures for more radius, beside the one that is chosen.
+SHARES = {1.0: (0.25,), 2.0: (0.5, 1.0), math.inf: (0.5,)}
 LARGE = 2000
 EPOCHS_ON_CPU = 10
 """Of the paper's 150 for inputs of more than ``LARGE`` numbers: about a minute each without a GPU."""
@@ -65,8 +65,8 @@ class FeatureConvex(Method):
     def settings(cls, options: Options) -> list[Setting]:
         """Ours, for each norm that it trains in, and the paper's recipe for images.
 
-        Of images at two temperatures, as other methods may trade accuracy for radius, too: the one that the
-        recipe chooses, and a fixed larger one.
+        Of images at several temperatures, as other methods may trade accuracy for radius, too: the one that
+        the recipe chooses, and fixed ones.
         """
         if not options.image:
             return [{"recipe": "default", "norm": norm_name(p)} for p in cls.native_norms]
@@ -78,7 +78,9 @@ class FeatureConvex(Method):
         ours: list[dict[str, Any]] = [
             {"recipe": "default", "norm": norm_name(p)} for p in dict.fromkeys(trained_in)
         ]
-        larger = [{**one, "share": SHARES[parse_norm(one["norm"])]} for one in ours]
+        larger = [
+            {**one, "share": share} for one in ours for share in SHARES[parse_norm(one["norm"])]
+        ]
         return [*ours, *larger, {"recipe": "paper", "norm": "l2"}]
 
     def fit(
