@@ -2,8 +2,8 @@
 
     python benchmarks/certificates_page.py
 
-``level_table.py``, ``levels.py``, ``tight.py`` and ``soundness.py`` call it after they have written
-theirs; a test holds the page to what this script writes. A block whose result is missing names the
+``level_table.py``, ``sound_loss.py``, ``levels.py``, ``tight.py`` and ``soundness.py`` call it after they
+have written theirs; a test holds the page to what this script writes. A block whose result is missing names the
 command that makes it.
 """
 
@@ -81,6 +81,19 @@ def gap_table(content: Json) -> str:
     return table(head, body)
 
 
+def loss_table(content: Json) -> str:
+    """What ``sound`` takes off: the median per arithmetic, the largest in brackets."""
+    body = []
+    for row in content["results"]:
+        cells = [
+            f"{100 * loss['median']:.2g} % ({100 * loss['largest']:.2g} %)"
+            for loss in row["losses"].values()
+        ]
+        body.append([TASKS[row["task"]], row["norm"], *cells])
+    kinds = content["results"][0]["losses"]
+    return table(["task", "norm", *(f"`{kind}`" for kind in kinds)], body)
+
+
 def campaign_table(content: Json) -> str:
     """Certificates attacked and violated per level, on trained networks and on all the others."""
     trained = content["trained_models"]
@@ -123,12 +136,14 @@ def campaign_table(content: Json) -> str:
 
 BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "level-table": ("level_table", level_table),
+    "sound-loss": ("sound_loss", loss_table),
     "level-cost": ("levels_cost", cost_table),
     "tight-gap": ("tight", gap_table),
     "campaign": ("soundness", campaign_table),
 }
 SCRIPTS = {
     "level_table": "level_table.py",
+    "sound_loss": "sound_loss.py",
     "levels_cost": "levels.py",
     "tight": "tight.py",
     "soundness": "soundness.py",
