@@ -3,8 +3,8 @@
     python benchmarks/certificates_page.py
 
 ``level_table.py``, ``sound_loss.py``, ``levels.py``, ``tight.py`` and ``soundness.py`` call it after they
-have written theirs; a test holds the page to what this script writes. A block whose result is missing names the
-command that makes it.
+have written theirs; a test holds the page to what this script writes. A block whose result is missing names
+the command that makes it.
 """
 
 import json
@@ -86,12 +86,16 @@ def loss_table(content: Json) -> str:
     body = []
     for row in content["results"]:
         cells = [
-            f"{100 * loss['median']:.2g} % ({100 * loss['largest']:.2g} %)"
-            for loss in row["losses"].values()
+            f"{_lost(loss['median'])} ({_lost(loss['largest'])})" for loss in row["losses"].values()
         ]
         body.append([TASKS[row["task"]], row["norm"], *cells])
     kinds = content["results"][0]["losses"]
     return table(["task", "norm", *(f"`{kind}`" for kind in kinds)], body)
+
+
+def _lost(share: float) -> str:
+    """A share that is mostly nothing."""
+    return "< 0.001 %" if share < 1e-5 else f"{100 * share:.3g} %"
 
 
 def campaign_table(content: Json) -> str:

@@ -4,8 +4,8 @@
 
 Models that ``benchmarks/main_table.py`` left (seed 0), each in the norm that it was trained for. For the
 first correctly flagged sensitive test images in the box [0, 1]: the median of ``1 - sound / domain`` for
-every arithmetic, and its largest value. ``real`` is about the exact margin of the stored weights, the others
-about the decision that the machine computes in that precision.
+every arithmetic, and its largest value. ``real`` is about the exact margin of the stored weights, the
+others about the decision that the machine computes in that precision.
 """
 
 import argparse
