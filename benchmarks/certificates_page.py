@@ -2,9 +2,9 @@
 
     python benchmarks/certificates_page.py
 
-``level_table.py``, ``levels.py``, ``tight.py`` and ``soundness.py`` call it after they have written
-theirs; a test holds the page to what this script writes. A block whose result is missing names the
-command that makes it.
+``level_table.py``, ``sound_loss.py``, ``levels.py``, ``tight.py`` and ``soundness.py`` call it after they
+have written theirs; a test holds the page to what this script writes. A block whose result is missing names
+the command that makes it.
 """
 
 import json
@@ -42,7 +42,7 @@ def level_table(content: Json) -> str:
 
 def recipe_name(row: Json) -> str:
     """The recipe, the norm it was trained for where that is not the row's, epochs that are not its own."""
-    other = row["recipe"] == "fixed" and row["trained_for"] != row["norm"]
+    other = row["recipe"] != "paper" and row["trained_for"] != row["norm"]
     epochs = "".join(f", {count} epochs" for count in row.get("epochs", []))
     return row["recipe"] + (f", trained for {row['trained_for']}" if other else "") + epochs
 
@@ -79,6 +79,23 @@ def gap_table(content: Json) -> str:
                 ratio = f"{row['ratio']:.0f}"
                 body.append([name, row["threat"], row["domain"], *gaps, ratio])
     return table(head, body)
+
+
+def loss_table(content: Json) -> str:
+    """What ``sound`` takes off: the median per arithmetic, the largest in brackets."""
+    body = []
+    for row in content["results"]:
+        cells = [
+            f"{_lost(loss['median'])} ({_lost(loss['largest'])})" for loss in row["losses"].values()
+        ]
+        body.append([TASKS[row["task"]], row["norm"], *cells])
+    kinds = content["results"][0]["losses"]
+    return table(["task", "norm", *(f"`{kind}`" for kind in kinds)], body)
+
+
+def _lost(share: float) -> str:
+    """A share that is mostly nothing."""
+    return "< 0.001 %" if share < 1e-5 else f"{100 * share:.3g} %"
 
 
 def campaign_table(content: Json) -> str:
@@ -123,12 +140,14 @@ def campaign_table(content: Json) -> str:
 
 BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "level-table": ("level_table", level_table),
+    "sound-loss": ("sound_loss", loss_table),
     "level-cost": ("levels_cost", cost_table),
     "tight-gap": ("tight", gap_table),
     "campaign": ("soundness", campaign_table),
 }
 SCRIPTS = {
     "level_table": "level_table.py",
+    "sound_loss": "sound_loss.py",
     "levels_cost": "levels.py",
     "tight": "tight.py",
     "soundness": "soundness.py",

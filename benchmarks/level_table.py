@@ -31,7 +31,7 @@ from featureconvex.results.strict_json import dump_json
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "level_table.json"
 FIGURE = ROOT / "docs" / "figures" / "levels.png"
-RECIPES = ("paper", "fixed")
+RECIPES = ("paper", "fixed", "default")
 # Bars above this ratio are cut off, and say so.
 TOP = 2.8
 
@@ -51,17 +51,18 @@ class Finished:
 
 
 def finished_runs(folder: Path) -> list[Finished]:
-    """Every complete run below ``folder``, by name."""
-    return [
+    """Every complete run below ``folder`` whose temperature chose itself, by name."""
+    found = [
         Finished(path.parent, read_run(path.parent))
         for path in sorted(folder.glob("*/record.json"))
         if (path.parent / "rows.parquet").exists() and (path.parent / "metrics.json").exists()
     ]
+    return [one for one in found if one.run.record.get("asked", {}).get("temperature") is None]
 
 
 def chosen(runs: list[Finished], task: str, recipe: str, norm: str) -> list[Finished]:
     """The seeds to report: trained for the norm; where no run was, those trained for l2."""
-    for trained_for in (norm, "l2") if recipe == "fixed" else ("l2",):
+    for trained_for in ("l2",) if recipe == "paper" else (norm, "l2"):
         found = [one for one in runs if one.key == (task, recipe, trained_for)]
         if found:
             return found

@@ -31,7 +31,9 @@ NORMS = ("l1", "l2", "linf")
 def short_table(content: dict[str, Any]) -> str:
     """One line per task: in each norm, the default recipe trained for that norm."""
     rows = {
-        (row["task"], row["norm"]): row for row in content["table"] if row["recipe"] == "default"
+        (row["task"], row["norm"]): row
+        for row in content["table"]
+        if row["recipe"] == "default" and "asked_temperature" not in row
     }
     body = []
     for task, name in NAMES.items():
@@ -66,6 +68,8 @@ def main_table(content: dict[str, Any]) -> str:
         texts = {norm: f"{row_radii(row)[norm]:.3g}" for norm in NORMS}
         radii = [f"**{text}**" if norm == trained else text for norm, text in texts.items()]
         clean = f"{100 * row['clean_accuracy']:.1f} %"
+        if "asked_temperature" in row:
+            trained += f", temperature {row['asked_temperature']:g}"
         body.append([NAMES[row["task"]], row["recipe"], trained, clean, *radii, str(row["seeds"])])
     return table(head, body)
 
@@ -113,7 +117,11 @@ def draw(content: dict[str, Any]) -> None:
     for axis, norm in zip(axes, NORMS, strict=True):
         names, paper, ours = [], [], []
         for task in NAMES:
-            rows = {(r["recipe"], r["norm"]): r for r in content["table"] if r["task"] == task}
+            rows = {
+                (r["recipe"], r["norm"]): r
+                for r in content["table"]
+                if r["task"] == task and "asked_temperature" not in r
+            }
             if ("paper", "l2") in rows and ("default", norm) in rows:
                 names.append(NAMES[task].split(" ")[0])
                 paper.append(rows["paper", "l2"]["median_radius"][norm])

@@ -79,7 +79,7 @@ def filled(text: str) -> str:
     """The page with the table of the committed results."""
     runs = load_json(RESULT)["runs"]
     head = ["table", "rows", "trained for", "accuracy", "AUC", "linear", "boosted trees"]
-    head += ["recall at 1 %, 5 %", "certified there", "median radius", "median price"]
+    head += ["recall at 1 %, 5 %", "certified there", "median radius", "median price", "seeds"]
     keys = {(run["set"], run["norm"]): None for run in runs}
     body = [_line([run for run in runs if (run["set"], run["norm"]) == key]) for key in keys]
     return filled_page(text, {"table-sets": table(head, body)})
@@ -111,6 +111,7 @@ def _line(runs: list[dict[str, Any]]) -> list[str]:
         f"{rates('certified_recall')} for {first['certified_for_std']:g}",
         significant(median("median_radius_in_std")),
         significant(median("median_price", "standard deviations")),
+        str(len(runs)),
     ]
 
 

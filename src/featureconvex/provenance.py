@@ -82,9 +82,16 @@ def _processor() -> str:
     return platform.processor() or "unknown processor"
 
 
-def git_revision() -> str | None:
-    """The revision of the source tree, with ``-dirty`` for uncommitted changes; None outside one."""
-    here = Path(__file__).resolve()
+# What results and pages made from them are committed as: a run that writes its own changes no code.
+WRITTEN = ("results", "docs", "README.md")
+
+
+def git_revision(here: Path = Path(__file__)) -> str | None:
+    """The revision of the source tree around a file, None outside one.
+
+    With ``-dirty`` for uncommitted changes, but for those of results and of the pages made from them.
+    """
+    here = here.resolve()
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(here.parent), *arguments]
@@ -94,6 +101,9 @@ def git_revision() -> str | None:
     try:
         # An installed copy may lie inside somebody else's repository.
         git("ls-files", "--error-unmatch", here.name)
-        return git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+        revision = git("describe", "--always", "--abbrev=12", "--exclude=*")
+        code = [":(top)", *(f":(top,exclude){name}" for name in WRITTEN)]
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *code)
+        return f"{revision}-dirty" if changed else revision
     except (OSError, subprocess.SubprocessError):
         return None

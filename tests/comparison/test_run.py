@@ -121,6 +121,19 @@ def test_the_numbers_are_those_of_the_rows(tmp_path: Path) -> None:
     assert found["methods"]["ink"]["clean_accuracy"] == pytest.approx(agree)
 
 
+def test_one_setting_of_many_is_run_alone(tmp_path: Path) -> None:
+    settings = CompareSettings("ink", limit=40, only="factor 0.5")
+    compare(find_task("digits-3-8"), tmp_path, settings, progress=False)
+    found = json.loads((tmp_path / "comparison.json").read_text())["methods"]["ink"]
+    assert [one["setting"] for one in found["settings"]] == [{"factor": 0.5}]
+    settings = CompareSettings("ink", limit=40, only="sigma")
+    with (
+        pytest.warns(MethodFailedWarning, match="no setting with 'sigma'"),
+        pytest.raises(UserError),
+    ):
+        compare(find_task("digits-3-8"), tmp_path / "none", settings, progress=False)
+
+
 def test_nothing_is_certified_where_the_radius_is_zero(tmp_path: Path) -> None:
     found = run(tmp_path, "ink")["methods"]["ink"]
     rows = pd.read_parquet(tmp_path / "rows.parquet")

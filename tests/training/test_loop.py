@@ -49,6 +49,17 @@ def test_same_seed_same_weights_and_learns(recipe: Recipe) -> None:
     assert min(losses) < losses[0]
 
 
+def test_an_unwatched_run_ends_as_a_watched_one_and_is_validated_less() -> None:
+    recipe, found = RADIUS.replace(settled=0.5), []
+    for watched in (True, False):
+        model = _model()
+        history = train(model, recipe, _points(), _points(60, 1), watched=watched)
+        found.append((model.state_dict(), [record.get("validation_loss") for record in history]))
+    (weights, losses), (others, fewer) = found
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert fewer == [None] * 3 + losses[3:]
+
+
 @pytest.mark.parametrize("settled", [0.0, 0.5])
 def test_the_best_settled_epoch_is_kept(settled: float) -> None:
     model = _model()

@@ -21,6 +21,7 @@ from featureconvex.training.temperature import (
     largest_within,
     widest_within,
 )
+from featureconvex.training.validation import Outputs
 
 ERRORS = st.lists(st.floats(0, 0.5), min_size=1, max_size=8)
 
@@ -64,8 +65,8 @@ def test_no_pilot_within_the_budget_has_a_larger_radius(
     chosen, radius = widest_within(temperatures, np.array(errors), radii, allowed)
     most = largest_within(temperatures, np.array(errors), allowed)
     assert chosen <= most * (1 + 1e-9)
-    inside = (np.array(errors) <= allowed) & (temperatures <= most)
-    assert radius >= radii[inside].max(initial=0.0)
+    inside = (np.array(errors) <= allowed) & (temperatures <= most * (1 + 1e-9))
+    assert radius >= radii[inside].max(initial=0.0) * (1 - 1e-9)
     assert radius == pytest.approx(np.interp(math.log(chosen), np.log(temperatures), radii))
 
 
@@ -128,6 +129,40 @@ def test_pilots_stop_once_the_error_is_far_beyond_the_budget() -> None:
     assert sum(pilot.chosen for pilot in choice.pilots) == 1
     assert scale / 16 <= choice.temperature < scale / 8
     assert choice.feature_map == "own"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "radii", "pilots"),
+    [
+        ([0, 0, 0, 0, 0, 0], [1, 2, 3, 4, 5, 6], 6),
+        ([0, 0, 0, 0, 0, 0], [1, 2, 3, 2, 5, 6], 4),  # the radius falls
+        ([0, 0, 1, 1, 1, 1], [1, 2, 3, 4, 5, 6], 6),  # 1 % wrong is within the budget
+        ([0, 0, 2, 2, 2, 2], [1, 2, 3, 4, 5, 6], 3),  # 2 % is beyond budget and patience
+    ],
+)
+def test_a_recipe_with_patience_has_fewer_pilots(
+    wrong: list[int], radii: list[float], pilots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = Points(torch.randn(100, 1), (torch.arange(100) < 50).long())
+    ratios: list[float] = []
+
+    def train(recipe: Recipe, *_: object) -> fc.FeatureConvexModel:
+        assert recipe.temperature is not None
+        ratios.append(recipe.temperature / class_distance(points, 2.0))
+        return fc.FeatureConvexModel(fc.features.Identity(), fc.nn.MaxAffine(1, 1))
+
+    def judged(*_: object) -> Outputs:
+        labels = np.repeat([1, 0], 50)
+        logits, k = np.where(labels == 1, 1.0, -1.0), len(ratios) - 1
+        # As many of either class on the other's side, so that the balanced threshold stays between.
+        logits[: wrong[k]] = -1.0
+        logits[len(logits) - wrong[k] :] = 1.0
+        return Outputs(logits, np.full(100, 1 / radii[k]), labels)
+
+    monkeypatch.setattr("featureconvex.training.temperature.outputs", judged)
+    recipe = Recipe("r", epochs=10, allowance=0.025, untried=(1 / 16,), patience=0.005)
+    choose_temperature(recipe, {"own": train}, points)
+    assert ratios == pytest.approx([r for r in RATIOS if r != 1 / 16][:pilots])
 
 
 def test_feature_maps_share_one_budget_of_errors() -> None:

@@ -1,6 +1,6 @@
 """Every number of a comparison, derived from the rows of its methods."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featureconvex.baselines.description import Description
+from featureconvex.baselines.description import Description, MethodFacts
 from featureconvex.baselines.method import Radii, Setting
 from featureconvex.certificates import Guarantee
 from featureconvex.comparison.columns import radius_column, seconds_column
@@ -19,6 +19,7 @@ from featureconvex.comparison.ranking import derive_ordering, first_level
 from featureconvex.comparison.ranking_sentences import ordering_sentences
 from featureconvex.comparison.schema import (
     ComparisonTables,
+    FailureTable,
     Head,
     Headline,
     LevelTable,
@@ -26,7 +27,7 @@ from featureconvex.comparison.schema import (
     Reference,
     SettingTable,
 )
-from featureconvex.norms import NORM_NAMES, norm_name, parse_norm
+from featureconvex.norms import NORM_NAMES, parse_norm
 from featureconvex.results.curves import CurveTable, Floats, certified_counts, round_grid
 
 REFERENCE = ("feature-convex", "closed-form")
@@ -64,7 +65,7 @@ class MethodResult:
 
 
 def derive_comparison(
-    results: Sequence[MethodResult], dimension: int, head: Head
+    results: Sequence[MethodResult], dimension: int, head: Head, grids: Grids | None = None
 ) -> ComparisonTables:
     """All numbers as plain values.
 
@@ -75,16 +76,41 @@ def derive_comparison(
         results: of every method, in the order of tables and figures.
         dimension: of the inputs, for norm equivalence.
         head: what stands above ``methods``: task, sizes, provenance.
+        grids: radii of the curves, per norm; None: as far as a twentieth of some method's points reach.
     """
     radii = {
         result.method.name: [native_radii(result.method, fit) for fit in result.fits]
         for result in results
     }
-    grids = _grids([r for fits in radii.values() for f in fits for r in f.values()], dimension)
-    methods = {
-        result.method.name: _method(result, radii[result.method.name], grids, dimension)
+    if grids is None:
+        grids = common_grids(
+            [r for fits in radii.values() for f in fits for r in f.values()], dimension
+        )
+    measured = {
+        result.method.name: MeasuredMethod(
+            result.method.to_table(),
+            [
+                _measured(result.method, fit, native, grids, dimension)
+                for fit, native in zip(result.fits, radii[result.method.name], strict=True)
+            ],
+            [{"setting": f.setting, "reason": f.reason} for f in result.failures],
+        )
         for result in results
     }
+    return tables_of(measured, head)
+
+
+class MeasuredMethod(NamedTuple):
+    """A method's facts, and the settings that are compared and left out."""
+
+    facts: MethodFacts
+    settings: Sequence[SettingTable]
+    failed: Sequence[FailureTable]
+
+
+def tables_of(measured: Mapping[str, MeasuredMethod], head: Head) -> ComparisonTables:
+    """What follows from settings whose curves share their grids: best settings, costs, the ordering."""
+    methods = {name: _method(*method) for name, method in measured.items()}
     reference = _add_cost_ratios(methods)
     ordering = derive_ordering(methods, REFERENCE[0])
     titles = {name: method["title"] for name, method in methods.items()}
@@ -109,7 +135,7 @@ def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
     return radii
 
 
-def _grids(all_radii: list[Radii], dimension: int) -> Grids:
+def common_grids(all_radii: list[Radii], dimension: int) -> Grids:
     """One grid per norm, the same for all methods, so that their curves can share a panel.
 
     Up to the largest radius that a twentieth of the sensitive points of some method reaches.
@@ -124,17 +150,12 @@ def _grids(all_radii: list[Radii], dimension: int) -> Grids:
 
 
 def _method(
-    result: MethodResult, radii: list[dict[str, Radii]], grids: Grids, dimension: int
+    facts: MethodFacts, settings: Sequence[SettingTable], failed: Sequence[FailureTable]
 ) -> MethodTable:
-    facts = result.method.to_table()
-    if not result.fits:
-        return cast("MethodTable", {**facts, "reason": result.reason})
-    settings = [
-        _measured(result.method, fit, native, grids, dimension)
-        for fit, native in zip(result.fits, radii, strict=True)
-    ]
-    failed = [failure._asdict() for failure in result.failures]
-    numbers = {**_headline(result.method, settings), "settings": settings, "failed": failed}
+    if not settings:
+        reasons = dict.fromkeys(str(failure["reason"]) for failure in failed)
+        return cast("MethodTable", {**facts, "reason": "; ".join(reasons)})
+    numbers = {**_headline(facts, settings), "settings": settings, "failed": failed}
     return cast("MethodTable", {**facts, **numbers})
 
 
@@ -201,9 +222,9 @@ def _curve(radii: Floats, grid: Floats) -> CurveTable:
     return curve(grid, np.minimum(counts, int((radii > 0).sum())), len(radii))
 
 
-def _headline(method: Description, settings: list[SettingTable]) -> Headline:
+def _headline(method: MethodFacts, settings: Sequence[SettingTable]) -> Headline:
     """At the first level: the best setting in each norm, and the best one in the native norm as a whole."""
-    level = next(iter(method.levels))
+    level = next(iter(method["levels"]))
     usable = [k for k, setting in enumerate(settings) if level in setting["levels"]]
     if not usable:
         return {"clean_accuracy": settings[0]["clean_accuracy"], "best_setting": {}}
@@ -212,8 +233,8 @@ def _headline(method: Description, settings: list[SettingTable]) -> Headline:
         return float(settings[k]["levels"][level]["area"][norm])
 
     best = {norm: max(usable, key=lambda k, norm=norm: area(k, norm)) for norm in NORM_NAMES}  # type: ignore[misc]
-    native = 2.0 if 2.0 in method.native_norms else method.native_norms[0]
-    chosen = settings[best[norm_name(native)]]
+    norms = method["native_norm"]
+    chosen = settings[best["l2" if "l2" in norms else norms[0]]]
     return {
         "clean_accuracy": chosen["clean_accuracy"],
         "certified_accuracy": {

@@ -45,6 +45,7 @@ class CompareSettings:
         epochs: of training, for every method; None leaves it to each.
         seed: of everything random.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        only: the settings to run, by a part of their words (``"recipe default"``); None for all.
     """
 
     methods: str | None = None
@@ -53,6 +54,7 @@ class CompareSettings:
     epochs: int | None = None
     seed: int = 0
     device: str = "auto"
+    only: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("limit", "samples", "epochs"):
@@ -116,7 +118,8 @@ def compare(
     }
     results = kept_results(folder, head)
     for kind in kinds:
-        result = _run(kind, options, data, folder / METHODS_FOLDER / kind.name, progress)
+        own = folder / METHODS_FOLDER / kind.name
+        result = _run(kind, options, data, own, progress, settings.only or "")
         results[kind.name] = result
         for setting, reason in result.failures:
             what = f"{kind.name} {setting_words(setting)}".rstrip()
@@ -134,12 +137,19 @@ def compare(
 
 
 def _run(
-    kind: type[Method], options: Options, data: ComparisonData, folder: Path, progress: bool
+    kind: type[Method],
+    options: Options,
+    data: ComparisonData,
+    folder: Path,
+    progress: bool,
+    only: str,
 ) -> MethodResult:
-    """All settings of one method, and the reasons why some are left out."""
+    """The settings of one method that have ``only`` in their words, and why some are left out."""
     described, fits, failures = Description.of(kind), [], []
     try:
-        settings = settings_of(kind, options)
+        settings = [one for one in settings_of(kind, options) if only in setting_words(one)]
+        if not settings:
+            raise UserError(f"{kind.name} has no setting with {only!r} in its words")
     except Exception as error:
         return MethodResult(described, failures=[_failure({}, error, folder)])
     for setting in settings:

@@ -7,6 +7,7 @@ from featureconvex.features.compose import Compose
 from featureconvex.features.elementwise import Elementwise
 from featureconvex.features.kinked_form import Around, KinkedForm
 from featureconvex.features.logarithm import Log1p
+from featureconvex.features.monotone import MonotoneLinear, ThreeWays
 from featureconvex.features.nonexpansive import (
     AveragePool,
     Distances,
@@ -39,6 +40,7 @@ __all__ = [
     "Log1p",
     "MaxMin",
     "MaxPool",
+    "MonotoneLinear",
     "NonexpansiveConv",
     "NonexpansiveLinear",
     "NonexpansiveResidual",
@@ -47,5 +49,6 @@ __all__ = [
     "Scattering",
     "Select",
     "Stretch",
+    "ThreeWays",
     "standardise",
 ]

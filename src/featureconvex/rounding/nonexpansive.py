@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from featureconvex.distances import distances
 from featureconvex.errors import UserError
 from featureconvex.norms import widening
 from featureconvex.rounding.ball import Ball, plus
@@ -127,9 +128,7 @@ class ToPoints(_Map):
         """
         count = 4 if math.isinf(self.p) else self.weight.shape[1] + 8
         gamma = mode.arithmetic.gamma(count)
-        centre = torch.cdist(
-            x.centre, self.weight, p=self.p, compute_mode="donot_use_mm_for_euclid_dist"
-        )
+        centre = distances(x.centre, self.weight, self.p)
         # In the mode at hand the point is off by its radius, which moves every distance by as much.
         moved = dual_norm_up(x.radius, _dual(self.p)).unsqueeze(1)
         underflow = mode.arithmetic.absolute(count) ** (0.5 if self.p == 2 else 1.0)

@@ -33,6 +33,7 @@ class Run(ABC):
         recipe: how.
         points: what is fitted.
         seed: of the order and the augmentation.
+        watched: whether to validate epochs that cannot be kept, too.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Run(ABC):
         recipe: Recipe,
         points: Points,
         seed: int,
+        watched: bool = True,
     ) -> None:
+        self.watched = watched
         self.model, self.feature_map, self.recipe = model, feature_map, recipe
         self.generator = torch.Generator().manual_seed(seed)
         self.device, self.dtype = weights[0].device, weights[0].dtype
@@ -107,7 +110,7 @@ class Run(ABC):
                 "epoch": len(self.history) + 1,
                 "loss": losses / self.steps_per_epoch,
                 "train_accuracy": hits / seen,
-                **self._validate(),
+                **(self._validate() if self.watched or self._may_be_kept() else {}),
                 "learning_rate": self.optimiser.param_groups[0]["lr"],
                 "seconds": time.perf_counter() - started,
             }
@@ -134,12 +137,16 @@ class Run(ABC):
         if self.feature_map.learned:
             self._settle()
         loss, found = self.judge()
-        settled = len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
+        settled = self._may_be_kept()
         # Before that the latest epoch is kept, so that a model is left whatever the losses are.
         if not settled or loss < self.best_loss or not self.best:
             self.best_loss = loss if settled else float("inf")
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         return {"validation_loss": loss, **found}
+
+    def _may_be_kept(self) -> bool:
+        """Whether this epoch may be kept as the best."""
+        return len(self.history) + 1 > self.recipe.settled * self.recipe.epochs
 
     def _settle(self) -> None:
         """Let the feature map adapt to some of the training points, in eval mode."""
@@ -148,7 +155,7 @@ class Run(ABC):
         self.feature_map.settle(some.to(self.device, self.dtype))
 
     def _radius_words(self) -> str:
-        if not self.history:
+        if not self.history or "validation_median_radius" not in self.history[-1]:
             return ""
         return f"median radius {self.history[-1]['validation_median_radius']:.3g}"
 

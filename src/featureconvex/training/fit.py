@@ -192,10 +192,16 @@ class _Job:
     def pilot(
         self, name: str, recipe: Recipe, title: str, points: Points, judge: Points
     ) -> FeatureConvexModel:
-        return self.train(name, recipe, title, points, judge)[0]
+        return self.train(name, recipe, title, points, judge, watched=False)[0]
 
     def train(
-        self, name: str, recipe: Recipe, title: str, points: Points, judge: Points
+        self,
+        name: str,
+        recipe: Recipe,
+        title: str,
+        points: Points,
+        judge: Points,
+        watched: bool = True,
     ) -> tuple[FeatureConvexModel, History]:
         if self.architecture.front is not None:
             # What is behind a front is no image: its mirror image would be nonsense.
@@ -216,6 +222,7 @@ class _Job:
                 cost=self.cost,
                 exchange=self.exchange,
                 checkpoint=checkpoint,
+                watched=watched,
                 tick=tick,
             )
         return model, history

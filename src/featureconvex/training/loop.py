@@ -30,6 +30,7 @@ def train(
     cost: Tensor | None = None,
     exchange: Exchange = SAME,
     checkpoint: Checkpoint | None = None,
+    watched: bool = True,
     tick: Ticker = silent,
 ) -> History:
     """Fit ``model`` in place and leave it at the epoch with the lowest validation loss.
@@ -38,16 +39,18 @@ def train(
     accuracy against radius as training does. With a checkpoint, a killed run goes on after its
     last finished epoch and ends with the same weights. ``cost`` gives the radii's units, as in
     :class:`featureconvex.Lp`; ``exchange`` takes those of the history from the recipe's norm to another.
+    Unless it is ``watched`` it is not validated before the epochs that may be kept.
 
     Returns:
-        One record per epoch: loss, accuracies, median radius on the validation points, rate, seconds.
+        One record per epoch: loss, accuracies, median radius on the validation points, rate, seconds;
+        without those of validation where there was none.
 
     Raises:
         UserError: training diverged, or the checkpoint is of another run.
     """
     if recipe.objective == "radius" and recipe.temperature is None:
         raise UserError("the radius objective needs a temperature; choose_temperature finds one")
-    run = _OneSided(model, recipe, points, validation, seed, cost, exchange)
+    run = _OneSided(model, recipe, points, validation, seed, cost, exchange, watched)
     return run.to_end(checkpoint, tick)
 
 
@@ -63,9 +66,10 @@ class _OneSided(Run):
         seed: int,
         cost: Tensor | None,
         exchange: Exchange,
+        watched: bool,
     ) -> None:
         weights = [*model.convex_net.parameters(), *model.feature_map.parameters()]
-        super().__init__(model, model.feature_map, weights, recipe, points, seed)
+        super().__init__(model, model.feature_map, weights, recipe, points, seed, watched)
         self.detector, self.validation = model, validation
         self.cost, self.exchange, self.temperatures = cost, exchange, recipe.temperatures
 

@@ -53,6 +53,10 @@ class Recipe:
             :func:`featureconvex.training.losses.radius_cross_entropy`.
         growth, allowance: of that choice: the error may reach ``growth`` times the lowest one plus
             ``allowance``.
+        untried: temperatures that no pilot runs at, as shares of the distance between the classes.
+        patience: how far beyond its budget the error may be before no larger temperature is tried, and none
+            is once the radius falls; None: as far as the budget is above the lowest error and a percentage
+            point more, whatever the radius does.
         share: instead of that choice, a fixed share of the distance between the classes.
         jacobian_weight: ``lambda`` of the penalty ``lambda ||J||_F`` (objective ``"cross-entropy"``).
         optimiser: ``"adam"`` with a one-cycle rate, or ``"sgd"`` with momentum and exponential decay.
@@ -77,6 +81,8 @@ class Recipe:
     balanced: bool = True
     growth: float = 1.0
     allowance: float = 0.0
+    untried: tuple[float, ...] = ()
+    patience: float | None = None
     share: float | None = None
     jacobian_weight: float = 0.0
     optimiser: str = "adam"
@@ -160,6 +166,10 @@ ONE_SIDED_ALLOWANCE_IN_COLOUR = 0.012
 # Of grey images: growth, allowance, and the ratio of the temperatures. Pilots of distances err more than
 # the longer run after them.
 GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01, 2.0), (1.28, 0.01, 2.5), (1.25, 0.015, 4.0)
+# Pilots of distances take the longest, so there are fewer: of small temperatures one, for the lowest error.
+DISTANCES_UNTRIED, DISTANCES_PATIENCE = (1 / 16,), 0.005
+# A distance that is still blunt says little about the sharp one.
+DISTANCES_SETTLED = 0.75
 # Below l2 the radius goes on growing where accuracy is long lost, so less is spent there.
 IMAGE_ALLOWANCE, IMAGE_ALLOWANCE_BELOW_L2 = 0.0085, 0.005
 # How much more a sensitive point's radius counts than another point's: see docs/training.md.
@@ -242,6 +252,10 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
     recipe = recipe.replace(growth=growth, allowance=allowance)
     if norm < 2:
         return recipe
+    if norm >= WIDE:
+        recipe = recipe.replace(
+            untried=DISTANCES_UNTRIED, patience=DISTANCES_PATIENCE, settled=DISTANCES_SETTLED
+        )
     # Orthogonal layers and distances take larger steps than a convex network alone.
     large = {} if recipe.batch_size < 128 else {"batch_size": 256}
     return recipe.replace(learning_rate=6e-3, **large)

@@ -104,7 +104,7 @@ def choose_temperature(
     first, second = halves(points, seed, copies)
     watched = second if len(second) <= WATCHED else second.subset(spread(len(second), WATCHED))
     scale = class_distance(points, recipe.norm, cost)
-    tried = [scale * ratio for ratio in RATIOS]
+    tried = [scale * ratio for ratio in RATIOS if ratio not in recipe.untried]
     if recipe.temperature is not None:
         tried = [recipe.temperature]
     short = recipe.replace(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
@@ -141,11 +141,14 @@ def _allowed(recipe: Recipe, done: list[_Tried]) -> tuple[float, float]:
 
 
 def _is_over(recipe: Recipe, own: list[_Tried], done: list[_Tried]) -> bool:
-    """Whether the error is so far beyond its budget that no larger temperature can matter."""
+    """Whether no larger temperature should matter: the error is beyond its budget, or the radius falls."""
     if not own:
         return False
     lowest, allowed = _allowed(recipe, done)
-    return own[-1].error - lowest > 2 * (allowed - lowest) + 0.01
+    if recipe.patience is None:
+        return own[-1].error - lowest > 2 * (allowed - lowest) + 0.01
+    falls = len(own) > 1 and own[-1].median_radius < own[-2].median_radius
+    return falls or own[-1].error > allowed + recipe.patience
 
 
 def _decide(recipe: Recipe, done: list[_Tried]) -> tuple[str, float]:

@@ -13,6 +13,7 @@ from featureconvex.baselines.nonexpansive.method import SHARES, NonexpansiveMeth
 from featureconvex.features import FeatureMap, Flatten, MaxMin, NonexpansiveLinear
 from featureconvex.testing import MethodCase
 from featureconvex.testing.method import survives_perturbations
+from featureconvex.training.points import Points
 from featureconvex.training.temperature import class_distance
 
 
@@ -104,5 +105,21 @@ def test_a_larger_temperature_buys_radius() -> None:
     assert medians[1] > medians[0]
 
 
-def test_settings_are_temperatures() -> None:
-    assert [s["share"] for s in Shallow.settings(options(1))] == list(SHARES)
+def test_settings_are_temperatures_for_both_classes_alike_and_one_sided() -> None:
+    settings = Shallow.settings(options(1))
+    assert [s["share"] for s in settings if "asymmetry" not in s] == list(SHARES)
+    assert {s["asymmetry"] for s in settings if "asymmetry" in s} == {3.0}
+
+
+def test_one_sided_settings_leave_more_room_to_the_sensitive_class() -> None:
+    """On two classes on a line, where the boundary is all there is to learn."""
+    x = torch.cat((torch.linspace(0, 0.3, 60), torch.linspace(0.7, 1, 60)))[:, None, None, None]
+    points = Points(x.expand(-1, 1, 8, 8) / 8, (torch.arange(120) >= 60).long())
+    room = []
+    for asymmetry in (1.0, 8.0):
+        method = Shallow(options(30), {"share": 1.0, "asymmetry": asymmetry})
+        # The threshold that training itself arrives at.
+        method.fit(points, points)
+        method.tau.zero_()
+        room.append(np.median(method.certify(points.x[60:], "certified")[2.0]))
+    assert room[1] > room[0]

@@ -15,9 +15,10 @@ from featureconvex.features import Distances, FeatureMap, Flatten, Identity
 from featureconvex.model import FeatureConvexModel
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points
+from featureconvex.training.recipes import asymmetry
 
 HIDDEN = (512, 512)
-TEMPERATURE = 0.1
+TEMPERATURE, LARGER = 0.1, 0.3
 """Of the loss, in units of the margin: what a radius is worth against accuracy."""
 
 
@@ -49,12 +50,18 @@ class LinfDistance(NonexpansiveMethod):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """One temperature."""
-        return [{}]
+        """Two temperatures, for both classes alike and one-sided."""
+        sided = {"asymmetry": asymmetry(math.inf)}
+        return [
+            {},
+            {"temperature": LARGER},
+            {"temperature": TEMPERATURE, **sided},
+            {"temperature": LARGER, **sided},
+        ]
 
     def temperature(self, fitting: Points) -> float:
-        """``TEMPERATURE``."""
-        return TEMPERATURE
+        """``TEMPERATURE`` where the setting names none."""
+        return float(self.setting.get("temperature", TEMPERATURE))
 
     def maps(self, options: Options) -> Sequence[FeatureMap]:
         """Two hidden layers of distances, and two last neurons."""

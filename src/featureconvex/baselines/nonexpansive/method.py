@@ -18,9 +18,12 @@ from featureconvex.model import FeatureConvexModel
 from featureconvex.nn import MaxAffine, project_
 from featureconvex.training.losses import radius_cross_entropy, signed_radius
 from featureconvex.training.points import Points
+from featureconvex.training.recipes import WIDE, asymmetry
 from featureconvex.training.temperature import class_distance
 
 SHARES = (1 / 64, 1 / 16, 1 / 4, 1.0)
+# Trained one-sidedly as well: where equal temperatures certified most.
+ONE_SIDED_SHARES = SHARES[2:]
 SETTLING_POINTS = 2000
 
 
@@ -31,7 +34,8 @@ class NonexpansiveMethod(ScoredNetwork):
     :func:`featureconvex.certify`, with constants measured on the weights in use. Trained with the logistic
     loss on ``radius / T`` in the first native norm, where ``T`` is a share of the distance between the
     classes in the training data (:func:`featureconvex.training.temperature.class_distance`), the same for
-    every data set.
+    every data set. Settings with an ``asymmetry`` have the one-sided objective of recipe ``default``: the
+    other class's temperature is so many times smaller.
 
     Attributes:
         level: of the certificates.
@@ -64,24 +68,29 @@ class NonexpansiveMethod(ScoredNetwork):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """Four temperatures, as shares of the distance between the classes."""
-        return [{"share": share} for share in SHARES]
+        """Shares of the distance between the classes: four for both classes alike, two one-sided."""
+        ratio = asymmetry(cls.native_norms[0])
+        one_sided = [{"share": share, "asymmetry": ratio} for share in ONE_SIDED_SHARES]
+        return [*({"share": share} for share in SHARES), *one_sided]
 
     def temperature(self, fitting: Points) -> float:
         """``T``, in units of the radius."""
         return class_distance(fitting, self.native_norms[0]) * float(self.setting["share"])
 
     def prepare(self, fitting: Points) -> Loss:
-        """The logistic loss on ``radius / T``."""
+        """The logistic loss on ``radius / T``, with a temperature for each class."""
         self._temperature = self.temperature(fitting)
+        other = self._temperature / float(self.setting.get("asymmetry", 1.0))
+        norm = self.native_norms[0]
 
         def loss(network: nn.Module, x: Tensor, sign: Tensor, done: float) -> Tensor:
             del network
             phi = self.network.feature_map
             phi.anneal(done)
             u = phi(x)
-            radius = signed_radius(phi, u, self.network.convex_net(u), self.native_norms[0])
-            return radius_cross_entropy(radius, sign, self._temperature, self._temperature)
+            radius = signed_radius(phi, u, self.network.convex_net(u), norm)
+            # As in the default recipe, classes are balanced for distances only.
+            return radius_cross_entropy(radius, sign, self._temperature, other, norm >= WIDE)
 
         return loss
 

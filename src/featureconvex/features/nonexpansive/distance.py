@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from featureconvex.distances import distances
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.features.nonexpansive.smooth_distance import smooth_distance
@@ -68,14 +69,10 @@ class Distances(FeatureMap):
             out = (
                 smooth_distance(x, self.weight, self.sharpness)
                 if math.isinf(self.p)
-                else self._distances(x)
+                else distances(x, self.weight, self.p)
             )
             return out - out.mean(dim=0)
-        return self._distances(x) - self.mean
-
-    def _distances(self, x: Tensor) -> Tensor:
-        # Never through products: those lose half of the digits.
-        return torch.cdist(x, self.weight, p=self.p, compute_mode="donot_use_mm_for_euclid_dist")
+        return distances(x, self.weight, self.p) - self.mean
 
     def anneal(self, done: float) -> None:
         """Sharpen geometrically."""
@@ -84,7 +81,7 @@ class Distances(FeatureMap):
     @torch.no_grad()
     def settle(self, x: Tensor) -> Tensor:
         """Centre the outputs over ``x``."""
-        out = self._distances(x)
+        out = distances(x, self.weight, self.p)
         self.mean.copy_(out.mean(dim=0))
         return out - self.mean
 

@@ -1,19 +1,19 @@
 import functools
 import itertools
 import math
-from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from tests.baselines.cases import digits, options
-from torch import Tensor
+from torch import Tensor, nn
 
 from featureconvex.baselines import Options, Radii
-from featureconvex.baselines.monotone.method import LARGEST, Monotone
-from featureconvex.baselines.monotone.network import OneSidedNetwork
+from featureconvex.baselines.monotone import Monotone, lowered, orient_
 from featureconvex.errors import UserError
-from featureconvex.nn.nonnegative import NonNegativeLinear
+from featureconvex.features import Compose, Flatten, Scale
+from featureconvex.model import FeatureConvexModel
+from featureconvex.nn import NonNegativeLinear
 from featureconvex.testing import METHOD_LAWS, MethodCase
 from featureconvex.testing.law import Law
 from featureconvex.testing.method import survives_perturbations
@@ -48,15 +48,12 @@ def test_laws(law: Law[MethodCase], share: float) -> None:
 def linear(weights: list[float], signs: list[float], tau: float) -> Monotone:
     """``tau + sum_i w_i s_i x_i``."""
     method = Monotone(Options(shape=(1, 1, len(weights))), SETTINGS[0])
-    method.network = OneSidedNetwork(len(weights), ()).double()
+    first, last = NonNegativeLinear(len(weights), 1), nn.Flatten(0)
     with torch.no_grad():
-        layer = method.network.monotone[0]
-        layer.weight, layer.bias = (
-            torch.tensor([weights]).double(),
-            torch.nn.Parameter(torch.zeros(1).double()),
-        )
-        method.network.sign.copy_(torch.tensor(signs))
-        method.tau.fill_(tau)
+        first.weight, first.bias = (torch.tensor([weights]), nn.Parameter(torch.zeros(1)))
+    phi = Compose(Flatten((1, 1, len(weights))), Scale(signs, [0.0] * len(weights)))
+    method.network = FeatureConvexModel(phi, nn.Sequential(first, last)).double().eval()
+    method.tau.fill_(tau)
     return method
 
 
@@ -92,10 +89,10 @@ def test_the_radius_is_exact(seed: int, level: str) -> None:
     torch.manual_seed(seed)
     method = Monotone(Options(shape=(1, 1, 3)), SETTINGS[0])
     with torch.no_grad():
-        for layer in method.network.monotone:
-            if isinstance(layer, NonNegativeLinear):
-                layer.weight = layer.weight * 4
-        method.network.sign.copy_(torch.tensor([1.0, -1.0, 1.0]))
+        for layer in method.network.modules():
+            if isinstance(layer, nn.Linear):
+                layer.weight = layer.weight * 4  # so that the activations bend
+        method.orientation.scale.copy_(torch.tensor([1.0, -1.0, 1.0]))
         method.tau.fill_(-float(method.scores(torch.full((1, 1, 1, 3), 0.5))[0]) + 0.2)
     x = torch.rand(20, 1, 1, 3, dtype=torch.float64)
     radius = torch.from_numpy(method.certify(x, level)[LINF])
@@ -118,7 +115,7 @@ def test_the_radius_is_exact(seed: int, level: str) -> None:
 def test_evidence_never_removes_a_flag() -> None:
     method, x = fitted(0.1), digits()[2].x
     flagged = x[torch.from_numpy(method.predict(x))].double()
-    sign = method.network.sign.double().reshape(1, 1, 8, 8)
+    sign = method.orientation.scale.reshape(1, 1, 8, 8)
     for size in (0.01, 0.3, 10.0, 1e4):
         assert method.predict(flagged + size * torch.rand_like(flagged) * sign).all()
     assert not method.predict(flagged - 10 * sign).any()
@@ -145,31 +142,53 @@ def test_tables_have_no_domain() -> None:
         method.certify(test.x, "domain")
 
 
-def test_a_score_that_cannot_fall_enough_is_searched_so_far() -> None:
+def test_a_score_that_cannot_fall_is_certified_for_ever() -> None:
     method = linear([0.0, 0.0], [1, 1], 1.0)
     x = torch.zeros(1, 1, 1, 2)
-    assert method.certify(x, "certified")[LINF].tolist() == [LARGEST]
-    assert method.certify(x, "domain")[LINF].tolist() == [math.inf]
+    for level in method.levels:
+        assert method.certify(x, level)[LINF].tolist() == [math.inf]
 
 
-class WrongDirection(Monotone):
-    """Looks for the worst case where the best one is."""
+def test_directions_are_those_of_the_class_means() -> None:
+    x = torch.tensor([[0.0, 1, 5, 2], [2, 1, 5, 2], [3, 0, 5, 2], [5, 0, 5, 2]])
+    orientation = Scale(torch.ones(4), torch.zeros(4))
+    orient_(orientation, Points(x, torch.tensor([0, 0, 1, 1])))
+    assert orientation.scale.tolist() == [1, -1, 0, 0]
+    assert orientation(torch.tensor([[2.5, 0.5, 9.0, 9.0]])).tolist() == [[0, 0, 0, 0]]
 
-    factor = -1.0
+
+def test_the_corner_is_the_worst_of_all() -> None:
+    torch.manual_seed(0)
+    method = Monotone(Options(shape=(3,)), SETTINGS[0])
+    sign = torch.tensor([1.0, -1.0, 0.0])
+    method.orientation.scale.copy_(sign)
+    x, r = torch.randn(10, 3, dtype=torch.float64), torch.rand(10, dtype=torch.float64) * 2
+    worst = method.score(lowered(x, sign, r))
+    for direction in itertools.product((-1.0, -0.5, 0.0, 0.5, 1.0), repeat=3):
+        moved = x + r[:, None] * torch.tensor(direction, dtype=torch.float64)
+        assert bool((method.score(moved) >= worst - 1e-12).all())
+
+
+class TooFar(Monotone):
+    """Says more than it proves."""
 
     def certify(self, x: Tensor, level: str) -> Radii:
-        honest = self.network.lowered
-        with mock.patch.object(self.network, "lowered", lambda x, r: honest(x, self.factor * r)):
-            return super().certify(x, level)
+        return {p: 1.2 * radius for p, radius in super().certify(x, level).items()}
 
 
-class HalfTheStep(WrongDirection):
-    """Looks half as far as it says."""
+class HalfTheWeight(Monotone):
+    """Certifies a network whose features count half, at points that both flag."""
 
-    factor = 0.5
+    def certify(self, x: Tensor, level: str) -> Radii:
+        honest = super().certify(x, level)
+        with torch.no_grad():
+            self.orientation.scale.mul_(0.5)
+            found = super().certify(x, level)
+            self.orientation.scale.mul_(2.0)
+        return {p: np.maximum(honest[p], radius) for p, radius in found.items()}
 
 
-@pytest.mark.parametrize("fault", [WrongDirection, HalfTheStep])
+@pytest.mark.parametrize("fault", [TooFar, HalfTheWeight])
 def test_the_laws_see_planted_faults(fault: type[Monotone]) -> None:
     with pytest.raises(AssertionError, match="the flag went away"):
         survives_perturbations(case(fault, 0.1))

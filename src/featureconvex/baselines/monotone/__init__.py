@@ -1,1 +1,0 @@
-"""``monotone``: a score that only grows with the evidence."""
