@@ -1,5 +1,6 @@
 """Every study runs on bundled data in seconds, and says what it promises."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,20 @@ def test_paper(tmp_path: Path) -> None:
         assert item["differs"]
     assert (tmp_path / "figures" / "curves.png").stat().st_size > 10_000
     assert "98.8" in page
+
+
+def test_multi_class(tmp_path: Path) -> None:
+    found = quick("multi-class", tmp_path)
+    assert [one["scores"] for one in found["models"]] == ["convex", "affine"]
+    for one in found["models"]:
+        assert one["accuracy"]["estimate"] > 0.8
+        assert one["certified"][0] <= one["accuracy"]["estimate"] + 1e-9
+        assert all(a >= b for a, b in itertools.pairwise(one["certified"]))
+        assert one["tight_gain"]["estimate"] >= 0
+    (digit, even) = found["sets"]
+    assert (digit["set"], even["set"]) == ("3", "even digits")
+    for kind in found["sets"]:
+        assert [one["model"] for one in kind["answers"]] == ["convex", "affine", "detector"]
+        # Both protect the set; the detector alone gives up the others for it.
+        radii = {one["model"]: one["mean_radius"]["estimate"] for one in kind["answers"]}
+        assert radii["detector"] > radii["affine"]

@@ -14,9 +14,10 @@ STUDIES = {
     "ablations": "one thing changed at a time, in the paper's training and in ours",
     "overfitting": "whether input-convex networks interpolate, and whether the gap opens",
     "cascade": "a convex detector in front of a classifier of families, on files",
+    "multi-class": "ten classes at once, each its own, against detectors of sets of them",
     "paper": "every figure and table of the paper, remade from committed results",
 }
-"""Name and one line; the module of the same name below this folder has the ``STUDY``."""
+"""Name and one line; the module of that name (``-`` is ``_``) below this folder has the ``STUDY``."""
 
 
 def find_study(name: str) -> Study:
@@ -29,5 +30,5 @@ def find_study(name: str) -> Study:
         near = difflib.get_close_matches(name, STUDIES, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"there is no study {name!r}; {hint}there are: {', '.join(STUDIES)}")
-    study: Study = import_module(f"featureconvex.study.{name}").STUDY
+    study: Study = import_module(f"featureconvex.study.{name.replace('-', '_')}").STUDY
     return study
