@@ -298,6 +298,72 @@ def cascade_table(content: Content) -> str:
     return table(["family", "test files", "flagged", *(f"median {norm}" for norm in NORMS)], body)
 
 
+def multi_class_models(content: Content) -> str:
+    """Scores and temperatures: accuracy and radii of all classes."""
+    body = [
+        [
+            one["title"],
+            one["scores"],
+            f"{one['temperature']:g}",
+            shares(one["accuracy"]),
+            significant(one["median_radius"]["estimate"]),
+            spread(one["mean_radius"]),
+            f"{100 * one['tight_gain']['estimate']:.1f} %",
+        ]
+        for one in content["models"]
+    ]
+    head = ["data", "scores", "T", "accuracy", "median l2", "mean l2 over all", "level tight adds"]
+    return table(head, body)
+
+
+def multi_class_gain(content: Content) -> str:
+    """What convex scores have more than affine ones."""
+    titles = {one["data"]: one["title"] for one in content["models"]}
+    said = [
+        f"{titles[data]}: {_signed(own['mean_radius'])} of mean radius, {points(own['accuracy'])} points "
+        "of accuracy"
+        for data, own in content["gain"].items()
+    ]
+    return f"Convex less affine scores, over seeds and temperatures: {'; '.join(said)}."
+
+
+def multi_class_sets(content: Content) -> str:
+    """Each set: the detector, and of the models of all classes the one nearest to its accuracy."""
+    body = []
+    for kind in content["sets"]:
+        detectors = [one for one in kind["answers"] if one["model"] == "detector"]
+        others = [one for one in kind["answers"] if one["model"] == "convex"]
+        for detector in detectors:
+            near = _nearest(others, _balanced(detector))
+            body.append(
+                [
+                    kind["title"],
+                    kind["set"],
+                    percent(_balanced(detector)),
+                    spread(detector["mean_radius"]),
+                    percent(_balanced(near)),
+                    spread(near["mean_radius"]),
+                ]
+            )
+    head = [
+        "data",
+        "set",
+        "detector: balanced accuracy",
+        "mean radius",
+        "ten scores: balanced",
+        "mean radius",
+    ]
+    return table(head, body)
+
+
+def _nearest(answers: list[Content], balanced: float) -> Content:
+    return min(answers, key=lambda one: abs(_balanced(one) - balanced))
+
+
+def _balanced(one: Content) -> float:
+    return (one["recall"]["estimate"] + 1 - one["false_positive_rate"]["estimate"]) / 2
+
+
 def paper_table(content: Content) -> str:
     """One line per figure or table."""
     body = [
@@ -327,6 +393,9 @@ MAKERS: dict[str, tuple[Callable[[Content], str], str]] = {
     "overfitting-counts": (overfitting_counts, "overfitting"),
     "cascade-answer": (cascade_answer, "cascade"),
     "cascade-table": (cascade_table, "cascade"),
+    "multi-class-models": (multi_class_models, "multi-class"),
+    "multi-class-gain": (multi_class_gain, "multi-class"),
+    "multi-class-sets": (multi_class_sets, "multi-class"),
     "paper-table": (paper_table, "paper"),
     "paper-models": (paper_models, "paper"),
 }

@@ -45,7 +45,10 @@ Norm = Annotated[str, typer.Option(help="The norm whose certified radius is trai
 Label = Annotated[str | None, typer.Option(help="The label column of a table of your own.")]
 Sensitive = Annotated[
     str | None,
-    typer.Option(help="The class an attacker wants to leave, in data of your own."),
+    typer.Option(
+        help="The class an attacker wants to leave, in data of your own; several as 'A|B': the certificate "
+        "is about staying among them."
+    ),
 ]
 Keep = Annotated[
     list[str] | None,

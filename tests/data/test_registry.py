@@ -115,3 +115,19 @@ def imported_at_once(tree: ast.Module) -> set[str]:
 def test_listing_tasks_imports_nothing_heavy() -> None:
     for path in Path(featureconvex.data.__file__).parent.rglob("*.py"):
         assert not imported_at_once(ast.parse(path.read_text())) & HEAVY, path.name
+
+
+def test_sets_of_labels_and_the_rest() -> None:
+    task = find_task("digits-5+3-rest")
+    assert (task.name, task.sensitive) == ("digits-3+5-0+1+2+4+6+7+8+9", "3 or 5")
+    data = task.load()
+    pair, other = find_task("digits-3-5").load(), find_task("digits-0-1").load()
+    assert data.train.y.sum() == len(pair.train)
+    assert data.test.y.sum() == len(pair.test)
+    assert len(data.train) > len(pair.train) + 3 * len(other.train)
+    assert (
+        find_task("digits-3-8+9").load().test.y.sum() == find_task("digits-3-8").load().test.y.sum()
+    )
+    for wrong in ("digits-3+5-5", "digits-3-3+3", "digits-0+1+2+3+4+5+6+7+8+9-rest"):
+        with pytest.raises(UserError, match="compares a class with itself"):
+            find_task(wrong)

@@ -16,6 +16,9 @@ from featureconvex.data.tables.table import Missing, TableReader
 from featureconvex.data.task import Task
 from featureconvex.errors import UserError
 
+# The other side of a family of pairs: all labels that are not on the sensitive one.
+REST = "rest"
+
 
 def list_tasks() -> list[Task]:
     """Every named task, bundled data first; one example stands for each family of pairs.
@@ -97,13 +100,22 @@ def find_task(
 
 
 def _named(name: str) -> Task | None:
-    family = re.fullmatch(rf"({'|'.join(PAIRS)})-([0-9])-([0-9])", name)
+    labels = r"[0-9](?:\+[0-9])*"
+    family = re.fullmatch(rf"({'|'.join(PAIRS)})-({labels})-({labels}|{REST})", name)
     if family is None:
         return next((task for task in TASKS if task.name == name), None)
-    first, second = int(family[2]), int(family[3])
-    if first == second:
+    first = _labels(family[2])
+    rest = tuple(label for label in range(10) if label not in first)
+    second = rest if family[3] == REST else _labels(family[3])
+    if not second or set(first) & set(second):
         raise UserError(f"{name} compares a class with itself; name two different labels")
-    return PAIRS[family[1]](first, second)
+    sides = [side[0] if len(side) == 1 else side for side in (first, second)]
+    return PAIRS[family[1]](*sides)
+
+
+def _labels(text: str) -> tuple[int, ...]:
+    """Of one side of a task's name, each once, in order."""
+    return tuple(sorted({int(label) for label in text.split("+")}))
 
 
 def _from_path(
@@ -146,7 +158,7 @@ def _from_path(
     if family := _family(text):
         raise UserError(
             f"there is no task {text!r}: the family {family} compares two different labels from 0 to 9, "
-            f"written {family}-A-B, such as {family}-3-8"
+            f"written {family}-A-B, such as {family}-3-8, or sets of them, such as {family}-3+5-{REST}"
         )
     near = difflib.get_close_matches(text, _all_names(), n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "run `featureconvex tasks` for the list"
@@ -158,7 +170,7 @@ def _from_path(
 
 def _family(text: str) -> str | None:
     """The family of pairs that a name starts with, the longest that fits."""
-    fitting = [name for name in PAIRS if re.fullmatch(rf"{name}(-[0-9]*)*(-[A-Z])*", text)]
+    fitting = [name for name in PAIRS if re.fullmatch(rf"{name}(-[0-9+]*)*(-[A-Z])*(-rest)?", text)]
     return max(fitting, key=len, default=None)
 
 

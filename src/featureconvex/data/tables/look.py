@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.classes import choose_sensitive
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import ColumnSchema, Schema
 from featureconvex.data.suspicion import index_like
@@ -91,10 +92,8 @@ def look_at(
     if labels is not None:
         names, counts = np.unique(labels, return_counts=True)
         classes = tuple(zip(map(str, names), map(int, counts), strict=True))
-        if sensitive is not None and sensitive not in names:
-            raise UserError(
-                f"{origin} has no class {sensitive!r}; --sensitive is one of: {', '.join(names)}"
-            )
+        if sensitive is not None:
+            choose_sensitive([str(name) for name in names], sensitive, origin)
         if sensitive is None and set(names) in ({"0", "1"}, {"False", "True"}):
             sensitive = str(names[-1])
     looks = tuple(

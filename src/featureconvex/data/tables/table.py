@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.classes import choose_sensitive
+from featureconvex.data.classes import SensitiveClasses, choose_sensitive
 from featureconvex.data.dataset import Dataset, Split
 from featureconvex.data.location import Location
 from featureconvex.data.schema.schema import Schema
@@ -110,8 +110,8 @@ class TableReader:
             check_complete(x, columns, origin)
         labels = class_names(frame[self.label], origin)
         classes = [str(value) for value in np.unique(labels)]
-        sensitive, other = choose_sensitive(classes, self.sensitive, origin)
-        y = (labels == sensitive).astype(np.int8)
+        chosen = choose_sensitive(classes, self.sensitive, origin)
+        y = chosen.binary(labels)
         train, test = stratified_split(labels)
         several = len(classes) > 2
         return Dataset(
@@ -119,12 +119,12 @@ class TableReader:
             train=Split(x[train], y[train]),
             test=Split(x[test], y[test]),
             kind="table",
-            sensitive_name=sensitive,
-            other_name=other,
+            sensitive_name=chosen.name,
+            other_name=chosen.other,
             feature_names=feature_names(columns),
             feature_groups=feature_groups(columns),
             source=origin,
-            note=_note(columns, dropped, _merged(labels, sensitive) if several else "", index),
+            note=_note(columns, dropped, _merged(labels, chosen) if several else "", index),
             train_family=labels[train] if several else None,
             test_family=labels[test] if several else None,
             columns=columns,
@@ -164,14 +164,16 @@ class TableReader:
         return columns_of_schema(features, self.schema.features, origin)
 
 
-def _merged(labels: NDArray[Any], sensitive: str) -> str:
+def _merged(labels: NDArray[Any], chosen: SensitiveClasses) -> str:
     """Which classes are the other one: a misspelt label would be among them."""
     names, counts = np.unique(labels, return_counts=True)
     others = [
-        f"{name} ({count})" for name, count in zip(names, counts, strict=True) if name != sensitive
+        f"{name} ({count})"
+        for name, count in zip(names, counts, strict=True)
+        if name not in chosen.names
     ]
     more = f" and {len(others) - 10} more" if len(others) > 10 else ""
-    return f"{sensitive} against all other classes: {', '.join(others[:10])}{more}."
+    return f"{chosen.name} against all other classes: {', '.join(others[:10])}{more}."
 
 
 def _note(columns: tuple[Column, ...], dropped: int, merged: str, index: list[str]) -> str:
