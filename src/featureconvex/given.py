@@ -152,8 +152,9 @@ def check_shared_shape(**constants: Tensor) -> None:
     """
     shapes = {name: tuple(value.shape) for name, value in constants.items()}
     try:
-        torch.broadcast_shapes(*shapes.values())  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
+        # Not torch's: that imports a computer algebra system first.
+        np.broadcast_shapes(*shapes.values())
+    except ValueError as error:
         told = " and ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
         raise UserError(
             f"{told} do not belong to the same input; give each one number, or one per coordinate"
