@@ -24,7 +24,7 @@ BOX = fc.Box(0, 8)
 
 def fitted(sensitive: object = None, **changes: object) -> fc.FeatureConvexClassifier:
     """Few, fast epochs on irises."""
-    values = {"epochs": 25, "random_state": 0, "learning_rate": 1e-2, "hidden": (8,), **changes}
+    values = {"epochs": 12, "random_state": 0, "learning_rate": 3e-2, "hidden": (8,), **changes}
     return fc.FeatureConvexClassifier(sensitive, **values).fit(X, NAMES)  # type: ignore[arg-type]
 
 
@@ -49,11 +49,12 @@ def test_all_classes_by_default(own: fc.FeatureConvexClassifier) -> None:
     assert own.predict_proba(X).sum(1) == pytest.approx(np.ones(150))
     assert (own.predict_proba(X).argmax(1) == own.decision_function(X).argmax(1)).all()
     for level in ("closed-form", "domain", "tight", "sound"):
-        cert = own.certify(X, fc.Lp(2), BOX, level)
+        cert = own.certify(X[::4], fc.Lp(2), BOX, level)
         assert isinstance(cert, fc.ClassCertificate)
-        assert (own.classes_[cert.predicted] == own.predict(X)).all()
+        assert (own.classes_[cert.predicted] == own.predict(X[::4])).all()
         assert (cert.radius > 0).mean() > 0.9
-        assert cert.margin == pytest.approx(own.sensitive_margin(X), rel=1e-6)
+        assert cert.margin == pytest.approx(own.sensitive_margin(X[::4]), rel=1e-6)
+    cert = own.certify(X)
     assert (cert.radius > 0.05).any()
     inside = X + _moves(cert.radius * 0.999)
     assert (own.predict(inside)[cert.radius > 0] == own.predict(X)[cert.radius > 0]).all()
@@ -107,7 +108,7 @@ def test_own_classes_of_which_some_are_sensitive() -> None:
 
 def test_two_classes_can_both_be_certified() -> None:
     keep = Y < 2
-    clf = fc.FeatureConvexClassifier(multi_class="own", epochs=25, random_state=0, hidden=(8,))
+    clf = fc.FeatureConvexClassifier(multi_class="own", epochs=12, random_state=0, hidden=(8,))
     clf.fit(X[keep], NAMES[keep])
     cert = clf.certify(X[keep])
     assert (cert.radius > 0).mean() > 0.95

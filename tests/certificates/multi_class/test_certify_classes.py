@@ -23,16 +23,15 @@ INF = math.inf
 
 
 # Every map and every network, each with one norm.
-CASES = [
-    *((phi, "mlp", (1.0, 2.0, INF)[i % 3]) for i, phi in enumerate(MAPS)),
-    *(("identity", net, (2.0, INF, 1.0)[i % 3]) for i, net in enumerate(NETS) if net != "mlp"),
-    *(("distances", "softplus", INF), ("orthogonal", "max affine", 2.0), ("absolute", "elu", 1.0)),
+CASES = [(phi, list(NETS)[i % len(NETS)], (1.0, 2.0, INF)[i % 3]) for i, phi in enumerate(MAPS)] + [
+    ("distances", "mlp", INF),
+    ("orthogonal", "mlp", 2.0),
 ]
 
 
 @pytest.mark.parametrize(("phi", "net", "p"), CASES)
 def test_no_attack_inside_the_radius_makes_another_class(phi: str, net: str, p: float) -> None:
-    model, x = model_of(phi, net, 3), points()
+    model, x = model_of(phi, net, 3), points(12)
     for domain in (fc.Unbounded(), fc.Box(0, 1)):
         cert = fc.certify_classes(model, x, fc.Lp(p), domain, level="tight")
         assert (cert.predicted == model(x).argmax(1).numpy()).all()
@@ -64,7 +63,7 @@ def test_a_rival_that_does_not_rise_is_a_fault_that_attacks_find(
 @pytest.mark.parametrize(("phi", "net", "p"), CASES)
 def test_never_below_the_formula_and_levels_in_order(phi: str, net: str, p: float) -> None:
     """``(f_k - f_j) / (L (||v_k|| + Lip_j))``, Lip_j from the range of slopes."""
-    model, x = model_of(phi, net, 3, seed=5), points(12)
+    model, x = model_of(phi, net, 3, seed=5), points(8)
     box = fc.Box(0, 1)
     found = {
         level: fc.certify_classes(model, x, fc.Lp(p), box, level=level).away for level in LEVELS
@@ -235,16 +234,16 @@ def test_within_a_set_of_classes() -> None:
 
 @pytest.mark.parametrize("phi", ["absolute", "distances"])
 def test_neither_batches_nor_company_count(phi: str) -> None:
-    model, x = model_of(phi, "mlp"), points(17)
+    model, x = model_of(phi, "mlp", 3), points(7)
     whole = fc.certify_classes(model, x, fc.Lp(2), fc.Box(0, 1), level="tight")
-    parts = fc.certify_classes(model, x, fc.Lp(2), fc.Box(0, 1), level="tight", batch_size=5)
+    parts = fc.certify_classes(model, x, fc.Lp(2), fc.Box(0, 1), level="tight", batch_size=3)
     alone = fc.certify_classes(model, x[:1], fc.Lp(2), fc.Box(0, 1), level="tight")
     assert parts.away == pytest.approx(whole.away, rel=1e-9)
     assert alone.away[0] == pytest.approx(whole.away[0], rel=1e-9)
     both = fc.certify_classes(model, x, [fc.Lp(1), fc.Lp(2)], fc.Box(0, 1), level="tight")
     assert (both[1].away == whole.away).all()
     none = fc.certify_classes(model, x[:0])
-    assert none.away.shape == (0, 4)
+    assert none.away.shape == (0, 3)
 
 
 def test_costs_and_frames() -> None:
