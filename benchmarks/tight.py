@@ -6,7 +6,7 @@ One thread. Networks: ``trained``, a 784-200-50-1 network without batch norm tra
 (normalised margin in l2, 8 epochs), and models that ``benchmarks/main_table.py`` left in
 ``runs/main_table`` (seed 0): MNIST default, one for each norm, and paper, and the ConvNet of the paper's
 recipe for Fashion. Without its run a network keeps the result it had, under its own revision. For each the
-first correctly flagged sensitive test images, with and without the box [0, 1], at the default iterations and
+first correctly flagged sensitive test images, with and without the box [0, 1], at default iterations and
 tolerance, for p = 1, 2, inf, or the norm of a default network alone. Gap: ``(upper - radius) / upper``, 1
 where no attack was found, over rows of finite radius. Ratio: processor time over that of level
 ``closed-form`` in l2 on the same batch beside it. L0 and patches, which have no bracket, follow, but for
