@@ -80,7 +80,7 @@ def best_sentences(found: dict[str, ComparisonTables]) -> str:
         first.setdefault(norm, {}).setdefault(name, []).append(TASKS[task].split(" ")[0])
     said = []
     for norm, leaders in first.items():
-        parts = [f"{name} on {' and '.join(tasks)}" for name, tasks in leaders.items()]
+        parts = [f"{name} on {_listed(tasks)}" for name, tasks in leaders.items()]
         said.append(f"In {norm} the most is certified by {'; by '.join(parts)}.")
     return "\n".join(said)
 
@@ -107,6 +107,11 @@ def best_figure(found: dict[str, ComparisonTables]) -> Figure:
         axis.set_title(f"median certified {norm} radius, clean accuracy", fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _listed(words: list[str]) -> str:
+    """``A, B and C``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _cell(line: MethodLine) -> str:

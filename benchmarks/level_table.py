@@ -132,7 +132,7 @@ def _keys() -> list[tuple[str, str, str]]:
 
 def draw(rows: list[dict[str, Any]]) -> None:
     """One panel per norm: bars of the ratio to level 0, the median radius written on each."""
-    figure, panels = canvas(len(NORM_NAMES), 1, 9.0, 2.5)
+    figure, panels = canvas(len(NORM_NAMES), 1, 10.0, 2.6)
     for axes, norm in zip(panels, NORM_NAMES, strict=True):
         present = [row for row in rows if row["norm"] == norm and row["seeds"]]
         for place, row in enumerate(present):
@@ -165,7 +165,8 @@ def _bars(axes: Axes, place: int, row: dict[str, Any]) -> None:
 
 
 def _name(row: dict[str, Any]) -> str:
-    return f"{TASKS[row['task']]}\n{recipe_name(row)}"
+    words = recipe_name(row).replace(", ", ",\n")
+    return f"{TASKS[row['task']].split(' ')[0]}\n{words}"
 
 
 def kept(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:

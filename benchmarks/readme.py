@@ -60,8 +60,8 @@ def row_radii(row: dict[str, Any]) -> dict[str, float]:
 
 
 def main_table(content: dict[str, Any]) -> str:
-    """One line per task, recipe and norm: clean accuracy and median radii, medians over the seeds."""
-    head = ["task", "recipe", "trained for", "clean accuracy", *NORMS, "seeds"]
+    """One line per task, recipe and norm: accuracy, radii, training time; medians over the seeds."""
+    head = ["task", "recipe", "trained for", "clean accuracy", *NORMS, "training", "seeds"]
     body = []
     for row in content["table"]:
         trained = "-" if row["recipe"] == "paper" else row["norm"]
@@ -70,7 +70,9 @@ def main_table(content: dict[str, Any]) -> str:
         clean = f"{100 * row['clean_accuracy']:.1f} %"
         if "asked_temperature" in row:
             trained += f", temperature {row['asked_temperature']:g}"
-        body.append([NAMES[row["task"]], row["recipe"], trained, clean, *radii, str(row["seeds"])])
+        seconds = f"{row['train_seconds']:.0f} s"
+        seeds = str(row["seeds"])
+        body.append([NAMES[row["task"]], row["recipe"], trained, clean, *radii, seconds, seeds])
     return table(head, body)
 
 

@@ -5,13 +5,12 @@
 One thread. Networks: ``trained``, a 784-200-50-1 network without batch norm trained here on MNIST 3 vs 8
 (normalised margin in l2, 8 epochs), and models that ``benchmarks/main_table.py`` left in
 ``runs/main_table`` (seed 0): MNIST default, one for each norm, and paper, and the ConvNet of the paper's
-recipe for Fashion; fixed by
-``featureconvex run mnist-3-8 --recipe fixed --norm 2 --out runs/main_table/mnist-3-8-fixed-l2-seed0``.
-Without its run a network keeps the result it had, under its own revision. For each the first correctly
-flagged sensitive test images, with and without the box [0, 1], at the default iterations and tolerance, for
-p = 1, 2, inf, or the norm of a default network alone. Gap: ``(upper - radius) / upper``, 1 where
-no attack was found, over rows of finite radius. Ratio: processor time over that of level ``closed-form`` in
-l2 on the same batch beside it. L0 and patches, which have no bracket, follow, but for default.
+recipe for Fashion. Without its run a network keeps the result it had, under its own revision. For each the
+first correctly flagged sensitive test images, with and without the box [0, 1], at default iterations and
+tolerance, for p = 1, 2, inf, or the norm of a default network alone. Gap: ``(upper - radius) / upper``, 1
+where no attack was found, over rows of finite radius. Ratio: processor time over that of level
+``closed-form`` in l2 on the same batch beside it. L0 and patches, which have no bracket, follow, but for
+default.
 """
 
 import argparse
@@ -39,7 +38,6 @@ ALL = (1.0, 2.0, math.inf)
 # Name in the result -> task, the run that left the model, and norms; without a run it is trained here.
 NETWORKS: dict[str, tuple[str, str | None, tuple[float, ...]]] = {
     "trained": ("mnist-3-8", None, ALL),
-    "fixed": ("mnist-3-8", "mnist-3-8-fixed-l2-seed0", ALL),
     **{
         f"default, {norm_name(p)}": (
             "mnist-3-8",

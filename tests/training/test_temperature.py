@@ -149,6 +149,7 @@ def test_a_recipe_with_patience_has_fewer_pilots(
     def train(recipe: Recipe, *_: object) -> fc.FeatureConvexModel:
         assert recipe.temperature is not None
         ratios.append(recipe.temperature / class_distance(points, 2.0))
+        assert recipe.settled == 0.75
         return fc.FeatureConvexModel(fc.features.Identity(), fc.nn.MaxAffine(1, 1))
 
     def judged(*_: object) -> Outputs:
@@ -160,7 +161,9 @@ def test_a_recipe_with_patience_has_fewer_pilots(
         return Outputs(logits, np.full(100, 1 / radii[k]), labels)
 
     monkeypatch.setattr("featureconvex.training.temperature.outputs", judged)
-    recipe = Recipe("r", epochs=10, allowance=0.025, untried=(1 / 16,), patience=0.005)
+    recipe = Recipe(
+        "r", epochs=10, allowance=0.025, untried=(1 / 16,), patience=0.005, pilots_settled=0.75
+    )
     choose_temperature(recipe, {"own": train}, points)
     assert ratios == pytest.approx([r for r in RATIOS if r != 1 / 16][:pilots])
 

@@ -57,6 +57,7 @@ class Recipe:
         patience: how far beyond its budget the error may be before no larger temperature is tried, and none
             is once the radius falls; None: as far as the budget is above the lowest error and a percentage
             point more, whatever the radius does.
+        pilots_settled: what ``settled`` is for pilots; None: the same.
         share: instead of that choice, a fixed share of the distance between the classes.
         jacobian_weight: ``lambda`` of the penalty ``lambda ||J||_F`` (objective ``"cross-entropy"``).
         optimiser: ``"adam"`` with a one-cycle rate, or ``"sgd"`` with momentum and exponential decay.
@@ -83,6 +84,7 @@ class Recipe:
     allowance: float = 0.0
     untried: tuple[float, ...] = ()
     patience: float | None = None
+    pilots_settled: float | None = None
     share: float | None = None
     jacobian_weight: float = 0.0
     optimiser: str = "adam"
@@ -168,8 +170,8 @@ ONE_SIDED_ALLOWANCE_IN_COLOUR = 0.012
 GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01, 2.0), (1.28, 0.01, 2.5), (1.25, 0.015, 4.0)
 # Pilots of distances take the longest, so there are fewer: of small temperatures one, for the lowest error.
 DISTANCES_UNTRIED, DISTANCES_PATIENCE = (1 / 16,), 0.005
-# A distance that is still blunt says little about the sharp one.
-DISTANCES_SETTLED = 0.75
+# While distances are blunt, pilots need no validation: it would take as long as their steps.
+DISTANCES_PILOTS_SETTLED = 0.75
 # Below l2 the radius goes on growing where accuracy is long lost, so less is spent there.
 IMAGE_ALLOWANCE, IMAGE_ALLOWANCE_BELOW_L2 = 0.0085, 0.005
 # How much more a sensitive point's radius counts than another point's: see docs/training.md.
@@ -254,7 +256,9 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
         return recipe
     if norm >= WIDE:
         recipe = recipe.replace(
-            untried=DISTANCES_UNTRIED, patience=DISTANCES_PATIENCE, settled=DISTANCES_SETTLED
+            untried=DISTANCES_UNTRIED,
+            patience=DISTANCES_PATIENCE,
+            pilots_settled=DISTANCES_PILOTS_SETTLED,
         )
     # Orthogonal layers and distances take larger steps than a convex network alone.
     large = {} if recipe.batch_size < 128 else {"batch_size": 256}

@@ -107,7 +107,8 @@ def choose_temperature(
     tried = [scale * ratio for ratio in RATIOS if ratio not in recipe.untried]
     if recipe.temperature is not None:
         tried = [recipe.temperature]
-    short = recipe.replace(epochs=max(3, round(recipe.epochs * PILOT_SHARE)))
+    settled = recipe.settled if recipe.pilots_settled is None else recipe.pilots_settled
+    short = recipe.replace(epochs=max(3, round(recipe.epochs * PILOT_SHARE)), settled=settled)
     pilots: list[Pilot] = []
     done: list[_Tried] = []
     most = len(tried) * len(candidates)
