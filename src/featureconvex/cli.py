@@ -274,10 +274,14 @@ def inspect(
         look_lines,
         look_values,
     )
-    from featureconvex.files import write_text
+    from featureconvex.files import writable_folder, write_text
 
-    if quiet and not as_json and (out is None or data.is_dir()):
+    if out is not None and data.is_dir():
+        raise UserError(f"--out is for the schema of a table, and {data} is a folder; leave it out")
+    if quiet and not as_json and out is None:
         raise UserError("inspect --quiet has nothing to say without --out, a schema to write")
+    if out is not None:
+        writable_folder(out.parent)
     with feedback(quiet, as_json) as say:
         if data.is_dir():
             found = inspect_folder(data)

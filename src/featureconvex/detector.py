@@ -70,6 +70,11 @@ class Detector(FeatureConvexModel):
         describe_inputs(found, meaning)
         return found
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, pickled or deep, finds the columns of a frame as well."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        describe_inputs(self, self.meaning)
+
     @property
     def attacker(self) -> Attacker | None:
         """The attacker of the schema; None where there is none, or no standard deviations."""

@@ -1,7 +1,9 @@
 """The attacker of a schema: never above the cheapest evasion of small tables; and a run that carries it."""
 
+import copy
 import itertools
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from featureconvex.data.inspection import inspect_table
 from featureconvex.data.schema import ColumnSchema, Schema
 from featureconvex.data.tables.columns import Column
 from featureconvex.detector import Detector
+from featureconvex.errors import UserError
 from featureconvex.features import Identity
 from featureconvex.nn import ConvexMLP
 
@@ -241,3 +244,22 @@ def test_what_contradicts_the_schema_is_refused(
             main([*arguments, *schema])
         assert stop.value.code == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda found: pickle.loads(pickle.dumps(found))])
+def test_a_copy_takes_frames_as_well(copied: Any, a_run: Path) -> None:
+    found: Any = fc.load(a_run / "run")
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    again = copied(found)
+    np.testing.assert_array_equal(again.predict(frame), found.predict(frame))
+    np.testing.assert_array_equal(again.certify(frame).radius, found.certify(frame).radius)
+
+
+def test_two_columns_of_one_name_are_refused(a_run: Path) -> None:
+    found: Any = fc.load(a_run / "run")
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    with pytest.raises(UserError, match="x has two columns named 'Betrag'"):
+        found.predict(pd.concat([frame, frame[["Betrag"]]], axis=1))
+    numbers = pd.DataFrame(np.zeros((4, 3)), columns=["a", "b", "a"])
+    with pytest.raises(UserError, match="X has two columns named 'a'"):
+        fc.FeatureConvexClassifier().fit(numbers, [0, 1, 0, 1])

@@ -98,7 +98,7 @@ class Certifier:
         """
         inputs = read_piece(piece, self.meaning, self.keep)
         found = self._certified(inputs.x, piece)
-        told = [] if inputs.error is None else [f"{inputs.error}; {inputs.unreadable.sum()} rows"]
+        told = _told(inputs, piece)
         if self.plan.slack is not None and inputs.files is not None:
             filled, errors = self._filled(inputs, piece)
             found.append(filled)
@@ -172,6 +172,14 @@ class Certifier:
         labels = [str(label) for label in model.classes_]
         sensitive = labels[list(model.classes_).index(model.sensitive_class_)]
         return sensitive, labels[0] if sensitive == labels[1] else labels[1]
+
+
+def _told(inputs: Inputs, piece: Piece) -> list[str]:
+    """That there are rows or files that cannot be read, and why the first one cannot."""
+    if inputs.error is None:
+        return []
+    what = "rows" if inputs.files is None else "files"
+    return [f"{piece.origin}: {what} that cannot be read; the first: {inputs.error}"]
 
 
 def _named(certificate: Certificate, inputs: Inputs) -> Certificate:
