@@ -65,15 +65,16 @@ def planned(
     attacker = model.attacker if isinstance(model, Detector) else None
     if isinstance(model, Detector) and model.meaning.plotted:
         texts = [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
-        texts = [*texts, Slack.NAME] if slack is not None else texts
-        if texts:
+        if Slack.NAME in texts and slack is None:
+            raise _unknown_slack()
+        texts = [text for text in texts if text != Slack.NAME]
+        if texts or slack is not None:
             if level is not None and not level_named(level).uses_domain:
                 raise UserError(f"level {level_named(level).name} does not know where a file ends")
             plots = tuple(OnPlot(*_parsed(text)) for text in texts)
-            left = [threat for threat in threats or () if threat not in texts]
-            return replace(
-                planned(model, left, domain, level or "domain", cost, described), plots=plots
-            )
+            left = [threat for threat in threats or () if threat not in (*texts, Slack.NAME)]
+            plan = planned(model, left, domain, level or "domain", cost, described)
+            return replace(plan, plots=plots, slack=slack)
     if slack is not None:
         check_counted("slack", model)
         others = [threat for threat in threats or [] if threat != Slack.NAME]
@@ -123,10 +124,14 @@ def _of_files(text: str, model: object) -> Threat:
     """
     name, size = _parsed(text)
     if name == Slack.NAME:
-        raise UserError("--threat slack needs to know where it is: --slack CSV")
+        raise _unknown_slack()
     kinds = {kind.NAME: kind for kind in (Append, Insert, Change)}
     counts = check_counted(f"threat {name}", model)
     return kinds[name](counts.ngram, size, counts.most)
+
+
+def _unknown_slack() -> UserError:
+    return UserError("--threat slack needs to know where it is: --slack CSV")
 
 
 def _parsed(text: str) -> tuple[str, int | None]:

@@ -24,7 +24,11 @@ from featureconvex.experiment.certifying.against import Plan
 from featureconvex.experiment.certifying.inputs import Inputs, read_piece
 from featureconvex.experiment.certifying.pieces import Piece
 from featureconvex.experiment.certifying.plots import Plots
-from featureconvex.experiment.certifying.slack import certify_slack, runs_of
+from featureconvex.experiment.certifying.slack import (
+    certify_slack,
+    certify_slack_of_plots,
+    runs_of,
+)
 from featureconvex.experiment.kept import beside
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import read_extra
@@ -135,6 +139,8 @@ class Certifier:
         assert self.plan.slack is not None
         runs = runs_of(inputs.files, self.plan.slack)
         form = self.meaning.counts or ByteCounts()
+        if isinstance(form, BytePlot):
+            return certify_slack_of_plots(self._plots(inputs, piece, form), piece.files, runs)
         assert isinstance(form, ByteCounts)
         return certify_slack(self._core, inputs.x, piece.files, runs, form, self.plan.level)
 
@@ -146,10 +152,14 @@ class Certifier:
             raise UserError(
                 f"{piece.origin} holds numbers, of which nobody knows where a file ends; give the files"
             )
+        plots = self._plots(inputs, piece, form)
+        return [plots.certify(asked) for asked in self.plan.plots]
+
+    def _plots(self, inputs: Inputs, piece: Piece, form: BytePlot) -> Plots:
+        """The files of a piece as the model sees them."""
         lost = inputs.unreadable
         sizes = [0 if lost[k] else file_size(file) for k, file in enumerate(piece.files)]
-        plots = Plots(self._core, form, inputs.x, np.array(sizes, dtype=np.int64), self.plan.level)
-        return [plots.certify(asked) for asked in self.plan.plots]
+        return Plots(self._core, form, inputs.x, np.array(sizes, dtype=np.int64), self.plan.level)
 
     @property
     def _core(self) -> FeatureConvexModel:
