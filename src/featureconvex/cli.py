@@ -57,6 +57,8 @@ Missing = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+# Those of featureconvex.training.recipes, which loads torch.
+RECIPE_NAMES = ("default", "fixed", "paper")
 RecipeName = Annotated[
     str,
     typer.Option(
@@ -99,25 +101,13 @@ def options(
 @app.command()
 def tasks(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List every named task: data, sensitive class, size, where it was found or how to get it."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from featureconvex.data import described_tasks, list_tasks
+    from featureconvex.data.registry import described_tasks, task_lines
 
     if as_json:
         with feedback(False, as_json) as say:
             say(list, [], lambda: described_tasks(data_dir))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("task", "data", "sensitive class", "size", "found"):
-        table.add_column(title, overflow="fold")
-    for task in list_tasks():
-        location = task.locate(data_dir)
-        place = location.where if location.found else f"no: {location.how}"
-        name = f"{task.name} ({task.pattern})" if task.pattern else task.name
-        table.add_row(name, task.description, task.sensitive, task.size, place)
-    # Piped, a line per task: wrapped names could not be searched for.
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+    typer.echo("\n".join(task_lines(data_dir)))
 
 
 @app.command()
@@ -190,6 +180,12 @@ def run(
     with --keep is no feature.
     """
     from featureconvex.data import find_task
+    from featureconvex.scalars import one_of
+
+    # What can be wrong with a command line, before torch is loaded.
+    one_of("recipe", recipe, RECIPE_NAMES)
+    kept = tuple(keep or ())
+    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import run as run_task
     from featureconvex.norms import parse_norm
@@ -208,8 +204,6 @@ def run(
         other_temperature=other_temperature,
         counts=count_map,
     )
-    kept = tuple(keep or ())
-    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
     with feedback(quiet, as_json) as say:
         report = run_task(found, out, settings, data_dir)[-1]
         places = [f"report: {report}", f"model: {out / 'model'}"]
@@ -323,6 +317,8 @@ def tradeoff(
 ) -> None:
     """Draw clean accuracy against certified radius, one run per temperature."""
     from featureconvex.data import find_task
+
+    found = find_task(task, label, sensitive)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import tradeoff as run_tradeoff
     from featureconvex.norms import parse_norm
@@ -331,7 +327,7 @@ def tradeoff(
     settings = Settings(parse_norm(norm), epochs=epochs, seed=seed, device=device)
     values = numbers(temperatures, "--temperatures")
     with feedback(quiet, as_json) as say:
-        figure = run_tradeoff(find_task(task, label, sensitive), out, settings, values, data_dir)
+        figure = run_tradeoff(found, out, settings, values, data_dir)
         say(list, [f"figure: {figure}"], lambda: load_json(figure.with_suffix(".json")))
 
 
@@ -370,15 +366,17 @@ def compare(
     the others stand. The exit status is 0 if any ran: comparison.json has the `reason` of a method that did
     not, and the settings that `failed`.
     """
+    from featureconvex.data import find_task
+
+    found = find_task(task, label, sensitive)
     from featureconvex.comparison import CompareSettings
     from featureconvex.comparison import compare as run_comparison
-    from featureconvex.data import find_task
     from featureconvex.report.folders import COMPARISON_FILE
     from featureconvex.results.strict_json import load_json
 
     settings = CompareSettings(methods, limit, samples, epochs, seed, device)
     with feedback(quiet, as_json) as say:
-        written = run_comparison(find_task(task, label, sensitive), out, settings, data_dir)
+        written = run_comparison(found, out, settings, data_dir)
         say(list, [f"report: {written[-1]}"], lambda: load_json(out / COMPARISON_FILE))
 
 
@@ -558,6 +556,8 @@ def separability(
     and figures/.
     """
     from featureconvex.data import find_task
+
+    found = find_task(task, label, sensitive, tuple(keep or ()), missing)
     from featureconvex.norms import parse_norm
     from featureconvex.theory.separability.run import RESULT_FILE, Settings
     from featureconvex.theory.separability.run import separability as ask
@@ -565,9 +565,8 @@ def separability(
 
     norm = None if distance is None else parse_norm(distance)
     settings = Settings(split, features, norm, proofs)
-    found = find_task(task, label, sensitive, tuple(keep or ()), missing)
     with feedback(quiet, as_json) as say:
-        result = ask(found, out, settings, data_dir)
+        result = ask(found, out, settings, data_dir, progress=True)
         say(lambda: sentences(result), [f"result: {out / RESULT_FILE}"], lambda: result)
 
 
@@ -603,7 +602,11 @@ def study(
     Writes NAME.json and NAME.png into --out, and one file per finished part: a study that was killed
     continues when the same command is given again.
     """
-    from featureconvex.study import run_study
+    from featureconvex.study.registry import check_study
+
+    # Before torch is loaded.
+    check_study(name)
+    from featureconvex.study.run import run_study
 
     with feedback(quiet, as_json) as say:
         result = run_study(name, out, quick, seed, data_dir, jobs)
@@ -620,10 +623,6 @@ def run_sentences(folder: Path) -> list[str]:
     run = read_run(folder)
     attacked = [] if run.review is None else budget_sentences(run.review)
     return [*headline(run)[:2], *attacked]
-
-
-# Characters of a line where no terminal sets a width.
-WIDE = 400
 
 
 def numbers(text: str, option: str) -> list[float]:

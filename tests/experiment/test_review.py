@@ -245,13 +245,14 @@ def test_plots_of_files_are_reviewed_as_certify_sees_them(form: str, tmp_path: P
                 str(named),
             ]
         )
-    again = pd.read_csv(named).set_index("row")
-    mine = [again.loc[Path(row).name, "radius_append"] for row in flagged["row"]]
+    again = pd.read_csv(named)
+    radii = dict(zip(again["file"], again["radius_append"].astype(float), strict=True))
+    mine = [radii[Path(row).name] for row in flagged["row"]]
     assert review["flagged"] == len(flagged) > 2
     median = np.quantile(mine, 0.5, method="lower")
     assert review["budgets"][0]["median"] == ("inf" if np.isinf(median) else median)
     for row in review["at_risk"]:
-        certified = again.loc[Path(row["row"]).name, "radius_append"]
+        certified = radii[Path(row["row"]).name]
         assert row["certified"] == ("inf" if np.isinf(certified) else certified)
 
 

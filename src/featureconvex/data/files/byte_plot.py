@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featureconvex.data.files.contents import file_size
 from featureconvex.errors import UserError
-from featureconvex.given import whole_number
+from featureconvex.scalars import whole_number
 
 LONGEST = 2**20
 

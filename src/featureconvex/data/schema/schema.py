@@ -6,7 +6,7 @@ from typing import Any
 
 from featureconvex.data.schema.form import TableForm
 from featureconvex.errors import UserError
-from featureconvex.given import one_of, real_number
+from featureconvex.scalars import one_of, real_number
 
 ROLES = ("feature", "id", "drop")
 TYPES = ("number", "integer", "category", "boolean", "date")

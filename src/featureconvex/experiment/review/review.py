@@ -69,7 +69,7 @@ def review(
         unit, sentence, real = "bytes", PLOTTED, False
         domain: Domain = Unbounded()
     elif dataset.files == "other files":
-        counts = dataset.counts or ByteCounts()
+        counts = dataset.counts if isinstance(dataset.counts, ByteCounts) else ByteCounts()
         ngram, most = counts.ngram, counts.most
         threats = [kind(ngram, most=most) for kind in (Append, Insert, Change)]
         # Of n-grams no file need have the counts that an attack finds.
