@@ -404,8 +404,8 @@ def certify(
         list[str] | None,
         typer.Option(
             help="Another threat, repeatable: edits (the prices of the model's schema); append, insert or "
-            "change (so many bytes of files that were counted; append:K for K or 0); "
-            "l0 (changed coordinates) or patch:SIZE (a window), with --box and a level above closed-form."
+            "change (so many bytes of files; append:K for K or 0); l0 (changed coordinates) or patch:SIZE "
+            "(a window), with --box, or in the ranges of your schema."
         ),
     ] = None,
     box: Annotated[
@@ -478,9 +478,12 @@ def certify(
 
     names = [*(norm or []), *(threat or [])]
     own = ("edits", "append", "insert", "change", "slack")
-    threats = [
-        text if text.partition(":")[0] in own else parse_threat(text) for text in names
-    ] or None
+    try:
+        threats = [
+            text if text.partition(":")[0] in own else parse_threat(text) for text in names
+        ] or None
+    except UserError as error:
+        raise UserError(f"{error}; or edits, and of files append, insert, change (:K)") from error
     ways = {
         **dict.fromkeys(columns(increase_only), 1),
         **dict.fromkeys(columns(decrease_only), -1),

@@ -1,6 +1,7 @@
 """Plots of files: what appended and changed bytes really do to them, and what is certified."""
 
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -262,6 +263,15 @@ def test_from_training_to_certificates(tmp_path: Path, capsys: pytest.CaptureFix
     assert (detector.sensitive_margin(np.array(tried)) > 0).all()
     capsys.readouterr()
     slack = tmp_path / "slack.csv"
+    (suspects / "dangling.png").symlink_to(tmp_path / "nowhere")
+    (suspects / "below").mkdir()
+    os.mkfifo(suspects / "pipe.png")
+    capsys.readouterr()
+    assert command("certify", out, suspects, "--out", table, "--threat", "append") == 0
+    again = pd.read_csv(table).set_index("row")
+    assert again.loc["dangling.png", "status_append"] == "unreadable"
+    assert set(again.index) == {*found.index, "dangling.png"}
+    assert "what is no file is left out, such as below" in capsys.readouterr().err
     slack.write_text("file,offset,length\n0.png,3,2\n1.png,300,2\n")
     assert command("certify", out, suspects, "--out", table, "--slack", slack) == 0
     filled = pd.read_csv(table).set_index("row")

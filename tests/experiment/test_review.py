@@ -146,6 +146,13 @@ def test_tables_are_written_for_spreadsheets(table: Path) -> None:
     assert all(0.5 < line["clean_accuracy"] <= 1 for line in review["baselines"])
 
 
+def test_rows_at_risk_carry_the_user_s_own_columns(table: Path) -> None:
+    risky = pd.read_csv(table / "run" / "attacker_at_risk.csv")
+    rows = pd.read_parquet(table / "run" / "rows.parquet").set_index("index")
+    assert list(risky.columns)[:3] == ["index", "row", "id"]
+    assert risky["id"].astype(str).tolist() == rows.loc[risky["index"], "id"].astype(str).tolist()
+
+
 def test_the_report_states_the_attacker_first(table: Path) -> None:
     page = render_report(read_run(table / "run"))
     review = reviewed(table / "run")

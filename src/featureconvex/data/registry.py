@@ -48,7 +48,7 @@ def described_tasks(data_dir: str | os.PathLike[str] | None = None) -> list[dict
 
 
 def task_lines(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
-    """A record for each task, as a person reads it: its name, then what it is, in lines of :data:`WIDTH`."""
+    """A record for each task, as a person reads it, in lines of :data:`WIDTH`."""
     lines: list[str] = []
     for task in described_tasks(data_dir):
         lines += ["", task["name"] + (f" ({task['pattern']})" if task["pattern"] else "")][

@@ -79,6 +79,12 @@ class Certifier:
         """Whether a user said what the columns are."""
         return self._extra.get("schema") is not None
 
+    @property
+    def unit(self) -> str:
+        """Of the prices of the model's schema."""
+        schema = self.model.schema if isinstance(self.model, Detector) else None
+        return "" if schema is None else schema.unit
+
     @cached_property
     def _attacked(self) -> bool:
         """Whether the level gives upper bounds, too."""
@@ -189,7 +195,8 @@ def _told(inputs: Inputs, piece: Piece) -> list[str]:
     if inputs.error is None:
         return []
     what = "rows" if inputs.files is None else "files"
-    return [f"{piece.origin}: {what} that cannot be read; the first: {inputs.error}"]
+    first = str(inputs.error).removeprefix(f"{piece.origin}: ")
+    return [f"{piece.origin}: {what} that cannot be read; the first: {first}"]
 
 
 def _named(certificate: Certificate, inputs: Inputs) -> Certificate:
