@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from featureconvex.study import run_study
 from featureconvex.study.registry import STUDIES
+from featureconvex.study.run import run_study
 
 ROOT = Path(__file__).resolve().parent.parent
 APART = ("theorem",)

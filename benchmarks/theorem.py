@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from featureconvex.study import run_study
+from featureconvex.study.run import run_study
 
 ROOT = Path(__file__).resolve().parent.parent
 

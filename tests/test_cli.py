@@ -9,6 +9,8 @@ import pytest
 
 import featureconvex as fc
 from featureconvex import cli
+from featureconvex.data import list_tasks
+from featureconvex.training.recipes import RECIPES
 
 COMMANDS = ("tasks", "run", "report", "tradeoff", "certify", "separability", "study", "gallery")
 
@@ -30,6 +32,42 @@ def test_help_teaches(command: str) -> None:
 def test_help_loads_no_torch() -> None:
     script = "import sys, featureconvex.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "mnist-mini-9", "--out", "x"),
+        ("run", "digits-3-8", "--recipe", "secret", "--out", "x"),
+        ("tradeoff", "nix", "--temperatures", "1", "--out", "x"),
+        ("compare", "nix", "--out", "x"),
+        ("separability", "nix", "--out", "x"),
+        ("study", "nix", "--out", "x"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_name_is_refused_before_torch_is_loaded(arguments: tuple[str, ...]) -> None:
+    script = (
+        "import sys\nfrom featureconvex import cli\n"
+        "try:\n    cli.main(sys.argv[1:])\n"
+        "except SystemExit as done:\n    sys.exit(done.code + 100 * ('torch' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
+    assert done.returncode == 2
+
+
+def test_recipes_are_those_of_the_library() -> None:
+    assert tuple(RECIPES) == cli.RECIPE_NAMES
+
+
+def test_tasks_piped_keep_short_lines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["tasks", "--data-dir", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "mnist-mini-3-8 (mnist-mini-A-B)"
+    # A path or an address has no blank to be folded at.
+    assert all(len(line) <= 96 or " " not in line.strip() for line in lines)
+    assert sum(line.startswith("  sensitive ") for line in lines) == len(list_tasks())
 
 
 def test_tasks_lists_and_says_how_to_get(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ Missing = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+# Those of featureconvex.training.recipes, which loads torch.
+RECIPE_NAMES = ("default", "fixed", "paper")
 RecipeName = Annotated[
     str,
     typer.Option(
@@ -102,25 +104,13 @@ def options(
 @app.command()
 def tasks(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List every named task: data, sensitive class, size, where it was found or how to get it."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from featureconvex.data import described_tasks, list_tasks
+    from featureconvex.data.registry import described_tasks, task_lines
 
     if as_json:
         with feedback(False, as_json) as say:
             say(list, [], lambda: described_tasks(data_dir))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("task", "data", "sensitive class", "size", "found"):
-        table.add_column(title, overflow="fold")
-    for task in list_tasks():
-        location = task.locate(data_dir)
-        place = location.where if location.found else f"no: {location.how}"
-        name = f"{task.name} ({task.pattern})" if task.pattern else task.name
-        table.add_row(name, task.description, task.sensitive, task.size, place)
-    # Piped, a line per task: wrapped names could not be searched for.
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+    typer.echo("\n".join(task_lines(data_dir)))
 
 
 @app.command()
@@ -193,6 +183,12 @@ def run(
     with --keep is no feature.
     """
     from featureconvex.data import find_task
+    from featureconvex.scalars import one_of
+
+    # What can be wrong with a command line, before torch is loaded.
+    one_of("recipe", recipe, RECIPE_NAMES)
+    kept = tuple(keep or ())
+    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import run as run_task
     from featureconvex.norms import parse_norm
@@ -211,8 +207,6 @@ def run(
         other_temperature=other_temperature,
         counts=count_map,
     )
-    kept = tuple(keep or ())
-    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
     with feedback(quiet, as_json) as say:
         report = run_task(found, out, settings, data_dir)[-1]
         places = [f"report: {report}", f"model: {out / 'model'}"]
@@ -277,10 +271,14 @@ def inspect(
         look_lines,
         look_values,
     )
-    from featureconvex.files import write_text
+    from featureconvex.files import writable_folder, write_text
 
-    if quiet and not as_json and (out is None or data.is_dir()):
+    if out is not None and data.is_dir():
+        raise UserError(f"--out is for the schema of a table, and {data} is a folder; leave it out")
+    if quiet and not as_json and out is None:
         raise UserError("inspect --quiet has nothing to say without --out, a schema to write")
+    if out is not None:
+        writable_folder(out.parent)
     with feedback(quiet, as_json) as say:
         if data.is_dir():
             found = inspect_folder(data)
@@ -322,6 +320,8 @@ def tradeoff(
 ) -> None:
     """Draw clean accuracy against certified radius, one run per temperature."""
     from featureconvex.data import find_task
+
+    found = find_task(task, label, sensitive)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import tradeoff as run_tradeoff
     from featureconvex.norms import parse_norm
@@ -330,7 +330,7 @@ def tradeoff(
     settings = Settings(parse_norm(norm), epochs=epochs, seed=seed, device=device)
     values = numbers(temperatures, "--temperatures")
     with feedback(quiet, as_json) as say:
-        figure = run_tradeoff(find_task(task, label, sensitive), out, settings, values, data_dir)
+        figure = run_tradeoff(found, out, settings, values, data_dir)
         say(list, [f"figure: {figure}"], lambda: load_json(figure.with_suffix(".json")))
 
 
@@ -369,15 +369,17 @@ def compare(
     the others stand. The exit status is 0 if any ran: comparison.json has the `reason` of a method that did
     not, and the settings that `failed`.
     """
+    from featureconvex.data import find_task
+
+    found = find_task(task, label, sensitive)
     from featureconvex.comparison import CompareSettings
     from featureconvex.comparison import compare as run_comparison
-    from featureconvex.data import find_task
     from featureconvex.report.folders import COMPARISON_FILE
     from featureconvex.results.strict_json import load_json
 
     settings = CompareSettings(methods, limit, samples, epochs, seed, device)
     with feedback(quiet, as_json) as say:
-        written = run_comparison(find_task(task, label, sensitive), out, settings, data_dir)
+        written = run_comparison(found, out, settings, data_dir)
         say(list, [f"report: {written[-1]}"], lambda: load_json(out / COMPARISON_FILE))
 
 
@@ -405,8 +407,8 @@ def certify(
         list[str] | None,
         typer.Option(
             help="Another threat, repeatable: edits (the prices of the model's schema); append, insert or "
-            "change (so many bytes of files that were counted; append:K for K or 0); "
-            "l0 (changed coordinates) or patch:SIZE (a window), with --box and a level above closed-form."
+            "change (so many bytes of files; append:K for K or 0); l0 (changed coordinates) or patch:SIZE "
+            "(a window), with --box, or in the ranges of your schema."
         ),
     ] = None,
     box: Annotated[
@@ -479,9 +481,12 @@ def certify(
 
     names = [*(norm or []), *(threat or [])]
     own = ("edits", "append", "insert", "change", "slack")
-    threats = [
-        text if text.partition(":")[0] in own else parse_threat(text) for text in names
-    ] or None
+    try:
+        threats = [
+            text if text.partition(":")[0] in own else parse_threat(text) for text in names
+        ] or None
+    except UserError as error:
+        raise UserError(f"{error}; or edits, and of files append, insert, change (:K)") from error
     ways = {
         **dict.fromkeys(columns(increase_only), 1),
         **dict.fromkeys(columns(decrease_only), -1),
@@ -557,6 +562,8 @@ def separability(
     and figures/.
     """
     from featureconvex.data import find_task
+
+    found = find_task(task, label, sensitive, tuple(keep or ()), missing)
     from featureconvex.norms import parse_norm
     from featureconvex.theory.separability.run import RESULT_FILE, Settings
     from featureconvex.theory.separability.run import separability as ask
@@ -564,9 +571,8 @@ def separability(
 
     norm = None if distance is None else parse_norm(distance)
     settings = Settings(split, features, norm, proofs)
-    found = find_task(task, label, sensitive, tuple(keep or ()), missing)
     with feedback(quiet, as_json) as say:
-        result = ask(found, out, settings, data_dir)
+        result = ask(found, out, settings, data_dir, progress=True)
         say(lambda: sentences(result), [f"result: {out / RESULT_FILE}"], lambda: result)
 
 
@@ -602,7 +608,11 @@ def study(
     Writes NAME.json and NAME.png into --out, and one file per finished part: a study that was killed
     continues when the same command is given again.
     """
-    from featureconvex.study import run_study
+    from featureconvex.study.registry import check_study
+
+    # Before torch is loaded.
+    check_study(name)
+    from featureconvex.study.run import run_study
 
     with feedback(quiet, as_json) as say:
         result = run_study(name, out, quick, seed, data_dir, jobs)
@@ -619,10 +629,6 @@ def run_sentences(folder: Path) -> list[str]:
     run = read_run(folder)
     attacked = [] if run.review is None else budget_sentences(run.review)
     return [*headline(run)[:2], *attacked]
-
-
-# Characters of a line where no terminal sets a width.
-WIDE = 400
 
 
 def numbers(text: str, option: str) -> list[float]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featureconvex.attacker import Attacker, schema_of_columns
+from featureconvex.attacker import Attacker, question, schema_of_columns
 from featureconvex.certificates import (
     AttackResult,
     Certificate,
@@ -16,7 +16,12 @@ from featureconvex.certificates import (
     attack,
     certify,
 )
-from featureconvex.certificates.arguments import check_inputs
+from featureconvex.certificates.arguments import (
+    check_domain,
+    check_inputs,
+    check_threat,
+    check_threats,
+)
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.schema import Schema
 from featureconvex.data.tables.columns import Column
@@ -69,6 +74,11 @@ class Detector(FeatureConvexModel):
         found.classes_ = np.array(names, dtype=np.str_)
         describe_inputs(found, meaning)
         return found
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, pickled or deep, finds the columns of a frame as well."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        describe_inputs(self, self.meaning)
 
     @property
     def attacker(self) -> Attacker | None:
@@ -147,27 +157,32 @@ class Detector(FeatureConvexModel):
         Args:
             X: rows.
             threat: what the budget measures; None: the schema's prices, ``Lp(2)`` without one.
-            domain: where the attacker may move; None: the schema's where the threat is None, too.
-            level: None: ``"domain"`` for the schema's attacker, else ``"closed-form"``.
+            domain: where the attacker may move; None: the schema's, unless all threats are norms.
+            level: None: ``"closed-form"`` for norms everywhere, else ``"domain"``.
             options: as :func:`featureconvex.certify`.
         """
-        threat, domain, level = self._attacked(threat, domain, level)
-        found: Certificate | list[Certificate] = certify(self, X, threat, domain, level, **options)
+        asked = question(self.attacker, _listed(threat), self._named(domain), level)
+        several = threat is not None and not isinstance(threat, Threat)
+        threats = list(asked.threats) if several else asked.threats[0]
+        found: Certificate | list[Certificate] = certify(
+            self, X, threats, asked.domain, asked.level, **options
+        )
         return found
 
     def attack(
         self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
     ) -> AttackResult:
         """Evasions, by default of the attacker of the schema; see :func:`featureconvex.attack`."""
-        threat, domain, _ = self._attacked(threat, domain, None)
-        return attack(self, X, threat, domain, **options)
+        asked = question(self.attacker, _listed(threat), self._named(domain))
+        return attack(self, X, check_threat(asked.threats), asked.domain, **options)
 
-    def _attacked(self, threat: Any, domain: Any, level: Any) -> tuple[Any, Any, Any]:
-        attacker = self.attacker
-        if threat is None and attacker is not None:
-            held = attacker.domain if domain is None else attacker.without_filling(domain)
-            return attacker.threat, held, level or "domain"
-        return threat, domain, level or "closed-form"
+    def _named(self, domain: Domain | None) -> Domain | None:
+        """With the names of columns as indices."""
+        return None if domain is None else check_domain(domain, model=self)
+
+
+def _listed(threat: object) -> list[Threat] | None:
+    return None if threat is None else check_threats(threat)
 
 
 def _columns(meaning: Meaning) -> tuple[Column, ...] | None:

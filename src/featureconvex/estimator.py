@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -29,7 +29,7 @@ from featureconvex.certificates import (
 from featureconvex.certificates.arguments import check_domain, check_threats
 from featureconvex.certificates.certificate import joined
 from featureconvex.data.schema import ColumnSchema, Schema
-from featureconvex.data.tables.frame import as_pandas
+from featureconvex.data.tables.frame import as_pandas, check_unique
 from featureconvex.detector import Detector
 from featureconvex.device import device
 from featureconvex.errors import UserError
@@ -237,8 +237,11 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         if sample_weight is None and self.class_weight is None:
             return None
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if isinstance(self.class_weight, Mapping):
+            for label, value in self.class_weight.items():
+                real_number(f"class_weight of {label!r}", value, 0)
         weight = weight * compute_sample_weight(self.class_weight, y)
-        for label in self.classes_:
+        for label in self.classes_.tolist():
             if not weight[y == label].sum() > 0:
                 raise UserError(f"all points of class {label!r} have weight 0; both classes count")
         return torch.from_numpy(weight / weight.mean())
@@ -556,6 +559,7 @@ def _check_columns(X: Any) -> None:
         return
     import pandas as pd
 
+    check_unique(X.columns, "X")
     for place, name in enumerate(X.columns):
         cells = X.iloc[:, place]
         if pd.api.types.is_numeric_dtype(cells.dtype):

@@ -3,7 +3,6 @@
 What an object keeps is a copy of its own, so that a later change of the caller's array changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featureconvex.errors import UserError
+from featureconvex.scalars import (
+    UNREADABLE,
+    one_of,
+    real_number,
+    shown,
+    whole_number,
+    whole_numbers,
+    yes_or_no,
+)
 
-# How Python, numpy and torch say that something cannot be read as a number.
-_UNREADABLE = (TypeError, ValueError, OverflowError, RuntimeError)
+__all__ = [
+    "WHOLE_ARRAY",
+    "check_plain",
+    "check_shared_shape",
+    "check_unlabelled",
+    "check_unmasked",
+    "file_path",
+    "one_of",
+    "real_array",
+    "real_number",
+    "real_tensor",
+    "rows_tensor",
+    "whole_number",
+    "whole_numbers",
+    "yes_or_no",
+]
+
 WHOLE_ARRAY = "a number, or one per coordinate"
 
 
@@ -40,10 +63,10 @@ def real_array(name: str, value: object, expected: str = WHOLE_ARRAY) -> NDArray
         check_unlabelled(name, value)
         try:
             array = np.asarray(value)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise UserError(f"{name} must be {expected}: {error}") from error
     if array.dtype.kind not in "fiub" and array.size:
-        raise UserError(f"{name} must be {expected}, got {_shown(value)}")
+        raise UserError(f"{name} must be {expected}, got {shown(value)}")
     return array if array.size else array.astype(np.float64)
 
 
@@ -104,7 +127,7 @@ def real_tensor(name: str, value: object, expected: str = WHOLE_ARRAY) -> Tensor
     """
     array = real_array(name, value, expected)
     if array.dtype.kind == "b":
-        raise UserError(f"{name} must be {expected}, got {_shown(value)}; a bool is no amount")
+        raise UserError(f"{name} must be {expected}, got {shown(value)}; a bool is no amount")
     with np.errstate(over="ignore"):  # a longdouble beyond float64 is an infinity
         tensor = torch.from_numpy(np.array(array, dtype=np.float64))
     return tensor.to(value.device) if isinstance(value, torch.Tensor) else tensor
@@ -135,7 +158,7 @@ def file_path(name: str, value: object) -> Path:
         UserError: neither text nor a path, or text that is empty.
     """
     if not isinstance(value, str | Path) or not str(value):
-        raise UserError(f"{name} must be a path such as 'runs/mine', got {_shown(value)}")
+        raise UserError(f"{name} must be a path such as 'runs/mine', got {shown(value)}")
     return Path(value)
 
 
@@ -159,94 +182,3 @@ def check_shared_shape(**constants: Tensor) -> None:
         raise UserError(
             f"{told} do not belong to the same input; give each one number, or one per coordinate"
         ) from error
-
-
-def whole_number(name: str, value: object, least: int | None = None) -> int:
-    """``value`` as a Python int; numpy's and torch's scalars and 5.0 count.
-
-    Raises:
-        UserError: anything else, or less than ``least``.
-
-    >>> whole_number("pieces", np.int64(3), 1)
-    3
-    """
-    at_least = "" if least is None else f" >= {least}"
-    try:
-        if _not_a_scalar(value):
-            raise TypeError
-        number = int(value)  # type: ignore[call-overload]
-        fits = bool(number == value) and (least is None or number >= least)
-    except _UNREADABLE:
-        fits = False
-    if not fits:
-        raise UserError(f"{name} must be a whole number{at_least}, got {_shown(value)}")
-    return int(number)
-
-
-def whole_numbers(name: str, values: object, example: str, least: int = 1) -> tuple[int, ...]:
-    """``values`` as a tuple of Python ints.
-
-    Raises:
-        UserError: no sequence, or an entry that is not a whole number of at least ``least``.
-    """
-    wrong = isinstance(values, str | bytes | Mapping | set | frozenset)
-    if wrong or not isinstance(values, Iterable) or _not_iterable(values):
-        raise UserError(f"{name} takes whole numbers such as {example}, got {_shown(values)}")
-    return tuple(whole_number(f"each number of {name}", value, least) for value in values)
-
-
-def real_number(name: str, value: object, least: float | None = None) -> float:
-    """``value`` as a Python float, never nan.
-
-    Raises:
-        UserError: not a number, or less than ``least``.
-    """
-    at_least = "" if least is None else f" >= {least:g}"
-    try:
-        if _not_a_scalar(value):
-            raise TypeError
-        number = float(value)  # type: ignore[arg-type]
-        fits = number == number and (least is None or number >= least)
-    except _UNREADABLE:
-        fits = False
-    if not fits:
-        raise UserError(f"{name} must be a number{at_least}, got {_shown(value)}")
-    return number
-
-
-def yes_or_no(name: str, value: object) -> bool:
-    """``value`` as a Python bool.
-
-    Raises:
-        UserError: neither True nor False.
-    """
-    if not isinstance(value, bool | np.bool_):
-        raise UserError(f"{name} must be True or False, got {_shown(value)}")
-    return bool(value)
-
-
-def one_of(name: str, value: object, choices: Iterable[str]) -> str:
-    """``value`` if it is one of the words ``choices``.
-
-    Raises:
-        UserError: naming the choices.
-    """
-    words = tuple(choices)
-    if not isinstance(value, str) or value not in words:
-        raise UserError(f"unknown {name} {_shown(value)}; use one of {', '.join(words)}")
-    return str(value)
-
-
-def _not_a_scalar(value: object) -> bool:
-    text_or_flag = isinstance(value, str | bytes | bytearray | bool | np.bool_ | np.ma.MaskedArray)
-    flags = str(getattr(value, "dtype", "")).endswith("bool")  # of numpy's arrays or torch's
-    return text_or_flag or flags or getattr(value, "ndim", 0) != 0
-
-
-def _not_iterable(value: object) -> bool:
-    return getattr(value, "ndim", 1) == 0  # a scalar array has __iter__, and refuses
-
-
-def _shown(value: object, most: int = 80) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -141,7 +141,7 @@ _DESCRIBED: "WeakKeyDictionary[FeatureConvexModel, InputDescription]" = WeakKeyD
 
 
 def describe_inputs(model: FeatureConvexModel, inputs: InputDescription) -> None:
-    """Say what the inputs of ``model`` are, for as long as the object lives; a copy does not know."""
+    """Say what the inputs of ``model`` are, for as long as the object lives."""
     _DESCRIBED[model] = inputs
 
 

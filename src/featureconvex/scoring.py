@@ -8,6 +8,7 @@ import numpy as np
 from featureconvex.certificates import Threat
 from featureconvex.errors import UserError
 from featureconvex.folding import fold
+from featureconvex.given import real_number
 from featureconvex.multi_class_model import MultiClassModel
 from featureconvex.training.calibration import at_false_positive_rate
 
@@ -24,6 +25,9 @@ class CertifiedRecall:
         target_fpr: the false-positive rate.
         threat: with a closed form; None: ``Lp(2)`` in raw units.
 
+    Raises:
+        UserError: a radius below 0, or a rate outside [0, 1].
+
     >>> from sklearn.datasets import load_breast_cancer
     >>> from featureconvex.estimator import FeatureConvexClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
@@ -35,6 +39,11 @@ class CertifiedRecall:
     radius: float
     target_fpr: float = 0.01
     threat: Threat | None = None
+
+    def __post_init__(self) -> None:
+        real_number("radius", self.radius, 0)
+        if real_number("target_fpr", self.target_fpr, 0) > 1:
+            raise UserError(f"a false-positive rate is in [0, 1], got {self.target_fpr}")
 
     def __call__(self, estimator: Any, X: Any, y: Any) -> float:
         """The score of a fitted classifier, or of a pipeline that :func:`featureconvex.fold` takes.

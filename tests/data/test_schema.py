@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featureconvex.cli import main
 from featureconvex.data.inspection import class_lines, inspect_folder, inspect_table, look_lines
 from featureconvex.data.schema import (
     ColumnSchema,
@@ -77,6 +78,7 @@ def test_any_text_is_a_schema_or_refused(text: str) -> None:
         ('[columns.a]\nrole = "feat"', "role of column 'a'"),
         ('[columns.a]\ncost = "much"', "cost of column"),
         ("[columns.a]\ncost = -1", "must be"),
+        ("[columns.a]\ncost = inf", "must be a finite number"),
         ("[columns.a]\nrange = [1]", "low, high"),
         ("[columns.a]\nrange = [2, 1]", "low <= high"),
         ('[columns.a]\ntype = "category"\nattacker = "increase"', "neither grow nor shrink"),
@@ -206,10 +208,12 @@ def test_a_schema_that_does_not_fit_is_refused() -> None:
         (ColumnSchema("b"), "does not have it"),
         (ColumnSchema("a", type="integer"), "whole number"),
         (ColumnSchema("c", type="category", levels=("x",)), "not among its levels"),
-        (ColumnSchema("c"), "text where training had numbers"),
+        (ColumnSchema("c"), "text in a column of numbers"),
     ):
         with pytest.raises(UserError, match=message):
             columns_of_schema(frame, (said,), "it")
+    with pytest.raises(UserError, match="the schema has no feature"):
+        columns_of_schema(frame, (), "it")
     rare = ColumnSchema("c", type="category", levels=("x",), rare="other")
     found = columns_of_schema(frame, (rare,), "it")
     assert encode(pd.DataFrame({"c": ["x", "never"]}), found, "it").x.tolist() == [[1, 0], [0, 1]]
@@ -221,3 +225,26 @@ def test_looks_never_refuse() -> None:
     look = look_at(odd)
     assert [column.schema.role for column in look.columns] == ["drop", "drop", "drop"]
     assert math.isinf(look.columns[0].schema.high)
+
+
+def test_a_table_of_one_row_or_one_class_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for content in ("a,l\n1,x\n", "a,l\n1,x\n2,x\n3,x\n"):
+        (tmp_path / "t.csv").write_text(content)
+        with pytest.raises(SystemExit) as stop:
+            main(["inspect", str(tmp_path / "t.csv"), "--label", "l"])
+        assert not stop.value.code
+        assert "what to expect is not known yet" in capsys.readouterr().out
+
+
+def test_a_schema_that_cannot_be_written_is_said_first(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "t.csv").write_text("a,l\n1,x\n2,y\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["inspect", str(tmp_path / "t.csv"), "--out", str(tmp_path / "file" / "s.toml")])
+    assert stop.value.code == 2
+    with pytest.raises(SystemExit) as stop:
+        main(["inspect", str(tmp_path), "--out", str(tmp_path / "s.toml")])
+    assert stop.value.code == 2
+    assert not (tmp_path / "s.toml").exists()

@@ -1,7 +1,10 @@
 """The attacker of a schema: never above the cheapest evasion of small tables; and a run that carries it."""
 
+import copy
 import itertools
 import math
+import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,13 @@ from hypothesis import strategies as st
 from tests.data.test_schema import messy
 
 import featureconvex as fc
-from featureconvex.attacker import Attacker
+from featureconvex.attacker import Attacker, question
 from featureconvex.cli import main
 from featureconvex.data.inspection import inspect_table
 from featureconvex.data.schema import ColumnSchema, Schema
 from featureconvex.data.tables.columns import Column
 from featureconvex.detector import Detector
+from featureconvex.errors import UserError
 from featureconvex.features import Identity
 from featureconvex.nn import ConvexMLP
 
@@ -185,7 +189,7 @@ def test_a_category_without_edits_costs_infinity() -> None:
 def test_a_domain_of_ones_own_fills_no_gaps(a_run: Path) -> None:
     detector = fc.load(a_run / "run")
     assert isinstance(detector, Detector)
-    own = detector._attacked(None, fc.Box(0, 9), None)[1]
+    own = question(detector.attacker, None, fc.Box(0, 9)).domain
     assert repr(own) == repr(detector.attacker.without_filling(fc.Box(0, 9)))  # type: ignore[union-attr]
     assert "gaps" in repr(own)
 
@@ -229,6 +233,65 @@ def test_certify_uses_the_schema(a_run: Path, capsys: pytest.CaptureFixture[str]
         assert column in pd.read_csv(out)
 
 
+def certify_said(a_run: Path, *more: str) -> int:
+    arguments = ["certify", str(a_run / "run"), str(a_run / "messy.csv"), "--out"]
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, str(a_run / "said.csv"), *more])
+    return int(stop.value.code or 0)
+
+
+def test_one_rule_fills_in_what_was_not_said(a_run: Path) -> None:
+    """The same in Python and on the command line."""
+    found: Any = fc.load(a_run / "run")
+    attacker = found.attacker
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    box = fc.Box(-math.inf, math.inf, immutable=["Betrag"])
+    assert question(attacker).level == "domain"
+    assert question(attacker).sentence == attacker.sentence
+    assert question(attacker, [fc.Lp(1)]).domain is None
+    assert question(attacker, [fc.Lp(1)]).level == "closed-form"
+    assert question(attacker, [fc.Lp(1)], fc.Box(0, 1)).level == "domain"
+    assert question(attacker, [fc.L0()]).sentence == attacker.sentence
+    assert repr(question(attacker, [fc.L0()]).domain) == repr(attacker.domain)
+    # Of other places than the schema's its sentence would be untrue.
+    assert "in place of the schema's" in question(attacker, None, fc.Box(0, 1)).sentence
+    for more, certificate in (
+        ((), found.certify(frame)),
+        (("--threat", "l0"), found.certify(frame, fc.L0())),
+        (("--norm", "1", "--immutable", "Betrag"), found.certify(frame, fc.Lp(1), box)),
+        (("--threat", "edits", "--immutable", "Betrag"), found.certify(frame, domain=box)),
+    ):
+        assert certify_said(a_run, *more) == 0
+        rows = pd.read_csv(a_run / "said.csv")
+        name = certificate.threat.name
+        np.testing.assert_allclose(rows[f"radius_{name}"], certificate.radius, rtol=1e-9)
+        assert rows[f"status_{name}"].tolist() == [str(status) for status in certificate.status]
+
+
+def test_what_a_level_cannot_do_is_said_before_anything_is_read(
+    a_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert certify_said(a_run, "--threat", "edits", "--level", "closed-form") == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "certifies norms only, not edits" in told[0]
+    assert certify_said(a_run, "--threat", "apend") == 2
+    assert "or edits, and of files append" in capsys.readouterr().err
+
+
+def test_the_summary_tells_the_median_in_the_schema_s_unit(
+    a_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert certify_said(a_run) == 0
+    found = re.search(r"half of them for ([0-9.]+) (.+) or more", capsys.readouterr().out)
+    assert found is not None
+    radius = pd.read_csv(a_run / "said.csv")["radius_edits"]
+    median = np.quantile(radius[radius > 0], 0.5, method="lower")
+    assert 0.98 * median <= float(found[1]) <= median * 1.005
+    detector: Any = fc.load(a_run / "run")
+    assert found[2] == detector.schema.unit
+
+
 def test_what_contradicts_the_schema_is_refused(
     a_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,3 +304,22 @@ def test_what_contradicts_the_schema_is_refused(
             main([*arguments, *schema])
         assert stop.value.code == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda found: pickle.loads(pickle.dumps(found))])
+def test_a_copy_takes_frames_as_well(copied: Any, a_run: Path) -> None:
+    found: Any = fc.load(a_run / "run")
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    again = copied(found)
+    np.testing.assert_array_equal(again.predict(frame), found.predict(frame))
+    np.testing.assert_array_equal(again.certify(frame).radius, found.certify(frame).radius)
+
+
+def test_two_columns_of_one_name_are_refused(a_run: Path) -> None:
+    found: Any = fc.load(a_run / "run")
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    with pytest.raises(UserError, match="x has two columns named 'Betrag'"):
+        found.predict(pd.concat([frame, frame[["Betrag"]]], axis=1))
+    numbers = pd.DataFrame(np.zeros((4, 3)), columns=["a", "b", "a"])
+    with pytest.raises(UserError, match="X has two columns named 'a'"):
+        fc.FeatureConvexClassifier().fit(numbers, [0, 1, 0, 1])

@@ -163,3 +163,24 @@ def test_the_training_range_travels_with_a_saved_classifier(sparse: bool, tmp_pa
     assert summary.outside == 2
     assert any("outside the range" in line for line in summary.lines)
     assert pd.read_csv(out)["outside_range"].tolist() == [0, 1, 0, 3]
+
+
+def test_weights_of_classes_are_checked() -> None:
+    x, y = data(60)
+    with pytest.raises(UserError, match=r"class_weight of 0 must be a number >= 0, got -1"):
+        classifier(class_weight={0: -1, 1: 1}).fit(x, y)
+    with pytest.raises(UserError, match="all points of class 0 have weight 0"):
+        classifier().fit(x, y, sample_weight=y.astype(float))
+
+
+def test_an_attack_takes_sparse_rows() -> None:
+    x, y = data(60)
+    clf = classifier().fit(x, y)
+    dense, sparse = (fc.attack(clf, rows, steps=5) for rows in (x, csr_matrix(x)))
+    np.testing.assert_array_equal(dense.distance, sparse.distance)
+
+
+@pytest.mark.parametrize("wrong", [(-1.0, 0.01), (1.0, 1.5)])
+def test_a_score_of_nothing_is_refused(wrong: tuple[float, float]) -> None:
+    with pytest.raises(UserError):
+        fc.CertifiedRecall(*wrong)

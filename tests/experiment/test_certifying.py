@@ -132,6 +132,22 @@ def test_a_bad_row_costs_only_itself(kind: str, model: Path, tmp_path: Path) -> 
     assert summary.statuses["l2"]["unreadable"] == len(odd) - 2
 
 
+def test_what_is_wrong_is_told_once_and_names_no_row_of_a_piece(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = mails().astype(object)
+    bad.loc[[20, 60], "links"] = "many"
+    bad.loc[[25, 65], "country"] = "XX"
+    bad.to_csv(tmp_path / "bad.csv", index=False)
+    certified(model, tmp_path / "bad.csv", tmp_path / "r.csv", progress=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if "bad.csv" in line]
+    assert len(told) == 2
+    assert "bad.csv: rows that cannot be read; the first: " in told[0]
+    assert "column 'links': 'many' is not a number" in told[0]
+    assert "column 'country': categories that training never saw" in told[1]
+    assert "row 2" not in " ".join(told)
+
+
 def test_a_bad_input_costs_only_itself(model: Path, tmp_path: Path) -> None:
     mails().to_csv(tmp_path / "m.csv", index=False)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")

@@ -1,6 +1,7 @@
 """Plots of files: what appended and changed bytes really do to them, and what is certified."""
 
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.plots import OnPlot, Plots
+from featureconvex.experiment.certifying.slack import certify_slack_of_plots
 from featureconvex.features import AbsConcat, Compose, Identity, MaxMin, NonexpansiveLinear, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine
 
@@ -138,11 +140,101 @@ def test_exact_for_linear_models() -> None:
         assert asked.certify(OnPlot("change")).radius[0] == truth
 
 
+def with_slack(
+    tmp_path: Path, contents: list[Bytes], asked: Plots, rng: np.random.Generator
+) -> tuple[fc.Certificate, list[list[tuple[int, int]]]]:
+    paths, runs = [], []
+    for place, content in enumerate(contents):
+        paths.append(tmp_path / f"{place}.bin")
+        paths[-1].write_bytes(content.tobytes())
+        starts = rng.integers(0, len(content), int(rng.integers(0, 3)))
+        runs.append([(int(s), min(int(s + rng.integers(1, 4)), len(content))) for s in starts])
+    found, errors = certify_slack_of_plots(asked, paths, runs)
+    assert not any(errors)
+    return found, runs
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize(("level", "phi"), [("domain", "absolute"), ("sound", "learned")])
+def test_slack_filled_with_anything_flips_no_certified_file(
+    form: BytePlot, level: str, phi: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(4)
+    contents = files(rng, 40, 1 + form.length * 3 // 2)
+    x = np.array([form(content) for content in contents])
+    dtype = torch.float32 if form is FORMS[2] else torch.float64
+    model = a_model(form, phi, x, dtype)
+    found, runs = with_slack(tmp_path, contents, plots(form, contents, model, level), rng)
+    tried, some = [], 0
+    for place, content in enumerate(contents):
+        own = found.radius[place]
+        slack = sorted({at for first, end in runs[place] for at in range(first, end)})
+        flagged = found.margin[place] > 0
+        assert own in (0, len({*slack}) or np.inf, sum(e - f for f, e in runs[place]))
+        assert (own == np.inf) == (not slack and bool(flagged))
+        some += bool(0 < own < np.inf)
+        for byte in [*range(0, 256, 51), None] if 0 < own < np.inf else []:
+            changed = content.copy()
+            changed[slack] = rng.integers(0, 256, len(slack)) if byte is None else byte
+            tried.append(changed)
+            half = changed.copy()
+            half[slack[::2]] = 0 if byte is None else 255 - byte
+            tried.append(half)
+    assert some > 1
+    rows = torch.from_numpy(np.array([form(content) for content in tried])).to(dtype)
+    assert (model(rows) > 0).all()
+
+
+def test_slack_of_linear_models_is_exact(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    rng, form, answers = np.random.default_rng(1), BytePlot(6, 2), []
+    for trial in range(30):
+        net = MaxAffine(6, pieces=1).double()
+        model = fc.FeatureConvexModel(Identity(), net).double().eval()
+        content = rng.integers(0, 256, 11).astype(np.uint8)
+        asked = plots(form, [content], model, "domain")
+        w = net.affine.weight.detach()[0].numpy()
+        net.affine.bias.data.fill_(float(0.3 - w @ asked.x[0]))
+        first = int(rng.integers(0, 8))
+        path = tmp_path / f"{trial}.bin"
+        path.write_bytes(content.tobytes())
+        found, _ = certify_slack_of_plots(asked, [path], [[(first, first + 3)]])
+        worst = content.copy()
+        for at in range(first, first + 3):
+            worst[at] = 255 if w[at // 2] < 0 else 0
+        truth = 3.0 if w @ (form(worst) - asked.x[0]) + 0.3 > 0 else 0.0
+        assert found.radius[0] == truth
+        answers.append(truth)
+    assert set(answers) == {0.0, 3.0}
+
+
+def test_slack_beyond_the_file_is_unreadable(tmp_path: Path) -> None:
+    form = BytePlot(4)
+    model = fc.FeatureConvexModel(Identity(), MaxAffine(4, 2)).double().eval()
+    model.tau += 100
+    contents = [np.array([1, 2], dtype=np.uint8)] * 2
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"\x01\x02")
+    asked = plots(form, contents, model, "domain")
+    paths = [tmp_path / "a", tmp_path / "b"]
+    found, errors = certify_slack_of_plots(asked, paths, [[(1, 2)], [(1, 3)]])
+    assert found.status.tolist() == ["certified", "unreadable"]
+    assert found.radius.tolist() == [1.0, 0.0]
+    assert "beyond the end of a file of 2 bytes" in str(errors[1])
+
+
 def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     within = BytePlot.within
     monkeypatch.setattr(BytePlot, "within", lambda self, first, end: within(self, first, end - 1))
     with pytest.raises(AssertionError):
         test_exact_for_linear_models()
+
+
+def test_slack_that_never_rises_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Plots.between
+    monkeypatch.setattr(Plots, "between", lambda self, less, more: honest(self, less, more * 0))
+    with pytest.raises(AssertionError):
+        test_slack_of_linear_models_is_exact(tmp_path)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -171,10 +263,24 @@ def test_from_training_to_certificates(tmp_path: Path, capsys: pytest.CaptureFix
     assert (detector.sensitive_margin(np.array(tried)) > 0).all()
     capsys.readouterr()
     slack = tmp_path / "slack.csv"
-    slack.write_text("file,offset,length\n")
+    (suspects / "dangling.png").symlink_to(tmp_path / "nowhere")
+    (suspects / "below").mkdir()
+    os.mkfifo(suspects / "pipe.png")
+    capsys.readouterr()
+    assert command("certify", out, suspects, "--out", table, "--threat", "append") == 0
+    again = pd.read_csv(table).set_index("row")
+    assert again.loc["dangling.png", "status_append"] == "unreadable"
+    assert set(again.index) == {*found.index, "dangling.png"}
+    assert "what is no file is left out, such as below" in capsys.readouterr().err
+    slack.write_text("file,offset,length\n0.png,3,2\n1.png,300,2\n")
+    assert command("certify", out, suspects, "--out", table, "--slack", slack) == 0
+    filled = pd.read_csv(table).set_index("row")
+    assert filled.loc["1.png", "status_slack"] == "unreadable"
+    assert set(filled["radius_slack"]) <= {0.0, 2.0, np.inf}
+    capsys.readouterr()
     for wrong, words in (
         (("--threat", "insert"), "inserted bytes shift all that follows"),
-        (("--slack", slack), "counts of bytes or n-grams only"),
+        (("--threat", "slack"), "needs to know where it is"),
         (("--threat", "append", "--level", "closed-form"), "does not know where a file ends"),
     ):
         assert command("certify", out, suspects, "--out", table, *wrong) == 2

@@ -146,6 +146,13 @@ def test_tables_are_written_for_spreadsheets(table: Path) -> None:
     assert all(0.5 < line["clean_accuracy"] <= 1 for line in review["baselines"])
 
 
+def test_rows_at_risk_carry_the_user_s_own_columns(table: Path) -> None:
+    risky = pd.read_csv(table / "run" / "attacker_at_risk.csv")
+    rows = pd.read_parquet(table / "run" / "rows.parquet").set_index("index")
+    assert list(risky.columns)[:3] == ["index", "row", "id"]
+    assert risky["id"].astype(str).tolist() == rows.loc[risky["index"], "id"].astype(str).tolist()
+
+
 def test_the_report_states_the_attacker_first(table: Path) -> None:
     page = render_report(read_run(table / "run"))
     review = reviewed(table / "run")
@@ -210,6 +217,50 @@ def test_counts_of_ngrams_are_no_evasion(tmp_path: Path) -> None:
     rows = reviewed(tmp_path / "run")["at_risk"]
     assert rows
     assert all(row["price"] is None and row["evasion"] == "" for row in rows)
+
+
+@pytest.mark.parametrize("form", ["plot:64", "plot:32:8"])
+def test_plots_of_files_are_reviewed_as_certify_sees_them(form: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for kind, low in (("bad", 0), ("good", 90)):
+        (tmp_path / "files" / kind).mkdir(parents=True)
+        for k in range(30):
+            content = rng.integers(low, low + 120, int(rng.integers(20, 90))).astype(np.uint8)
+            (tmp_path / "files" / kind / f"{k}.bin").write_bytes(content.tobytes())
+    with undrawn_reports():
+        run(
+            tmp_path / "files",
+            tmp_path / "run",
+            *("--bytes", form, "--sensitive", "bad", "--temperature", "0.3"),
+        )
+    review = reviewed(tmp_path / "run")
+    assert [budget["threat"] for budget in review["budgets"]] == ["append", "change"]
+    assert "nothing is certified against" in review["sentence"]
+    assert review["level"] == "domain"
+    assert review["columns"] == []
+    rows = pd.read_parquet(tmp_path / "run" / "rows.parquet")
+    flagged = rows[(rows["label"] == 1) & (rows["margin"] > 0)]
+    named = tmp_path / "again.csv"
+    ask = ("--threat", "append", "--threat", "change")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(
+            [
+                "certify",
+                *map(str, (tmp_path / "run", tmp_path / "files/bad")),
+                *ask,
+                "--out",
+                str(named),
+            ]
+        )
+    again = pd.read_csv(named)
+    radii = dict(zip(again["file"], again["radius_append"].astype(float), strict=True))
+    mine = [radii[Path(row).name] for row in flagged["row"]]
+    assert review["flagged"] == len(flagged) > 2
+    median = np.quantile(mine, 0.5, method="lower")
+    assert review["budgets"][0]["median"] == ("inf" if np.isinf(median) else median)
+    for row in review["at_risk"]:
+        certified = radii[Path(row["row"]).name]
+        assert row["certified"] == ("inf" if np.isinf(certified) else certified)
 
 
 def test_an_endless_budget_is_said_in_words() -> None:

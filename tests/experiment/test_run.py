@@ -320,7 +320,7 @@ def test_a_model_of_a_table_with_categories_certifies_new_rows(tmp_path: Path) -
     assert set(rows["status_l2"]) == {"unknown_category"}
     assert (rows["radius_l2"] == 0).all()
     mails.assign(links="many").to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(UserError, match="text where training had numbers"):
+    with pytest.raises(UserError, match="text in a column of numbers"):
         certify_file(tmp_path / "run", tmp_path / "new.csv", tmp_path / "r.csv", [fc.Lp(2)])
 
 

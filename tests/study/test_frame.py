@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from featureconvex import cli
 from featureconvex.errors import UserError
 from featureconvex.report.plot_style import panels
-from featureconvex.study import find_study, run_study
-from featureconvex.study.registry import STUDIES
+from featureconvex.study.registry import STUDIES, find_study
+from featureconvex.study.run import run_study
 from featureconvex.study.study import Row, Settings, Study
 
 

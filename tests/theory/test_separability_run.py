@@ -1,6 +1,8 @@
 """The command: its files are what INTERFACE says, and its proofs can be checked from the files alone."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from featureconvex import cli
 from featureconvex.data import find_task
 from featureconvex.errors import UserError
 from featureconvex.model_file import save_model
+from featureconvex.progress import Ticker
+from featureconvex.theory.separability import run as stages
 from featureconvex.theory.separability.features import mapped, parse_map
 from featureconvex.theory.separability.lattice import Lattice
 from featureconvex.theory.separability.linear import Linear, linear_separation
@@ -189,3 +193,27 @@ def test_a_hyperplane_that_no_discriminant_finds() -> None:
     lattice = Lattice.of(data.data)
     sides = [lattice.take(np.flatnonzero(data.target == label)) for label in (0, 1)]
     assert linear_separation(*sides) == Linear(True, 1.0)
+
+
+def test_every_stage_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticked: list[int] = []
+
+    @contextmanager
+    def counting(title: str, total: int | None, enabled: bool = True) -> Iterator[Ticker]:
+        del title
+        if enabled and total is not None:
+            ticked.append(-total)
+        yield lambda advance, _: ticked.append(advance)
+
+    settings = Settings(distance=2.0)
+    separability(find_task("breast-cancer"), tmp_path / "a", settings, progress=True)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("verdicts: malignant against benign")
+    assert told[1].startswith("distances: malignant against benign")
+    assert "verdicts: benign against malignant" in told
+    monkeypatch.setattr(stages, "progress_bar", counting)
+    separability(find_task("breast-cancer"), tmp_path / "b", settings, progress=True)
+    assert len(ticked) > 4
+    assert sum(ticked) == 0  # every bar comes to its end

@@ -72,6 +72,7 @@ class Dataset:
         counts: what of other files was counted, where that was said.
         train_rows: where each training example comes from: int64 numbers from 0, or file names.
         test_rows: the same for the test examples.
+        test_sizes: bytes of each test file, or None.
         rows_from: what those numbers or names are, in words that follow "row".
         test_kept: columns of the test rows that the user wants to see again, or None.
         schema: what the user said about the columns of a table, or None.
@@ -97,6 +98,7 @@ class Dataset:
     counts: "Representation | None" = None
     train_rows: NDArray[Any] | None = None
     test_rows: NDArray[Any] | None = None
+    test_sizes: NDArray[np.int64] | None = None
     rows_from: str = ""
     test_kept: "pd.DataFrame | None" = None
     schema: "Schema | None" = None

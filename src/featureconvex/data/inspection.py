@@ -83,6 +83,8 @@ def look_lines(look: Look) -> list[str]:
     lines = []
     if schema.label is not None:
         counts = ", ".join(f"{name} ({count})" for name, count in look.classes[:10])
+        if len(look.classes) > 10:
+            counts += f" and {len(look.classes) - 10} more classes"
         sensitive = f"; sensitive: {schema.sensitive}" if schema.sensitive else ""
         lines.append(f"label {schema.label}: {counts}{sensitive}")
     width = max((len(column.schema.name) for column in look.columns), default=0)

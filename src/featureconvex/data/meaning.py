@@ -27,7 +27,7 @@ from featureconvex.data.tables.columns import (
     encode_rows,
     feature_blocks,
 )
-from featureconvex.data.tables.frame import as_pandas
+from featureconvex.data.tables.frame import as_pandas, check_unique
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ class Meaning:
         """
         x = as_pandas(x)
         if hasattr(x, "columns") and hasattr(x, "iloc"):
+            check_unique(x.columns, "x")
             return self.table(x, "x").x
         if self.kind != "image" or not hasattr(x, "dtype"):
             return x

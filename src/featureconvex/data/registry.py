@@ -4,6 +4,7 @@ import difflib
 import os
 import re
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from featureconvex.data.files.contents import shown
@@ -18,6 +19,8 @@ from featureconvex.errors import UserError
 
 # The other side of a family of pairs: all labels that are not on the sensitive one.
 REST = "rest"
+WIDTH = 96
+"""Characters of a line that describes tasks; piped, and in most terminals, no line is cut."""
 
 
 def list_tasks() -> list[Task]:
@@ -44,6 +47,32 @@ def described_tasks(data_dir: str | os.PathLike[str] | None = None) -> list[dict
         }
         for task, place in zip(TASKS, places, strict=True)
     ]
+
+
+def task_lines(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
+    """A record for each task, as a person reads it, in lines of :data:`WIDTH`."""
+    lines: list[str] = []
+    for task in described_tasks(data_dir):
+        lines += ["", task["name"] + (f" ({task['pattern']})" if task["pattern"] else "")][
+            not lines :
+        ]
+        place = task["where"] if task["found"] else f"not found; {task['how']}"
+        for title, text in (
+            ("data", task["data"]),
+            ("sensitive", task["sensitive"]),
+            ("size", task["size"]),
+            ("found", place),
+        ):
+            lines += wrap(
+                text,
+                WIDTH,
+                initial_indent=f"  {title:<10}",
+                subsequent_indent=" " * 12,
+                # A path or an address stays whole.
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return lines
 
 
 def find_task(

@@ -34,12 +34,14 @@ class Source:
         frame: of a table.
         array: (n, ...) of a ``.npy`` or ``.npz`` file, as stored.
         samples: of files with one example each.
+        sizes: (n,) bytes of each file of a folder.
     """
 
     rows: NDArray[Any]
     frame: "pd.DataFrame | None" = None
     array: NDArray[Any] | None = None
     samples: Samples | None = None
+    sizes: NDArray[np.int64] | None = None
 
 
 def read_source(
@@ -74,6 +76,7 @@ def read_source(
             raise UserError(f"{shown(path)}: every file is larger than --most-bytes; raise it")
         rows = [shown(file.relative_to(path)) for file in fits]
         source = _files(fits, rows, files, shape, finite, counts)
+        source = replace(source, sizes=np.array([f.stat().st_size for f in fits], dtype=np.int64))
         if len(fits) == len(found) or source.samples is None or counts is None:
             return source
         odd = next(file for file in found if _is_too_large(file, counts))

@@ -267,7 +267,7 @@ def run(
     detector = Detector.of(fitted.model, names)
     reviewed = review(detector, dataset, prepared.test.x, settings.seed, progress)
     if reviewed is not None:
-        write_review(reviewed, folder)
+        write_review(reviewed, folder, dataset.test_kept)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return _reported(folder)
 

@@ -68,17 +68,33 @@ class Review(TypedDict):
     baselines: list[BaselineReview]
 
 
-def write_review(review: Review, folder: Path) -> None:
-    """Write the file, and its tables as CSV (``attacker_columns.csv`` and so on) where they have rows."""
+def write_review(review: Review, folder: Path, kept: pd.DataFrame | None = None) -> None:
+    """Write the file, and its tables as CSV (``attacker_columns.csv`` and so on) where they have rows.
+
+    Args:
+        review: the content.
+        folder: of the run.
+        kept: columns of the test rows that the user wants to see again: beside the rows at risk, too.
+    """
     write_text(folder / REVIEW_FILE, dump_json(review))
     tables = {
         "columns": pd.DataFrame(review["columns"]),
-        "at_risk": pd.DataFrame(review["at_risk"]),
+        "at_risk": _with_kept(pd.DataFrame(review["at_risk"]), kept),
         "baselines": pd.DataFrame(review["baselines"]),
     }
     for name, rows in tables.items():
         if len(rows):
             write_text(folder / f"attacker_{name}.csv", rows.to_csv(index=False))
+
+
+def _with_kept(rows: pd.DataFrame, kept: pd.DataFrame | None) -> pd.DataFrame:
+    if kept is None or not len(rows):
+        return rows
+    beside = kept.iloc[rows["index"].to_numpy()].set_axis(rows.index, axis=0)
+    ours = [name for name in beside.columns if name not in rows]
+    return pd.concat(
+        [rows[["index", "row"]], beside[ours], rows.drop(columns=["index", "row"])], axis=1
+    )
 
 
 def read_review(folder: Path) -> Review | None:

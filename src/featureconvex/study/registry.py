@@ -2,9 +2,12 @@
 
 import difflib
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from featureconvex.errors import UserError
-from featureconvex.study.study import Study
+
+if TYPE_CHECKING:
+    from featureconvex.study.study import Study
 
 STUDIES = {
     "theorem": "Theorem 3.9: bounds and simulation",
@@ -20,8 +23,8 @@ STUDIES = {
 """Name and one line; the module of that name (``-`` is ``_``) below this folder has the ``STUDY``."""
 
 
-def find_study(name: str) -> Study:
-    """The study of that name.
+def check_study(name: str) -> str:
+    """``name`` if there is a study of that name; nothing is loaded.
 
     Raises:
         UserError: there is none; the message lists what there is.
@@ -30,5 +33,15 @@ def find_study(name: str) -> Study:
         near = difflib.get_close_matches(name, STUDIES, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"there is no study {name!r}; {hint}there are: {', '.join(STUDIES)}")
+    return name
+
+
+def find_study(name: str) -> "Study":
+    """The study of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    check_study(name)
     study: Study = import_module(f"featureconvex.study.{name.replace('-', '_')}").STUDY
     return study

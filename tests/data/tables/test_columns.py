@@ -116,7 +116,7 @@ def test_words_that_look_missing_are_words_among_words(tmp_path: Path) -> None:
 
 
 def test_numbers_as_labels_have_no_class_na() -> None:
-    with pytest.raises(UserError, match=r"1 rows have no label .*row 2"):
+    with pytest.raises(UserError, match=r"1 rows have no label .*row 1 "):
         class_names(pd.Series(["0", "NA", "1"]), "t")
 
 
@@ -158,10 +158,10 @@ def test_a_model_file_with_names_only_is_read_by_what_the_table_has() -> None:
 @pytest.mark.parametrize(
     ("cells", "kind", "reason"),
     [
-        (["x", "y"], "number", "text where training had numbers"),
-        (["1", "y"], "number", "'y' in row 2 is not a number"),
-        (["1", "true"], "number", "'true' in row 2 is not a number"),
-        ([1.0, 0.5], "boolean", "0.5 in row 2 where training had true and false"),
+        (["x", "y"], "number", "text in a column of numbers"),
+        (["1", "y"], "number", "'y' in row 1 .from 0. is not a number"),
+        (["1", "true"], "number", "'true' in row 1 .from 0. is not a number"),
+        ([1.0, 0.5], "boolean", "0.5 in row 1 .from 0. where training had true and false"),
     ],
 )
 def test_another_type_than_in_training_is_refused(cells: list[Any], kind: Any, reason: str) -> None:

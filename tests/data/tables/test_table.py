@@ -87,11 +87,11 @@ def text_column(*values: str) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (FRAME.assign(a=[np.nan] + [1.0] * 19), "column 'a': 1 missing .*row 1"),
-        (FRAME.assign(a=[1.0, np.inf] * 10), "column 'a': 10 missing or non-finite .*row 2"),
-        (FRAME.assign(y=pd.Series(["spam", None] * 10)), "10 rows have no label .*row 2"),
+        (FRAME.assign(a=[np.nan] + [1.0] * 19), "column 'a': 1 missing .*row 0 "),
+        (FRAME.assign(a=[1.0, np.inf] * 10), "column 'a': 10 missing or non-finite .*row 1 "),
+        (FRAME.assign(y=pd.Series(["spam", None] * 10)), "10 rows have no label .*row 1 "),
         (FRAME.assign(c=[f"id-{i}" for i in range(20)]), "column 'c': text with 20 distinct"),
-        (text_column("1", "2", "?"), r"column 'c': '\?' in row 3 is not a number"),
+        (text_column("1", "2", "?"), r"column 'c': '\?' in row 2 .from 0. is not a number"),
         (FRAME.assign(c=pd.Timestamp("2020-01-01")), "column 'c': values of type datetime"),
         (FRAME[["y"]], "no column besides the label"),
         (FRAME.assign(y="spam"), "has 1 class"),
@@ -245,7 +245,7 @@ def test_another_encoding_names_the_remedy(tmp_path: Path, encoding: str) -> Non
 def test_numbers_that_no_float32_holds_are_refused_by_name(tmp_path: Path) -> None:
     for value in (1e300, -1e39):
         with pytest.raises(
-            UserError, match=r"column 'b': 1 of 20 numbers are beyond 3.4e\+38,.* row 3"
+            UserError, match=r"column 'b': 1 of 20 numbers are beyond 3.4e\+38,.* row 2 \(from 0\)"
         ):
             load(
                 tmp_path / "t.csv",

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from torch import Tensor
 
 from featureconvex.ambient import undisturbed
@@ -74,7 +75,9 @@ def attack(
     seed = whole_number("seed", seed, -(2**63))
     if seed >= 2**63:
         raise UserError(f"seed must be less than 2^63, got {seed}")
-    if hasattr(X, "columns") and hasattr(clf_or_model, "validated_rows"):
+    if issparse(X):
+        X = X.toarray()
+    elif hasattr(X, "columns") and hasattr(clf_or_model, "validated_rows"):
         # A table, as a classifier reads it: in the order of its columns' names.
         X = clf_or_model.validated_rows(X, allow_missing=True)
     x = rows_tensor(check_inputs(X, model)).to(model.device, model.dtype)

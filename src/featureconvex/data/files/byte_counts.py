@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from featureconvex.data.files.contents import BLOCK, blocks
 from featureconvex.errors import UserError
-from featureconvex.given import whole_number
+from featureconvex.scalars import whole_number
 
 BYTE_NAMES = tuple(f"byte_{value:02x}" for value in range(256))
 LONGEST = 7

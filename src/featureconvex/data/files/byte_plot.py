@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featureconvex.data.files.contents import file_size
 from featureconvex.errors import UserError
-from featureconvex.given import whole_number
+from featureconvex.scalars import whole_number
 
 LONGEST = 2**20
 
@@ -103,7 +103,12 @@ class BytePlot:
         padded = np.zeros(self.length, dtype=np.int64)
         head = content[: self.length]
         padded[: len(head)] = head
-        return self.scaled(padded.reshape(self.values, self.window).sum(axis=1))
+        return self.scaled(self.windows(padded))
+
+    def windows(self, each: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(length,) -> (values,): the sum of each window."""
+        found: NDArray[np.int64] = each.reshape(self.values, self.window).sum(axis=1)
+        return found
 
     def scaled(self, sums: NDArray[np.int64]) -> NDArray[np.float64]:
         """Sums of windows as values: one division, so that a larger sum never has a smaller value."""

@@ -68,6 +68,7 @@ class FolderReader:
             note=found.note,
             train_rows=source.rows[train],
             test_rows=source.rows[test],
+            test_sizes=None if source.sizes is None else source.sizes[test],
             rows_from=f"a file in {shown(self.path)}",
             files=found.kind,
             counts=self.counts,

@@ -41,6 +41,19 @@ def list_classes(folder: Path) -> dict[str, list[Path]]:
     return classes
 
 
+def _is_example(path: Path) -> bool:
+    """A file, or a link to nothing, which nobody can read; no pipe or device, which might never end."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+def left_out(folder: Path) -> Path | None:
+    """What :func:`example_files` does not look at beside files: the first folder, pipe or device."""
+    inside = visible(folder)
+    if not any(map(_is_example, inside)):
+        return None
+    return next((path for path in inside if not _is_example(path)), None)
+
+
 def example_files(folder: Path, fits: Callable[[Path], bool] = lambda _: True) -> list[Path]:
     """The examples of a folder: its files, or those of its sub-folders where it has none itself.
 
@@ -51,7 +64,7 @@ def example_files(folder: Path, fits: Callable[[Path], bool] = lambda _: True) -
     Raises:
         UserError: none fits.
     """
-    own = [path for path in visible(folder) if path.is_file()]
+    own = [path for path in visible(folder) if _is_example(path)]
     found = [path for path in own if fits(path)]
     if not found:
         inside = [path for files in list_classes(folder).values() for path in files]

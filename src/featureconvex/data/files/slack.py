@@ -74,15 +74,38 @@ def removable(
     """
     counted, done = np.zeros(form.buckets), 0
     for first, end in joined(runs):
-        if end > len(content):
-            raise UserError(
-                f"slack from {first} to {end} is beyond the end of a file of {len(content)} bytes"
-            )
+        check_inside(first, end, len(content))
         # Those that begin at the run or just before it, each once.
         start = max(first - form.ngram + 1, done)
         counted += form(content[start : end + form.ngram - 1])
         done = end
     return counted
+
+
+def marked(size: int, runs: Sequence[Run], length: int) -> NDArray[np.bool_]:
+    """(length,): which of the first bytes of a file of ``size`` bytes are slack.
+
+    >>> marked(5, [(1, 3)], 4)
+    array([False,  True,  True, False])
+
+    Raises:
+        UserError: a run that ends beyond the file.
+    """
+    found = np.zeros(length, dtype=bool)
+    for first, end in runs:
+        check_inside(first, end, size)
+        found[first:end] = True
+    return found
+
+
+def check_inside(first: int, end: int, size: int) -> None:
+    """Refuse slack that is not in the file.
+
+    Raises:
+        UserError: it ends beyond ``size`` bytes.
+    """
+    if end > size:
+        raise UserError(f"slack from {first} to {end} is beyond the end of a file of {size} bytes")
 
 
 def _number(text: str | None, name: str, path: Path, line: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from featureconvex.data.schema.form import TableForm
 from featureconvex.errors import UserError
-from featureconvex.given import one_of, real_number
+from featureconvex.scalars import one_of, real_number
 
 ROLES = ("feature", "id", "drop")
 TYPES = ("number", "integer", "category", "boolean", "date")
@@ -61,9 +61,10 @@ class ColumnSchema:
         )
         for name, choices in words:
             one_of(f"{name} {where}", getattr(self, name), choices)
-        if self.cost != STD and not real_number(f"cost {where}", self.cost) > 0:
+        if self.cost != STD and not 0 < real_number(f"cost {where}", self.cost) < math.inf:
             raise UserError(
-                f'cost {where} must be > 0 or "std", got {self.cost!r}; what cannot change is fixed'
+                f'cost {where} must be a finite number > 0 or "std", got {self.cost!r}; write '
+                'attacker = "fixed" for what cannot change'
             )
         if not self.numeric and self.cost == STD:
             object.__setattr__(self, "cost", 1.0)

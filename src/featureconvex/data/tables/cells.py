@@ -74,6 +74,15 @@ class Words:
         return bool(known.any() and (known | self.empty | self.missing).all())
 
 
+def row_words(row: int) -> str:
+    """A row as messages name it; counted as the rows of results are.
+
+    >>> row_words(2)
+    'row 2 (from 0)'
+    """
+    return f"row {row} (from 0)"
+
+
 def text_of(column: "pd.Series[Any]") -> NDArray[np.object_]:
     """Each cell as text without blanks around it, "" where it is empty: object (n,)."""
     words = column.astype("string").str.strip().fillna("")
@@ -144,9 +153,15 @@ def numbers_of(column: "pd.Series[Any]", kind: ColumnKind, where: str) -> NDArra
 
 
 def read_numbers(
-    column: "pd.Series[Any]", kind: ColumnKind, where: str
+    column: "pd.Series[Any]", kind: ColumnKind, where: str, whole: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], UserError | None]:
     """As :func:`numbers_of`, for rows that only have to answer for themselves.
+
+    Args:
+        column: the cells.
+        kind: what they should be.
+        where: for messages.
+        whole: the column is all of a file's, so that a message can name a row by its number.
 
     Returns:
         The values, NaN where a cell cannot be read; bool (n,) where that is; and what is wrong with the
@@ -158,7 +173,7 @@ def read_numbers(
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if kind == "date":
-        return _read_dates(column, where)
+        return _read_dates(column, where, whole)
     if is_bool_dtype(column.dtype) and kind == "number":
         truth = np.full(len(column), np.nan)
         return truth, column.notna().to_numpy(dtype=bool), _truth_among_numbers(where)
@@ -172,14 +187,14 @@ def read_numbers(
         if kind == "number" or (kind != "boolean" and words.numeric.any()):
             values = words.number  # "true" among numbers is a mistake, not a 1
         odd = np.isnan(values) & ~words.empty & ~words.missing
-        error = _odd_word(words, odd, kind, where) if odd.any() else None
+        error = _odd_word(words, odd, kind, where, whole) if odd.any() else None
     else:
         raise no_cells(column, where)
     if kind == "boolean":
         other = ~np.isnan(values) & (values != 0) & (values != 1)
         if other.any() and error is None:
             error = UserError(
-                f"{where}: {values[other.argmax()]:g} in row {other.argmax() + 1} where training had "
+                f"{where}: {values[other.argmax()]:g}{_at(other, whole)} where training had "
                 "true and false; write true or false, or 1 or 0"
             )
         odd = odd | other
@@ -187,19 +202,27 @@ def read_numbers(
     return values, odd, error
 
 
-def _odd_word(words: Words, odd: NDArray[np.bool_], kind: ColumnKind, where: str) -> UserError:
+def _at(odd: NDArray[np.bool_], whole: bool) -> str:
+    """Where the first odd cell is."""
+    return f" in {row_words(int(odd.argmax()))}" if whole else ""
+
+
+def _odd_word(
+    words: Words, odd: NDArray[np.bool_], kind: ColumnKind, where: str, whole: bool
+) -> UserError:
     if kind == "number" and words.truths:
         return _truth_among_numbers(where)
     if not (words.numeric.any() or words.truths):
         word = str(words.text[odd.argmax()])
         return UserError(
-            f"{where}: text where training had numbers (such as {word!r}); {_remedy(word)}"
+            f"{where}: text in a column of {'truth values' if kind == 'boolean' else 'numbers'} (such as "
+            f"{word!r}); {_remedy(word)}"
         )
-    return not_a_number(words, where)
+    return not_a_number(words, where, whole)
 
 
 def _read_dates(
-    column: "pd.Series[Any]", where: str
+    column: "pd.Series[Any]", where: str, whole: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], UserError | None]:
     import pandas as pd
 
@@ -219,7 +242,7 @@ def _read_dates(
         if odd.any():
             row = int(odd.argmax())
             error = UserError(
-                f"{where}: {text[row]!r} in row {row + 1} is no date written "
+                f"{where}: {text[row]!r}{_at(odd, whole)} is no date written "
                 "2024-12-31 or 31.12.2024; correct it, or give the column another type"
             )
     if found.dt.tz is not None:
@@ -277,7 +300,7 @@ def no_cells(column: "pd.Series[Any]", where: str) -> UserError:
     )
 
 
-def not_a_number(words: Words, where: str) -> UserError:
+def not_a_number(words: Words, where: str, whole: bool = True) -> UserError:
     """The first word among numbers."""
     odd = ~(words.numeric | words.empty | words.missing | ~np.isnan(words.truth))
     if not odd.any():
@@ -285,7 +308,7 @@ def not_a_number(words: Words, where: str) -> UserError:
     row = int(odd.argmax())
     word = str(words.text[row])
     return UserError(
-        f"{where}: {word!r} in row {row + 1} is not a number although other rows are; {_remedy(word)}, or "
+        f"{where}: {word!r}{_at(odd, whole)} is not a number although other rows are; {_remedy(word)}, or "
         "use words for all categories"
     )
 

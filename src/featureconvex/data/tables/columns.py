@@ -18,6 +18,7 @@ from featureconvex.data.tables.cells import (
     no_cells,
     numbers_of,
     read_numbers,
+    row_words,
     text_of,
     words_of,
 )
@@ -140,8 +141,13 @@ def columns_of_schema(
     """The columns that a schema describes, with what only the training rows tell: levels and medians.
 
     Raises:
-        UserError: a column is missing or holds something else, or a category has no or too many levels.
+        UserError: no features, a column is missing or holds something else, or a category has no or too
+            many levels.
     """
+    if not features:
+        raise UserError(
+            f'{origin}: the schema has no feature; give a column that tells something role = "feature"'
+        )
     found = []
     for said in features:
         where = _where(origin, said.name)
@@ -185,8 +191,9 @@ def _category(cells: "pd.Series[Any]", said: ColumnSchema, where: str) -> Column
         rare = OTHER
         levels = levels if rare in levels else (*levels, rare)
     elif unknown := set(text) - {*levels, ""}:
+        known = ", ".join(word for word in levels if word)
         raise UserError(
-            f"{where}: {sorted(unknown)[0]!r} is not among its levels in the schema ({', '.join(levels)}); "
+            f"{where}: {sorted(unknown)[0]!r} is not among its levels in the schema ({known}); "
             'add it, or write rare = "other"'
         )
     if len(levels) < 2:
@@ -202,14 +209,22 @@ def encode(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Enc
     Raises:
         UserError: a column is missing, or holds text where training had numbers.
     """
-    found = encode_rows(frame, columns, origin)
+    found = encode_rows(frame, columns, origin, whole=True)
     if found.error is not None:
         raise found.error
     return found
 
 
-def encode_rows(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -> Encoded:
+def encode_rows(
+    frame: "pd.DataFrame", columns: Sequence[Column], origin: str, whole: bool = False
+) -> Encoded:
     """As :func:`encode`, but a cell that cannot be read costs its own row only.
+
+    Args:
+        frame: the rows.
+        columns: what they mean.
+        origin: where the rows come from, for messages.
+        whole: these are all rows of ``origin``, so that a message can name one by its number.
 
     Raises:
         UserError: a column is missing, or none of its cells could be read whatever they say.
@@ -226,7 +241,9 @@ def encode_rows(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -
     for column in columns:
         cells = frame[column.name]
         if column.kind != "category":
-            values, odd, error = read_numbers(cells, column.kind, _where(origin, column.name))
+            values, odd, error = read_numbers(
+                cells, column.kind, _where(origin, column.name), whole
+            )
             unreadable |= odd
             first = first or error
             values = values[:, None]
@@ -249,9 +266,9 @@ def encode_rows(frame: "pd.DataFrame", columns: Sequence[Column], origin: str) -
         unknown |= new
         if new.any():
             remarks.append(
-                f"{_where(origin, column.name)}: {new.sum()} of {len(new)} rows have a category that "
-                f"training never saw (such as {str(text[new.argmax()])!r} in row {new.argmax() + 1}; known "
-                f"are {', '.join(column.categories)}); they have no certificate"
+                f"{_where(origin, column.name)}: categories that training never saw; their rows have no "
+                f"certificate (such as {str(text[new.argmax()])!r}; known are "
+                f"{', '.join(word or 'an empty cell' for word in column.categories)})"
             )
     x = np.hstack(blocks)
     x[unreadable] = np.nan
@@ -336,16 +353,16 @@ def check_complete(x: NDArray[np.float64], columns: Sequence[Column], origin: st
         gaps = ~np.isfinite(x[:, end - column.width : end]).all(axis=1)
         if gaps.any():
             raise UserError(
-                f"{_where(origin, column.name)}: {gaps.sum()} missing or non-finite values (first: row "
-                f"{gaps.argmax() + 1}); fill them in, drop the rows, or have them dropped with "
+                f"{_where(origin, column.name)}: {gaps.sum()} missing or non-finite values (first: "
+                f"{row_words(int(gaps.argmax()))}); fill them in, drop the rows, or have them dropped with "
                 "--missing drop"
             )
         large = (np.abs(x[:, end - column.width : end]) > most).any(axis=1)
         if large.any():
             raise UserError(
                 f"{_where(origin, column.name)}: {large.sum()} of {len(x)} numbers are beyond {most:.1e}, "
-                f"the largest that the model's arithmetic holds (first: row {large.argmax() + 1}); give "
-                "the column in a larger unit, or as logarithms"
+                f"the largest that the model's arithmetic holds (first: {row_words(int(large.argmax()))}); "
+                "give the column in a larger unit, or as logarithms"
             )
 
 
@@ -374,8 +391,8 @@ def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
         raise no_cells(column, f"{origin}, the label")
     if missing.any():
         raise UserError(
-            f"{origin}: {missing.sum()} rows have no label (first: row {missing.argmax() + 1}); drop "
-            "them (among numbers, NA and its like are no label; among words they are)"
+            f"{origin}: {missing.sum()} rows have no label (first: {row_words(int(missing.argmax()))}); "
+            "drop them (among numbers, NA and its like are no label; among words they are)"
         )
     if numbers and not any(map(_CODE.match, text)):
         text = np.array([_plain_number(word) for word in text], dtype=object)

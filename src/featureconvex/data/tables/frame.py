@@ -6,7 +6,7 @@ import re
 import sys
 import warnings
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +196,19 @@ def _check_separator(content: bytes, path: Path) -> None:
                 f"{path}: the separator looks like {name}, not a comma; save the table with commas "
                 "between columns (and points in decimal numbers)"
             )
+
+
+def check_unique(names: Iterable[Any], origin: str) -> None:
+    """Refuse two columns of one name, since columns are found by it.
+
+    Raises:
+        UserError: naming the first.
+    """
+    seen: set[str] = set()
+    for name in map(str, names):
+        if name in seen:
+            raise UserError(f"{origin} has two columns named {name!r}; rename one")
+        seen.add(name)
 
 
 def as_pandas(x: Any) -> Any:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from featureconvex.attacker import question
 from featureconvex.certificates import (
+    L0,
     Append,
     Change,
     Domain,
@@ -11,11 +13,11 @@ from featureconvex.certificates import (
     Insert,
     Level,
     Lp,
+    Patch,
     Slack,
     Threat,
 )
 from featureconvex.certificates.levels import level_named
-from featureconvex.certificates.threats import FileThreat
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.files.slack import Run
@@ -53,27 +55,27 @@ def planned(
         threats: ``"edits"`` for the schema's prices, ``"append"``, ``"insert:64"`` and
             the like for files; None: these where the user ``described`` the table,
             and ``Lp(2)`` elsewhere.
-        domain: None: that of the schema, for its prices.
-        level: None: ``"domain"`` where the attacker is held to something, else ``"closed-form"``.
+        domain, level: None: as :func:`featureconvex.attacker.question`.
         cost: of norms, ``"std"`` or ``"schema"``; None: 1.
         described: whether the schema is the user's own.
         slack: of each file, to be filled with any bytes; None where nobody asks.
 
     Raises:
-        UserError: prices of a model that has none.
+        UserError: prices of a model that has none, or a threat that needs a domain and has none.
     """
     attacker = model.attacker if isinstance(model, Detector) else None
     if isinstance(model, Detector) and model.meaning.plotted:
         texts = [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
-        texts = [*texts, Slack.NAME] if slack is not None else texts
-        if texts:
+        if Slack.NAME in texts and slack is None:
+            raise _unknown_slack()
+        texts = [text for text in texts if text != Slack.NAME]
+        if texts or slack is not None:
             if level is not None and not level_named(level).uses_domain:
                 raise UserError(f"level {level_named(level).name} does not know where a file ends")
             plots = tuple(OnPlot(*_parsed(text)) for text in texts)
-            left = [threat for threat in threats or () if threat not in texts]
-            return replace(
-                planned(model, left, domain, level or "domain", cost, described), plots=plots
-            )
+            left = [threat for threat in threats or () if threat not in (*texts, Slack.NAME)]
+            plan = planned(model, left, domain, level or "domain", cost, described)
+            return replace(plan, plots=plots, slack=slack)
     if slack is not None:
         check_counted("slack", model)
         others = [threat for threat in threats or [] if threat != Slack.NAME]
@@ -87,16 +89,21 @@ def planned(
         threat if isinstance(threat, Threat) or threat == Edits.NAME else _of_files(threat, model)
         for threat in threats
     ]
-    priced = Edits.NAME in threats
+    needing = [threat for threat in threats if isinstance(threat, L0 | Patch)]
+    if needing and domain is None and not described:
+        raise UserError(
+            f"--threat {needing[0].name} needs --box LO HI: a value that may become anything can decide "
+            "alone"
+        )
     if attacker is None:
-        if priced or cost is not None:
+        if Edits.NAME in threats or cost is not None:
             raise UserError(
                 "this model has no columns with standard deviations, so there are no prices for --threat "
                 "edits or --cost; train it on a table with `featureconvex run`"
             )
         plain = [threat for threat in threats if isinstance(threat, Threat)]
-        held = domain is not None or any(isinstance(threat, FileThreat) for threat in plain)
-        return Plan(plain, domain, level or ("domain" if held else "closed-form"))
+        asked = question(None, plain, domain, level)
+        return Plan(plain, asked.domain, asked.level)
     found: list[Threat] = []
     for threat in threats:
         if isinstance(threat, str):
@@ -106,13 +113,23 @@ def planned(
             found.append(Lp(threat.p, attacker.cost if cost == "std" else attacker.unit_costs))
         else:
             found.append(threat)
-    held = priced or domain is not None
-    if domain is not None:
-        domain = attacker.without_filling(domain)
-    elif priced:
-        domain = attacker.domain
-    sentence = attacker.sentence if priced else ""
-    return Plan(found, domain, level or ("domain" if held else "closed-form"), sentence)
+    asked = question(attacker, found, domain, level)
+    return Plan(found, asked.domain, asked.level, asked.sentence)
+
+
+def check_level(plan: Plan) -> None:
+    """Refuse a level that is blind to what is asked, before anything is read.
+
+    Raises:
+        UserError: level ``closed-form`` for anything but norms.
+    """
+    level = level_named(plan.level)
+    blind = [threat for threat in plan.threats if threat.exponent is None]
+    if blind and not level.uses_domain:
+        raise UserError(
+            f"level {level.name} certifies norms only, not {blind[0].name}; use --level domain, tight or "
+            "sound"
+        )
 
 
 def _of_files(text: str, model: object) -> Threat:
@@ -123,10 +140,14 @@ def _of_files(text: str, model: object) -> Threat:
     """
     name, size = _parsed(text)
     if name == Slack.NAME:
-        raise UserError("--threat slack needs to know where it is: --slack CSV")
+        raise _unknown_slack()
     kinds = {kind.NAME: kind for kind in (Append, Insert, Change)}
     counts = check_counted(f"threat {name}", model)
     return kinds[name](counts.ngram, size, counts.most)
+
+
+def _unknown_slack() -> UserError:
+    return UserError("--threat slack needs to know where it is: --slack CSV")
 
 
 def _parsed(text: str) -> tuple[str, int | None]:

@@ -24,7 +24,11 @@ from featureconvex.experiment.certifying.against import Plan
 from featureconvex.experiment.certifying.inputs import Inputs, read_piece
 from featureconvex.experiment.certifying.pieces import Piece
 from featureconvex.experiment.certifying.plots import Plots
-from featureconvex.experiment.certifying.slack import certify_slack, runs_of
+from featureconvex.experiment.certifying.slack import (
+    certify_slack,
+    certify_slack_of_plots,
+    runs_of,
+)
 from featureconvex.experiment.kept import beside
 from featureconvex.model import FeatureConvexModel
 from featureconvex.model_file import read_extra
@@ -76,6 +80,12 @@ class Certifier:
         """Whether a user said what the columns are."""
         return self._extra.get("schema") is not None
 
+    @property
+    def unit(self) -> str:
+        """Of the prices of the model's schema."""
+        schema = self.model.schema if isinstance(self.model, Detector) else None
+        return "" if schema is None else schema.unit
+
     @cached_property
     def _attacked(self) -> bool:
         """Whether the level gives upper bounds, too."""
@@ -99,7 +109,7 @@ class Certifier:
         """
         inputs = read_piece(piece, self.meaning, self.keep)
         found = self._certified(inputs.x, piece)
-        told = [] if inputs.error is None else [f"{inputs.error}; {inputs.unreadable.sum()} rows"]
+        told = _told(inputs, piece)
         if self.plan.slack is not None and inputs.files is not None:
             filled, errors = self._filled(inputs, piece)
             found.append(filled)
@@ -142,6 +152,8 @@ class Certifier:
         assert self.plan.slack is not None
         runs = runs_of(inputs.files, self.plan.slack)
         form = self.meaning.counts or ByteCounts()
+        if isinstance(form, BytePlot):
+            return certify_slack_of_plots(self._plots(inputs, piece, form), piece.files, runs)
         assert isinstance(form, ByteCounts)
         assert isinstance(self._core, FeatureConvexModel)
         return certify_slack(self._core, inputs.x, piece.files, runs, form, self.plan.level)
@@ -155,10 +167,15 @@ class Certifier:
             raise UserError(
                 f"{piece.origin} holds numbers, of which nobody knows where a file ends; give the files"
             )
+        plots = self._plots(inputs, piece, form)
+        return [plots.certify(asked) for asked in self.plan.plots]
+
+    def _plots(self, inputs: Inputs, piece: Piece, form: BytePlot) -> Plots:
+        """The files of a piece as the model sees them."""
+        assert isinstance(self._core, FeatureConvexModel)
         lost = inputs.unreadable
         sizes = [0 if lost[k] else file_size(file) for k, file in enumerate(piece.files)]
-        plots = Plots(self._core, form, inputs.x, np.array(sizes, dtype=np.int64), self.plan.level)
-        return [plots.certify(asked) for asked in self.plan.plots]
+        return Plots(self._core, form, inputs.x, np.array(sizes, dtype=np.int64), self.plan.level)
 
     @property
     def _core(self) -> FeatureConvexModel | MultiClassModel:
@@ -201,6 +218,15 @@ class Certifier:
             # As in _certified: names of columns are checked already.
             names[known] = [str(label) for label in model.classify(x[known])]
         return names
+
+
+def _told(inputs: Inputs, piece: Piece) -> list[str]:
+    """That there are rows or files that cannot be read, and why the first one cannot."""
+    if inputs.error is None:
+        return []
+    what = "rows" if inputs.files is None else "files"
+    first = str(inputs.error).removeprefix(f"{piece.origin}: ")
+    return [f"{piece.origin}: {what} that cannot be read; the first: {first}"]
 
 
 def _named(certificate: Certificate, inputs: Inputs) -> Certificate:

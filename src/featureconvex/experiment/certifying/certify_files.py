@@ -12,11 +12,12 @@ from featureconvex.certificates import Domain, Level, Threat
 from featureconvex.certificates.arguments import check_domain
 from featureconvex.certificates.levels import level_named
 from featureconvex.data.files.contents import shown
+from featureconvex.data.files.listing import left_out
 from featureconvex.data.files.slack import read_slack
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
-from featureconvex.experiment.certifying.against import Plan, planned
+from featureconvex.experiment.certifying.against import Plan, check_level, planned
 from featureconvex.experiment.certifying.certifier import Certifier
 from featureconvex.experiment.certifying.pieces import expanded, extent, kind_of_input
 from featureconvex.experiment.certifying.rows import STANDARD_OUTPUT, Rows
@@ -85,6 +86,9 @@ def certify_files(
     jobs = whole_number("jobs", jobs, 1)
     place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
     certifier = _certifier(place, threats, domain, level, cost, keep, slack)
+    for path in given:
+        if len(given) == 1 and path != STANDARD_INPUT and not path.exists():
+            raise UserError(f"there is no file or folder {shown(path)}; check the path")
     if progress and certifier.plan.sentence:
         remark(certifier.plan.sentence)
     meaning = certifier.meaning
@@ -103,7 +107,13 @@ def certify_files(
             None if slack is None else _stamp(slack),
         ],
     }
-    rows = Rows(paths, out, Summary(certifier.plan.sentence), progress)
+    for path in paths if progress else ():
+        if path.is_dir() and (odd := left_out(path)):
+            remark(
+                f"{shown(path)}: what is no file is left out, such as {shown(odd.name)}; a folder in it "
+                "can be an input of its own"
+            )
+    rows = Rows(paths, out, Summary(certifier.plan.sentence, certifier.unit), progress)
     title = f"certify ({level_named(certifier.plan.level).name})"
     with (
         progress_bar(title, _extent(paths, meaning), progress) as tick,
@@ -130,6 +140,7 @@ def _certifier(
         domain = check_domain(domain, bare.names, bare.meaning.blocks)
     known = None if slack is None else read_slack(slack)
     plan = planned(bare.model, threats, domain, level, cost, bare.described, known)
+    check_level(plan)
     return replace(bare, plan=plan)
 
 

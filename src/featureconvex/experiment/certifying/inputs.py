@@ -83,8 +83,8 @@ def _table(piece: Piece, meaning: Meaning, keep: tuple[str, ...]) -> Inputs:
             ) from problem
         if not good.all():
             error = UserError(
-                f"{origin}: {(~good).sum()} of {len(good)} rows have more or fewer cells than the header, "
-                "or bytes that are no text in its encoding; correct them"
+                f"{origin}: a row has more or fewer cells than the header, or bytes that are no text in "
+                "its encoding; correct it"
             )
     lacking = [name for name in keep if name not in frame.columns]
     if lacking:

@@ -8,6 +8,9 @@ box of k takes the flag away; fewer bytes have a smaller box.
 **Changed.** A byte that becomes another moves one value by at most ``1 / W``: with W = 1 it changes one
 coordinate, an l0 budget, else k of them move by at most ``k / W`` in l1. Behind the end nothing changes.
 
+**Slack** that is filled with any bytes moves the values whose windows it lies in, and no others, between
+what they are without it and what 255 in all of it makes of them: a box again.
+
 **Inserted** bytes shift all that follows, so every value may change: nothing is certified.
 
 Values are rounded to the model's type, and rounding is nondecreasing: ends of boxes are rounded alike.
@@ -56,14 +59,10 @@ class OnPlot:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        reasons = {
-            "insert": "inserted bytes shift all that follows, so every value of a plot may change",
-            "slack": "slack is certified for counts of bytes or n-grams only",
-        }
-        if self.name in reasons:
+        if self.name == "insert":
             raise UserError(
-                f"--threat {self.name} cannot be certified for this model, which sees plots of files: "
-                f"{reasons[self.name]}"
+                "--threat insert cannot be certified for this model, which sees plots of files: inserted "
+                "bytes shift all that follows, so every value of a plot may change"
             )
 
     @property
@@ -119,8 +118,21 @@ class Plots:
     def _appended_certificate(self, many: Sizes, rows: NDArray[np.intp]) -> Certificate:
         """Whether so many bytes, (n,), at the end of some of the files keep the flag: infinite radii."""
         free = self.form.within(self.sizes, self.sizes + many)
-        domain = self.box(self.x, self._sums + 255 * free, rows)
-        found = self._certified(Lp(np.inf), domain, rows)
+        return self._boxed(self.x, self._sums + 255 * free, rows)
+
+    def between(self, less: NDArray[np.int64], more: NDArray[np.int64]) -> Certificate:
+        """Whether every file keeps its flag wherever its sums go: infinite radii.
+
+        A sum loses at most ``less``, (n, values), and what is left of it gains at most ``more``.
+        """
+        low = self._sums - less
+        lower = np.where(less > 0, self.form.scaled(low), self.x)
+        return self._boxed(lower, low + more, np.arange(len(self.x)))
+
+    def _boxed(
+        self, lower: NDArray[Any], sums: NDArray[Any], rows: NDArray[np.intp]
+    ) -> Certificate:
+        found = self._certified(Lp(np.inf), self.box(lower, sums, rows), rows)
         # No value moves by more than 1.
         return _with_radius(found, np.where(found.radius > 1, np.inf, 0.0))
 

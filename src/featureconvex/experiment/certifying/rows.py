@@ -88,7 +88,7 @@ class Rows:
         if len(self.paths) > 1:
             frame.insert(0, INPUT, shown(path))
         for said in outcome.remarks:
-            about = said.partition("': ")[0]
+            about = said.partition("; ")[0]
             if self._progress and about not in self._told:
                 self._told.add(about)
                 remark(said)

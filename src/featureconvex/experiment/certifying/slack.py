@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from featureconvex.certificates import Box, Certificate, Level, Slack, certify
 from featureconvex.certificates.certificate import Status, joined
 from featureconvex.data.files.byte_counts import ByteCounts
-from featureconvex.data.files.slack import Run, removable
+from featureconvex.data.files.contents import file_size
+from featureconvex.data.files.slack import Run, marked, removable
 from featureconvex.errors import UserError
+from featureconvex.experiment.certifying.plots import Plots
 from featureconvex.model import FeatureConvexModel
 
 
@@ -36,7 +38,6 @@ def certify_slack(
         form: what is counted.
         level: of the certificates.
     """
-    total = np.array([sum(end - first for first, end in own) for own in runs], dtype=np.float64)
     counted, going = np.array([len(own) for own in runs]), np.zeros_like(x)
     errors: list[UserError | None] = [None] * len(files)
     for place in np.flatnonzero(counted).tolist():
@@ -63,20 +64,69 @@ def certify_slack(
         parts.append(certify(model, here[some], threat, domain.rows(some), level))
         order.append(rows)
     found = _in_order(joined(parts), np.concatenate(order))
-    enough = found.radius >= total
     # A positive radius proves the flag of the file as it is, and without slack it stays so.
-    endless = np.where(found.radius > 0, np.inf, 0.0)
-    radius = np.where(counted == 0, endless, np.where(enough, total, 0.0))
+    kept = np.where(counted == 0, found.radius > 0, found.radius >= bytes_of(runs))
+    return _answered(found, kept, runs, errors), errors
+
+
+def certify_slack_of_plots(
+    plots: Plots, files: Sequence[Path], runs: Sequence[Sequence[Run]]
+) -> tuple[Certificate, list[UserError | None]]:
+    """The same for files that a model sees as plots.
+
+    Every byte of the slack may become any other: the value of a window of W bytes loses at most what its
+    slack adds now, over 255 W, and gains at most (free bytes) / W. Slack behind the plot changes nothing.
+
+    Args:
+        plots: the files as the model sees them.
+        files: where they are.
+        runs: the slack of each.
+    """
+    form, shape = plots.form, plots.x.shape
+    there, free = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    errors: list[UserError | None] = [None] * len(files)
+    for place in [place for place, own in enumerate(runs) if own]:
+        try:
+            content = np.fromfile(files[place], dtype=np.uint8, count=form.length)
+            inside = marked(file_size(files[place]), runs[place], form.length)
+        except (OSError, UserError) as error:
+            errors[place] = UserError(f"{files[place]}: {error}")
+            continue
+        own = np.zeros(form.length, dtype=np.int64)
+        own[: len(content)] = content * inside[: len(content)]
+        there[place] = form.windows(own)
+        free[place] = form.windows(inside.astype(np.int64))
+    found = plots.between(there, 255 * free)
+    answered = _answered(found, np.isinf(found.radius), runs, errors)
+    return replace(answered, threat=Slack()), errors
+
+
+def bytes_of(runs: Sequence[Sequence[Run]]) -> NDArray[np.float64]:
+    """(n,): how much slack each file has."""
+    sizes = [sum(end - first for first, end in own) for own in runs]
+    return np.array(sizes, dtype=np.float64)
+
+
+def _answered(
+    found: Certificate,
+    kept: NDArray[np.bool_],
+    runs: Sequence[Sequence[Run]],
+    errors: Sequence[UserError | None],
+) -> Certificate:
+    """All of the slack where the flag is ``kept``, ``inf`` where there is none, else 0."""
+    total = bytes_of(runs)
+    radius = np.where(kept, np.where(total == 0, np.inf, total), 0.0)
     status = found.status.copy()
     # Of a tight level's attacks nothing is said: they are about other numbers of bytes.
-    upper = np.full(len(x), np.nan)
+    upper = np.full(len(radius), np.nan)
     flagged = np.isin(status, [Status.certified, Status.unbounded, Status.boundary])
     status[flagged & (radius > 0)] = Status.certified
     status[flagged & (radius == 0)] = Status.boundary
     status[flagged & np.isinf(radius)] = Status.unbounded
     lost = np.array([error is not None for error in errors])
     status[lost], radius[lost] = Status.unreadable, 0.0
-    return replace(found, radius=radius, upper=upper, status=status), errors
+    radius[~flagged] = 0.0
+    return replace(found, radius=radius, upper=upper, status=status)
 
 
 def _in_order(found: Certificate, rows: NDArray[np.intp]) -> Certificate:

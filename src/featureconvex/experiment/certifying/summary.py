@@ -4,12 +4,22 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from featureconvex.certificates import Append, Change, Edits, Insert, Slack
 from featureconvex.certificates.certificate import Status
 from featureconvex.experiment.certifying.certifier import OUTSIDE
+from featureconvex.results.columns import RADIUS
+from featureconvex.results.numbers import significant
+from featureconvex.results.strict_json import jsonable
 
 STATUS = "status_"
+STEPS = 64
+"""Radii are counted in so many sizes per factor of 2."""
+ENDLESS = 2**40
+"""The size of an infinite one."""
 
 
 @dataclass
@@ -22,13 +32,16 @@ class Summary:
         outside: rows with a feature outside the training range.
         failed: inputs that could not be read to their end, and why.
         attacker: the attacker of the model's schema in a sentence, where it is the one.
+        unit: of the schema's prices.
     """
 
     attacker: str = ""
+    unit: str = ""
     rows: int = 0
     outside: int = 0
     statuses: dict[str, Counter[str]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
+    _sizes: dict[str, Counter[int]] = field(default_factory=dict)
 
     def add(self, frame: pd.DataFrame) -> None:
         """Count some rows."""
@@ -37,8 +50,41 @@ class Summary:
             if str(name).startswith(STATUS):
                 counts = self.statuses.setdefault(str(name).removeprefix(STATUS), Counter())
                 counts.update(frame[name].astype(str).tolist())
+            elif str(name).startswith(RADIUS):
+                self._count(
+                    str(name).removeprefix(RADIUS).lstrip("_"),
+                    frame[name].to_numpy(dtype=np.float64),
+                )
         if OUTSIDE in frame:
             self.outside += int((frame[OUTSIDE].fillna(0) > 0).sum())
+
+    def _count(self, threat: str, radius: NDArray[np.float64]) -> None:
+        """How many positive radii are of which size: a memory that does not grow with the rows."""
+        radius = radius[radius > 0]
+        size = np.where(np.isinf(radius), ENDLESS, np.floor(STEPS * np.log2(radius)))
+        self._sizes.setdefault(threat, Counter()).update(size.astype(np.int64).tolist())
+
+    def median(self, threat: str) -> float | None:
+        """What at least half of the certified rows have: at most the median, and 1 % below at most."""
+        sizes = self._sizes.get(threat, Counter())
+        left = (sizes.total() + 1) // 2
+        for size in sorted(sizes, reverse=True):
+            left -= sizes[size]
+            if left <= 0:
+                return np.inf if size == ENDLESS else float(2.0 ** (size / STEPS))
+        return None
+
+    def _half(self, threat: str) -> str:
+        median = self.median(threat)
+        if median is None:
+            return ""
+        if np.isinf(median):
+            return "; half of them whatever is spent"
+        unit = self.unit if threat == Edits.NAME else ""
+        if threat.partition("-")[0] in (Append.NAME, Insert.NAME, Change.NAME, Slack.NAME):
+            # Whole numbers: the next one has the same size.
+            median, unit = np.ceil(median * (1 - 1e-9)), "bytes"
+        return f"; half of them for {significant(median)}{' ' * bool(unit)}{unit} or more"
 
     def certified(self, threat: str) -> int:
         """Rows with a positive radius."""
@@ -53,6 +99,7 @@ class Summary:
             "outside_range": self.outside,
             "attacker": self.attacker,
             "certified": {threat: self.certified(threat) for threat in self.statuses},
+            "median": {threat: jsonable(self.median(threat)) for threat in self.statuses},
             "statuses": {threat: dict(counts) for threat, counts in self.statuses.items()},
             "failed": list(self.failed),
         }
@@ -64,6 +111,7 @@ class Summary:
             f"{threat}: {self.certified(threat)} of {self.rows} rows certified ("
             + ", ".join(f"{counts[str(s)]} {s}" for s in Status if counts[str(s)])
             + ")"
+            + self._half(threat)
             for threat, counts in self.statuses.items()
         ]
         if self.outside:

@@ -9,12 +9,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featureconvex.attacker import change_in_words
-from featureconvex.certificates import Append, Change, Domain, Insert, Threat, Unbounded, certify
+from featureconvex.certificates import (
+    Append,
+    Change,
+    Domain,
+    Insert,
+    Level,
+    Threat,
+    Unbounded,
+    certify,
+)
 from featureconvex.certificates.levels import level_named
 from featureconvex.data import Dataset
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.detector import Detector
+from featureconvex.experiment.certifying.plots import OnPlot, Plots
 from featureconvex.experiment.review.baselines import review_baselines
 from featureconvex.experiment.review.columns import review_columns
 from featureconvex.results.review import AtRisk, Budget, Review
@@ -24,6 +34,12 @@ AT_RISK = 10
 # Up to so many flagged points are certified at level ``tight``, more at ``domain``.
 TIGHT = 1000
 Row = NDArray[np.float64]
+# What is certified of files that a model sees as plots.
+ON_PLOTS = ("append", "change")
+PLOTTED = (
+    "The attacker may append bytes to a file, or change bytes; inserted bytes shift all that follows, so "
+    "nothing is certified against them."
+)
 FILES = "The attacker may append bytes to a file, insert bytes anywhere, or change bytes."
 
 
@@ -34,7 +50,7 @@ def review(
 
     Against the schema's attacker (every column free at one per standard deviation where nobody said
     otherwise), or against operations on the bytes of files; at level ``tight``, and beyond :data:`TIGHT`
-    points ``domain``.
+    points, or of plots, which ask for one number of bytes after another, ``domain``.
 
     Args:
         detector: trained and calibrated.
@@ -44,19 +60,22 @@ def review(
         progress: show bars.
 
     Returns:
-        None for images, for plots of files, and for tables that say too little about their columns.
+        None for images, and for tables that say too little about their columns.
     """
     attacker = detector.attacker
-    if isinstance(dataset.counts, BytePlot):
-        return None
-    if dataset.files == "other files":
-        counts = dataset.counts or ByteCounts()
+    plotted = dataset.counts if isinstance(dataset.counts, BytePlot) else None
+    if plotted is not None:
+        threats: list[Threat] = [OnPlot(name).threat for name in ON_PLOTS]
+        unit, sentence, real = "bytes", PLOTTED, False
+        domain: Domain = Unbounded()
+    elif dataset.files == "other files":
+        counts = dataset.counts if isinstance(dataset.counts, ByteCounts) else ByteCounts()
         ngram, most = counts.ngram, counts.most
-        threats: list[Threat] = [kind(ngram, most=most) for kind in (Append, Insert, Change)]
+        threats = [kind(ngram, most=most) for kind in (Append, Insert, Change)]
         # Of n-grams no file need have the counts that an attack finds.
         real = ngram == 1
         unit, sentence = "bytes", FILES
-        domain: Domain = Unbounded()
+        domain = Unbounded()
     elif attacker is not None:
         threats = [attacker.threat]
         unit, sentence, domain = attacker.schema.unit, attacker.sentence, attacker.domain
@@ -67,7 +86,7 @@ def review(
     x = test[torch.from_numpy(place)]
     found = Review(
         sentence=sentence,
-        level="tight" if len(place) <= TIGHT else "domain",
+        level="tight" if plotted is None and len(place) <= TIGHT else "domain",
         flagged=len(place),
         budgets=[],
         columns=[],
@@ -77,7 +96,10 @@ def review(
     if not len(place):
         return found
     level = level_named(found["level"]).without_attacks()
-    radii = [c.radius for c in certify(detector, x, threats, domain, level, progress=progress)]
+    if plotted is not None:
+        radii = _radii_of_plots(detector, plotted, x, dataset, place, level)
+    else:
+        radii = [c.radius for c in certify(detector, x, threats, domain, level, progress=progress)]
     found["budgets"] = [
         Budget(
             threat=threat.name,
@@ -90,7 +112,7 @@ def review(
     ]
     weakest = np.argsort(radii[0], kind="stable")[:AT_RISK]
     some = x[torch.from_numpy(weakest)]
-    if attacker is not None:
+    if attacker is not None and plotted is None:
         found["columns"] = review_columns(detector, attacker, x, progress)
         words = partial(change_in_words, attacker)
     else:
@@ -110,6 +132,20 @@ def review(
         for k, (evasion, price) in zip(weakest, evasions, strict=True)
     ]
     return found
+
+
+def _radii_of_plots(
+    detector: Detector,
+    form: BytePlot,
+    x: Tensor,
+    dataset: Dataset,
+    place: NDArray[np.intp],
+    level: Level,
+) -> list[Row]:
+    """For each operation of :data:`ON_PLOTS`, (n,): bytes."""
+    assert dataset.test_sizes is not None
+    plots = Plots(detector, form, x.double().numpy(), dataset.test_sizes[place], level)
+    return [plots.certify(OnPlot(name)).radius for name in ON_PLOTS]
 
 
 def _evasions(

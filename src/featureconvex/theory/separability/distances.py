@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.norms import NORMS, dual_exponent
+from featureconvex.progress import Ticker, silent
 from featureconvex.theory.separability.lattice import BLOCK_NUMBERS, Lattice
 from featureconvex.theory.separability.nearest import Hull
 
@@ -67,8 +68,10 @@ class Distances:
             nearest = np.argmin(squares - 2 * (x[part] @ y.T), axis=1)
             self._at_most(np.arange(len(x))[part], x[part] - y[nearest])
 
-    def refine(self, rows: NDArray[np.intp], tolerance: float = 1e-3) -> None:
-        """The nearest point of the hull in l2 for each of the points.
+    def refine(
+        self, rows: NDArray[np.intp], tolerance: float = 1e-3, tick: Ticker = silent
+    ) -> None:
+        """The nearest point of the hull in l2 for each of the points; ``tick`` counts them.
 
         Its direction, rounded to integers, bounds l2 from below; cut to fewer or to more equal entries it
         does so in linf and l1.
@@ -85,6 +88,7 @@ class Distances:
                 residuals[place] = (
                     x[row] - nearest.weights @ hull.points[nearest.support] - hull.origin
                 )
+                tick(1, "")
             self._at_most(part, residuals)
             for directions in _candidates(best):
                 # Towards the lattice: a product is the same in stored units.

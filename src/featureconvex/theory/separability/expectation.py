@@ -29,7 +29,7 @@ def expectation(dataset: Dataset) -> list[str]:
     hull than all of it, so the shares are upper bounds.
 
     Raises:
-        UserError: a class is missing, or there are more than ``WIDEST`` features.
+        UserError: a class or every feature is missing, or there are more than ``WIDEST`` features.
     """
     x = dataset.train.x.reshape(len(dataset.train), -1)
     if x.shape[1] > WIDEST:

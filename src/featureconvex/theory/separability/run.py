@@ -14,6 +14,7 @@ from featureconvex.data import Dataset, Split, Task, to_tensor
 from featureconvex.errors import UserError
 from featureconvex.files import replacing, writable_folder, write_bytes, write_text
 from featureconvex.norms import NORMS, norm_name
+from featureconvex.progress import progress_bar
 from featureconvex.provenance import provenance
 from featureconvex.report.folders import FIGURES_FOLDER, kind_of_folder
 from featureconvex.report.plot_style import png_bytes
@@ -54,9 +55,20 @@ class Settings:
 
 
 def separability(
-    task: Task, out: Path, settings: Settings, data_dir: Path | None = None
+    task: Task,
+    out: Path,
+    settings: Settings,
+    data_dir: Path | None = None,
+    progress: bool = False,
 ) -> dict[str, Any]:
     """Ask of every point of each class whether it is in the convex hull of the other, and write it down.
+
+    Args:
+        task: the data.
+        out: the folder for all that is written.
+        settings: what is asked.
+        data_dir: where the data sets are.
+        progress: show bars on standard error.
 
     Returns:
         The content of ``separability.json``.
@@ -77,6 +89,7 @@ def separability(
     classes = {label: lattice.take(rows) for label, rows in numbers.items()}
     del lattice
     directions, frames, exact = {}, [], {}
+    names = {1: dataset.sensitive_name, 0: dataset.other_name}
     for label, name in ((1, "forward"), (0, "reverse")):
         planes = (
             Hyperplanes(folder / f"hyperplanes-{name}.npy", classes[label])
@@ -84,7 +97,11 @@ def separability(
             else None
         )
         verdicts, bounds, seconds = _direction(
-            classes[label], classes[1 - label], settings.distance, planes
+            classes[label],
+            classes[1 - label],
+            settings.distance,
+            planes,
+            f"{names[label]} against {names[1 - label]}" if progress else "",
         )
         rows = direction_rows(verdicts, bounds, numbers[label], numbers[1 - label], label)
         frames.append(rows)
@@ -93,7 +110,8 @@ def separability(
         if planes is not None:
             exact[name]["hyperplanes"] = planes.close()
         directions[name]["separable"] = verdicts.separable
-    linear = linear_separation(classes[1], classes[0])
+    with progress_bar("one hyperplane for all", None, progress):
+        linear = linear_separation(classes[1], classes[0])
     rows = _with_source(
         pd.concat(frames).sort_values("index", ignore_index=True), dataset, settings
     )
@@ -127,8 +145,13 @@ def separability(
 
 
 def _direction(
-    points: Lattice, others: Lattice, distance: float | None, planes: Hyperplanes | None
+    points: Lattice,
+    others: Lattice,
+    distance: float | None,
+    planes: Hyperplanes | None,
+    title: str,
 ) -> tuple[Verdicts, Distances, float]:
+    """Verdicts, bounds of distances, and seconds; an empty ``title`` shows no bars."""
     begun = time.perf_counter()
     bounds = Distances(points, others)
 
@@ -137,11 +160,15 @@ def _direction(
         if planes is not None:
             planes.see(rows, directions)
 
-    verdicts = separate(points, others, watch)
-    bounds.inside(np.flatnonzero(verdicts.inside == 1))
-    bounds.neighbours()
-    if distance is not None:
-        bounds.refine(np.flatnonzero(verdicts.inside != 1))
+    with progress_bar(f"verdicts: {title}", len(points), bool(title)) as tick:
+        verdicts = separate(points, others, watch, tick)
+    outside = np.flatnonzero(verdicts.inside != 1)
+    refined = len(outside) if distance is not None else None
+    with progress_bar(f"distances: {title}", refined, bool(title)) as tick:
+        bounds.inside(np.flatnonzero(verdicts.inside == 1))
+        bounds.neighbours()
+        if distance is not None:
+            bounds.refine(outside, tick=tick)
     return verdicts, bounds, time.perf_counter() - begun
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from featureconvex.progress import Ticker, silent
 from featureconvex.theory.separability.decide import Combination, Hyperplane, decide
 from featureconvex.theory.separability.lattice import Lattice
 from featureconvex.theory.separability.nearest import Hull, Nearest
@@ -58,19 +59,25 @@ class Verdicts:
         return None if (self.inside < 0).any() else True
 
 
-def separate(points: Lattice, others: Lattice, watch: Watcher | None = None) -> Verdicts:
+def separate(
+    points: Lattice, others: Lattice, watch: Watcher | None = None, tick: Ticker = silent
+) -> Verdicts:
     """Decide for every point whether it is in the convex hull of ``others``, with proofs.
 
     Args:
         points, others: on one lattice (:meth:`Lattice.of` both classes, then :meth:`Lattice.take`).
         watch: sees every separating direction.
+        tick: called with how many points more are decided.
     """
-    return _Work(points, others, watch).done()
+    return _Work(points, others, watch, tick).done()
 
 
 class _Work:
-    def __init__(self, points: Lattice, others: Lattice, watch: Watcher | None) -> None:
+    def __init__(
+        self, points: Lattice, others: Lattice, watch: Watcher | None, tick: Ticker
+    ) -> None:
         self.points, self.others, self.watch = points, others, watch
+        self._tick, self._told = tick, 0
         self.x, self.y = points.values(), others.values()
         n = len(points)
         self.found = Verdicts(np.full(n, -1, np.int8), np.full(n, "", "<U11"))
@@ -81,12 +88,20 @@ class _Work:
         whitening = Whitening(self.y, spread)
         for factor in whitening.factors():
             left = self._left()
+            self._tell()
             if not len(left):
                 return self.found
             self._try(left, whitening.directions(self.x[left], factor))
         if len(self._left()):
             self._one_by_one(whitening.factor(1e-6, whitening.variance), whitening.mean)
+        self._tell()
         return self.found
+
+    def _tell(self) -> None:
+        """Move the bar on by the points decided since the last call."""
+        left = len(self._left())
+        self._tick(len(self.points) - left - self._told, f"{left} undecided")
+        self._told = len(self.points) - left
 
     def _left(self) -> NDArray[np.intp]:
         return np.flatnonzero(self.found.inside < 0)
@@ -131,6 +146,7 @@ class _Work:
         for place, row in enumerate(self._left()):
             if self.found.inside[row] >= 0:
                 continue
+            self._tell()
             nearest = hull.nearest(x[place], stop_outside=True)
             if nearest.lower > 0:
                 direction = linalg.solve_triangular(factor, nearest.residual, lower=True, trans=1)
