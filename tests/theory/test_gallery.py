@@ -80,7 +80,7 @@ def test_chosen_balls_lie_apart() -> None:
 
 def test_the_command_draws_every_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With models that took few steps: the drawing is under test, not the training."""
-    monkeypatch.setattr(figures, "fit", partial(fit, epochs=5))
+    monkeypatch.setattr(figures, "fit", partial(fit, epochs=1))
     with pytest.raises(SystemExit) as done:
         cli.main(["gallery", "--out", str(tmp_path)])
     assert not done.value.code
