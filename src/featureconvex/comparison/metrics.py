@@ -83,9 +83,7 @@ def derive_comparison(
         for result in results
     }
     if grids is None:
-        grids = common_grids(
-            [r for fits in radii.values() for f in fits for r in f.values()], dimension
-        )
+        grids = _grids([r for fits in radii.values() for f in fits for r in f.values()], dimension)
     measured = {
         result.method.name: MeasuredMethod(
             result.method.to_table(),
@@ -135,7 +133,7 @@ def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
     return radii
 
 
-def common_grids(all_radii: list[Radii], dimension: int) -> Grids:
+def _grids(all_radii: list[Radii], dimension: int) -> Grids:
     """One grid per norm, the same for all methods, so that their curves can share a panel.
 
     Up to the largest radius that a twentieth of the sensitive points of some method reaches.
