@@ -415,6 +415,21 @@ def certify(
         tuple[float, float] | None,
         typer.Option(metavar="LO HI", help="Hold the attacker to this range in every coordinate."),
     ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="COLUMN=LO:HI",
+            help="Hold the attacker to this range in one column of numbers; repeatable.",
+        ),
+    ] = None,
+    training_range: Annotated[
+        bool,
+        typer.Option(
+            "--training-range",
+            help="Hold the attacker to the range that every column had in training.",
+        ),
+    ] = False,
     immutable: Annotated[
         str | None,
         typer.Option(
@@ -498,10 +513,11 @@ def certify(
         )
     held = box is not None or immutable is not None or bool(ways)
     domain = Box(*(box or (-inf, inf)), columns(immutable) or None, ways or None) if held else None
+    held = held or bool(ranges) or training_range
     if level == "closed-form" and held:
         raise UserError(
-            "level closed-form is blind to --box, --immutable, --increase-only and --decrease-only, its "
-            "radius holds everywhere; use --level domain, or leave them out"
+            "level closed-form is blind to --box, --range, --training-range, --immutable, --increase-only "
+            "and --decrease-only, its radius holds everywhere; use --level domain, or leave them out"
         )
     chosen = None
     if level is not None or base is not None or iterations is not None:
@@ -521,6 +537,8 @@ def certify(
             cost=cost,
             jobs=jobs,
             slack=slack,
+            ranges=dict(map(column_range, ranges or ())),
+            training_range=training_range,
         )
         # Standard output may hold the rows.
         aside = str(out) == "-"
@@ -637,6 +655,17 @@ def numbers(text: str, option: str) -> list[float]:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise UserError(f"{option} takes numbers separated by commas, got {text!r}") from error
+
+
+def column_range(text: str) -> tuple[str, tuple[float, float]]:
+    """``COLUMN=LO:HI``; the name may have an equals sign itself."""
+    name, _, ends = text.rpartition("=")
+    low, _, high = ends.partition(":")
+    try:
+        found = float(low), float(high)
+    except ValueError as error:
+        raise UserError(f"--range takes COLUMN=LO:HI, such as links=0:50, got {text!r}") from error
+    return name, found
 
 
 def columns(text: str | None) -> list[str]:

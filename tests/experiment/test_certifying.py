@@ -14,9 +14,11 @@ import featureconvex as fc
 from featureconvex import cli
 from featureconvex.data import find_task
 from featureconvex.data.tables import stream
+from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.experiment import Settings, run
 from featureconvex.experiment.certifying import certify_files
+from featureconvex.experiment.certifying.against import Plan
 from featureconvex.experiment.certifying.certifier import Certifier
 from featureconvex.experiment.certifying.pieces import Piece
 from featureconvex.experiment.certifying.summary import Summary
@@ -146,6 +148,53 @@ def test_what_is_wrong_is_told_once_and_names_no_row_of_a_piece(
     assert "column 'links': 'many' is not a number" in told[0]
     assert "column 'country': categories that training never saw" in told[1]
     assert "row 2" not in " ".join(told)
+
+
+def test_single_columns_have_ranges(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = mails()
+    table.to_csv(tmp_path / "m.csv", index=False)
+
+    def certify(*options: object) -> pd.DataFrame:
+        out = tmp_path / "r.csv"
+        asked = ("certify", model, tmp_path / "m.csv", "--out", out, "--norm", 1, *options)
+        with pytest.raises(SystemExit) as stop:
+            cli.main([str(part) for part in asked])
+        if stop.value.code:
+            raise UserError(capsys.readouterr().err)
+        return pd.read_csv(out)
+
+    certifier = Certifier(model / "model", Plan([], None, "domain"), ())
+    assert certifier.names is not None
+    assert certifier.span is not None
+    names, (lo, hi) = list(certifier.names), certifier.span
+    low, high = np.full(len(names), -np.inf), np.full(len(names), np.inf)
+    low[names.index("links")], high[names.index("links")] = 2, 8
+    detector = fc.load(model)
+    assert isinstance(detector, Detector)
+    for options, box in (
+        (("--range", "links=2:8"), fc.Box(low, high)),
+        (("--training-range",), fc.Box(lo, hi)),
+        (
+            ("--training-range", "--range", "links=2:8", "--immutable", "length"),
+            fc.Box(np.where(low > -9, low, lo), np.where(high < 9, high, hi), ["length"]),
+        ),
+    ):
+        rows, truth = certify(*options), detector.certify(table, fc.Lp(1), box)
+        np.testing.assert_allclose(rows["radius_l1"], truth.radius, rtol=1e-6)
+        assert rows["status_l1"].tolist() == [str(status) for status in truth.status]
+        assert set(rows["status_l1"]) >= {"certified"}
+    for wrong, words in (
+        (("--range", "lnks=2:8"), "no column of numbers"),
+        (("--range", "country=DE=0:1"), "no column of numbers"),
+        (("--range", "links=8:2"), "needs LO <= HI"),
+        (("--range", "links=nan:2"), "needs LO <= HI"),
+        (("--range", "links:8"), "takes COLUMN=LO:HI"),
+        (("--range", "links=2:8", "--level", "closed-form"), "blind to"),
+    ):
+        with pytest.raises(UserError, match=words):
+            certify(*wrong)
 
 
 def test_a_bad_input_costs_only_itself(model: Path, tmp_path: Path) -> None:

@@ -76,6 +76,15 @@ class Certifier:
         return Meaning.from_extra(self._extra)
 
     @cached_property
+    def span(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Least and largest value of every feature in training; None where that is not known."""
+        stored = self._extra.get("range")
+        if stored is None:
+            return None
+        lo, hi = (np.array([float(value) for value in stored[end]]) for end in ("lo", "hi"))
+        return lo, hi
+
+    @cached_property
     def described(self) -> bool:
         """Whether a user said what the columns are."""
         return self._extra.get("schema") is not None
@@ -191,10 +200,9 @@ class Certifier:
 
     def _outside(self, x: NDArray[Any]) -> NDArray[np.int64] | None:
         """(n,): how many features lie outside the training range; None where that is not known."""
-        span = self._extra.get("range")
-        if span is None:
+        if self.span is None:
             return None
-        lo, hi = (np.array([float(value) for value in span[end]]) for end in ("lo", "hi"))
+        lo, hi = self.span
         return np.asarray(((x < lo) | (x > hi)).sum(axis=1))
 
     def _away(self, certificate: Certificate) -> dict[str, NDArray[np.float64]]:

@@ -1,6 +1,6 @@
 """Certify a user's own inputs with a stored model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from featureconvex.certificates import Domain, Level, Threat
-from featureconvex.certificates.arguments import check_domain
 from featureconvex.certificates.levels import level_named
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import left_out
@@ -20,6 +19,7 @@ from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.against import Plan, check_level, planned
 from featureconvex.experiment.certifying.certifier import Certifier
 from featureconvex.experiment.certifying.pieces import expanded, extent, kind_of_input
+from featureconvex.experiment.certifying.ranges import Range, boxed
 from featureconvex.experiment.certifying.rows import STANDARD_OUTPUT, Rows
 from featureconvex.experiment.certifying.summary import Summary
 from featureconvex.experiment.certifying.workers import workers
@@ -40,6 +40,8 @@ def certify_files(
     cost: str | None = None,
     jobs: int = 1,
     slack: Path | None = None,
+    ranges: Mapping[str, Range] | None = None,
+    training_range: bool = False,
 ) -> Summary:
     """Certify every row of the inputs in bounded memory, and write one row each.
 
@@ -65,6 +67,8 @@ def certify_files(
         jobs: processes that work at a time.
         slack: a CSV file (``file``, ``offset``, ``length``) of places that may be filled with any bytes:
             a radius of all of a file's bytes of slack, or 0.
+        ranges: of single columns of numbers, for the attacker.
+        training_range: hold the attacker to the range that every column had in training.
 
     Returns:
         How many rows have each status. The rows themselves have: ``input`` (of several), ``row`` (source
@@ -85,7 +89,12 @@ def certify_files(
         writable_folder(out.parent)
     jobs = whole_number("jobs", jobs, 1)
     place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
-    certifier = _certifier(place, threats, domain, level, cost, keep, slack)
+    bare = Certifier(place, Plan([], None, "closed-form"), keep)
+    span = bare.span if training_range else None
+    if training_range and span is None:
+        raise UserError("this model does not know the range of its training rows; use --range")
+    domain = boxed(domain, ranges or {}, span, bare.names, bare.meaning.blocks)
+    certifier = _certifier(bare, threats, domain, level, cost, slack)
     for path in given:
         if len(given) == 1 and path != STANDARD_INPUT and not path.exists():
             raise UserError(f"there is no file or folder {shown(path)}; check the path")
@@ -127,17 +136,13 @@ def certify_files(
 
 
 def _certifier(
-    folder: Path,
+    bare: Certifier,
     threats: Sequence[Threat | str] | None,
     domain: Domain | None,
     level: str | Level | None,
     cost: str | None,
-    keep: tuple[str, ...],
     slack: Path | None,
 ) -> Certifier:
-    bare = Certifier(folder, Plan([], None, "closed-form"), keep)
-    if domain is not None:
-        domain = check_domain(domain, bare.names, bare.meaning.blocks)
     known = None if slack is None else read_slack(slack)
     plan = planned(bare.model, threats, domain, level, cost, bare.described, known)
     check_level(plan)
