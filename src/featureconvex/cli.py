@@ -177,7 +177,7 @@ def run(
 
     Writes metrics.json, rows.parquet (one row per test point), figures/, report.html, model/ into --out.
 
-    A run that was killed continues when the same command is given. A column named with --keep is no feature.
+    A run that was killed continues when the same command is given; a column of --keep is no feature.
     """
     from featureconvex.data import find_task
     from featureconvex.scalars import one_of
