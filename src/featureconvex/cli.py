@@ -178,9 +178,9 @@ def run(
 ) -> None:
     """Train, calibrate, certify, evaluate, and write a report.
 
-    Writes metrics.json, rows.parquet (one row per test point), figures/, report.html and model/
-    into --out. A run that was killed continues when the same command is given again. A column named
-    with --keep is no feature.
+    Writes metrics.json, rows.parquet (one row per test point), figures/, report.html, model/ into --out.
+
+    A run that was killed continues when the same command is given; a column of --keep is no feature.
     """
     from featureconvex.data import find_task
     from featureconvex.scalars import one_of

@@ -55,7 +55,9 @@ def test_a_table_of_several_sensitive_classes(tmp_path: Path) -> None:
 
 
 def test_a_schema_names_them_too(tmp_path: Path) -> None:
-    table = pd.DataFrame({"links": np.arange(40) % 7 / 4, "kind": np.array(MAIL)[np.arange(40) % 4]})
+    table = pd.DataFrame(
+        {"links": np.arange(40) % 7 / 4, "kind": np.array(MAIL)[np.arange(40) % 4]}
+    )
     table.to_csv(tmp_path / "mail.csv", index=False)
     look, _ = inspect_table(tmp_path / "mail.csv", "kind", "spam|scam")
     write_text(tmp_path / "s.toml", schema_text(look.schema))

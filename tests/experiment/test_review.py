@@ -1,19 +1,24 @@
 """The review of an attacker after a run: what it says is what certificates and attacks say."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex import cli
 from featureconvex.attacker import Attacker, change_in_words
+from featureconvex.data import find_task
 from featureconvex.data.schema import ColumnSchema, Schema
 from featureconvex.data.tables.columns import Column
 from featureconvex.detector import Detector
+from featureconvex.experiment.review import review
 from featureconvex.report.attacker import budget_sentences
 from featureconvex.report.report import render_report
 from featureconvex.results.folder import read_run
@@ -146,6 +151,26 @@ def test_tables_are_written_for_spreadsheets(table: Path) -> None:
     assert all(0.5 < line["clean_accuracy"] <= 1 for line in review["baselines"])
 
 
+def test_rows_outside_the_attacker_s_ranges_are_counted(table: Path) -> None:
+    found: Any = fc.load(table / "run")
+    narrow = tuple(
+        replace(column, low=0.0, high=3.0) if column.name == "links" else column
+        for column in found.schema.columns
+    )
+    found.schema = replace(found.schema, columns=narrow)
+    data = find_task(str(table / "mails.csv"), schema=table / "schema.toml").load()
+    reviewed_again = review(found, data, torch.from_numpy(data.test.x).to(found.dtype))
+    assert reviewed_again is not None
+    assert data.feature_names is not None
+    place = (found.sensitive_margin(data.test.x) > 0) & (data.test.y == 1)
+    many = int((data.test.x[place][:, data.feature_names.index("links")] > 3).sum())
+    assert many > 0
+    assert (
+        f" {many} of {place.sum()} flagged sensitive test rows lie outside"
+        in reviewed_again["sentence"]
+    )
+
+
 def test_rows_at_risk_carry_the_user_s_own_columns(table: Path) -> None:
     risky = pd.read_csv(table / "run" / "attacker_at_risk.csv")
     rows = pd.read_parquet(table / "run" / "rows.parquet").set_index("index")
@@ -275,6 +300,17 @@ def test_an_endless_budget_is_said_in_words() -> None:
         columns=[],
         at_risk=[],
         baselines=[],
+    )
+    assert (
+        "less than 0"
+        not in budget_sentences(
+            Review(
+                **{
+                    **review,
+                    "budgets": [Budget(threat="edits", unit="euros", certified=1, median=0.0)],
+                }
+            )
+        )[0]
     )
     edits, append = budget_sentences(review)
     assert "keep their flag whatever this attacker buys; 3" in edits

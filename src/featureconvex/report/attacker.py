@@ -47,6 +47,11 @@ def budget_sentences(review: Review) -> list[str]:
 
 def _budget(budget: Budget, flagged: int, level: str) -> str:
     median, edits = budget["median"], budget["threat"] == "edits"
+    if median == 0:
+        return (
+            f"Certified ({level}): {budget['certified']} of the {flagged} flagged sensitive test rows keep "
+            f"their flag for some budget of {budget['threat']}, fewer than half."
+        )
     if median == "inf":
         until = "whatever this attacker buys" if edits else f"after any {budget['threat']}"
     elif edits:

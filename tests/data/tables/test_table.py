@@ -245,7 +245,7 @@ def test_another_encoding_names_the_remedy(tmp_path: Path, encoding: str) -> Non
 def test_numbers_that_no_float32_holds_are_refused_by_name(tmp_path: Path) -> None:
     for value in (1e300, -1e39):
         with pytest.raises(
-            UserError, match=r"column 'b': 1 of 20 numbers are beyond 3.4e\+38,.* row 2 \(from 0\)"
+            UserError, match=r"column 'b': 1 of 20 numbers are beyond 3.4e\+38,.* row 2 "
         ):
             load(
                 tmp_path / "t.csv",

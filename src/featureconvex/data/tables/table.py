@@ -141,10 +141,10 @@ class TableReader:
         try:
             yield
         except UserError as error:
-            if self.schema is not None or not self.path.is_file() or self.label is None:
+            if self.schema is not None or not self.path.is_file():
                 raise
             sensitive = [] if self.sensitive is None else ["--sensitive", self.sensitive]
-            file, label = str(self.path), ["--label", self.label]
+            file, label = str(self.path), ["--label", self.label or "LABEL"]
             look = ["featureconvex", "inspect", file, *label, *sensitive, "--out", "schema.toml"]
             raise UserError(
                 f"{error}; or `{shlex.join(look)}` writes down what every column is, to be edited, and "

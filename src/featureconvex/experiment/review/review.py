@@ -95,6 +95,12 @@ def review(
     )
     if not len(place):
         return found
+    outside = int((~domain.contains(x.double())).sum())
+    if outside:
+        found["sentence"] += (
+            f" {outside} of {len(x)} flagged sensitive test rows lie outside these ranges; nothing is "
+            "certified of them."
+        )
     level = level_named(found["level"]).without_attacks()
     if plotted is not None:
         radii = _radii_of_plots(detector, plotted, x, dataset, place, level)
