@@ -411,7 +411,7 @@ def test_rows_of_another_setting_or_step_are_refused(tmp_path: Path) -> None:
 
 
 def test_all_methods_get_the_same_points_and_costs_have_a_reference(tmp_path: Path) -> None:
-    found = run(tmp_path, "feature-convex,linear")
+    found = run(tmp_path, "feature-convex,linear", limit=24)
     ours, linear = (found["methods"][name] for name in ("feature-convex", "linear"))
     levels = ours["settings"][0]["levels"]
     assert set(levels) == {"closed-form", "domain", "tight", "sound"}
@@ -424,7 +424,7 @@ def test_all_methods_get_the_same_points_and_costs_have_a_reference(tmp_path: Pa
         for (name, setting), part in rows.groupby(["method", "setting"])
     }
     assert len({tuple(values) for values in labels.values()}) == 1
-    assert len(labels) == 5
+    assert len(labels) == len(ours["settings"]) + len(linear["settings"]) > 5
 
 
 def test_a_table_is_compared_in_standard_deviations(tmp_path: Path) -> None:
