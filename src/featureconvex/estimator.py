@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -240,7 +240,9 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         weight = weight * compute_sample_weight(self.class_weight, y)
         for label in self.classes_:
             if not weight[y == label].sum() > 0:
-                raise UserError(f"all points of class {label!r} have weight 0; both classes count")
+                raise UserError(
+                    f"all points of class {_plain(label)!r} have weight 0; every class counts"
+                )
         return torch.from_numpy(weight / weight.mean())
 
     def _checked_sensitive_class(self) -> NDArray[Any]:
@@ -248,7 +250,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         if self.sensitive_class is None:
             every = len(self.classes_) > 2 or self.multi_class == "own"
             return self.classes_ if every else self.classes_[1:]
-        several = isinstance(self.sensitive_class, list | tuple | set | np.ndarray)
+        single = isinstance(self.sensitive_class, str | bytes | np.generic)
+        several = isinstance(self.sensitive_class, Iterable) and not single
         wanted = list(self.sensitive_class) if several else [self.sensitive_class]
         if not wanted:
             raise ValueError("sensitive_class names no class; leave it out for all of them")
