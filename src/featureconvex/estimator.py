@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -243,7 +243,9 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         weight = weight * compute_sample_weight(self.class_weight, y)
         for label in self.classes_.tolist():
             if not weight[y == label].sum() > 0:
-                raise UserError(f"all points of class {label!r} have weight 0; both classes count")
+                raise UserError(
+                    f"all points of class {_plain(label)!r} have weight 0; every class counts"
+                )
         return torch.from_numpy(weight / weight.mean())
 
     def _checked_sensitive_class(self) -> NDArray[Any]:
@@ -251,7 +253,8 @@ class FeatureConvexClassifier(ClassifierMixin, BaseEstimator):
         if self.sensitive_class is None:
             every = len(self.classes_) > 2 or self.multi_class == "own"
             return self.classes_ if every else self.classes_[1:]
-        several = isinstance(self.sensitive_class, list | tuple | set | np.ndarray)
+        single = isinstance(self.sensitive_class, str | bytes | np.generic)
+        several = isinstance(self.sensitive_class, Iterable) and not single
         wanted = list(self.sensitive_class) if several else [self.sensitive_class]
         if not wanted:
             raise ValueError("sensitive_class names no class; leave it out for all of them")
@@ -673,6 +676,7 @@ def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
         clf.sensitive_class_ = _stored_sensitive_class(clf, stored)
         named = stored.get("naming")
         clf.naming_ = None if named is None else Naming.from_stored(named)
+        _check_naming(clf, model)
         clf.cost_ = np.array(stored["cost"])
         if "range" in extra:
             ends = (extra["range"]["lo"], extra["range"]["hi"])
@@ -708,6 +712,19 @@ def _as_number(stored: Any) -> Any:
     if stored is None:
         return math.nan
     return float(stored) if isinstance(stored, str) else stored
+
+
+def _check_naming(
+    clf: FeatureConvexClassifier, model: FeatureConvexModel | MultiClassModel
+) -> None:
+    """A set of more than two classes has names for both sides, of as many features as the map has."""
+    if isinstance(model, MultiClassModel) or len(clf.classes_) == 2:
+        return
+    if clf.naming_ is None:
+        raise ValueError("naming is missing, and there are more than two classes")
+    sides = clf.naming_.sensitive, clf.naming_.others
+    if sum(len(side.classes) for side in sides) != len(clf.classes_):
+        raise ValueError("naming does not have all classes")
 
 
 def _stored_sensitive_class(clf: FeatureConvexClassifier, stored: dict[str, Any]) -> Any:

@@ -71,8 +71,10 @@ class Side:
         rows = (len(side.classes),)
         if side.coefficients.ndim != 2 or len(side.coefficients) != rows[0]:
             raise ValueError("naming: coefficients do not have one row per class")
-        if side.intercepts.shape != rows or not np.isfinite(side.coefficients).all():
+        if side.intercepts.shape != rows:
             raise ValueError("naming: intercepts do not fit the classes")
+        if not (np.isfinite(side.coefficients).all() and np.isfinite(side.intercepts).all()):
+            raise ValueError("naming: a coefficient or an intercept is not finite")
         return side
 
 

@@ -88,6 +88,15 @@ def test_a_set_of_classes_has_the_one_sided_certificate(pair: fc.FeatureConvexCl
     assert (cert.radius > 0).sum() > 80
 
 
+def test_a_series_names_classes() -> None:
+    for named in (
+        pd.Series(["versicolor", "setosa"], index=[3, 5]),
+        pd.Index(["setosa", "versicolor"]),
+    ):
+        clf = fc.FeatureConvexClassifier(named, epochs=1, random_state=0).fit(X, NAMES)
+        assert list(clf.sensitive_class_) == ["setosa", "versicolor"]
+
+
 def test_one_class_against_many() -> None:
     clf = fitted("setosa")
     assert isinstance(clf.model_, fc.FeatureConvexModel)
@@ -150,6 +159,12 @@ def test_the_shared_map_is_stored_once(own: fc.FeatureConvexClassifier, tmp_path
         lambda stored: stored["extra"]["estimator"]["naming"]["others"].update(classes=[1]),
         lambda stored: stored["extra"]["estimator"]["naming"]["sensitive"].update(intercepts=[1.0]),
         lambda stored: stored["extra"]["estimator"]["naming"].pop("sensitive"),
+        lambda stored: stored["extra"]["estimator"].update(naming=None),
+        lambda stored: stored["extra"]["estimator"]["naming"]["others"].update(intercepts=[None]),
+        lambda stored: stored["extra"]["estimator"]["naming"].update(
+            sensitive={"classes": [0], "coefficients": [[0.0]], "intercepts": [0.0]},
+            others={"classes": [1], "coefficients": [[0.0]], "intercepts": [0.0]},
+        ),
     ],
 )
 def test_damaged_files_are_refused(

@@ -64,7 +64,7 @@ def choose_sensitive(
     if sensitive is None:
         raise UserError(
             f"{origin} has the classes {listed}; name the one an attacker wants to leave with "
-            "--sensitive"
+            "--sensitive" + (", or several as 'A|B'" if len(classes) > 2 else "")
         )
     # A name with such a bar in it is a name first.
     wanted = [sensitive] if sensitive in classes else sensitive.split(BETWEEN)

@@ -273,6 +273,7 @@ def test_costs_and_frames() -> None:
         ({"level": fc.levels.Sound(arithmetic="float32")}, "hold in exact arithmetic"),
         ({"sensitive": []}, "names no class"),
         ({"sensitive": [7]}, "there is no class 7"),
+        ({"sensitive": 1}, "a list of numbers of classes, got 1"),
         ({"level": "best"}, "level"),
         ({"x": torch.zeros(3)}, "one row per input"),
     ],
@@ -281,6 +282,13 @@ def test_bad_arguments(change: dict[str, object], message: str) -> None:
     given = {"x": points(2), **change}
     with pytest.raises(UserError, match=message):
         fc.certify_classes(model_of("identity", "mlp"), **given)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("classes", [[True, False, True, False], [1.5], ["setosa"], "1", 1, None])
+def test_within_takes_numbers_of_classes(classes: object) -> None:
+    cert = fc.certify_classes(model_of("identity", "mlp"), points(2))
+    with pytest.raises(UserError, match="classes"):
+        cert.within(classes)  # type: ignore[arg-type]
 
 
 def test_models_are_checked() -> None:

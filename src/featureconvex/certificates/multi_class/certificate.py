@@ -1,6 +1,6 @@
 """The record of a certification of classes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from featureconvex.certificates.certificate import Certificate
 from featureconvex.errors import UserError
+from featureconvex.given import whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,23 +42,25 @@ class ClassCertificate(Certificate):
                 "a certificate of classes needs one prediction and one row of away per input"
             )
 
-    def within(self, classes: Sequence[int]) -> NDArray[np.float64]:
+    def within(self, classes: Iterable[int]) -> NDArray[np.float64]:
         """(n,): the budget below which the prediction stays among ``classes``; 0 where it is none of them.
 
         Args:
             classes: numbers of classes, such as all families of malware.
 
         Raises:
-            UserError: no class, or one that there is not.
+            UserError: no class, one that there is not, or labels or bools in place of numbers.
         """
         count = self.away.shape[1]
         kept = np.zeros(count, dtype=bool)
+        given: object = classes
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise UserError(f"classes must be a list of numbers of classes, got {given!r}")
         for number in classes:
-            if not 0 <= int(number) < count:
-                raise UserError(
-                    f"there is no class {number}; the model has classes 0 to {count - 1}"
-                )
-            kept[int(number)] = True
+            at = whole_number("classes (0 is the first of the model)", number, 0)
+            if at >= count:
+                raise UserError(f"there is no class {at}; the model has classes 0 to {count - 1}")
+            kept[at] = True
         if not kept.any():
             raise UserError("name at least one class to stay among")
         least = self.away[:, ~kept].min(axis=1, initial=np.inf)

@@ -117,7 +117,7 @@ def certify_classes(
     if not isinstance(model, MultiClassModel):
         raise UserError(
             f"expected a MultiClassModel, got {type(model).__name__}; fc.certify takes models of one "
-            "sensitive class"
+            "sensitive class, and a classifier has a certify of its own"
         )
     if batch_size is not None:
         batch_size = whole_number("batch_size", batch_size, 1)
@@ -276,6 +276,9 @@ def _sensitive(sensitive: Iterable[int] | None, count: int) -> Tensor:
     if sensitive is None:
         return torch.ones(count, dtype=torch.bool)
     allowed: NDArray[np.bool_] = np.zeros(count, dtype=bool)
+    given: object = sensitive
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise UserError(f"sensitive must be a list of numbers of classes, got {given!r}")
     for number in sensitive:
         at = whole_number("sensitive", number, 0)
         if at >= count:
