@@ -676,7 +676,7 @@ def load(path: str | Path) -> "FeatureConvexClassifier | Detector":
         clf.sensitive_class_ = _stored_sensitive_class(clf, stored)
         named = stored.get("naming")
         clf.naming_ = None if named is None else Naming.from_stored(named)
-        _check_naming(clf, model)
+        _check_naming(clf, model, stored["n_features"])
         clf.cost_ = np.array(stored["cost"])
         if "range" in extra:
             ends = (extra["range"]["lo"], extra["range"]["hi"])
@@ -715,7 +715,7 @@ def _as_number(stored: Any) -> Any:
 
 
 def _check_naming(
-    clf: FeatureConvexClassifier, model: FeatureConvexModel | MultiClassModel
+    clf: FeatureConvexClassifier, model: FeatureConvexModel | MultiClassModel, columns: int
 ) -> None:
     """A set of more than two classes has names for both sides, of as many features as the map has."""
     if isinstance(model, MultiClassModel) or len(clf.classes_) == 2:
@@ -725,6 +725,10 @@ def _check_naming(
     sides = clf.naming_.sensitive, clf.naming_.others
     if sum(len(side.classes) for side in sides) != len(clf.classes_):
         raise ValueError("naming does not have all classes")
+    with torch.no_grad():
+        features = model.feature_map(torch.zeros(1, columns, dtype=model.dtype)).numel()
+    if any(side.coefficients.shape[1] != features for side in sides):
+        raise ValueError(f"naming: the feature map has {features} features")
 
 
 def _stored_sensitive_class(clf: FeatureConvexClassifier, stored: dict[str, Any]) -> Any:

@@ -160,6 +160,9 @@ def test_the_shared_map_is_stored_once(own: fc.FeatureConvexClassifier, tmp_path
         lambda stored: stored["extra"]["estimator"]["naming"]["sensitive"].update(intercepts=[1.0]),
         lambda stored: stored["extra"]["estimator"]["naming"].pop("sensitive"),
         lambda stored: stored["extra"]["estimator"].update(naming=None),
+        lambda stored: stored["extra"]["estimator"]["naming"]["others"].update(
+            coefficients=[[0.0]]
+        ),
         lambda stored: stored["extra"]["estimator"]["naming"]["others"].update(intercepts=[None]),
         lambda stored: stored["extra"]["estimator"]["naming"].update(
             sensitive={"classes": [0], "coefficients": [[0.0]], "intercepts": [0.0]},
