@@ -49,8 +49,12 @@ def _largest_differences(x: Numbers, points: Numbers) -> Numbers:
     def piece(start: int) -> None:
         _take_largest(x[start : start + ROWS], columns, found[start : start + ROWS])
 
-    starts = range(0, len(x), ROWS)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    starts, threads = range(0, len(x), ROWS), torch.get_num_threads()
+    if threads == 1:
+        for start in starts:
+            piece(start)
+        return found
+    with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(piece, starts):
             pass
     return found

@@ -209,21 +209,19 @@ def score_slopes(net: nn.Module) -> tuple[Tensor, Tensor]:
         raise UserError(
             f"several classes are trained with ConvexMLP without batch norm, got {net!r:.80}"
         )
-    inputs = list(net.input_layers)
-    if not len(net.hidden_layers):
-        weight: Tensor = inputs[0].weight[0]  # type: ignore[index]
-        return weight, torch.zeros_like(weight)
+    inputs: list[Tensor] = [layer.weight for layer in net.input_layers]  # type: ignore[misc]
+    hidden: list[Tensor] = [layer.weight for layer in net.hidden_layers]  # type: ignore[misc]
+    if not hidden:
+        return inputs[0][0], torch.zeros_like(inputs[0][0])
     skips = len(inputs) > 1
-    last = inputs[-1].weight[0] if skips else None  # type: ignore[index]
-    most = None
-    centre = torch.zeros_like(inputs[0].weight[0]) if last is None else last  # type: ignore[index]
+    centre = inputs[-1][0] if skips else torch.zeros_like(inputs[0][0])
     around = torch.zeros_like(centre)
-    for at in range(len(net.hidden_layers) - 1, -1, -1):
-        weight = net.hidden_layers[at].weight  # type: ignore[assignment]
-        most = weight[0] if most is None else most @ weight
+    most = torch.ones_like(hidden[-1][:, 0])
+    for at, weight in reversed(list(enumerate(hidden))):
+        # At most how much the output rises with each unit of this layer; at least 0.
+        most = most @ weight
         if skips or at == 0:
-            free: Tensor = inputs[at].weight  # type: ignore[assignment]
             half = most / 2
-            centre = centre + half @ free
-            around = around + half @ free.abs()
+            centre = centre + half @ inputs[at]
+            around = around + half @ inputs[at].abs()
     return centre, around

@@ -191,7 +191,8 @@ class _Batch:
     @staticmethod
     def of(models: list[FeatureConvexModel], x: Tensor, sensitive: Tensor) -> "_Batch":
         """Scores as the model computes them; its enclosures are of rows that are finite."""
-        scores = torch.stack([model(x) for model in models], dim=1)
+        u = models[0].feature_map(x)  # they share it
+        scores = torch.stack([model.convex_net(u).double() + model.tau for model in models], dim=1)
         finite = finite_rows(x) & torch.isfinite(scores).all(1)
         clean = scores.masked_fill(~finite[:, None], 0.0)
         known = x.masked_fill(~finite.view(-1, *[1] * (x.ndim - 1)), 0.0)
