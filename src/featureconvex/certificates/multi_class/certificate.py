@@ -51,18 +51,7 @@ class ClassCertificate(Certificate):
         Raises:
             UserError: no class, one that there is not, or labels or bools in place of numbers.
         """
-        count = self.away.shape[1]
-        kept = np.zeros(count, dtype=bool)
-        given: object = classes
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            raise UserError(f"classes must be a list of numbers of classes, got {given!r}")
-        for number in classes:
-            at = whole_number("classes (0 is the first of the model)", number, 0)
-            if at >= count:
-                raise UserError(f"there is no class {at}; the model has classes 0 to {count - 1}")
-            kept[at] = True
-        if not kept.any():
-            raise UserError("name at least one class to stay among")
+        kept = chosen_classes("classes", classes, self.away.shape[1])
         least = self.away[:, ~kept].min(axis=1, initial=np.inf)
         return np.where(kept[self.predicted] & self._usable, least, 0.0)
 
@@ -79,3 +68,25 @@ class ClassCertificate(Certificate):
         for j in range(self.away.shape[1]):
             frame[f"away_{j}"] = self.away[:, j]
         return frame
+
+
+def chosen_classes(name: str, classes: Iterable[int], count: int) -> NDArray[np.bool_]:
+    """(count,): which of a model's classes a caller names by their numbers.
+
+    Raises:
+        UserError: no class, one that there is not, or labels or bools in place of numbers.
+    """
+    given: object = classes
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise UserError(f"{name} must be a list of numbers of classes, got {given!r}")
+    chosen = np.zeros(count, dtype=bool)
+    for number in classes:
+        at = whole_number(f"{name} (0 is the first of the model)", number, 0)
+        if at >= count:
+            raise UserError(
+                f"{name}: there is no class {at}; the model has classes 0 to {count - 1}"
+            )
+        chosen[at] = True
+    if not chosen.any():
+        raise UserError(f"{name} names no class")
+    return chosen

@@ -5,7 +5,6 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from featureconvex.ambient import check_float32_products, undisturbed
@@ -26,7 +25,7 @@ from featureconvex.certificates.levels import (
 from featureconvex.certificates.levels import Domain as InDomain
 from featureconvex.certificates.levels.sound.line import plain_convolutions, split_affine
 from featureconvex.certificates.minorant import Minorant
-from featureconvex.certificates.multi_class.certificate import ClassCertificate
+from featureconvex.certificates.multi_class.certificate import ClassCertificate, chosen_classes
 from featureconvex.certificates.multi_class.rivals import Rivals
 from featureconvex.certificates.multi_class.search import ahead
 from featureconvex.certificates.threats import Threat
@@ -123,7 +122,9 @@ def certify_classes(
         batch_size = whole_number("batch_size", batch_size, 1)
     progress = yes_or_no("progress", progress)
     members = model.members()
-    wanted = _sensitive(sensitive, len(members))
+    count = len(members)
+    named = range(count) if sensitive is None else sensitive
+    wanted = torch.from_numpy(chosen_classes("sensitive", named, count))
     x = check_inputs(x, members[0])
     threats, domain = check_threats(threat), check_domain(domain)
     domain.check_count(len(x))
@@ -132,7 +133,7 @@ def certify_classes(
     check_gradual_underflow()
     if model.dtype == torch.float32:
         check_float32_products(model.device)
-    columns = [_Filled(len(x), len(members)) for _ in threats]
+    columns = [_Filled(len(x), count) for _ in threats]
     with undisturbed(), progress_bar(f"certify ({chosen.name})", len(x), progress) as tick:
         start = 0
         for batch in batches(x, size, model.device, model.dtype):
@@ -266,27 +267,3 @@ def _check_threats(threats: list[Threat], level: Level) -> None:
                 f"level 'closed-form' certifies Lp threats only, got {item!r}; "
                 'use level "domain" or above'
             )
-
-
-def _sensitive(sensitive: Iterable[int] | None, count: int) -> Tensor:
-    """(classes,) bool.
-
-    Raises:
-        UserError: no class, or one that the model does not have.
-    """
-    if sensitive is None:
-        return torch.ones(count, dtype=torch.bool)
-    allowed: NDArray[np.bool_] = np.zeros(count, dtype=bool)
-    given: object = sensitive
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise UserError(f"sensitive must be a list of numbers of classes, got {given!r}")
-    for number in sensitive:
-        at = whole_number("sensitive", number, 0)
-        if at >= count:
-            raise UserError(
-                f"sensitive: there is no class {at}; the model has classes 0 to {count - 1}"
-            )
-        allowed[at] = True
-    if not allowed.any():
-        raise UserError("sensitive names no class; leave it out for all of them")
-    return torch.from_numpy(allowed)
