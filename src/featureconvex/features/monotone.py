@@ -4,22 +4,18 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import elu, linear
+from torch import Tensor
+from torch.nn.functional import elu
 
-from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
-from featureconvex.given import whole_number
+from featureconvex.features.learned_linear import LearnedLinear
 from featureconvex.nn.nonnegative import constrain_
 from featureconvex.norms import check_exponent
 from featureconvex.rounding.elementwise import Monotone
 from featureconvex.rounding.graph import Graph
-from featureconvex.rounding.operator_norm import costed, operator_norm
-from featureconvex.rounding.operators import Dense
-from featureconvex.rounding.steps import Affine
 
 
-class MonotoneLinear(FeatureMap):
+class MonotoneLinear(LearnedLinear):
     """``phi(x) = A x + b`` with ``A >= 0``: (n, inputs) -> (n, outputs), nondecreasing in every coordinate.
 
     With :class:`ThreeWays` between, and a monotone network behind, the model's worst point in a box is one
@@ -35,54 +31,12 @@ class MonotoneLinear(FeatureMap):
     True
     """
 
-    affine = True
-    learned = True
-
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.inputs, self.outputs = (
-            whole_number("inputs", inputs, 1),
-            whole_number("outputs", outputs, 1),
-        )
-        self.linear = nn.Linear(self.inputs, self.outputs)
+        super().__init__(inputs, outputs)
         constrain_(self.linear)
         with torch.no_grad():
             self.linear.weight = torch.randn(self.outputs, self.inputs).abs() / self.inputs
             self.linear.bias.uniform_(-1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, inputs) -> (n, outputs).
-
-        Raises:
-            UserError: rows of another shape.
-        """
-        if x.ndim != 2 or x.shape[1] != self.inputs:
-            raise UserError(
-                f"MonotoneLinear takes rows of {self.inputs} numbers, got {tuple(x.shape[1:])}; flatten "
-                "images with features.Flatten(shape) first"
-            )
-        return linear(x, self.linear.weight, self.linear.bias)
-
-    def lipschitz(self, p: float, s: float | None = None) -> float:
-        """At least ``||A||`` from l_p to l_s, measured on the weights in use."""
-        return operator_norm(
-            self.linear.weight, check_exponent(p), check_exponent(p if s is None else s)
-        )
-
-    def lipschitz_per_cost(self, cost: Tensor, p: float, s: float | None = None) -> float:
-        """At least ``||A diag(1 / cost)||`` from l_p to l_s."""
-        rows = costed(self.linear.weight, cost.expand(self.inputs))
-        return operator_norm(rows, check_exponent(p), check_exponent(p if s is None else s))
-
-    def pullback(self, v: Tensor) -> Tensor:
-        """``A^T v``."""
-        return v @ self.linear.weight.to(v.dtype)
-
-    def rounding_steps(self, graph: Graph, node: int) -> int:
-        """A matrix and a translation."""
-        shift = self.linear.bias.detach().double()
-        weight = Dense(self.linear.weight.detach().double())
-        return graph.apply(Affine(weight, shift, shift.abs()), node)
 
     def config(self) -> dict[str, Any]:
         """Sizes; the numbers are parameters."""
