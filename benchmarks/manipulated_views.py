@@ -28,7 +28,7 @@ from featureconvex.data.files.slack import Run
 from featureconvex.experiment.certifying.plots import OnPlot, Plots
 from featureconvex.experiment.certifying.slack import certify_slack
 from featureconvex.files import write_text
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 from featureconvex.provenance import provenance
 from featureconvex.results.strict_json import dump_json

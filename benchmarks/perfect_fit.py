@@ -19,7 +19,7 @@ import torch
 import featureconvex as fc
 from featureconvex.data import find_task, to_tensor
 from featureconvex.files import write_text
-from featureconvex.model_file import load_model, save_model
+from featureconvex.models.file import load_model, save_model
 from featureconvex.norms import NORMS, norm_name
 from featureconvex.provenance import provenance
 from featureconvex.results.strict_json import dump_json, load_json

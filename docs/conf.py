@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:.*",
-        r"featureconvex\.(certificates|training|results|comparison|baselines|model_file|nn|features|progress|testing|rounding)\..*",
+        r"featureconvex\.(certificates|training|results|comparison|baselines|models|nn|features|progress|testing|rounding)\..*",
     ),
 ]
 

@@ -9,6 +9,8 @@ import pytest
 
 import featureconvex as fc
 from featureconvex import cli
+from featureconvex.cli.certify import certify
+from featureconvex.cli.options import RECIPE_NAMES
 from featureconvex.data import list_tasks
 from featureconvex.training.recipes import RECIPES
 
@@ -57,7 +59,7 @@ def test_a_wrong_name_is_refused_before_torch_is_loaded(arguments: tuple[str, ..
 
 
 def test_recipes_are_those_of_the_library() -> None:
-    assert tuple(RECIPES) == cli.RECIPE_NAMES
+    assert tuple(RECIPES) == RECIPE_NAMES
 
 
 def test_tasks_piped_keep_short_lines(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_run_report_certify(tmp_path: Path) -> None:
 
 
 def test_the_options_of_levels_are_those_of_the_library() -> None:
-    defaults = {name: p.default for name, p in inspect.signature(cli.certify).parameters.items()}
+    defaults = {name: p.default for name, p in inspect.signature(certify).parameters.items()}
     for name in fc.levels.LEVELS:
         given = {option: defaults[option] for option in ("base", "iterations")}
         assert fc.levels.parse_level(name, **given) == fc.levels.level_named(name)

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
         levels,
     )
     from featureconvex.errors import ConvexityError, UserError
-    from featureconvex.estimator import FeatureConvexClassifier, load
-    from featureconvex.folding import fold
-    from featureconvex.model import FeatureConvexModel
-    from featureconvex.model_file import save_model
-    from featureconvex.multi_class_model import MultiClassModel
-    from featureconvex.paper_checkpoint import import_checkpoint
-    from featureconvex.scoring import CertifiedRecall
+    from featureconvex.estimator import CertifiedRecall, FeatureConvexClassifier, fold, load
+    from featureconvex.models import (
+        FeatureConvexModel,
+        MultiClassModel,
+        import_checkpoint,
+        save_model,
+    )
 
 __version__ = "0.1.0"
 
@@ -80,16 +80,9 @@ __all__ = [
 
 _ROOMS = ("baselines", "features", "nn", "testing")
 _HOMES = {
-    "CertifiedRecall": "scoring",
-    "ConvexityError": "errors",
-    "FeatureConvexClassifier": "estimator",
-    "FeatureConvexModel": "model",
-    "MultiClassModel": "multi_class_model",
-    "UserError": "errors",
-    "fold": "folding",
-    "import_checkpoint": "paper_checkpoint",
-    "load": "estimator",
-    "save_model": "model_file",
+    "errors": ("ConvexityError", "UserError"),
+    "estimator": ("CertifiedRecall", "FeatureConvexClassifier", "fold", "load"),
+    "models": ("FeatureConvexModel", "MultiClassModel", "import_checkpoint", "save_model"),
 }
 
 
@@ -98,7 +91,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'certificates')}"), name)
+    home = next((room for room, names in _HOMES.items() if name in names), "certificates")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
 

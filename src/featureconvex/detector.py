@@ -27,7 +27,7 @@ from featureconvex.data.schema import Schema
 from featureconvex.data.tables.columns import Column
 from featureconvex.errors import UserError
 from featureconvex.given import rows_tensor
-from featureconvex.model import FeatureConvexModel, describe_inputs
+from featureconvex.models.model import FeatureConvexModel, describe_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from featureconvex.baselines import Options, Radii
 from featureconvex.baselines.monotone import Monotone, lowered, orient_
 from featureconvex.errors import UserError
 from featureconvex.features import Compose, Flatten, Scale
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import NonNegativeLinear
 from featureconvex.testing import METHOD_LAWS, MethodCase
 from featureconvex.testing.law import Law

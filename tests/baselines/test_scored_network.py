@@ -12,7 +12,7 @@ from torch import Tensor
 from featureconvex.baselines import METHODS, Options
 from featureconvex.baselines.nonexpansive.linear import Linear
 from featureconvex.baselines.scored_network import ScoredNetwork
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points
 

@@ -140,7 +140,7 @@ def test_steps_that_compute_something_else_are_refused(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("planted", ["scale", "order"])
 def test_a_wrong_fold_is_caught(planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from featureconvex import folding
+    from featureconvex.estimator import folding
 
     honest = folding._maps
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 import featureconvex as fc
 from featureconvex.errors import UserError
-from featureconvex.naming import Naming
+from featureconvex.estimator.naming import Naming
 
 X, Y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
@@ -184,7 +184,7 @@ def test_damaged_files_are_refused(
 def test_a_model_of_classes_needs_its_own_loader(
     own: fc.FeatureConvexClassifier, tmp_path: Path
 ) -> None:
-    from featureconvex.model_file import load_any_model, load_model
+    from featureconvex.models.file import load_any_model, load_model
 
     assert isinstance(own.model_, fc.MultiClassModel)
     path = fc.save_model(own.model_, tmp_path / "bare")

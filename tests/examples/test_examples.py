@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import featureconvex as fc
 from featureconvex.features import Center, Compose, Scale
-from featureconvex.model_file import load_model, save_model
+from featureconvex.models.file import load_model, save_model
 from featureconvex.testing import (
     CONVEX_NET_LAWS,
     FEATURE_MAP_LAWS,

@@ -16,7 +16,7 @@ from featureconvex.data.tables.columns import Column
 from featureconvex.errors import UserError
 from featureconvex.experiment import Settings, certify_files, run, tradeoff
 from featureconvex.experiment.run import prepare
-from featureconvex.model_file import load_model
+from featureconvex.models.file import load_model
 from featureconvex.training.recipes import RECIPES
 
 QUICK = Settings(epochs=4, temperature=0.3)

@@ -16,6 +16,7 @@ from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex import cli
+from featureconvex.cli.options import columns
 from featureconvex.estimator import FeatureConvexClassifier
 from featureconvex.report.report import write_report
 from featureconvex.training.checkpoint import Checkpoint
@@ -180,12 +181,12 @@ def test_the_name_of_a_one_hot_column_is_all_of_its_features(
     ],
 )
 def test_columns_are_listed_as_in_a_csv_file(text: str | None, names: list[str]) -> None:
-    assert cli.columns(text) == names
+    assert columns(text) == names
 
 
 def test_an_open_quote_is_refused() -> None:
     with pytest.raises(fc.UserError, match="quote a name with"):
-        cli.columns('"x,y')
+        columns('"x,y')
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_an_encoded_array_is_held_to_its_columns(
 ) -> None:
     from featureconvex.data.meaning import Meaning
     from featureconvex.data.tables.columns import encode
-    from featureconvex.model_file import read_extra
+    from featureconvex.models.file import read_extra
 
     columns = Meaning.from_extra(read_extra(odd / "run" / "model")).columns
     assert columns is not None
@@ -406,7 +407,7 @@ def test_the_class_names_are_the_estimator_s(tmp_path: Path) -> None:
 def test_whole_numbers_for_a_model_that_does_not_know_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from featureconvex.model_file import save_model
+    from featureconvex.models.file import save_model
 
     net = fc.nn.MaxAffine(3, pieces=2)
     save_model(fc.FeatureConvexModel(fc.features.Identity(), net), tmp_path / "model")

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import featureconvex as fc
 from featureconvex.errors import UserError
-from featureconvex.model_file import load_model, save_model
+from featureconvex.models.file import load_model, save_model
 
 CENTER = fc.features.Center(torch.rand(3, 1, 1))
 MODELS = {

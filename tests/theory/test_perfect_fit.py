@@ -7,7 +7,7 @@ import torch
 import featureconvex as fc
 from featureconvex.data import find_task, to_tensor
 from featureconvex.errors import UserError
-from featureconvex.model_file import load_model, save_model
+from featureconvex.models.file import load_model, save_model
 from featureconvex.theory.perfect_fit import greedy_cover, perfect_fit
 from featureconvex.theory.separability import Lattice
 

@@ -16,7 +16,7 @@ import featureconvex as fc
 from featureconvex import cli
 from featureconvex.data import find_task
 from featureconvex.errors import UserError
-from featureconvex.model_file import save_model
+from featureconvex.models.file import save_model
 from featureconvex.progress import Ticker
 from featureconvex.theory.separability import run as stages
 from featureconvex.theory.separability.features import mapped, parse_map

@@ -131,7 +131,7 @@ def test_divergence_is_named() -> None:
 SCRIPT = """
 import torch
 from pathlib import Path
-from featureconvex.model_file import save_model
+from featureconvex.models.file import save_model
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
 from featureconvex.training.architectures import table_architecture

@@ -10,7 +10,7 @@ from featureconvex.certificates.levels.sound.line import graphs
 from featureconvex.certificates.multi_class.slopes import slope_range
 from featureconvex.errors import UserError
 from featureconvex.features import Center, Compose, MaxMin, NonexpansiveLinear
-from featureconvex.frozen_model import frozen_model
+from featureconvex.models.frozen import frozen_model
 from featureconvex.rounding.ball import Ball
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.multi_class import fit_classes, nearest_class, score_slopes

@@ -13,8 +13,8 @@ from featureconvex.baselines.method import Method, Options, Radii, Setting
 from featureconvex.certificates import Box, Domain, Guarantee, Lp, Unbounded, certify
 from featureconvex.certificates.levels import level_named
 from featureconvex.device import device
-from featureconvex.model import FeatureConvexModel
-from featureconvex.model_file import load_model, save_model
+from featureconvex.models.file import load_model, save_model
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.norms import norm_name, parse_norm
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.architectures import (

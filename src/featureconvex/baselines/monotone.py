@@ -13,7 +13,7 @@ from featureconvex.baselines.training import Loss
 from featureconvex.certificates import Box, Domain, Guarantee, Lp, Unbounded, certify
 from featureconvex.errors import UserError
 from featureconvex.features import Compose, Flatten, Identity, MonotoneLinear, Scale, ThreeWays
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import NonNegativeLinear, project_
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points

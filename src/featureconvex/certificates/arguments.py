@@ -10,8 +10,8 @@ from featureconvex.certificates.domain import Domain, Unbounded
 from featureconvex.certificates.threats import FileThreat, Lp, Threat
 from featureconvex.errors import UserError
 from featureconvex.given import check_plain, real_array
-from featureconvex.model import FeatureConvexModel, described_inputs
-from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.models.model import FeatureConvexModel, described_inputs
+from featureconvex.models.multi_class import MultiClassModel
 
 
 def check_model(model: object) -> FeatureConvexModel:

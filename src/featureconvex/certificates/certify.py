@@ -29,9 +29,9 @@ from featureconvex.certificates.levels import (
 from featureconvex.certificates.levels.corner import with_corners
 from featureconvex.certificates.minorant import tangent
 from featureconvex.certificates.threats import Threat
-from featureconvex.frozen_model import frozen_model
 from featureconvex.given import whole_number, yes_or_no
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.frozen import frozen_model
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 
 

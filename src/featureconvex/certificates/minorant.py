@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.model import FeatureConvexModel, check_one_number_per_row
+from featureconvex.models.model import FeatureConvexModel, check_one_number_per_row
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from featureconvex.certificates import LEVELS, Box, Certificate, Domain, Lp, Unbounded, certify
 from featureconvex.certificates.levels import level_named
 from featureconvex.errors import UserError
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.norms import NORMS
 from featureconvex.results.columns import CLOSED_FORM, RAW, STD, RadiusColumn
 from featureconvex.results.record import seconds_field

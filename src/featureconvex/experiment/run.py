@@ -24,8 +24,8 @@ from featureconvex.experiment.rows import certified_rows
 from featureconvex.features import Compose, standardise
 from featureconvex.files import writable_folder
 from featureconvex.given import one_of
-from featureconvex.model import FeatureConvexModel
-from featureconvex.model_file import save_model
+from featureconvex.models.file import save_model
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.norms import norm_name
 from featureconvex.progress import remark
 from featureconvex.provenance import provenance

@@ -12,7 +12,7 @@ from featureconvex.certificates.levels.sound import sound_line
 from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap, Identity
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.rounding import Ball, Graph
 from featureconvex.rounding.directed import DTYPES, FLOAT64
 from featureconvex.rounding.steps import Mode

@@ -23,7 +23,7 @@ from featureconvex.certificates import (
     certify,
 )
 from featureconvex.features import Compose, Scale
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.testing.attack_reference import reference_attack
 from featureconvex.testing.law import Law, build, check_all, require
 from featureconvex.testing.weights import answers

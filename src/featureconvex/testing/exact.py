@@ -35,7 +35,7 @@ from featureconvex.features import (
     Scattering,
     Select,
 )
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import ConvexBlock, ConvexConvNet, ConvexMLP, MaxAffine, Softplus
 from featureconvex.testing import exact_nonexpansive
 from featureconvex.testing.exact_scattering import scattering

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featureconvex.errors import UserError
 from featureconvex.features import Identity
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import MaxAffine
 from featureconvex.theory.separability import Lattice, separate
 

@@ -23,7 +23,7 @@ from featureconvex.features import (
     standardise,
 )
 from featureconvex.given import one_of
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.points import Points

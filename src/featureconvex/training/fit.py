@@ -15,7 +15,7 @@ from featureconvex.ambient import undisturbed
 from featureconvex.data import hold_out
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.progress import progress_bar
 from featureconvex.training.architectures import Architecture, mapped
 from featureconvex.training.augmentation import Augmentation

@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from featureconvex.errors import UserError
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.epochs import History, Run

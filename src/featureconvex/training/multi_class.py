@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from featureconvex.ambient import undisturbed
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
-from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.nn import ConvexMLP
 from featureconvex.progress import progress_bar
 from featureconvex.training.checkpoint import Checkpoint

@@ -22,7 +22,7 @@ from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
 from featureconvex.data import chosen_rows
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.training.exchange import SAME, Exchange
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from featureconvex.ambient import undisturbed
 from featureconvex.certificates.minorant import tangent
-from featureconvex.frozen_model import frozen_model
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.frozen import frozen_model
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.training.calibration import Calibration, calibrated
 from featureconvex.training.points import Points
 

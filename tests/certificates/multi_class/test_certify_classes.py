@@ -14,7 +14,7 @@ from featureconvex.certificates.multi_class import rivals
 from featureconvex.certificates.multi_class.slopes import slope_range
 from featureconvex.errors import UserError
 from featureconvex.features.base import constant
-from featureconvex.frozen_model import frozen_model
+from featureconvex.models.frozen import frozen_model
 from featureconvex.norms import dual_exponent
 from featureconvex.rounding.ball import Ball
 

@@ -10,7 +10,7 @@ import featureconvex as fc
 from featureconvex.certificates.levels.sound.line import graphs
 from featureconvex.certificates.multi_class.slopes import Region, slope_range
 from featureconvex.errors import UserError
-from featureconvex.frozen_model import frozen_model
+from featureconvex.models.frozen import frozen_model
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.graph import Graph
 

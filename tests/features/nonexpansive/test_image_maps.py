@@ -29,7 +29,7 @@ from featureconvex.features import (
 )
 from featureconvex.features.base import constant
 from featureconvex.features.nonexpansive.weights import ContractingKernel, OrthogonalKernel
-from featureconvex.model_file import load_model, save_model
+from featureconvex.models.file import load_model, save_model
 from featureconvex.nn import ConvexMLP
 from featureconvex.norms import vector_norm
 from featureconvex.rounding.operator_norm import convolution_norm, periodic_norm

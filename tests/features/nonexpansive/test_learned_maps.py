@@ -27,8 +27,8 @@ from featureconvex.features import (
     Scale,
 )
 from featureconvex.features.base import constant
-from featureconvex.frozen_model import in_precision
-from featureconvex.model_file import load_model, save_model
+from featureconvex.models.file import load_model, save_model
+from featureconvex.models.frozen import in_precision
 from featureconvex.nn import ConvexMLP, project_
 from featureconvex.norms import vector_norm
 from featureconvex.rounding.operator_norm import operator_norm

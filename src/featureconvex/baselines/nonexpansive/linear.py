@@ -10,7 +10,7 @@ from featureconvex.baselines.method import Options, Setting
 from featureconvex.baselines.nonexpansive.method import NonexpansiveMethod
 from featureconvex.baselines.training import Loss, logistic
 from featureconvex.features import FeatureMap, Flatten, Identity
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.training.points import Points
 
 

@@ -12,7 +12,7 @@ from featureconvex.baselines.nonexpansive.method import NonexpansiveMethod
 from featureconvex.certificates import Guarantee
 from featureconvex.certificates.levels import Level, Sound
 from featureconvex.features import Distances, FeatureMap, Flatten, Identity
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import asymmetry

@@ -13,8 +13,8 @@ from featureconvex.baselines.training import Loss
 from featureconvex.certificates import Lp, certify
 from featureconvex.certificates.levels import ClosedForm, Level
 from featureconvex.features import Compose, FeatureMap
-from featureconvex.frozen_model import in_precision
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.frozen import in_precision
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import MaxAffine, project_
 from featureconvex.training.losses import radius_cross_entropy, signed_radius
 from featureconvex.training.points import Points

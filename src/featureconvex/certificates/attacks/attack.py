@@ -20,8 +20,8 @@ from featureconvex.certificates.attacks.search import Search, search_all
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
-from featureconvex.frozen_model import frozen_model
 from featureconvex.given import one_of, real_tensor, rows_tensor, whole_number
+from featureconvex.models.frozen import frozen_model
 
 METHODS = ("descent", "foolbox")
 

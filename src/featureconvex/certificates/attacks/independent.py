@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from featureconvex.certificates.attacks.target import Target, column
 from featureconvex.certificates.threats import L0, Threat
 from featureconvex.errors import UserError
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 
 
 class Stretched(nn.Module):

@@ -16,7 +16,7 @@ from featureconvex.certificates.attacks.verify import STEPS, shortened, verified
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Edits, Threat
 from featureconvex.certificates.threats.support import Support
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 
 # Rows searched at once.
 CHUNK_NUMBERS = 2**19

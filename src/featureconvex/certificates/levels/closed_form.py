@@ -18,7 +18,7 @@ from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
-from featureconvex.model import check_one_number_per_row
+from featureconvex.models.model import check_one_number_per_row
 
 
 def radius(margin: Tensor, steepest: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from featureconvex.certificates.levels.problem import Bound, Problem
 from featureconvex.certificates.levels.sound import deployed
 from featureconvex.certificates.levels.sound.line import graphs, in_arithmetic, plain_convolutions
 from featureconvex.errors import UserError
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn.card import rounding_steps
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import (

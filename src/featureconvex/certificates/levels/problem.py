@@ -9,7 +9,7 @@ from torch import Tensor
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.threats import Threat
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ from featureconvex.certificates.multi_class.rivals import Rivals
 from featureconvex.certificates.multi_class.search import ahead
 from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
-from featureconvex.frozen_model import frozen_model
 from featureconvex.given import whole_number, yes_or_no
-from featureconvex.model import FeatureConvexModel
-from featureconvex.multi_class_model import MultiClassModel, margin_of
+from featureconvex.models.frozen import frozen_model
+from featureconvex.models.model import FeatureConvexModel
+from featureconvex.models.multi_class import MultiClassModel, margin_of
 from featureconvex.progress import progress_bar
 from featureconvex.rounding.directed import check_gradual_underflow
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.sound.line import SoundLine, graphs, line_of, slope_of
 from featureconvex.certificates.multi_class.slopes import EXACT, Region, slope_range
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import FLOAT64, upper
 from featureconvex.rounding.graph import Graph

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.errors import UserError
-from featureconvex.frozen_model import frozen_model
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.frozen import frozen_model
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn.card import card_of, name_of
 from featureconvex.nn.convexity import curvature
 from featureconvex.nn.freezing.frozen import intercepting

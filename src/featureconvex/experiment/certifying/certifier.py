@@ -30,9 +30,9 @@ from featureconvex.experiment.certifying.slack import (
     runs_of,
 )
 from featureconvex.experiment.kept import beside
-from featureconvex.model import FeatureConvexModel
-from featureconvex.model_file import read_extra
-from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.models.file import read_extra
+from featureconvex.models.model import FeatureConvexModel
+from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.results.columns import RadiusColumn
 
 OUTSIDE = "outside_range"

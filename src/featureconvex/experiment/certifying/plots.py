@@ -38,7 +38,7 @@ from featureconvex.certificates import (
 from featureconvex.certificates.certificate import Status
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.errors import UserError
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 
 Sizes = NDArray[np.int64]
 

@@ -15,7 +15,7 @@ from featureconvex.data.files.contents import file_size
 from featureconvex.data.files.slack import Run, marked, removable
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.plots import Plots
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 
 
 def certify_slack(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from featureconvex.certificates import Lp, certify, certify_classes
-from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.results.intervals import median, share
 from featureconvex.study.multi_class.ten_classes import first_of_each, ten_classes
 from featureconvex.study.small_models.spec import ModelSpec

@@ -20,7 +20,7 @@ from featureconvex.features import (
     Scale,
     Scattering,
 )
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP
 from featureconvex.training.architectures import Architecture
 from featureconvex.training.points import Points

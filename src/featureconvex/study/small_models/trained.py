@@ -8,7 +8,7 @@ import torch
 
 from featureconvex.certificates import Lp, certify
 from featureconvex.data import Dataset, chosen_rows, to_tensor
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.norms import NORMS, norm_name, parse_norm
 from featureconvex.results.intervals import median, share
 from featureconvex.study.small_models.datasets import load

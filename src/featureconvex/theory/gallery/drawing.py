@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Circle, Patch, Polygon
 
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.report.plot_style import BLUE, INK, ORANGE
 from featureconvex.theory.gallery.points import Floats, Points
 

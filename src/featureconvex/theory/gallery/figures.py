@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from featureconvex.certificates import Certificate, Level, Lp, certify
 from featureconvex.certificates.levels import Tight
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.norms import NORMS, norm_name
 from featureconvex.report.plot_style import BLUE, GREEN, INK, ORANGE, PINK, canvas
 from featureconvex.theory.gallery.drawing import EDGE, ball, bare, margins, region, scatter, sides

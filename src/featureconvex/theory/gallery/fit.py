@@ -6,7 +6,7 @@ import torch
 
 from featureconvex import training
 from featureconvex.features import AbsConcat, Compose, FeatureMap, Identity
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import ConvexMLP
 from featureconvex.theory.gallery.points import Points
 from featureconvex.training.architectures import learned_map

@@ -11,7 +11,7 @@ from torch import Tensor
 from featureconvex.data import to_tensor
 from featureconvex.errors import UserError
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scattering
-from featureconvex.model_file import load_model
+from featureconvex.models.file import load_model
 
 NAMED = ("identity", "abs-concat", "scattering")
 BLOCK = 250

@@ -11,8 +11,8 @@ from torch import Tensor
 from featureconvex.certificates.levels.sound import deployed
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
-from featureconvex.frozen_model import frozen_model, in_precision
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.frozen import frozen_model, in_precision
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn.card import rounding_steps
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import (

@@ -38,7 +38,7 @@ from featureconvex.certificates.levels.tight.newton import (
 )
 from featureconvex.certificates.levels.tight.state import State
 from featureconvex.certificates.minorant import Minorant
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 
 # Where the cube of p = inf lies between the proved radius and the attack.
 AIM = 0.4

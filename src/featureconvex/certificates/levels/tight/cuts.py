@@ -7,7 +7,7 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.tight.geometry import Geometry
 from featureconvex.certificates.minorant import Minorant, tangent
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 
 # Roundings of one forward pass that a cut's height at x is lowered by.
 ROUNDINGS = 8

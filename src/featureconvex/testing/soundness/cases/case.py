@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from featureconvex.certificates import L0, Domain, Threat
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 
 Setting = tuple[Threat, Domain]
 # Exponents with a name of their own, and ranges of the others.

@@ -19,7 +19,7 @@ from featureconvex.features import (
     Scattering,
 )
 from featureconvex.files import writable_folder
-from featureconvex.model_file import load_model, save_model
+from featureconvex.models.file import load_model, save_model
 from featureconvex.norms import NORMS
 from featureconvex.testing.law import seeded
 from featureconvex.testing.soundness.attack_points import foolbox_knows

@@ -38,7 +38,7 @@ from featureconvex.features import (
     Scattering,
     Select,
 )
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import ConvexBlock, ConvexConvNet, ConvexMLP, MaxAffine, Softplus
 from featureconvex.testing.soundness.verdict import bounded_nonexpansive
 from featureconvex.testing.soundness.verdict.bounded_scattering import scattering

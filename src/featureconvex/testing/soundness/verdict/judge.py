@@ -9,7 +9,7 @@ from torch import nn
 
 from featureconvex.errors import UserError
 from featureconvex.features import Distances, Scattering
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import Softplus
 from featureconvex.testing.exact import ExactMargin
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from featureconvex.errors import ConvexityError, UserError
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Scale
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn import ConvexConvNet, ConvexMLP
 
 NET = "convex_model."

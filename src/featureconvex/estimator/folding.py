@@ -17,10 +17,10 @@ from sklearn.preprocessing import (
 from sklearn.utils.validation import check_is_fitted
 
 from featureconvex.errors import UserError
-from featureconvex.estimator import FeatureConvexClassifier
+from featureconvex.estimator.classifier import FeatureConvexClassifier
 from featureconvex.features import Compose, FeatureMap, Scale, Select
-from featureconvex.model import FeatureConvexModel
-from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.models.model import FeatureConvexModel
+from featureconvex.models.multi_class import MultiClassModel
 
 KNOWN = "StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler and a ColumnTransformer of them"
 """What can be folded."""

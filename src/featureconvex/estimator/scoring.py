@@ -7,9 +7,9 @@ import numpy as np
 
 from featureconvex.certificates import Threat
 from featureconvex.errors import UserError
-from featureconvex.folding import fold
+from featureconvex.estimator.folding import fold
 from featureconvex.given import real_number
-from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.training.calibration import at_false_positive_rate
 
 
@@ -29,7 +29,7 @@ class CertifiedRecall:
         UserError: a radius below 0, or a rate outside [0, 1].
 
     >>> from sklearn.datasets import load_breast_cancer
-    >>> from featureconvex.estimator import FeatureConvexClassifier
+    >>> from featureconvex.estimator.classifier import FeatureConvexClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> clf = FeatureConvexClassifier(0, epochs=3, temperature=0.5, random_state=0).fit(X, y)
     >>> CertifiedRecall(0.0)(clf, X, y) > CertifiedRecall(1e9)(clf, X, y)

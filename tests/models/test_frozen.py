@@ -31,7 +31,7 @@ from featureconvex.features import (
     Scale,
     Scattering,
 )
-from featureconvex.frozen_model import frozen_model
+from featureconvex.models.frozen import frozen_model
 from featureconvex.nn import (
     Card,
     ConvexConvNet,

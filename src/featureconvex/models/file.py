@@ -20,10 +20,10 @@ from torch.nn.utils import parametrize
 from featureconvex.errors import ConvexityError, UserError
 from featureconvex.features import Compose, FeatureMap
 from featureconvex.files import write_bytes, write_text
-from featureconvex.frozen_model import check_precision
 from featureconvex.given import file_path
-from featureconvex.model import FeatureConvexModel
-from featureconvex.multi_class_model import MultiClassModel
+from featureconvex.models.frozen import check_precision
+from featureconvex.models.model import FeatureConvexModel
+from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.nn.card import cards
 
 FORMAT = "featureconvex model"
@@ -62,7 +62,7 @@ def save_model(model: Model, path: str | Path, extra: dict[str, Any] | None = No
 
     Args:
         model: every part must be of a kind that files may hold
-            (:func:`~featureconvex.model_file.storable`).
+            (:func:`~featureconvex.models.file.storable`).
         path: a folder, made if missing; an older model file in it is replaced.
         extra: JSON values that travel along.
 

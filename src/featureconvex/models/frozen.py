@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 
 from featureconvex.errors import ConvexityError, UserError
 from featureconvex.features.base import FeatureMap
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn.convexity import prove_convex
 from featureconvex.nn.freezing.as_written import check_no_global_hook, check_runs_as_written
 from featureconvex.nn.freezing.code import check_unchanged

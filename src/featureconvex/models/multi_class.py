@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.given import real_array
-from featureconvex.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn.constraint import constrained_parameters
 
 

@@ -1,0 +1,66 @@
+"""``featureconvex compare``: every baseline beside ours."""
+
+from typing import Annotated
+
+import typer
+
+from featureconvex.cli.options import (
+    AsJson,
+    DataDir,
+    Device,
+    Label,
+    Out,
+    Quiet,
+    Seed,
+    Sensitive,
+    TaskName,
+)
+from featureconvex.feedback import feedback
+
+
+def compare(
+    task: TaskName,
+    out: Out,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods separated by commas (default: all): feature-convex, smoothing-gaussian, "
+            "smoothing-laplacian, smoothing-uniform, splitting, cayley, sll, linf-distance, "
+            "alpha-beta-crown, interval, monotone, linear."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Use the first so many test points.")] = 1000,
+    samples: Annotated[
+        int, typer.Option(help="Noise samples per certificate, for smoothing.")
+    ] = 100_000,
+    epochs: Annotated[
+        int | None, typer.Option(help="Training epochs of every method (default: its own).")
+    ] = None,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    label: Label = None,
+    sensitive: Sensitive = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the model and every baseline, certify the same test points, and compare.
+
+    Writes comparison.json, rows.parquet (one row per method, setting and test point), figures/ and
+    report.html into --out. A comparison that was killed continues when the same command is given
+    again, and methods that are there already stay; a method that fails is reported with its reason, and
+    the others stand. The exit status is 0 if any ran: comparison.json has the `reason` of a method that did
+    not, and the settings that `failed`.
+    """
+    from featureconvex.data import find_task
+
+    found = find_task(task, label, sensitive)
+    from featureconvex.comparison import CompareSettings
+    from featureconvex.comparison import compare as run_comparison
+    from featureconvex.report.folders import COMPARISON_FILE
+    from featureconvex.results.strict_json import load_json
+
+    settings = CompareSettings(methods, limit, samples, epochs, seed, device)
+    with feedback(quiet, as_json) as say:
+        written = run_comparison(found, out, settings, data_dir)
+        say(list, [f"report: {written[-1]}"], lambda: load_json(out / COMPARISON_FILE))

@@ -1,0 +1,135 @@
+"""``featureconvex run``: train, calibrate, certify, evaluate, report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featureconvex.cli.options import (
+    RECIPE_NAMES,
+    AsJson,
+    DataDir,
+    Device,
+    Epochs,
+    Keep,
+    Label,
+    Missing,
+    Out,
+    Quiet,
+    RecipeName,
+    Seed,
+    Sensitive,
+    TargetFpr,
+    TaskName,
+)
+from featureconvex.feedback import feedback
+
+
+def run(
+    task: TaskName,
+    out: Out,
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            help="The norm whose certified radius is trained: 1, 2 or inf (default: 2; a table then keeps "
+            "its columns as they are, for an attacker who pays for each)."
+        ),
+    ] = None,
+    recipe: RecipeName = "default",
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Trades clean accuracy (small) against radius (large), in units of the radius "
+            "(default: chosen on held-out points)."
+        ),
+    ] = None,
+    other_temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="The same for the other class, which only has to stay on its side (default: a fixed share "
+            "of --temperature)."
+        ),
+    ] = None,
+    target_fpr: TargetFpr = None,
+    data_dir: DataDir = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    label: Label = None,
+    sensitive: Sensitive = None,
+    keep: Keep = None,
+    missing: Missing = "refuse",
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="What the columns of your table are, from `featureconvex inspect`."),
+    ] = None,
+    counts: Annotated[
+        str | None,
+        typer.Option(
+            "--bytes",
+            help="Read the files of a folder as counts of their bytes (histogram), of n-grams in buckets "
+            "(ngrams:2, ngrams:3:4096), or as a plot of their first bytes (plot:1024; plot:1024:16 in "
+            "means of 16), whatever they are.",
+        ),
+    ] = None,
+    count_map: Annotated[
+        str | None,
+        typer.Option(
+            "--counts", help="log1p: train on logarithms of the counts, whose spread is large."
+        ),
+    ] = None,
+    most_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Leave out larger files, here and when you certify: a status of their own.", min=1
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train, calibrate, certify, evaluate, and write a report.
+
+    Writes metrics.json, rows.parquet (one row per test point), figures/, report.html, model/ into --out.
+
+    A run that was killed continues when the same command is given; a column of --keep is no feature.
+    """
+    from featureconvex.data import find_task
+    from featureconvex.scalars import one_of
+
+    # What can be wrong with a command line, before torch is loaded.
+    one_of("recipe", recipe, RECIPE_NAMES)
+    kept = tuple(keep or ())
+    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
+    from featureconvex.experiment import Settings
+    from featureconvex.experiment import run as run_task
+    from featureconvex.norms import parse_norm
+    from featureconvex.results.metrics import METRICS_FILE
+    from featureconvex.results.strict_json import load_json
+
+    settings = Settings(
+        norm=parse_norm(norm or "2"),
+        priced=norm is None,
+        recipe=recipe,
+        temperature=temperature,
+        target_fpr=target_fpr,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        other_temperature=other_temperature,
+        counts=count_map,
+    )
+    with feedback(quiet, as_json) as say:
+        report = run_task(found, out, settings, data_dir)[-1]
+        places = [f"report: {report}", f"model: {out / 'model'}"]
+        say(lambda: run_sentences(out), places, lambda: load_json(out / METRICS_FILE))
+
+
+def run_sentences(folder: Path) -> list[str]:
+    """The two headline sentences of a run, and what the attacker of a schema has to pay."""
+    from featureconvex.report.attacker import budget_sentences
+    from featureconvex.report.wording import headline
+    from featureconvex.results.folder import read_run
+
+    run = read_run(folder)
+    attacked = [] if run.review is None else budget_sentences(run.review)
+    return [*headline(run)[:2], *attacked]

@@ -1,0 +1,53 @@
+"""``featureconvex tradeoff``: clean accuracy against radius."""
+
+from typing import Annotated
+
+import typer
+
+from featureconvex.cli.options import (
+    AsJson,
+    DataDir,
+    Device,
+    Epochs,
+    Label,
+    Norm,
+    Out,
+    Quiet,
+    Seed,
+    Sensitive,
+    TaskName,
+    numbers,
+)
+from featureconvex.feedback import feedback
+
+
+def tradeoff(
+    task: TaskName,
+    out: Out,
+    temperatures: Annotated[
+        str, typer.Option(help="Temperatures to run, separated by commas, e.g. 0.1,0.3,1.")
+    ],
+    norm: Norm = "2",
+    data_dir: DataDir = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    label: Label = None,
+    sensitive: Sensitive = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw clean accuracy against certified radius, one run per temperature."""
+    from featureconvex.data import find_task
+
+    found = find_task(task, label, sensitive)
+    from featureconvex.experiment import Settings
+    from featureconvex.experiment import tradeoff as run_tradeoff
+    from featureconvex.norms import parse_norm
+    from featureconvex.results.strict_json import load_json
+
+    settings = Settings(parse_norm(norm), epochs=epochs, seed=seed, device=device)
+    values = numbers(temperatures, "--temperatures")
+    with feedback(quiet, as_json) as say:
+        figure = run_tradeoff(found, out, settings, values, data_dir)
+        say(list, [f"figure: {figure}"], lambda: load_json(figure.with_suffix(".json")))
