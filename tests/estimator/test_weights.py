@@ -111,10 +111,8 @@ def test_a_weight_of_two_is_the_point_twice() -> None:
 
 
 def test_sparse_rows_are_dense_ones_a_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    from featureconvex.estimator import classifier, predictions
-
-    for module in (classifier, predictions):
-        monkeypatch.setattr(module, "BATCH", 64)
+    for room in ("classifier", "predictions"):
+        monkeypatch.setattr(f"featureconvex.estimator.{room}.BATCH", 64)
     x, y = data()
     dense, sparse = classifier().fit(x, y), classifier().fit(csr_matrix(x), y)
     np.testing.assert_allclose(sparse.cost_, dense.cost_, rtol=1e-12)
