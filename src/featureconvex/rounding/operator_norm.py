@@ -88,7 +88,8 @@ def _known(kind: str, numbers: Tensor, compute: Callable[[Tensor], float]) -> fl
 
 
 def _dense(m: Tensor) -> Matrix:
-    return Matrix(m.T, m, m.shape[0], m.shape[1], lambda: spectral_bound(m))
+    # Known by itself: the other pairs of norms make detours through it.
+    return Matrix(m.T, m, m.shape[0], m.shape[1], lambda: _known("spectral", m, spectral_bound))
 
 
 def _periodic(kernel: Tensor) -> Matrix:
@@ -96,7 +97,8 @@ def _periodic(kernel: Tensor) -> Matrix:
     o, i, height, width = kernel.shape
     columns, rows = kernel.transpose(0, 1).flatten(1), kernel.flatten(1)
     return Matrix(
-        columns, rows, o * height * width, i * height * width, lambda: periodic_bound(kernel)
+        *(columns, rows, o * height * width, i * height * width),
+        lambda: _known("periodic spectral", kernel, periodic_bound),
     )
 
 

@@ -136,7 +136,8 @@ class Run(ABC):
     def _validate(self) -> dict[str, float]:
         if self.feature_map.learned:
             self._settle()
-        loss, found = self.judge()
+        with parametrize.cached():
+            loss, found = self.judge()
         settled = self._may_be_kept()
         # Before that the latest epoch is kept, so that a model is left whatever the losses are.
         if not settled or loss < self.best_loss or not self.best:
