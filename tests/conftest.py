@@ -1,5 +1,6 @@
 """Test configuration: which tests can run here, and reproducible randomness."""
 
+import gc
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -13,6 +14,9 @@ import torch
 from hypothesis import settings
 from tests.sum_order import OtherOrder
 from tests.undrawn import undrawn_reports
+
+# Until the tests are collected (pytest_collection_finish): nothing of them is garbage.
+gc.disable()
 
 pytest_plugins = ["tests.synthetic_runs", "tests.slow"]
 
@@ -43,6 +47,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in out]
         names = ", ".join(sorted(missing))
         print(f"\ndeselected {len(out)} tests that need: {names} (see the README)")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: no search for garbage looks at it again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,15 @@ import pytest
 import featureconvex
 
 PACKAGE = Path(featureconvex.__file__).parent
-TREES = {
-    path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for path in PACKAGE.rglob("*.py")
-}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Every module of the package."""
+    return {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in PACKAGE.rglob("*.py")
+    }
 
 
 def assigned(tree: ast.Module) -> Iterator[str]:
@@ -23,14 +29,14 @@ def assigned(tree: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["NORMS", "NORM_NAMES", "LEVELS", "ROUND_DOWN", "CLOSED_FORM"])
 def test_a_constant_is_defined_once(name: str) -> None:
-    homes = [path for path, tree in TREES.items() if name in assigned(tree)]
+    homes = [path for path, tree in trees().items() if name in assigned(tree)]
     assert len(homes) == 1, homes
 
 
 def test_names_of_columns_are_built_and_read_in_one_place() -> None:
     found = {
         path
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.JoinedStr)
         and isinstance(first := next(iter(node.values), None), ast.Constant)
