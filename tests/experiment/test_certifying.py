@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex import cli
@@ -49,7 +50,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mails")
     mails(200, seed=1).drop(columns="id").to_csv(folder / "mails.csv", index=False)
     task = find_task(str(folder / "mails.csv"), label="kind", sensitive="spam")
-    run(task, folder / "run", Settings(epochs=2, temperature=0.3), progress=False)
+    with undrawn_reports():
+        run(task, folder / "run", Settings(epochs=2, temperature=0.3), progress=False)
     return folder / "run"
 
 

@@ -18,7 +18,10 @@ import featureconvex as fc
 from featureconvex import cli
 from featureconvex.cli.options import columns
 from featureconvex.estimator import FeatureConvexClassifier
+from featureconvex.report.figures import FIGURES
+from featureconvex.report.plot_style import png_bytes
 from featureconvex.report.report import write_report
+from featureconvex.results.folder import read_run
 from featureconvex.training.checkpoint import Checkpoint
 
 ODD = "f[0]<0>"
@@ -68,11 +71,12 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table.loc[7, "flag"] = None
     table.loc[9, ODD] = "NA"
     table.to_csv(folder / "t.csv", index=False)
-    done = command(
-        *("run", folder / "t.csv", "--label", "class", "--sensitive", "a$\\frac{$b"),
-        *("--out", folder / "run", "--keep", "id", "--missing", "drop", *QUICK),
-        *("--recipe", "fixed"),  # which knows what a column that cannot change is worth
-    )
+    with undrawn_reports():
+        done = command(
+            *("run", folder / "t.csv", "--label", "class", "--sensitive", "a$\\frac{$b"),
+            *("--out", folder / "run", "--keep", "id", "--missing", "drop", *QUICK),
+            *("--recipe", "fixed"),  # which knows what a column that cannot change is worth
+        )
     assert done == 0
     return folder
 
@@ -101,7 +105,9 @@ def test_the_report_shows_names_as_they_are(odd: Path) -> None:
     rows = pd.read_parquet(odd / "run" / "rows.parquet")
     assert any(f"row {row}<" in page for row in rows["row"])
     assert "counted from 0 below the header" in page
-    assert (odd / "run" / "figures" / "confusion.png").exists()
+    confusion = FIGURES["confusion.png"](read_run(odd / "run"))
+    assert confusion is not None
+    assert png_bytes(confusion)
 
 
 def test_gaps_and_new_categories_are_statuses_of_their_rows(
@@ -424,7 +430,7 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The limit on the size of a file stands for a full disk; it allows the probe, not a checkpoint."""
-    arguments = ("run", "digits-3-8", "--out", str(tmp_path), "--epochs", "6", *QUICK[2:])
+    arguments = ("run", "digits-3-8", "--out", str(tmp_path), "--epochs", "4", *QUICK[2:])
     save, saves = Checkpoint.save, []
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -450,6 +456,7 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(
     assert command(*arguments) == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_full_disk_at_the_report_names_the_command_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,6 +86,6 @@ def test_the_command_draws_every_picture(tmp_path: Path, monkeypatch: pytest.Mon
     assert not done.value.code
     assert {path.name for path in tmp_path.iterdir()} == set(run.PICTURES)
     for path in tmp_path.iterdir():
-        picture = np.asarray(Image.open(path))
-        assert picture.shape[0] > 300
-        assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 50
+        picture = Image.open(path)
+        assert picture.height > 300
+        assert len(picture.getcolors(picture.width * picture.height)) > 50

@@ -143,7 +143,7 @@ def job(folder, out):
     x = torch.randn(600, 5, generator=generator, dtype=torch.float64)
     y = (x[:, 0].abs() > 0.7).long()
     architecture, cost = table_architecture(x, (16, 8), torch.device("cpu"))
-    recipe = Recipe("kill", temperature=0.3, epochs=20, batch_size=16)
+    recipe = Recipe("kill", temperature=0.3, epochs=10, batch_size=16)
     fitted = fit(architecture, recipe, Points(x, y), cost=cost, folder=Path(folder))
     save_model(fitted.model, out)
 

@@ -14,7 +14,7 @@ from featureconvex.baselines.nonexpansive.images import DenseOrConvolutional
 from featureconvex.baselines.nonexpansive.sll import SLL
 from featureconvex.testing import METHOD_LAWS, MethodCase
 from featureconvex.testing.law import Law
-from featureconvex.testing.method import survives_a_save, survives_perturbations
+from featureconvex.testing.method import fitted, survives_a_save, survives_perturbations
 from featureconvex.training.points import Points
 
 SETTING = {"share": 1 / 16}
@@ -50,8 +50,8 @@ def test_laws_in_colour(law: Law[MethodCase], kind: Kind) -> None:
 
 @each
 def test_no_attack_gets_below_the_radius_and_a_good_one_comes_close(kind: Kind) -> None:
-    method, x = kind(options(10), SETTING), digits()[2].x
-    method.fit(*digits()[:2])
+    method, x = fitted(case(kind)), digits()[2].x
+    assert isinstance(method, DenseOrConvolutional)
     radius = torch.from_numpy(method.certify(x, "certified")[2.0])
     flagged = radius > 0
     distance = nearest_flip(method, x[flagged], 100)
@@ -62,13 +62,12 @@ def test_no_attack_gets_below_the_radius_and_a_good_one_comes_close(kind: Kind) 
 
 @each
 def test_in_colour_no_attack_gets_below_the_radius(kind: Kind) -> None:
-    fitting, validation, test = coloured()
-    method = kind(Options(shape=(3, 8, 8), epochs=2), SETTING)
-    facts = method.fit(fitting, validation)
-    assert 1 - 1e-5 <= facts["lipschitz_bound"] <= 1 + 1e-5
-    radius = torch.from_numpy(method.certify(test.x, "certified")[2.0])
+    method, x = fitted(colour_case(kind)), colour_case(kind).test.x
+    assert isinstance(method, DenseOrConvolutional)
+    assert 1 - 1e-5 <= method.network.feature_map.lipschitz(2) <= 1 + 1e-5
+    radius = torch.from_numpy(method.certify(x, "certified")[2.0])
     flagged = torch.nonzero(radius > 0)[:5, 0]
-    assert bool((nearest_flip(method, test.x[flagged], 30) >= radius[flagged]).all())
+    assert bool((nearest_flip(method, x[flagged], 30) >= radius[flagged]).all())
 
 
 @each

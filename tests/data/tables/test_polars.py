@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex import cli
@@ -41,12 +42,11 @@ def mails(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "a",
     )
     for given in (("inspect", folder / "mails.csv", *options), ("run", folder / "mails.csv", *run)):
-        with pytest.raises(SystemExit, match="0"):
+        with undrawn_reports(), pytest.raises(SystemExit, match="0"):
             cli.main([str(part) for part in given])
     return folder
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_detector_takes_both(mails: Path) -> None:
     detector = fc.load(mails / "a")
     assert isinstance(detector, Detector)

@@ -37,7 +37,7 @@ def model_and_rows(phi: FeatureMap, outputs: int) -> tuple[fc.FeatureConvexModel
 )
 def test_a_row_alone_and_among_others(phi: FeatureMap, outputs: int, p: float, astray: int) -> None:
     model, x = model_and_rows(phi, outputs)
-    level = Tight(iterations=4, attacks=False)
+    level = Tight(iterations=3, attacks=False)
     among = fc.certify(model, x, fc.Lp(p), fc.Unbounded(), level).radius
     alone = np.concatenate(
         [fc.certify(model, row[None], fc.Lp(p), fc.Unbounded(), level).radius for row in x]

@@ -139,9 +139,9 @@ def test_scattering_features() -> None:
 
 def test_it_can_be_left_out() -> None:
     model = mlp(absolute, IN_BOX, 2)
-    full = certify(model, IN_BOX, Lp(2), Box(0, 1), "tight")
+    full = certify(model, IN_BOX, Lp(2), Box(0, 1), Tight(4))
     assert np.isfinite(full.upper).any()
-    bare = certify(model, IN_BOX, Lp(2), Box(0, 1), Tight(attacks=False))
+    bare = certify(model, IN_BOX, Lp(2), Box(0, 1), Tight(4, attacks=False))
     assert np.isnan(bare.upper).all()
     np.testing.assert_array_equal(bare.radius, full.radius)
     assert np.isnan(certify(model, IN_BOX, L0(), Box(0, 1), Tight(0)).upper).all()
@@ -175,7 +175,7 @@ def contradicted(threat: Threat, monkeypatch: pytest.MonkeyPatch, share: float) 
     model.tau += 0.3  # every row is sensitive, and none of them in the whole box
     line = tangent(model, IN_BOX)
     problem = Problem(model, IN_BOX, threat, Box(0, 1), line)
-    before = Tight().bound(problem).radius
+    before = Tight(4).bound(problem).radius
 
     def found(*arguments: Any) -> tuple[Any, ...]:
         safe: Tensor = arguments[-1]
@@ -183,8 +183,8 @@ def contradicted(threat: Threat, monkeypatch: pytest.MonkeyPatch, share: float) 
         return None, None, flip.ceil() if isinstance(threat, L0) else flip
 
     monkeypatch.setattr(upper, "search_all", found)
-    bare = Tight(attacks=False).bound(problem)
-    open_ = upper.attacked(problem, bare, iterations=20, tolerance=0.01)
+    bare = Tight(4, attacks=False).bound(problem)
+    open_ = upper.attacked(problem, bare, iterations=4, tolerance=0.01)
     return before.numpy(), open_
 
 
