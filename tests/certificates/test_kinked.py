@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -103,14 +104,18 @@ def test_radii_use_the_curves_and_stay_below_a_grid(p: float) -> None:
         (Box(0, 1), 0.0, 1.0),
     ]
     for domain, lo, hi in domains:
+        plain = certify(model, x, Lp(p), domain)
+        flagged = plain.margin > 0
+        best = np.array(
+            [
+                grid_radius(model, row, p, reach=3.0, points=201, lo=lo, hi=hi)
+                for row in x[torch.from_numpy(flagged)]
+            ]
+        )
         for level in ("domain", Tight(iterations=6)):
             cert = certify(model, x, Lp(p), domain, level)
             assert (cert.radius > 0).any()
-            for row, radius, margin in zip(x, cert.radius, cert.margin, strict=True):
-                if margin > 0:
-                    best = grid_radius(model, row, p, reach=3.0, points=201, lo=lo, hi=hi)
-                    assert radius <= best * (1 + 1e-9)
-        plain = certify(model, x, Lp(p), domain)
+            assert (cert.radius[flagged] <= best * (1 + 1e-9)).all()
         gained |= bool((cert.radius > plain.radius * 1.01).any())
     assert gained
 

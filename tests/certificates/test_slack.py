@@ -194,7 +194,7 @@ def test_boxes_of_rows_are_those_of_single_rows(level: str, phi: str) -> None:
     threats: list[fc.Threat] = [fc.Lp(2), fc.Change()] if tight else [fc.Lp(2), fc.Lp(1), fc.L0()]
     chosen = fc.levels.Tight(iterations=3) if tight else level
     whole = fc.certify(model, x, threats, fc.Box.per_row(lo, hi), chosen, batch_size=4)
-    for k in range(0, len(x), 2):
+    for k in (0, 4) if tight else range(0, len(x), 2):
         alone = fc.certify(model, x[k : k + 1], threats, fc.Box(lo[k], hi[k]), chosen)
         for mine, own in zip(whole, alone, strict=True):
             # Where level tight stops depends on the rows of the batch.

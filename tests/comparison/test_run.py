@@ -96,8 +96,8 @@ def _methods(own_methods: None, undrawn: None, few_pilots: None) -> None:
     register_method(Broken)
 
 
-def run(out: Path, methods: str, limit: int = 72) -> Any:
-    settings = CompareSettings(methods, limit=limit, epochs=3)
+def run(out: Path, methods: str, limit: int = 72, epochs: int = 3) -> Any:
+    settings = CompareSettings(methods, limit=limit, epochs=epochs)
     compare(find_task("digits-3-8"), out, settings, progress=False)
     return json.loads((out / "comparison.json").read_text())
 
@@ -411,7 +411,7 @@ def test_rows_of_another_setting_or_step_are_refused(tmp_path: Path) -> None:
 
 
 def test_all_methods_get_the_same_points_and_costs_have_a_reference(tmp_path: Path) -> None:
-    found = run(tmp_path, "feature-convex,linear", limit=24)
+    found = run(tmp_path, "feature-convex,linear", limit=16, epochs=1)
     ours, linear = (found["methods"][name] for name in ("feature-convex", "linear"))
     levels = ours["settings"][0]["levels"]
     assert set(levels) == {"closed-form", "domain", "tight", "sound"}
@@ -428,7 +428,7 @@ def test_all_methods_get_the_same_points_and_costs_have_a_reference(tmp_path: Pa
 
 
 def test_a_table_is_compared_in_standard_deviations(tmp_path: Path) -> None:
-    settings = CompareSettings("linear,feature-convex", limit=40, epochs=15)
+    settings = CompareSettings("linear,feature-convex", limit=24, epochs=8)
     compare(find_task("breast-cancer"), tmp_path, settings, progress=False)
     found = json.loads((tmp_path / "comparison.json").read_text())
     assert found["unit"] == "training standard deviations"

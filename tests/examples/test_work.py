@@ -58,6 +58,7 @@ def test_spam(tmp_path: Path) -> None:
     assert (tmp_path / "spam.png").stat().st_size > 5000
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_folder_of_files_from_the_command_line(tmp_path: Path) -> None:
     for kind, suffix in (("so", ".so"), ("pyc", ".pyc")):
         (tmp_path / "files" / kind).mkdir(parents=True)

@@ -153,7 +153,7 @@ def test_target_false_positive_rate(tmp_path: Path) -> None:
     assert record["calibration"]["other_accuracy"] == 1.0
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "few_pilots")
 def test_the_temperature_chooses_itself(tmp_path: Path) -> None:
     run(find_task("digits-3-8"), tmp_path, Settings(epochs=4), progress=False)
     record = json.loads((tmp_path / "record.json").read_text())

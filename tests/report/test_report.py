@@ -1,7 +1,5 @@
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -86,12 +84,3 @@ def test_data_from_outside_is_escaped(page: str, table_page: str) -> None:
 
 def test_refers_to_nothing_outside_the_file(page: str) -> None:
     assert_refers_to_nothing_outside(page)
-
-
-def test_the_room_does_not_load_the_drawing_libraries() -> None:
-    code = (
-        "import sys, featureconvex.results.folder, featureconvex.results.metrics; "
-        "print(sorted({'matplotlib', 'plotly'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

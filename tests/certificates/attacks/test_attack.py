@@ -108,7 +108,7 @@ def test_converges_to_the_exact_radius(p: float, cost: Tensor | None, where: str
     weight = net.affine.weight.detach() * model.feature_map.scale  # type: ignore[operator]
     with torch.no_grad():
         values = net.affine(model.feature_map(x)) + model.tau
-    result = attack(model, x, Lp(p, cost), domain, steps=400)
+    result = attack(model, x, Lp(p, cost), domain, steps=150)
     lo, hi = domain.bounds(x)
     gaps = []
     for i in range(len(x)):

@@ -44,7 +44,7 @@ def images(shape: tuple[int, int, int], n: int) -> Tensor:
 
 
 def test_the_loss_is_within_the_promise() -> None:
-    model, x = colour_model(), images((3, 16, 16), 60)
+    model, x = colour_model(), images((3, 16, 16), 30)
     for p, domain, base in itertools.product(NORMS, (None, BOX), ("closed-form", "domain")):
         below = fc.certify(model, x, fc.Lp(p), domain, base)
         cert = fc.certify(model, x, fc.Lp(p), domain, fc.levels.Sound(base))
