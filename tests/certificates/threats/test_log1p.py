@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.certificates.test_files import FORMS, THREATS, attacked_by_hand
+from tests.certificates.threats.test_files import FORMS, THREATS, attacked_by_hand
 
 import featureconvex as fc
 from featureconvex.certificates.threats import FileThreat

@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.certificates.test_files import FORMS, a_model, contents
-from tests.certificates.test_files_sound import on_the_edge
+from tests.certificates.threats.test_files import FORMS, a_model, contents
+from tests.certificates.threats.test_files_sound import on_the_edge
 
 import featureconvex as fc
 from featureconvex.certificates.domain import Gaps

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.certificates.test_files import FORMS, a_model, attacked_by_hand, contents
+from tests.certificates.threats.test_files import FORMS, a_model, attacked_by_hand, contents
 from torch import Tensor
 
 import featureconvex as fc

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.certificates.test_own_threat import Rotated
+from tests.certificates.threats.test_own_threat import Rotated
 from torch import Tensor
 
 import featureconvex as fc
