@@ -314,7 +314,7 @@ def test_rounding_does_not_lose_a_move_at_its_cap() -> None:
     with torch.no_grad():
         net.affine.weight.fill_(-1.0)
         net.affine.bias.zero_()
-    x = torch.rand(40, 6, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(20, 6, generator=torch.Generator().manual_seed(0))
     model = fc.FeatureConvexModel(Identity(), net, tau=0.0).eval()
     for row in x:
         model.tau.fill_(float(row.sum()) + 0.299 * 6)
