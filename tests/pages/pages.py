@@ -98,9 +98,10 @@ def check_command(words: list[str]) -> None:
 
 
 def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A script of ``benchmarks/`` as a module; scripts beside it can be imported by it."""
-    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    """A script of ``benchmarks/pages/`` as a module; scripts beside it can be imported by it."""
+    folder = ROOT / "benchmarks" / "pages"
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

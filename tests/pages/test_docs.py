@@ -78,7 +78,7 @@ def test_the_comparison_is_the_committed_results(monkeypatch: pytest.MonkeyPatch
         wrong = re.sub(pattern, "9", page, count=1)
         assert wrong != page
         assert module.filled(wrong) == page
-    assert "python benchmarks/compare.py --only fashion-shirts" in module.task_block(
+    assert "python benchmarks/comparison/compare.py --only fashion-shirts" in module.task_block(
         "fashion-shirts", None
     )
 
@@ -113,12 +113,14 @@ def test_the_pages_on_theory_are_the_committed_results(monkeypatch: pytest.Monke
 def test_the_page_of_public_tables_is_the_committed_results(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    module = script("table_sets", monkeypatch)
+    module = script("tables_page", monkeypatch)
     page = (DOCS / "tables.md").read_text(encoding="utf-8")
     assert module.filled(page) == page
     wrong = re.sub(r"(?<=\| l2 \| )\d", "1", page, count=1)
     assert wrong != page
     assert module.filled(wrong) == page
+    training = (DOCS / "training.md").read_text(encoding="utf-8")
+    assert module.maps_filled(training) == training
 
 
 def test_the_pages_on_studies_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
-COMMAND = Path(__file__).parents[2] / "benchmarks" / "soundness.py"
+COMMAND = Path(__file__).parents[2] / "benchmarks" / "soundness" / "soundness.py"
 PLAN = Plan(seed=3, points=6, trained_points=4, real=False)
 
 

@@ -234,13 +234,13 @@ def test_within_a_set_of_classes() -> None:
 
 @pytest.mark.parametrize("phi", ["absolute", "distances"])
 def test_neither_batches_nor_company_count(phi: str) -> None:
-    model, x = model_of(phi, "mlp", 3), points(7)
-    whole = fc.certify_classes(model, x, fc.Lp(2), fc.Box(0, 1), level="tight")
-    parts = fc.certify_classes(model, x, fc.Lp(2), fc.Box(0, 1), level="tight", batch_size=3)
-    alone = fc.certify_classes(model, x[:1], fc.Lp(2), fc.Box(0, 1), level="tight")
+    model, x, level = model_of(phi, "mlp", 3), points(7), fc.levels.Tight(iterations=5)
+    whole = fc.certify_classes(model, x, fc.Lp(2), fc.Box(0, 1), level=level)
+    parts = fc.certify_classes(model, x, fc.Lp(2), fc.Box(0, 1), level=level, batch_size=3)
+    alone = fc.certify_classes(model, x[:1], fc.Lp(2), fc.Box(0, 1), level=level)
     assert parts.away == pytest.approx(whole.away, rel=1e-9)
     assert alone.away[0] == pytest.approx(whole.away[0], rel=1e-9)
-    both = fc.certify_classes(model, x, [fc.Lp(1), fc.Lp(2)], fc.Box(0, 1), level="tight")
+    both = fc.certify_classes(model, x, [fc.Lp(1), fc.Lp(2)], fc.Box(0, 1), level=level)
     assert (both[1].away == whole.away).all()
     none = fc.certify_classes(model, x[:0])
     assert none.away.shape == (0, 3)

@@ -1,6 +1,6 @@
 """The soundness campaign: every way to certify, attacked just inside every radius, judged exactly.
 
-``Campaign(folder, Plan(seed=0)).run(1_000_000)``; the command is ``benchmarks/soundness.py``.
+``Campaign(folder, Plan(seed=0)).run(1_000_000)``; the command is ``benchmarks/soundness/soundness.py``.
 """
 
 from featureconvex.testing.soundness.campaign import Campaign, Outcome, Plan
