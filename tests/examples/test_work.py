@@ -1,5 +1,6 @@
 """The worked examples run, and answer their question."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -38,8 +39,11 @@ def test_measurements(tmp_path: Path) -> None:
 def test_tables_with_a_described_attacker(name: str, tmp_path: Path) -> None:
     main = {"phishing": phishing.main, "income": income.main}[name]
     data = Path(os.environ["FEATURECONVEX_DATA"]) / "tables" / f"{name}.csv"
+    some = tmp_path / f"some-{name}.csv"
+    with data.open("rb") as lines:
+        some.write_bytes(b"".join(itertools.islice(lines, 3001)))
     with undrawn_reports():
-        numbers = main(data, tmp_path, epochs=4)
+        numbers = main(some, tmp_path, epochs=4)
     shares = list(numbers["certified_share"].values())
     assert numbers["accuracy"] > 0.7
     assert shares[0] > 0

@@ -3,6 +3,7 @@
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,13 @@ def test_a_trained_model_takes_its_turn(tmp_path: Path) -> None:
 def test_tables_are_attacked_by_edits(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No violation; and a budget 10 % too large is seen wherever edits or moves can spend it."""
     case = table_case(turn, seed=1, points=12)
+    if turn == 2:  # the longest by far
+        case = replace(case, settings=case.settings[::2])
     tally = Shard(case).run()
     assert tally.certificates > 100
     assert tally.refused == []
     assert tally.violations("sound") == 0
-    if turn == 2:  # the longest by far
+    if turn == 2:
         return
     true = Shard.certified
     monkeypatch.setattr(Shard, "certified", lambda *args: 1.1 * true(*args))
