@@ -160,6 +160,12 @@ def test_the_shared_map_is_stored_once(own: fc.FeatureConvexClassifier, tmp_path
         lambda stored: stored["extra"]["estimator"]["naming"]["sensitive"].update(intercepts=[1.0]),
         lambda stored: stored["extra"]["estimator"]["naming"].pop("sensitive"),
         lambda stored: stored["extra"]["estimator"].update(naming=None),
+        lambda stored: stored["extra"]["estimator"].update(classes_dtype=["<i8"]),
+        lambda stored: stored["extra"]["estimator"].update(classes_dtype=[["a", "<i8"]]),
+        lambda stored: stored["extra"]["estimator"].update(classes_dtype="<M8[D]"),
+        lambda stored: stored["extra"]["estimator"].update(classes=["setosa"] * 3),
+        lambda stored: stored["extra"]["estimator"].update(history=[[1.0]]),
+        lambda stored: stored["extra"]["estimator"].update(history=3),
         lambda stored: stored["extra"]["estimator"]["naming"]["others"].update(
             coefficients=[[0.0]]
         ),
@@ -193,6 +199,12 @@ def test_a_model_of_classes_needs_its_own_loader(
         load_model(path)
     with pytest.raises(UserError, match="without a classifier around it"):
         fc.load(path)
+
+
+def test_a_class_with_a_single_row_is_named() -> None:
+    few = np.r_[0:100, 149]
+    with pytest.raises(UserError, match="class 'virginica' has fewer than 2 points"):
+        fc.FeatureConvexClassifier().fit(X[few], NAMES[few])
 
 
 @pytest.mark.parametrize("kind", ["own", "pair"])

@@ -242,12 +242,16 @@ def graphs(model: FeatureConvexModel, pulled: bool = True) -> tuple[Graph, Graph
     Raises:
         UserError: a part has no rule.
     """
-    phi, affine = split_affine(model.feature_map) if pulled else (model.feature_map.parts(), [])
+    phi = split_affine(model.feature_map)[0] if pulled else model.feature_map.parts()
+    features = _graph([part.rounding_steps for part in phi], model.dtype)
+    return features, network_graph(model, pulled)
+
+
+def network_graph(model: FeatureConvexModel, pulled: bool = True) -> Graph:
+    """The second of :func:`graphs`, for models that share a feature map."""
+    affine = split_affine(model.feature_map)[1] if pulled else []
     network = partial(rounding_steps, model.convex_net)
-    return (
-        _graph([part.rounding_steps for part in phi], model.dtype),
-        _graph([*(part.rounding_steps for part in affine), network], model.dtype),
-    )
+    return _graph([*(part.rounding_steps for part in affine), network], model.dtype)
 
 
 def _graph(modules: list[Callable[[Graph, int], int]], dtype: torch.dtype) -> Graph:
