@@ -251,9 +251,19 @@ def test_what_has_no_meaning(
         fitted(sensitive, **changes)
 
 
-def test_no_attack_and_no_one_sided_recall(own: fc.FeatureConvexClassifier) -> None:
-    with pytest.raises(UserError, match="multi_class='set'"):
-        own.attack(X[:2])
+def test_attacks_leave_the_own_class_of_a_sensitive_row(own: fc.FeatureConvexClassifier) -> None:
+    found = own.attack(X[::15], fc.Lp(2), BOX, steps=30)
+    assert found.found.all()
+    assert (own.predict(found.adversarial) != own.predict(X[::15]))[found.margin < 0].all()
+    assert (found.distance >= own.certify(X[::15], fc.Lp(2), BOX, "tight").radius).all()
+    some = fitted(["versicolor", "virginica"], multi_class="own")
+    result = some.attack(csr_matrix(X[::15]), fc.Lp(2), BOX, steps=5)
+    safe = ~np.isin(some.predict(X[::15]), ["versicolor", "virginica"])
+    assert (result.distance[safe] == 0).all()
+    assert (result.distance[~safe] > 0).all()
+
+
+def test_no_one_sided_recall(own: fc.FeatureConvexClassifier) -> None:
     with pytest.raises(UserError, match="one margin"):
         fc.CertifiedRecall(0.1)(own, X, NAMES)
     with pytest.raises(UserError, match="certify_classes"):

@@ -322,17 +322,8 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
     def attack(
         self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
     ) -> AttackResult:
-        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`.
-
-        Raises:
-            UserError: also a model of ``"own"``, whose attacks are not written.
-        """
+        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`."""
         check_is_fitted(self)
-        if isinstance(self.model_, MultiClassModel):
-            raise UserError(
-                "attack knows one sensitive class or one set of them; fit with multi_class='set', or ask "
-                "certify, which needs no attack"
-            )
         return attack(self, dense(X), threat, domain, **options)
 
     def save(self, path: str | Path) -> Path:
