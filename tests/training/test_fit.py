@@ -116,5 +116,5 @@ def test_colour_images_have_the_model_of_their_norm(norm: float) -> None:
     assert (fc.features.Scattering in kinds) == (norm == 2)
     assert (fc.features.Distances in kinds) == (norm == math.inf)
     assert architecture.norm == (2.0 if norm == 2 else None)
-    assert model.feature_map.lipschitz(norm, norm) <= (2 if norm == 1 else 1) * (1 + 1e-6)
+    assert phi.lipschitz(norm) <= (2 if norm == 1 else 1) * (1 + 1e-6)
     assert model(_images().x).shape == (80,)
