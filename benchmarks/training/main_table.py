@@ -29,6 +29,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     *(("fashion-shirts", "default", norm) for norm in ("1", "2", "inf")),
     ("cifar10-cats-dogs", "default", "2"),
     ("cifar10-cats-dogs", "default", "2", "2"),
+    ("cifar10-cats-dogs", "default", "2", "1.8"),
     ("cifar10-cats-dogs", "default", "2", "1.6"),
     *(("breast-cancer", "default", norm) for norm in ("1", "2", "inf")),
     *(("spambase", "default", norm) for norm in ("1", "2", "inf")),

@@ -27,6 +27,8 @@ def test_several_classes_are_one_side() -> None:
 
 
 def test_a_name_with_a_bar_is_a_name() -> None:
+    with pytest.raises(UserError, match="names 'spam' twice"):
+        choose_sensitive(MAIL, "spam|spam", "mail.csv")
     assert choose_sensitive(["a|b", "a", "b"], "a|b", "t.csv").names == ("a|b",)
 
 

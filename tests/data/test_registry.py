@@ -128,6 +128,12 @@ def test_sets_of_labels_and_the_rest() -> None:
     assert (
         find_task("digits-3-8+9").load().test.y.sum() == find_task("digits-3-8").load().test.y.sum()
     )
-    for wrong in ("digits-3+5-5", "digits-3-3+3", "digits-0+1+2+3+4+5+6+7+8+9-rest"):
-        with pytest.raises(UserError, match="compares a class with itself"):
+    for wrong, why in (
+        ("digits-3+5-5", "compares a class with itself"),
+        ("digits-3-3", "compares a class with itself"),
+        ("digits-3-8+8", "names a class twice"),
+        ("digits-3+3-rest", "names a class twice"),
+        ("digits-0+1+2+3+4+5+6+7+8+9-rest", "there is no rest"),
+    ):
+        with pytest.raises(UserError, match=why):
             find_task(wrong)

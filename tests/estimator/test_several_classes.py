@@ -160,6 +160,12 @@ def test_the_shared_map_is_stored_once(own: fc.FeatureConvexClassifier, tmp_path
         lambda stored: stored["extra"]["estimator"]["naming"]["sensitive"].update(intercepts=[1.0]),
         lambda stored: stored["extra"]["estimator"]["naming"].pop("sensitive"),
         lambda stored: stored["extra"]["estimator"].update(naming=None),
+        lambda stored: stored["extra"]["estimator"].update(classes_dtype=["<i8"]),
+        lambda stored: stored["extra"]["estimator"].update(classes_dtype=[["a", "<i8"]]),
+        lambda stored: stored["extra"]["estimator"].update(classes_dtype="<M8[D]"),
+        lambda stored: stored["extra"]["estimator"].update(classes=["setosa"] * 3),
+        lambda stored: stored["extra"]["estimator"].update(history=[[1.0]]),
+        lambda stored: stored["extra"]["estimator"].update(history=3),
         lambda stored: stored["extra"]["estimator"]["naming"]["others"].update(
             coefficients=[[0.0]]
         ),
@@ -193,6 +199,12 @@ def test_a_model_of_classes_needs_its_own_loader(
         load_model(path)
     with pytest.raises(UserError, match="without a classifier around it"):
         fc.load(path)
+
+
+def test_a_class_with_a_single_row_is_named() -> None:
+    few = np.r_[0:100, 149]
+    with pytest.raises(UserError, match="class 'virginica' has fewer than 2 points"):
+        fc.FeatureConvexClassifier().fit(X[few], NAMES[few])
 
 
 @pytest.mark.parametrize("kind", ["own", "pair"])
@@ -239,9 +251,19 @@ def test_what_has_no_meaning(
         fitted(sensitive, **changes)
 
 
-def test_no_attack_and_no_one_sided_recall(own: fc.FeatureConvexClassifier) -> None:
-    with pytest.raises(UserError, match="multi_class='set'"):
-        own.attack(X[:2])
+def test_attacks_leave_the_own_class_of_a_sensitive_row(own: fc.FeatureConvexClassifier) -> None:
+    found = own.attack(X[::15], fc.Lp(2), BOX, steps=30)
+    assert found.found.all()
+    assert (own.predict(found.adversarial) != own.predict(X[::15]))[found.margin < 0].all()
+    assert (found.distance >= own.certify(X[::15], fc.Lp(2), BOX, "tight").radius).all()
+    some = fitted(["versicolor", "virginica"], multi_class="own")
+    result = some.attack(csr_matrix(X[::15]), fc.Lp(2), BOX, steps=5)
+    safe = ~np.isin(some.predict(X[::15]), ["versicolor", "virginica"])
+    assert (result.distance[safe] == 0).all()
+    assert (result.distance[~safe] > 0).all()
+
+
+def test_no_one_sided_recall(own: fc.FeatureConvexClassifier) -> None:
     with pytest.raises(UserError, match="one margin"):
         fc.CertifiedRecall(0.1)(own, X, NAMES)
     with pytest.raises(UserError, match="certify_classes"):

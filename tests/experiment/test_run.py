@@ -15,7 +15,7 @@ from featureconvex.data import find_task
 from featureconvex.data.tables.columns import Column
 from featureconvex.errors import UserError
 from featureconvex.experiment import Settings, certify_files, run, tradeoff
-from featureconvex.experiment.run import prepare
+from featureconvex.experiment.prepared import prepare
 from featureconvex.models.file import load_model
 from featureconvex.training.recipes import RECIPES
 

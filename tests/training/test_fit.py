@@ -113,6 +113,8 @@ def test_colour_images_have_the_model_of_their_norm(norm: float) -> None:
     assert isinstance(phi, fc.features.Compose)
     kinds = {type(part) for part in phi.parts()}
     assert (fc.features.AbsConcat in kinds) == (norm == 1)
-    assert (fc.features.Scattering in kinds) == (norm >= 2)
-    assert architecture.norm == (None if norm == 1 else 2.0)
+    assert (fc.features.Scattering in kinds) == (norm == 2)
+    assert (fc.features.Distances in kinds) == (norm == math.inf)
+    assert architecture.norm == (2.0 if norm == 2 else None)
+    assert phi.lipschitz(norm) <= (2 if norm == 1 else 1) * (1 + 1e-6)
     assert model(_images().x).shape == (80,)

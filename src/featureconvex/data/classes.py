@@ -74,6 +74,8 @@ def choose_sensitive(
                 f"{origin} has no class {name!r}; --sensitive must be one of: {listed}"
                 + (", or several with | between them" if len(classes) > 2 else "")
             )
+        if wanted.count(name) > 1:
+            raise UserError(f"--sensitive names {name!r} twice; name each class once")
     names = [name for name in classes if name in wanted]
     others = [name for name in classes if name not in wanted]
     if not others:

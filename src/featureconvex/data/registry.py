@@ -136,15 +136,24 @@ def _named(name: str) -> Task | None:
     first = _labels(family[2])
     rest = tuple(label for label in range(10) if label not in first)
     second = rest if family[3] == REST else _labels(family[3])
-    if not second or set(first) & set(second):
+    if not second:
+        raise UserError(f"{name} names all ten classes, so there is no rest; leave one out")
+    if set(first) & set(second):
         raise UserError(f"{name} compares a class with itself; name two different labels")
     sides = [side[0] if len(side) == 1 else side for side in (first, second)]
     return PAIRS[family[1]](*sides)
 
 
 def _labels(text: str) -> tuple[int, ...]:
-    """Of one side of a task's name, each once, in order."""
-    return tuple(sorted({int(label) for label in text.split("+")}))
+    """Of one side of a task's name, in order.
+
+    Raises:
+        UserError: one of them twice.
+    """
+    labels = sorted(int(label) for label in text.split("+"))
+    if len(set(labels)) < len(labels):
+        raise UserError(f"{text} names a class twice; name each class once")
+    return tuple(labels)
 
 
 def _from_path(

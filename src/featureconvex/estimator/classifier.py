@@ -175,6 +175,8 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         own = question(self.multi_class, sensitive, self.classes_, self.target_fpr) == "own"
         numbers = np.searchsorted(self.classes_, y)
         flagged = np.isin(y, sensitive)
+        if own:
+            _check_counts(self.classes_, numbers)
         points = Points(
             SparseRows(X) if issparse(X) else shared(X),
             torch.from_numpy((numbers if own else flagged).astype(np.int64)),
@@ -320,17 +322,8 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
     def attack(
         self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
     ) -> AttackResult:
-        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`.
-
-        Raises:
-            UserError: also a model of ``"own"``, whose attacks are not written.
-        """
+        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`."""
         check_is_fitted(self)
-        if isinstance(self.model_, MultiClassModel):
-            raise UserError(
-                "attack knows one sensitive class or one set of them; fit with multi_class='set', or ask "
-                "certify, which needs no attack"
-            )
         return attack(self, dense(X), threat, domain, **options)
 
     def save(self, path: str | Path) -> Path:
@@ -388,6 +381,15 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _check_counts(classes: NDArray[Any], numbers: NDArray[np.intp]) -> None:
+    counts = np.bincount(numbers, minlength=len(classes))
+    if counts.min() < 2:
+        raise UserError(
+            f"class {_plain(classes[counts.argmin()])!r} has fewer than 2 points; give each class more, or "
+            "leave it out"
+        )
 
 
 def _places(sensitive: NDArray[np.bool_]) -> int | list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
@@ -39,7 +40,8 @@ def load(path: str | Path) -> FeatureConvexClassifier | Detector:
         if isinstance(model, MultiClassModel):
             raise UserError(
                 f"{path} has a model of several classes without a classifier around it; "
-                "featureconvex.models.file.load_any_model reads it"
+                "save a FeatureConvexClassifier with multi_class='own' in its place (in Python, "
+                "featureconvex.models.file.load_any_model reads the bare model)"
             )
         return Detector.of(model, extra)
     stored = extra["estimator"]
@@ -48,7 +50,7 @@ def load(path: str | Path) -> FeatureConvexClassifier | Detector:
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
         clf = FeatureConvexClassifier(**parameters)
-        clf.classes_ = np.array(stored["classes"], dtype=np.dtype(stored["classes_dtype"]))
+        clf.classes_ = _stored_classes(stored)
         clf.sensitive_class_ = _stored_sensitive_class(clf, stored)
         named = stored.get("naming")
         clf.naming_ = None if named is None else Naming.from_stored(named)
@@ -67,10 +69,20 @@ def load(path: str | Path) -> FeatureConvexClassifier | Detector:
             if len(stored["feature_names"]) != clf.n_features_in_:
                 raise ValueError("feature_names does not have one name per feature")
             clf.feature_names_in_ = np.array(stored["feature_names"], dtype=object)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: the classifier's description is damaged: {error!r}") from error
     clf.model_ = model
     return clf
+
+
+def _stored_classes(stored: dict[str, Any]) -> NDArray[Any]:
+    kind = np.dtype(stored["classes_dtype"])
+    if kind.kind not in "biufUO":
+        raise ValueError(f"classes_dtype is {stored['classes_dtype']!r}, which no label has")
+    classes = np.array(stored["classes"], dtype=kind)
+    if classes.ndim != 1 or len(np.unique(classes)) != len(classes) or len(classes) < 2:
+        raise ValueError("classes are not two or more different labels")
+    return classes
 
 
 def _as_number(stored: Any) -> Any:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from featureconvex.data import Task
 from featureconvex.errors import UserError
-from featureconvex.experiment.run import Settings, run
+from featureconvex.experiment.run import run
+from featureconvex.experiment.settings import Settings
 from featureconvex.files import replacing, writable_folder, write_text
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance

@@ -224,8 +224,10 @@ class FeatureMap(nn.Module, ABC):
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of ``phi(x)`` for one ``x`` of the given shape."""
         with torch.no_grad():
-            like = next(chain(self.buffers(), self.parameters()), torch.zeros(()))
-            return tuple(self(torch.zeros(1, *shape, device=like.device)).shape[1:])
+            known = [t for t in chain(self.parameters(), self.buffers()) if t.is_floating_point()]
+            like = known[0] if known else torch.zeros(())
+            zero = torch.zeros(1, *shape, dtype=like.dtype, device=like.device)
+            return tuple(self(zero).shape[1:])
 
 
 # The constants of frozen maps, which do not change; level ``tight`` asks for them at every step.

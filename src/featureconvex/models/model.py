@@ -107,7 +107,7 @@ class FeatureConvexModel(nn.Module):
 class TwoLogits(nn.Module):
     """The margin ``f`` as two logits ``(-f / 2, f / 2)``: their softmax is that of ``f`` alone."""
 
-    def __init__(self, model: FeatureConvexModel) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from featureconvex.errors import UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.given import real_array
-from featureconvex.models.model import FeatureConvexModel
+from featureconvex.models.model import FeatureConvexModel, TwoLogits
 from featureconvex.nn.constraint import constrained_parameters
 
 
@@ -105,6 +105,44 @@ class MultiClassModel(nn.Module):
     def device(self) -> torch.device:
         """Where the networks live."""
         return self.members()[0].device
+
+
+class Lead(nn.Module):
+    """One class's score less another's: positive as long as the other does not overtake it.
+
+    Not convex, so it is attacked and not certified.
+
+    Args:
+        own, other: of the two classes, as :meth:`MultiClassModel.members` gives them.
+        x: (n, ...) inputs in their dtype, whose scores say how large answers are.
+
+    Shape: (n, ...) -> (n,) float64.
+    """
+
+    tau: Tensor
+
+    def __init__(self, own: FeatureConvexModel, other: FeatureConvexModel, x: Tensor) -> None:
+        super().__init__()
+        self.own, self.other = own, other
+        with torch.no_grad():
+            most = max(float(part(x).abs().amax()) for part in (own, other))
+        self.register_buffer("tau", torch.tensor(most, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, ...) -> (n,)."""
+        u = self.own.feature_map(x)
+        scores = [part.convex_net(u).double() + part.tau for part in (self.own, self.other)]
+        lead: Tensor = scores[0] - scores[1]
+        return lead
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype the networks compute in."""
+        return self.own.dtype
+
+    def two_logits(self) -> TwoLogits:
+        """As of a model of one margin."""
+        return TwoLogits(self)
 
 
 def margin_of(scores: Tensor, sensitive: Tensor) -> Tensor:

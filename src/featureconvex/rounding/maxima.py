@@ -67,6 +67,7 @@ class WindowMaximum(Step):
     dilation: tuple[int, int]
     chooses: ClassVar[bool] = True
     between_norms: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     def constant(self, p: float, s: float) -> float:
         """``m^(1/s)`` for windows of which at most m share a pixel, and s >= p."""

@@ -11,12 +11,13 @@ from torch.nn.functional import pad
 
 from featureconvex.distances import distances
 from featureconvex.errors import UserError
-from featureconvex.norms import widening
+from featureconvex.norms import dual_exponent, widening
 from featureconvex.rounding.ball import Ball, plus
 from featureconvex.rounding.directed import Rounding, dual_norm_up, upper
 from featureconvex.rounding.directions import Directions
+from featureconvex.rounding.operator_norm import ROUND_UP
 from featureconvex.rounding.operators import Dense
-from featureconvex.rounding.steps import Affine, Mode, Step, sum_growth
+from featureconvex.rounding.steps import Affine, Mode, OwnError, Step, sum_growth
 from featureconvex.rounding.windows import Convolution
 
 # So small that no sum of products with weights overflows for the bias alone.
@@ -40,6 +41,7 @@ class SortPairs(_Map):
     """Channel i against channel i + k: exact, and two sorted pairs differ by at most what the pairs do."""
 
     keeps_lengths: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """Either output is within the larger of the two radii."""
@@ -71,6 +73,7 @@ class Folding(Step):
 
     factor: int
     keeps_lengths: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     def forward(self, x: Ball, mode: Mode, choice: Tensor | None) -> tuple[Ball, None]:
         """Exact."""
@@ -134,6 +137,13 @@ class ToPoints(_Map):
         underflow = mode.arithmetic.absolute(count) ** (0.5 if self.p == 2 else 1.0)
         radius = (1 + 2 * gamma) * moved + 2 * gamma * centre + underflow
         return Ball(centre, upper(radius, count + 8)), None
+
+    def own_error(self, s: float, zero: Tensor, arithmetic: Rounding) -> OwnError:
+        """Relative to each distance, and what underflows."""
+        count = 4 if math.isinf(self.p) else self.weight.shape[1] + 8
+        underflow = arithmetic.absolute(count) ** (0.5 if self.p == 2 else 1.0)
+        lost = underflow * widening(self.weight.shape[0], s, math.inf) * ROUND_UP
+        return OwnError(outputs=2 * arithmetic.gamma(count), offset=lost)
 
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """A distance changes by at most the l1 norm of a change."""
@@ -222,6 +232,30 @@ class Residual(_Map):
         hidden = self.outer.growth(direct, middle, arithmetic)
         back = self.inner.growth(hidden, shape, arithmetic)
         return Ball(upper(direct.centre + back.centre, 1), upper(direct.radius + back.radius, 1))
+
+    def own_error(self, s: float, zero: Tensor, arithmetic: Rounding) -> OwnError | None:
+        """What the parts round, carried on by the outer one, and the rounding of the sum."""
+        hidden = self.inner.operator.apply(zero)
+        inner = self.inner.own_error(s, zero, arithmetic)
+        outer = self.outer.own_error(s, hidden, arithmetic)
+        if inner is None or outer is None or self.inner.bias is None:
+            return None
+        # Of V and of -2 V^T: in l2 the norm of V is at most the root of (bound + 1) / 2.
+        root = math.sqrt((self.bound + 1) / 2)
+        v, w = (
+            (root, 2 * root)
+            if s == 2
+            else (self.inner.operator.size_norm(s), self.outer.operator.size_norm(s))
+        )
+        bias = self.inner.bias.expand(hidden.shape).abs()
+        longest = float(dual_norm_up(bias, dual_exponent(s)))
+        rate, offset, u = w * inner.inputs, w * inner.offset + outer.offset, arithmetic.unit
+        # The outer part sees relu(V z + b) with its own error.
+        rate += outer.inputs * (v + inner.inputs)
+        offset += outer.inputs * (longest + inner.offset)
+        # The sum of z and the moved part, as computed.
+        more = 1 + 2.0**-40
+        return OwnError(rate * (1 + u) * more, u, offset * (1 + u) * more)
 
     def constant(self, p: float, s: float) -> float:
         """Through l2."""

@@ -53,6 +53,10 @@ class Operator(ABC):
         """At least the operator norm from l_p to l_s; inf where nothing is known."""
         return math.inf
 
+    def size_norm(self, s: float) -> float:
+        """At least the operator norm of ``|M|`` from l_s to itself; inf where nothing is known."""
+        return self.magnitude().norm(s, s)
+
     def signs(self) -> tuple["Operator", "Operator | None"]:
         """Positive weights where entries are positive, and where they are negative (None: nowhere).
 

@@ -19,14 +19,15 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from featureconvex.errors import UserError
+from featureconvex.norms import dual_exponent
 from featureconvex.rounding.ball import Ball, plus
-from featureconvex.rounding.directed import FLOAT64, Rounding, upper
+from featureconvex.rounding.directed import FLOAT64, Rounding, dual_norm_up, upper
 from featureconvex.rounding.directions import Directions
 from featureconvex.rounding.operator_norm import ROUND_UP, costed, operator_norm
 from featureconvex.rounding.operators import Dense, Diagonal, Operator
@@ -40,6 +41,14 @@ class Mode:
     relaxed: bool
 
 
+class OwnError(NamedTuple):
+    """``||fl(step(z)) - step(z)||_s <= inputs ||z||_s + outputs ||step(z)||_s + offset`` for every z."""
+
+    inputs: float = 0.0
+    outputs: float = 0.0
+    offset: float = 0.0
+
+
 class Step(ABC):
     """One step; ``choice`` is the affine minorant taken: slopes, or indices of a maximum.
 
@@ -49,6 +58,7 @@ class Step(ABC):
             bounded by :meth:`constant` alone.
         mixes: whether every output depends on many inputs, in feature maps. Then the weights of ``growth``
             and ``pull`` are the same for all inputs, and stand for ``weight ||change||_2``.
+        exact: whether nothing is rounded.
         keeps_lengths: whether changes keep their Euclidean length or lose some, and equal weights stay as
             they are in ``growth``.
     """
@@ -57,6 +67,7 @@ class Step(ABC):
     mixes: ClassVar[bool] = False
     between_norms: ClassVar[bool] = False
     keeps_lengths: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
 
     @property
     def bends(self) -> bool:
@@ -110,6 +121,16 @@ class Step(ABC):
         """At least the constant from l_p to l_s in exact arithmetic; inf where nothing is known."""
         return math.inf
 
+    def own_error(self, s: float, zero: Tensor, arithmetic: Rounding) -> OwnError | None:
+        """What the step itself rounds in ``arithmetic``, in l_s, s one of 2 and inf; None: not known.
+
+        Args:
+            s: exponent.
+            zero: one input of zeros, float64.
+            arithmetic: of the forward pass.
+        """
+        return OwnError() if self.exact else None
+
     def constant_per_cost(self, cost: Tensor, p: float, s: float) -> float:
         """The same for the costed l_p norm; ``cost`` is broadcastable to one input."""
         return self.constant(p, s) * float((1 / cost).max()) * ROUND_UP
@@ -161,6 +182,16 @@ class Affine(Step):
             return super().constant_per_cost(cost, p, s)
         weight = self.operator.weight
         return operator_norm(costed(weight, cost.expand(weight.shape[1])), p, s)
+
+    def own_error(self, s: float, zero: Tensor, arithmetic: Rounding) -> OwnError | None:
+        """``gamma || |M| ||_s`` of the input, and the rounding of the bias; see the theorem above."""
+        count = self.operator.terms + self.extra + 2
+        gamma = arithmetic.gamma(count)
+        offset = self.operator.apply(zero) + arithmetic.absolute(count)
+        if self.bias_size is not None:
+            offset = offset + gamma * self.bias_size
+        lost = dual_norm_up(upper(offset, 3), dual_exponent(s))
+        return OwnError(gamma * self.operator.size_norm(s) * ROUND_UP, 0.0, float(lost))
 
     def directions(self, out: Directions, shape: torch.Size) -> Directions:
         """A positive entry keeps the direction, a negative one turns it."""
@@ -235,6 +266,10 @@ class Translation(Step):
         """Exact."""
         return g
 
+    def own_error(self, s: float, zero: Tensor, arithmetic: Rounding) -> OwnError:
+        """A rounding of every sum, relative to it."""
+        return OwnError(outputs=arithmetic.unit)
+
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """The rounding of the sum grows with ``|x|``."""
         return sum_growth(g, arithmetic)
@@ -264,6 +299,7 @@ class Reshape(Step):
     start: int
     tail: tuple[int, ...]
     keeps_lengths: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     def constant(self, p: float, s: float) -> float:
         """1."""
@@ -289,6 +325,8 @@ class Reshape(Step):
 @dataclass(frozen=True)
 class AbsStack(Step):
     """``u -> (u, |u|)`` on dimension 1: exact, in feature maps only, so it has no minorant."""
+
+    exact: ClassVar[bool] = True
 
     @property
     def coordinatewise(self) -> bool:

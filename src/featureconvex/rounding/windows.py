@@ -58,6 +58,14 @@ class Convolution(Operator):
         """Absolute kernel."""
         return self._like(self.weight.abs())
 
+    def size_norm(self, s: float) -> float:
+        """No row and no column of ``|M|`` has more than a whole kernel; ``l_2``: by Schur's test."""
+        size = self.weight.abs()
+        rows = float(size.flatten(1).sum(1).max())
+        columns = float(size.transpose(0, 1).flatten(1).sum(1).max())
+        known = {math.inf: rows, 1.0: columns, 2.0: math.sqrt(rows * columns)}
+        return known.get(s, math.inf) * ROUND_UP
+
     def signs(self) -> tuple["Convolution", "Convolution"]:
         """Of the kernel."""
         return self._like((self.weight > 0).double()), self._like((self.weight < 0).double())

@@ -246,11 +246,12 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
     recipe = fixed(shape, norm).replace(name="default", asymmetry=asymmetry(norm))
     if len(shape) == 2:
         return recipe
-    if shape[1] == 3:
+    if shape[1] == 3 and norm < WIDE:
         return recipe.replace(allowance=ONE_SIDED_ALLOWANCE_IN_COLOUR)
     growth, allowance, ratio = by_norm(norm, GREY_L1, GREY_L2, GREY_LINF)
     # With balanced classes less accuracy buys the same radius, but for distances.
-    recipe = recipe.replace(epochs=20 if norm >= 2 else 25, balanced=norm >= WIDE, asymmetry=ratio)
+    recipe = recipe.replace(balanced=norm >= WIDE, asymmetry=ratio)
+    recipe = recipe.replace(epochs=15 if shape[1] == 3 else 20 if norm >= 2 else 25)
     recipe = recipe.replace(growth=growth, allowance=allowance)
     if norm < 2:
         return recipe

@@ -230,3 +230,13 @@ def test_a_maps_training_is_smooth_and_its_answers_are_distances() -> None:
 def test_other_shapes_are_refused(make: Callable[[], nn.Module], x: torch.Tensor) -> None:
     with pytest.raises(UserError):
         make()(x)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_shapes_are_told_in_either_precision(name: str) -> None:
+    phi = MAPS[name][0]()
+    assert (
+        phi.output_shape((4,))
+        == phi.double().output_shape((4,))
+        == phi(torch.zeros(1, 4).double()).shape[1:]
+    )

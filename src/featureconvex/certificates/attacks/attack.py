@@ -15,6 +15,7 @@ from featureconvex.certificates.arguments import (
     check_model,
     check_threat,
 )
+from featureconvex.certificates.attacks.classes import search_classes
 from featureconvex.certificates.attacks.result import AttackResult
 from featureconvex.certificates.attacks.search import Search, search_all
 from featureconvex.certificates.domain import Domain
@@ -22,6 +23,7 @@ from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
 from featureconvex.given import one_of, real_tensor, rows_tensor, whole_number
 from featureconvex.models.frozen import frozen_model
+from featureconvex.models.multi_class import MultiClassModel
 
 METHODS = ("descent", "foolbox")
 
@@ -40,12 +42,16 @@ def attack(
 ) -> AttackResult:
     """Look for points that leave the sensitive class: an upper bound on every radius.
 
+    Of a model of several classes, points that leave the class they are in; its margin is the score of that
+    class less the best other one.
+
     For an affine feature map and an Lp threat the search is convex, and converges to the exact robust
     radius as ``steps`` grows (within about 1 % at the default on networks for MNIST; slowly where
     coordinates differ in scale by orders of magnitude). For other maps and threats it is a heuristic.
 
     Args:
-        clf_or_model: a :class:`~featureconvex.FeatureConvexModel`, or an estimator that holds one.
+        clf_or_model: a :class:`~featureconvex.FeatureConvexModel`, a
+            :class:`~featureconvex.MultiClassModel`, or an estimator that holds one.
         X: (n, ...) inputs, as for ``certify``.
         threat: what the budget measures, default ``Lp(2)``.
         domain: where the attacker may move, default everywhere.
@@ -67,7 +73,9 @@ def attack(
     >>> bool(result.found[0]), round(float(result.distance[0]), 4)
     (True, 1.0)
     """
-    model = check_model(getattr(clf_or_model, "model_", clf_or_model))
+    several = getattr(clf_or_model, "model_", clf_or_model)
+    members = several.members() if isinstance(several, MultiClassModel) else [check_model(several)]
+    model = members[0]
     names = getattr(clf_or_model, "feature_names_in_", None)
     threat, domain = check_threat(threat), check_domain(domain, names, model=model)
     method = one_of("method", method, METHODS)
@@ -89,8 +97,12 @@ def attack(
     limit = _limit(budget, len(x), x.device)
     search = Search(threat, steps, restarts, method, seed)
     with undisturbed():
-        model = frozen_model(model, x)
-        points, margin, distance = search_all(model, x, domain, limit, search)
+        frozen = [frozen_model(member, x) for member in members]
+        if isinstance(several, MultiClassModel):
+            wanted = getattr(clf_or_model, "sensitive_", np.ones(len(frozen), dtype=bool))
+            points, margin, distance = search_classes(frozen, x, domain, limit, search, wanted)
+        else:
+            points, margin, distance = search_all(frozen[0], x, domain, limit, search)
     return AttackResult(
         adversarial=points.cpu().numpy(),
         found=~np.isnan(distance.cpu().numpy()),

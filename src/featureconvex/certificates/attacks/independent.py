@@ -7,16 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featureconvex.certificates.attacks.target import Target, column
+from featureconvex.certificates.attacks.target import Margin, Target, column
 from featureconvex.certificates.threats import L0, Threat
 from featureconvex.errors import UserError
-from featureconvex.models.model import FeatureConvexModel
 
 
 class Stretched(nn.Module):
     """Two logits, for with a single one foolbox finds nothing; its box [0, 1] becomes the attack's."""
 
-    def __init__(self, model: FeatureConvexModel, lo: float, hi: float) -> None:
+    def __init__(self, model: Margin, lo: float, hi: float) -> None:
         super().__init__()
         self.logits, self.dtype = model.two_logits(), model.dtype
         self.lo, self.width = lo, hi - lo

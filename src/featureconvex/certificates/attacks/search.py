@@ -11,12 +11,11 @@ from featureconvex.certificates.attacks.edits import cheapest_edits
 from featureconvex.certificates.attacks.general import cheapest, lowest
 from featureconvex.certificates.attacks.independent import foolbox_flips
 from featureconvex.certificates.attacks.support import few, fewest, listed
-from featureconvex.certificates.attacks.target import Target, column
+from featureconvex.certificates.attacks.target import Margin, Target, column
 from featureconvex.certificates.attacks.verify import STEPS, shortened, verified
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Edits, Threat
 from featureconvex.certificates.threats.support import Support
-from featureconvex.models.model import FeatureConvexModel
 
 # Rows searched at once.
 CHUNK_NUMBERS = 2**19
@@ -67,7 +66,7 @@ class Search:
             delta = self._delta(target, aim, start, safe)
             if aim is None and not self.threat.counts and self.threat.divisible:
                 delta = shortened(target, delta, self.bisections)
-            best = _better(best, verified(target, delta, limit))
+            best = better(best, verified(target, delta, limit))
             if isinstance(self.threat, Support | Edits):
                 break  # supports and edits are chosen, not drawn
         return best
@@ -106,7 +105,7 @@ class Search:
         return few(target, threat, limit, self.steps)[0]
 
 
-def beyond_numbers(model: FeatureConvexModel, limit: Tensor) -> Tensor:
+def beyond_numbers(model: Margin, limit: Tensor) -> Tensor:
     """Budgets that could carry a coordinate to where margins overflow, ``inf`` included: (n,) bool.
 
     With such a budget the smallest flip is looked for, and then compared with it.
@@ -115,7 +114,7 @@ def beyond_numbers(model: FeatureConvexModel, limit: Tensor) -> Tensor:
 
 
 def search_all(
-    model: FeatureConvexModel,
+    model: Margin,
     x: Tensor,
     domain: Domain,
     limit: Tensor | None,
@@ -144,13 +143,13 @@ def search_all(
     if limit is not None:
         vast = beyond_numbers(model, limit[rows])
         groups = [rows[~vast], rows[vast]]
-    for part in (part for group in groups if len(group) for part in group.split(size)):
+    for part in (part for group in groups if len(group) for part in torch.split(group, size)):
         target = Target.of(model, x[part], search.threat, domain.rows(part))
         most, known = (None if each is None else each[part] for each in (limit, safe))
         points[part], _, distance[part] = search.run(target, most, known)
     if limit is not None and (search.threat.convex or search.threat.counts):
         left = groups[0][torch.isnan(distance[groups[0]])]
-        for part in left.split(size) if len(left) else ():
+        for part in torch.split(left, size) if len(left) else ():
             target = Target.of(model, x[part], search.threat, domain.rows(part))
             near, price = nearby(target, search, limit[part])
             paid = ~torch.isnan(price)
@@ -180,7 +179,7 @@ def nearby(target: Target, search: Search, limit: Tensor) -> tuple[Tensor, Tenso
     return points, torch.where(price <= limit, price, torch.nan)
 
 
-def _better(old: Found, new: Found) -> Found:
+def better(old: Found, new: Found) -> Found:
     """Row by row the nearer flip, or the lower margin where neither flipped."""
     distance = new[2].nan_to_num(torch.inf)
     nearer = distance < old[2].nan_to_num(torch.inf)

@@ -2,13 +2,33 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Threat
-from featureconvex.models.model import FeatureConvexModel
+
+
+class Margin(Protocol):
+    """What is attacked: a model in eval mode whose answer is positive where an input is flagged.
+
+    Attributes:
+        tau: a number that its answers contain: rounding is relative to answers with and without it.
+    """
+
+    tau: Tensor
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That it computes in."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n, ...) -> (n,) float64."""
+
+    def two_logits(self) -> nn.Module:
+        """The same as two logits, the second one for flagged inputs."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +43,14 @@ class Target:
         threat: the budget.
     """
 
-    model: FeatureConvexModel
+    model: Margin
     x: Tensor
     floor: Tensor
     ceiling: Tensor
     threat: Threat
 
     @staticmethod
-    def of(model: FeatureConvexModel, x: Tensor, threat: Threat, domain: Domain) -> "Target":
+    def of(model: Margin, x: Tensor, threat: Threat, domain: Domain) -> "Target":
         """The inputs ``x`` in the model's dtype, each inside its domain."""
         floor, ceiling = domain.bounds(x)
         x = x.double()

@@ -16,7 +16,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.sound.line import SoundLine, graphs, line_of, slope_of
+from featureconvex.certificates.levels.sound.line import (
+    SoundLine,
+    graphs,
+    line_of,
+    network_graph,
+    slope_of,
+)
 from featureconvex.certificates.multi_class.slopes import EXACT, Region, slope_range
 from featureconvex.models.model import FeatureConvexModel
 from featureconvex.rounding.ball import Ball, plus
@@ -62,11 +68,10 @@ class Rivals:
         Raises:
             UserError: a part without a rounding rule.
         """
-        made = [graphs(model, pulled) for model in models]
-        features = made[0][0]
+        features, first = graphs(models[0], pulled)
+        networks = [first, *(network_graph(model, pulled) for model in models[1:])]
         by_norms = features.between_norms or (not pulled and models[0].feature_map.learned)
         u, trace = features.forward(Ball.exact(x.detach().double()), EXACT)
-        networks = [network for _, network in made]
         scores = [
             plus(network.forward(u, EXACT)[0], Ball.exact(model.tau.expand(len(x))), FLOAT64)
             for network, model in zip(networks, models, strict=True)

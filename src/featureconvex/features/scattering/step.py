@@ -19,7 +19,7 @@ from featureconvex.features.scattering.constants import Transform, constants_of
 from featureconvex.norms import widening
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import Rounding, euclidean_up, upper
-from featureconvex.rounding.steps import Mode, Step
+from featureconvex.rounding.steps import Mode, OwnError, Step
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,14 @@ class Scattered(Step):
         centre = torch.einsum("dc,nchw->ndhw", self.colour, x.centre)
         return Maps(centre, upper(error, terms + 8))
 
+    def _behind_colours(self, unit: Tensor, arithmetic: Rounding) -> tuple[Tensor, Tensor]:
+        """The largest a channel's norm and error get for an input of length 1, and what products round."""
+        if self.colour is None:
+            return unit, 0 * unit
+        longest = upper(self.colour.abs().sum(1).max().view(1), self.colour.shape[1])
+        rounding = 4 * arithmetic.gamma(self.colour.shape[1] + 2)
+        return longest, upper(rounding * longest, 4)
+
     def backward(self, g: Ball, shape: torch.Size, choice: Tensor | None) -> Ball:
         """Not affine."""
         raise TypeError("the scattering transform has no affine minorant that holds for both signs")
@@ -71,12 +79,7 @@ class Scattered(Step):
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """Weights of the l2 norm of a change, given to every pixel."""
         unit = torch.ones(1, dtype=torch.float64, device=g.centre.device)
-        # Behind the colours: the largest a channel's norm and error get, and what the products round.
-        norm, error = unit, 0 * unit
-        if self.colour is not None:
-            longest = upper(self.colour.abs().sum(1).max().view(1), self.colour.shape[1])
-            rounding = 4 * arithmetic.gamma(self.colour.shape[1] + 2)
-            norm, error = longest, upper(rounding * longest, 4)
+        norm, error = self._behind_colours(unit, arithmetic)
         changed = self.cascade.growth(norm, error, arithmetic)
         arriving = self.cascade.growth(0 * unit, upper(norm + error, 1), arithmetic)
         weight = g.centre.flatten(2).sum(-1).reshape(len(g.centre), -1, len(changed)).sum(1)
@@ -85,6 +88,16 @@ class Scattered(Step):
         wide = (-1, *[1] * (len(shape) - 1))
         pulled = self.pull(g.radius, shape)
         return Ball(q.view(wide).expand_as(pulled), upper(pulled + p.view(wide), 1))
+
+    def own_error(self, s: float, zero: Tensor, arithmetic: Rounding) -> OwnError | None:
+        """Every map errs by ``changed`` per unit of the input's length, and by what underflows at zero."""
+        if s != 2:
+            return None
+        unit = torch.ones(1, dtype=torch.float64, device=zero.device)
+        changed = self.cascade.growth(*self._behind_colours(unit, arithmetic), arithmetic)
+        lost = self.forward(Ball.exact(zero), Mode(arithmetic, relaxed=False), None)[0].radius
+        rate = float(euclidean_up(changed)) * math.sqrt(zero.shape[1]) * (1 + 2.0**-40)
+        return OwnError(rate, 0.0, float(euclidean_up(lost[:, :, 0, 0])))
 
     def pull(self, p: Tensor, shape: torch.Size) -> Tensor:
         """``<p, |change of the output|> <= ||p||_2 Lip_2 ||change||_2``."""

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from featureconvex.certificates import Lp, certify
 from featureconvex.data import Dataset, Split, chosen_rows, hold_out
-from featureconvex.experiment.run import prepare
+from featureconvex.experiment.prepared import prepare
 from featureconvex.results.intervals import median
 from featureconvex.study.generalisation.signs import signs
 from featureconvex.study.generalisation.tables import TABLES, public_table

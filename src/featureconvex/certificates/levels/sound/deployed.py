@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.ambient import check_float32_products
+from featureconvex.certificates.levels.sound.chain_error import NORMS, chain_error
 from featureconvex.errors import UserError
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import Rounding, upper
@@ -59,18 +60,42 @@ def error_here(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding)
     return out.radius
 
 
+def errors_by_norms(
+    features: Graph, network: Graph, x: Tensor, arithmetic: Rounding
+) -> list[tuple[Tensor, Tensor]]:
+    """Pairs ``(here, rate)``, (n,) each: the error at x' is at most ``here + rate ||x' - x||_2``.
+
+    Through the error of the feature map as a whole (:mod:`.chain_error`), in every norm in which it is
+    known: for learned maps, whose errors entry by entry are bounded far too high.
+    """
+    found, mode = [], Mode(arithmetic, relaxed=False)
+    for norm in NORMS:
+        chain = chain_error(features, x, norm, arithmetic)
+        if chain is None:
+            continue
+        out, _ = network.forward(chain.features, mode)
+        at, per = chain.felt(_growing(network, chain.features.centre[:1], mode))
+        # ||x' - x||_s <= ||x' - x||_2 for both norms.
+        found.append((upper(out.radius + at, 1), per.expand_as(at)))
+    return found
+
+
+def _growing(network: Graph, phi: Tensor, mode: Mode) -> Ball:
+    """Weights of the network's error bound at its input, of one row; ``phi`` only lends its shape."""
+    out, trace = network.forward(Ball.exact(torch.zeros_like(phi)), mode)
+    one = torch.ones_like(out.centre)
+    return network.growth(Ball(one, torch.zeros_like(one)), trace.shapes, mode.arithmetic)
+
+
 def error_growth(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding) -> Tensor:
     """(1, ...) ``w >= 0``: the error at ``x'`` is at most the error at ``x`` plus ``<w, |x' - x|>``; for
     feature maps that mix coordinates, as :meth:`.Graph.felt` says.
 
     Independent of ``x``, whose first row only lends its shape.
     """
-    exact = Mode(arithmetic, relaxed=False)
-    phi, inner = features.forward(Ball.exact(torch.zeros_like(x[:1])), exact)
-    out, outer = network.forward(phi, exact)
-    one = torch.ones_like(out.centre)
-    g = network.growth(Ball(one, torch.zeros_like(one)), outer.shapes, arithmetic)
-    g = features.growth(g, inner.shapes, arithmetic)
+    mode = Mode(arithmetic, relaxed=False)
+    phi, inner = features.forward(Ball.exact(torch.zeros_like(x[:1])), mode)
+    g = features.growth(_growing(network, phi.centre, mode), inner.shapes, arithmetic)
     return upper(g.radius + arithmetic.unit * g.centre * (1 + arithmetic.unit), 4)
 
 

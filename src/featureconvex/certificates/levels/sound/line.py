@@ -19,9 +19,11 @@ from featureconvex.rounding.directed import (
     DTYPES,
     FLOAT32,
     FLOAT64,
+    Rounding,
     check_gradual_underflow,
     difference_down,
     dual_norm_up,
+    euclidean_up,
     upper,
 )
 from featureconvex.rounding.graph import Graph, Trace
@@ -147,13 +149,7 @@ def sound_line(
             return line
         rounding = FLOAT32 if arithmetic == "float32" else FLOAT64
         deployed.check_deployment(features.convolves or network.convolves, model.device, rounding)
-        error = deployed.error_here(features, network, wide, rounding)
-        growth = deployed.error_growth(features, network, wide, rounding)
-        slack, slack_2 = line.slack, line.slack_2
-        if slack_2 is None:
-            slack = upper(slack + growth, 1)
-        else:
-            slack_2 = upper(slack_2 + features.felt(growth), 1)
+        error, slack, slack_2 = _error(line, features, network, wide, rounding)
         return SoundLine(
             difference_down(line.value, error),
             line.slope,
@@ -164,6 +160,32 @@ def sound_line(
             slack_2,
             line.slope_error,
         )
+
+
+def _error(
+    line: SoundLine, features: Graph, network: Graph, x: Tensor, rounding: Rounding
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The deployed error at x, and the slacks of the line with those of the error."""
+    error = deployed.error_here(features, network, x, rounding)
+    growth = deployed.error_growth(features, network, x, rounding)
+    slack, slack_2 = line.slack, line.slack_2
+    if features.between_norms:
+        # Row by row the bound that takes least off the value at about the distance that is certified.
+        far = line.value / line.steepness(2.0, None)
+        far = far.where(torch.isfinite(far) & (far > 0), 1.0)
+        euclidean = torch.zeros_like(error)
+        kept = euclidean_up(growth.flatten(1)).expand_as(error)
+        for here, rate in deployed.errors_by_norms(features, network, x, rounding):
+            better = here + rate * far < error + kept * far
+            error = torch.where(better, here, error)
+            kept = torch.where(better, rate, kept)
+            euclidean = torch.where(better, rate, euclidean)
+            growth = growth.masked_fill(better.view(-1, *[1] * (x.ndim - 1)), 0.0)
+        slack_2 = euclidean if slack_2 is None else upper(slack_2 + euclidean, 1)
+    if line.slack_2 is None:
+        return error, upper(slack + growth, 1), slack_2
+    assert slack_2 is not None
+    return error, slack, upper(slack_2 + features.felt(growth), 1)
 
 
 def _exact_line(
@@ -220,12 +242,16 @@ def graphs(model: FeatureConvexModel, pulled: bool = True) -> tuple[Graph, Graph
     Raises:
         UserError: a part has no rule.
     """
-    phi, affine = split_affine(model.feature_map) if pulled else (model.feature_map.parts(), [])
+    phi = split_affine(model.feature_map)[0] if pulled else model.feature_map.parts()
+    features = _graph([part.rounding_steps for part in phi], model.dtype)
+    return features, network_graph(model, pulled)
+
+
+def network_graph(model: FeatureConvexModel, pulled: bool = True) -> Graph:
+    """The second of :func:`graphs`, for models that share a feature map."""
+    affine = split_affine(model.feature_map)[1] if pulled else []
     network = partial(rounding_steps, model.convex_net)
-    return (
-        _graph([part.rounding_steps for part in phi], model.dtype),
-        _graph([*(part.rounding_steps for part in affine), network], model.dtype),
-    )
+    return _graph([*(part.rounding_steps for part in affine), network], model.dtype)
 
 
 def _graph(modules: list[Callable[[Graph, int], int]], dtype: torch.dtype) -> Graph:

@@ -10,7 +10,8 @@ from torch import Tensor
 import featureconvex as fc
 from featureconvex.certificates import Threat
 from featureconvex.data import find_task
-from featureconvex.experiment.run import Settings, prepare
+from featureconvex.experiment.prepared import prepare
+from featureconvex.experiment.settings import Settings
 from featureconvex.features import (
     AbsConcat,
     Compose,
