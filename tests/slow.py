@@ -14,7 +14,7 @@ import pytest
 
 LIST = Path(__file__).parent / "slow.txt"
 DURATIONS = Path("build") / "durations.txt"
-# Seconds of tests, on all workers together; collecting them takes some 20 seconds of two workers' time.
+# Seconds of tests, on all workers together; collecting them takes some 15 seconds of two workers' time.
 BUDGET = 140.0
 # So much more than the budget, before the end of a run says so.
 TOO_MUCH = 1.25
