@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import featureconvex as fc
-from featureconvex.certificates.levels.sound.chain_error import NORMS, ChainError, chain_error
+from featureconvex.certificates.levels.sound.chain_error import CHAIN_NORMS, ChainError, chain_error
 from featureconvex.certificates.levels.sound.line import graphs
 from featureconvex.features import (
     Center,
@@ -85,7 +85,7 @@ STEPS: dict[str, Callable[[], Step]] = {
 }
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", CHAIN_NORMS)
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_errs_by_no_more_than_it_says_and_not_by_far_less(name: str, norm: float) -> None:
     step, z = STEPS[name](), torch.linspace(0.5, 1.5, D).double()
@@ -127,7 +127,7 @@ def beyond(features: Graph, x: Tensor, far: Tensor, chain: ChainError) -> float:
     return error / (chain.here.item() + chain.rate * distance)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", CHAIN_NORMS)
 @pytest.mark.parametrize("name", CHAINS)
 @given(seed=st.integers(0, 99), distance=st.sampled_from((0.0, 0.1, 10.0, 1e4)))
 def test_the_worst_evaluation_stays_inside_wherever_the_input_moves(

@@ -28,7 +28,7 @@ from featureconvex.rounding.directed import FLOAT64, Rounding, dual_norm_up, upp
 from featureconvex.rounding.graph import Graph
 from featureconvex.rounding.steps import Mode
 
-NORMS = (2.0, math.inf)
+CHAIN_NORMS = (2.0, math.inf)
 # Covers the few roundings of one step of the recursion in float64.
 ROUND_UP = 1 + 2.0**-40
 

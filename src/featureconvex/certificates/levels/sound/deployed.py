@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.ambient import check_float32_products
-from featureconvex.certificates.levels.sound.chain_error import NORMS, chain_error
+from featureconvex.certificates.levels.sound.chain_error import CHAIN_NORMS, chain_error
 from featureconvex.errors import UserError
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import Rounding, upper
@@ -69,7 +69,7 @@ def errors_by_norms(
     known: for learned maps, whose errors entry by entry are bounded far too high.
     """
     found, mode = [], Mode(arithmetic, relaxed=False)
-    for norm in NORMS:
+    for norm in CHAIN_NORMS:
         chain = chain_error(features, x, norm, arithmetic)
         if chain is None:
             continue
