@@ -7,13 +7,15 @@ what this script writes. A task whose result is missing is named with the comman
 """
 
 from pathlib import Path
+from statistics import median
 
 from matplotlib.figure import Figure
 
+from featureconvex.baselines.registry import METHODS
 from featureconvex.comparison.curves import restored
 from featureconvex.comparison.report.costs import cost_sentences, runtime_table
 from featureconvex.comparison.report.line_figures import gallery_figure
-from featureconvex.comparison.report.lines import MethodLine, method_lines, norms
+from featureconvex.comparison.report.lines import MethodLine, all_lines, norms
 from featureconvex.comparison.report.method_tables import CONVERTED, overview_table
 from featureconvex.comparison.report.origins import origins
 from featureconvex.comparison.report.remarks import failures, literature
@@ -29,6 +31,7 @@ RESULTS = ROOT / "results"
 DOCS = ROOT / "docs"
 PAGES = (DOCS / "comparison.md", DOCS / "comparison-tables.md")
 TRADED = RESULTS / "traded.json"
+SEEDS = RESULTS / "compare_seeds.json"
 FIGURE = DOCS / "figures" / "comparison.png"
 BEST_FIGURE = DOCS / "figures" / "baselines.png"
 TASKS = {
@@ -48,15 +51,18 @@ def results() -> dict[str, ComparisonTables]:
 def best(found: dict[str, ComparisonTables]) -> list[tuple[str, str, MethodLine, list[MethodLine]]]:
     """Per task and norm: our line, and the two best of the others that certify the norm itself.
 
-    The order is that of the area under the curves. A comparison without ours has no row.
+    Of every method the setting and the level with the largest area under the curve, which is the order,
+    too. A comparison without ours has no row.
     """
     rows = []
     for task, content in found.items():
         for norm in norms(content):
-            lines = [line for line in method_lines(content, norm) if not line.converted]
-            ours = [line for line in lines if line.method == OURS]
+            lines = [line for line in all_lines(content, norm) if not line.converted]
+            lines.sort(key=lambda line: -line.area)
+            leaders = list({line.method: line for line in reversed(lines)}.values())[::-1]
+            ours = [line for line in leaders if line.method == OURS]
             others = sorted(
-                (line for line in lines if line.method != OURS), key=lambda line: -line.area
+                (line for line in leaders if line.method != OURS), key=lambda line: -line.area
             )
             rows += [(task, norm, line, others[:2]) for line in ours]
     return rows
@@ -114,8 +120,9 @@ def _listed(words: list[str]) -> str:
 
 
 def _cell(line: MethodLine) -> str:
-    name = "" if line.method == OURS else f"{line.name}: "
-    return f"{name}{_numbers(line)}"
+    if line.method == OURS:
+        return f"{_numbers(line)} ({line.level})"
+    return f"{line.name}: {_numbers(line)}"
 
 
 def _numbers(line: MethodLine) -> str:
@@ -170,6 +177,30 @@ def traded_table(path: Path) -> str:
     return table(["task", "method", "trained for", "clean", "median l1", "mean l1 over all"], body)
 
 
+def seeds_table(path: Path) -> str:
+    """Accuracy and mean radius over the seeds there are, median (least to most), of each norm's leaders."""
+    if not path.exists():
+        return "Not run here yet: `python benchmarks/comparison/compare_seeds.py`."
+    runs = load_json(path)["runs"]
+    body = []
+    for task, norm, method in dict.fromkeys((r["task"], r["norm"], r["method"]) for r in runs):
+        own = [r for r in runs if (r["task"], r["norm"], r["method"]) == (task, norm, method)]
+        radii = [run["mean_radius"] for run in own]
+        body.append(
+            [
+                TASKS[task],
+                norm,
+                METHODS[method].title,
+                str(len(own)),
+                percent(median(run["clean_accuracy"] for run in own)),
+                f"{significant(median(radii))} ({significant(min(radii))} to {significant(max(radii))})",
+            ]
+        )
+    body.sort(key=lambda cells: (cells[0], cells[1]))
+    head = ["task", "norm", "method", "seeds", "clean accuracy", "mean radius"]
+    return table(head, body)
+
+
 def blocks() -> dict[str, str]:
     """Every marked block of the pages, by name."""
     found = results()
@@ -177,6 +208,7 @@ def blocks() -> dict[str, str]:
         "best-table": best_table(found),
         "best-sentences": best_sentences(found),
         "traded": traded_table(TRADED),
+        "compare-seeds": seeds_table(SEEDS),
         **{task: task_block(task, found.get(task)) for task in TASKS},
     }
 
