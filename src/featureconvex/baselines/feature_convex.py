@@ -29,7 +29,7 @@ from featureconvex.training.recipes import Recipe, default, paper
 from featureconvex.training.temperature import class_distance
 
 # Of the distance between the classes: temperatures for more radius, beside the one that is chosen.
-SHARES = {1.0: (0.25,), 2.0: (0.5, 1.0, 2.0), math.inf: (0.5, 1.0)}
+SHARES = {1.0: (0.25,), 2.0: (0.25, 0.5, 1.0, 2.0), math.inf: (0.5, 1.0)}
 LARGE = 2000
 EPOCHS_ON_CPU = 10
 """Of the paper's 150 for inputs of more than ``LARGE`` numbers: about a minute each without a GPU."""
