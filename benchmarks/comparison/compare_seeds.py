@@ -22,7 +22,7 @@ RESULT = ROOT / "results" / "compare_seeds.json"
 TASKS = ("mnist-3-8", "fashion-shirts")
 # Norm, method, and words that only this setting has.
 ROWS = (
-    ("l2", "feature-convex", "norm l2, share 0.25"),
+    ("l2", "feature-convex", "norm l2, share 0.5"),
     ("l2", "sll", "share 1.0, asymmetry"),
     ("linf", "feature-convex", "norm linf, share 1.0"),
     ("linf", "linf-distance", "temperature 0.3, asymmetry"),
