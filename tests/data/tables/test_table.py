@@ -72,6 +72,19 @@ def test_booleans_and_categories(tmp_path: Path) -> None:
     assert data.note == "One-hot encoded: colour."
 
 
+def test_a_category_of_many_levels_is_said_to_be_slow(tmp_path: Path) -> None:
+    """Before anything long begins, with the remedy."""
+    frame = pd.DataFrame({"shop": [f"s{k % 120}" for k in range(240)], "a": range(240)})
+    frame["y"] = np.arange(240) % 2
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "s.toml").write_text(
+        'label = "y"\n[columns.shop]\ntype = "category"\n[columns.a]\ntype = "number"\n'
+    )
+    data = find_task(str(tmp_path / "t.csv"), schema=tmp_path / "s.toml").load()
+    assert "'shop' has 120 levels, each of them a feature" in data.note
+    assert 'rare = "other"' in data.note
+
+
 def test_parquet_types(tmp_path: Path) -> None:
     frame = FRAME.assign(
         whole=pd.array(range(20), dtype="Int64"), kind=pd.Categorical(["u", "v"] * 10)

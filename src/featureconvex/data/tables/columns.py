@@ -255,12 +255,7 @@ def encode_rows(
         if cells.dtype == object and not is_text(cells):
             raise no_cells(cells, _where(origin, column.name))
         text = text_of(cells)
-        if column.rare is not None:
-            known = np.isin(text.astype(str), [*column.categories, ""])
-            text = np.where(known, text, column.rare).astype(object)
-        block = (text[:, None] == np.array(column.categories, dtype=object)).astype(np.float64)
-        seen = block.any(axis=1)
-        block[~seen] = np.nan
+        block, seen = _one_hot(text, column)
         blocks.append(block)
         new = ~seen & (text != "").astype(bool)
         unknown |= new
@@ -273,6 +268,21 @@ def encode_rows(
     x = np.hstack(blocks)
     x[unreadable] = np.nan
     return Encoded(x, unknown & ~unreadable, tuple(remarks), unreadable, first)
+
+
+def _one_hot(
+    text: NDArray[np.object_], column: Column
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(n, categories), NaN in rows of no category; and bool (n,) which rows have one."""
+    places = {word: place for place, word in enumerate(column.categories)}
+    other = -1 if column.rare is None else places[column.rare]
+    codes = [places.get(word, other if word else -1) for word in text.tolist()]
+    place = np.array(codes, dtype=np.int64)
+    seen = place >= 0
+    block = np.zeros((len(text), len(column.categories)))
+    block[seen, place[seen]] = 1.0
+    block[~seen] = np.nan
+    return block, seen
 
 
 def feature_names(columns: Sequence[Column]) -> list[str]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Missing = Literal["refuse", "drop"]
+MANY_LEVELS = 100
+"""A category with more is said to be slow."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,13 @@ def _merged(labels: NDArray[Any], chosen: SensitiveClasses) -> str:
 def _note(columns: tuple[Column, ...], dropped: int, merged: str, index: list[str]) -> str:
     one_hot = [column.name for column in columns if column.kind == "category"]
     remarks = [f"One-hot encoded: {', '.join(one_hot)}."] if one_hot else []
+    remarks += [
+        f"The category {column.name!r} has {column.width} levels, each of them a feature, so all that "
+        'follows takes longer; name the common ones in the schema and write rare = "other", or write '
+        'role = "drop".'
+        for column in columns
+        if column.kind == "category" and column.width > MANY_LEVELS
+    ]
     if dropped:
         remarks.append(f"{dropped} rows with missing or non-finite values were dropped.")
     if merged:

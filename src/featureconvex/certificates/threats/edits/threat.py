@@ -63,8 +63,7 @@ class Edits(Threat):
         if given is not None and not bool((given > 0).all()):
             raise UserError("every cost must be > 0 (inf: the coordinate cannot change)")
         self._whole = whole_numbers("whole", whole, "[0, 3]", 0)
-        prices = self._blocks.prices
-        finite = np.unique(prices[torch.isfinite(prices) & (prices > 0)].numpy())
+        finite = np.array(self._blocks.prices.distinct)
         if len(finite) > LIMITS:
             finite = finite[np.linspace(0, len(finite) - 1, LIMITS).round().astype(int)]
         self._limits = (*finite.tolist(), math.inf)
@@ -130,9 +129,7 @@ class Edits(Threat):
         wide = x.double()
         can_rise, can_sink = (wide + 1 <= moves.hi)[:, members], (wide - 1 >= moves.lo)[:, members]
         level = blocks.level(x)[:, :, None]
-        prices = blocks.prices.to(x.device)
-        every = torch.arange(len(blocks), device=x.device).expand(len(x), -1)
-        price = prices[every, level.squeeze(2)]
+        price = blocks.prices.leaving(level.squeeze(2))
         boolean = blocks.boolean.to(x.device)[None, :, None]
         # Of a boolean, whose members are one coordinate twice: to 0 it sinks, to 1 it rises.
         to_zero = torch.arange(members.shape[1], device=x.device) == 0
@@ -152,11 +149,11 @@ class Edits(Threat):
         each of these is at most its price.
         """
         costs = self.numeric_cost(shape[0])
-        prices = self._blocks.prices.masked_fill(self._blocks.prices == 0, torch.inf)
+        cheapest = self._blocks.prices.cheapest
         for block, places in enumerate(self._blocks.coordinates):
             both = 1.0 if len(places) == 1 or math.isinf(s) else 2 ** (1 / s)
             # Rounded down.
-            costs[list(places)] = prices[block].min() / both * (1 - 2**-50)
+            costs[list(places)] = cheapest[block] / both * (1 - 2**-50)
         return costs
 
     def measure(self, delta: Tensor) -> Tensor:
