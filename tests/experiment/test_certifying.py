@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import featureconvex as fc
 from featureconvex import cli
 from featureconvex.data import find_task
+from featureconvex.data.inputs.pieces import Piece
 from featureconvex.data.tables import stream
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
@@ -20,7 +21,6 @@ from featureconvex.experiment import Settings, run
 from featureconvex.experiment.certifying import certify_files
 from featureconvex.experiment.certifying.against import Plan
 from featureconvex.experiment.certifying.certifier import Certifier
-from featureconvex.experiment.certifying.pieces import Piece
 from featureconvex.experiment.certifying.summary import Summary
 
 L2 = [fc.Lp(2)]
@@ -68,6 +68,22 @@ def certified(
     if out.suffix == ".parquet":
         return pd.read_parquet(out), summary
     return pd.read_csv(out, dtype={"id": "str"}), summary
+
+
+def test_a_single_input_that_does_not_fit_is_refused_before_anything_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mails().drop(columns="links").to_csv(tmp_path / "m.csv", index=False)
+    with pytest.raises(UserError, match="lacks 1 of the 4 columns"):
+        certify_files(
+            model, tmp_path / "m.csv", tmp_path / "r.csv", ["edits"], level=None, progress=True
+        )
+    assert capsys.readouterr().err == ""
+    mails().to_csv(tmp_path / "m.csv", index=False)
+    certify_files(
+        model, tmp_path / "m.csv", tmp_path / "r.csv", ["edits"], level=None, progress=True
+    )
+    assert capsys.readouterr().err.startswith("The attacker may")
 
 
 def test_pieces_have_the_certificates_of_the_whole(model: Path, tmp_path: Path) -> None:

@@ -123,6 +123,20 @@ def certify(
     Rows are kept in OUT.parts as they come; a job that was killed continues when the same command is given
     again. An input row or file that cannot be read is a row with status unreadable.
     """
+    from featureconvex.data.inputs.beginning import (
+        check_beginning,
+        check_places,
+        described_inputs,
+        model_folder,
+    )
+
+    # What can be wrong with a command line, before torch is loaded.
+    kept = tuple(keep or ())
+    spans = dict(map(column_range, ranges or ()))
+    check_places(inputs, out)
+    meaning = described_inputs(model_folder(model))
+    if meaning is not None:
+        check_beginning(inputs, meaning, kept)
     from featureconvex.experiment import certify_files
 
     domain = domain_of(box, immutable, increase_only, decrease_only)
@@ -137,12 +151,12 @@ def certify(
             threats,
             domain,
             chosen,
-            tuple(keep or ()),
+            kept,
             progress=True,
             cost=cost,
             jobs=jobs,
             slack=slack,
-            ranges=dict(map(column_range, ranges or ())),
+            ranges=spans,
             training_range=training_range,
         )
         # Standard output may hold the rows.

@@ -94,12 +94,17 @@ def run(
     A run that was killed continues when the same command is given; a column of --keep is no feature.
     """
     from featureconvex.data import find_task
+    from featureconvex.data.tables.table import TableReader
+    from featureconvex.files import writable_folder
     from featureconvex.scalars import one_of
 
     # What can be wrong with a command line, before torch is loaded.
     one_of("recipe", recipe, RECIPE_NAMES)
     kept = tuple(keep or ())
     found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
+    if isinstance(found.reader, TableReader):
+        writable_folder(out)
+        found = found.read(data_dir)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import run as run_task
     from featureconvex.norms import parse_norm

@@ -16,13 +16,13 @@ from featureconvex.certificates.levels import Tight, level_named
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.files.contents import file_size
+from featureconvex.data.inputs.pieces import Piece
+from featureconvex.data.inputs.read import Inputs, read_piece
 from featureconvex.data.meaning import Meaning
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.estimator import FeatureConvexClassifier, load
 from featureconvex.experiment.certifying.against import Plan
-from featureconvex.experiment.certifying.inputs import Inputs, read_piece
-from featureconvex.experiment.certifying.pieces import Piece
 from featureconvex.experiment.certifying.plots import Plots
 from featureconvex.experiment.certifying.slack import (
     certify_slack,

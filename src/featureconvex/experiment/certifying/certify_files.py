@@ -13,17 +13,17 @@ from featureconvex.certificates.levels import level_named
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import left_out
 from featureconvex.data.files.slack import read_slack
+from featureconvex.data.inputs.beginning import check_beginning, check_places, model_folder
+from featureconvex.data.inputs.pieces import expanded, extent, kind_of_input
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.against import Plan, check_level, planned
 from featureconvex.experiment.certifying.certifier import Certifier
-from featureconvex.experiment.certifying.pieces import expanded, extent, kind_of_input
 from featureconvex.experiment.certifying.ranges import Range, boxed
-from featureconvex.experiment.certifying.rows import STANDARD_OUTPUT, Rows
+from featureconvex.experiment.certifying.rows import Rows
 from featureconvex.experiment.certifying.summary import Summary
 from featureconvex.experiment.certifying.workers import workers
-from featureconvex.files import writable_folder
 from featureconvex.given import whole_number
 from featureconvex.progress import progress_bar, remark
 
@@ -81,26 +81,19 @@ def certify_files(
         UserError: nothing that can be read or fits the model, or an ``out`` of another kind.
     """
     given = [inputs] if isinstance(inputs, Path) else list(inputs)
-    if out.suffix not in (".csv", ".parquet") and out != STANDARD_OUTPUT:
-        raise UserError(f"--out takes a .csv or .parquet file, or - for CSV, got {out}")
-    if out != STANDARD_OUTPUT:
-        if any(out.resolve() == path.resolve() for path in given):
-            raise UserError(f"--out {out} is the input itself; choose another file")
-        writable_folder(out.parent)
+    check_places(given, out)
     jobs = whole_number("jobs", jobs, 1)
-    place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
+    place = model_folder(model_path)
     bare = Certifier(place, Plan([], None, "closed-form"), keep)
     span = bare.span if training_range else None
     if training_range and span is None:
         raise UserError("this model does not know the range of its training rows; use --range")
     domain = boxed(domain, ranges or {}, span, bare.names, bare.meaning.blocks)
     certifier = _certifier(bare, threats, domain, level, cost, slack)
-    for path in given:
-        if len(given) == 1 and path != STANDARD_INPUT and not path.exists():
-            raise UserError(f"there is no file or folder {shown(path)}; check the path")
+    meaning = certifier.meaning
+    check_beginning(given, meaning, keep)
     if progress and certifier.plan.sentence:
         remark(certifier.plan.sentence)
-    meaning = certifier.meaning
     paths = [file for path in given for file in expanded(path, meaning)]
     if len({_is_example(path, meaning) for path in paths if path.exists()}) > 1:
         raise UserError("some inputs are tables and others example files; certify them apart")
