@@ -140,7 +140,9 @@ def test_what_must_be_named(
         ("", "cannot read .* as a table"),
         ("a,y\n1,0\n2,1,7\n", "cannot read .* as a table"),
         ("a,y\n1,0,5\n2,1,7\n", "cannot read .* as a table"),
-        ("a,y\n1,0\n2,1\n3", "1 rows have no label"),
+        ("a,y\n1,0\n2,1\n3", "row 2 .from 0. has 1 of 2 cells"),
+        ("a,y\n1,0\n2,\n", "1 rows have no label"),
+        ("a,y\n1,u\n2,v\n3,u\0\n", "label of row 2 .from 0. has a NUL byte"),
         ('a,y\n"1,0\n', "cannot read .* as a table|no label|no rows"),
     ],
 )

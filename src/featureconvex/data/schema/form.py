@@ -35,9 +35,10 @@ class TableForm:
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.separator) != 1 or self.decimal not in (".", ",") or self.separator in '"\n\r':
+        one = len(self.separator) == 1 and self.separator.isascii()
+        if not one or self.decimal not in (".", ",") or self.separator in '"\n\r':
             raise UserError(
-                "a table has one character between columns and a decimal point or comma, got "
+                "a table has one ASCII character between columns and a decimal point or comma, got "
                 f"separator {self.separator!r} and decimal {self.decimal!r}"
             )
         if self.separator == self.decimal:

@@ -399,6 +399,12 @@ def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
             text = np.where(words.truth == 1, "True", "False").astype(object)
     else:
         raise no_cells(column, f"{origin}, the label")
+    damaged = np.array(["\0" in word for word in text], dtype=bool)
+    if damaged.any():
+        raise UserError(
+            f"{origin}: the label of {row_words(int(damaged.argmax()))} has a NUL byte in it "
+            f"({damaged.sum()} such rows); the file is damaged there: correct or remove the rows"
+        )
     if missing.any():
         raise UserError(
             f"{origin}: {missing.sum()} rows have no label (first: {row_words(int(missing.argmax()))}); "
