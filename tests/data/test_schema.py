@@ -85,7 +85,7 @@ def test_any_text_is_a_schema_or_refused(text: str) -> None:
         ('[columns.a]\ntype = "category"\nmissing = "median"', '"median" for numbers'),
         ('[columns.a]\nlevels = ["x"]', "for categories"),
         ('label = "a"\n[columns.a]', "named twice"),
-        ('[file]\nseparator = ",,"', "one character"),
+        ('[file]\nseparator = ",,"', "one ASCII character"),
         ('[file]\nseparator = ","\ndecimal = ","', "both"),
         ('[file]\nencoding = "klingon"', "unknown encoding"),
         ("a = ", "no TOML"),

@@ -26,6 +26,7 @@ from featureconvex.data.tables.columns import (
     encode,
     encode_rows,
     feature_blocks,
+    fractions,
 )
 from featureconvex.data.tables.frame import as_pandas, check_unique
 from featureconvex.errors import UserError
@@ -238,6 +239,12 @@ class Meaning:
         for column in self.columns or ():
             start, end = end, end + column.width
             block = x[:, start:end]
+            if column.whole and (odd := fractions(block[:, 0])).any():
+                row = int(odd.argmax())
+                raise UserError(
+                    f"{origin}, row {row}: the column {column.name!r} takes whole numbers, got "
+                    f"{block[row, 0]:g}"
+                )
             if column.kind not in ("boolean", "category"):
                 continue
             bits = np.isin(block, (0.0, 1.0)).all(axis=1)

@@ -49,6 +49,7 @@ class Column:
         rare: the one of them that every other word counts as, or None.
         fill: what stands for a missing number, and then a second feature says that it does; None: nothing
             does.
+        whole: of a number: whole numbers only, as the user's schema says.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Column:
     categories: tuple[str, ...] = ()
     rare: str | None = None
     fill: float | None = None
+    whole: bool = False
 
     @property
     def width(self) -> int:
@@ -84,6 +86,7 @@ class Column:
             tuple(values["categories"]),
             values.get("rare"),
             values.get("fill"),
+            values.get("whole", False),
         )
 
 
@@ -164,18 +167,16 @@ def columns_of_schema(
         if kind == "number":
             check_digits(cells, values, where)
         known = values[~np.isnan(values)]
-        if said.type == "integer" and (known != np.rint(known)).any():
-            odd = known[(known != np.rint(known)).argmax()]
-            raise UserError(
-                f"{where}: {odd:g} is no whole number; its type in the schema is integer"
-            )
+        whole = said.type == "integer"
+        if whole and (parts := fractions(values)).any():
+            raise _no_whole_number(values, parts, where, True)
         fill = None
         if said.missing == "median":
             if not len(known):
                 raise UserError(f"{where}: every cell is missing, so there is no median; drop it")
             fill = float(np.median(known))
-            fill = float(np.rint(fill)) if said.type == "integer" else fill
-        found.append(Column(said.name, kind, fill=fill))
+            fill = float(np.rint(fill)) if whole else fill
+        found.append(Column(said.name, kind, fill=fill, whole=whole))
     return tuple(found)
 
 
@@ -244,6 +245,9 @@ def encode_rows(
             values, odd, error = read_numbers(
                 cells, column.kind, _where(origin, column.name), whole
             )
+            if column.whole and (parts := fractions(values)).any():
+                error = error or _no_whole_number(values, parts, _where(origin, column.name), whole)
+                odd, values = odd | parts, np.where(parts, np.nan, values)
             unreadable |= odd
             first = first or error
             values = values[:, None]
@@ -268,6 +272,20 @@ def encode_rows(
     x = np.hstack(blocks)
     x[unreadable] = np.nan
     return Encoded(x, unknown & ~unreadable, tuple(remarks), unreadable, first)
+
+
+def fractions(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which numbers are not whole: no gaps, and no infinities."""
+    return np.isfinite(values) & (values != np.rint(values))
+
+
+def _no_whole_number(
+    values: NDArray[np.float64], odd: NDArray[np.bool_], where: str, whole: bool
+) -> UserError:
+    at = f" in {row_words(int(odd.argmax()))}" if whole else ""
+    return UserError(
+        f"{where}: {values[odd.argmax()]:g}{at} is no whole number; its type in the schema is integer"
+    )
 
 
 def _one_hot(
