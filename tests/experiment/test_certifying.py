@@ -14,6 +14,8 @@ import featureconvex as fc
 from featureconvex import cli
 from featureconvex.data import find_task
 from featureconvex.data.inputs.pieces import Piece
+from featureconvex.data.meaning import Meaning
+from featureconvex.data.schema import TableForm
 from featureconvex.data.tables import stream
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
@@ -84,6 +86,61 @@ def test_a_single_input_that_does_not_fit_is_refused_before_anything_is_said(
         model, tmp_path / "m.csv", tmp_path / "r.csv", ["edits"], level=None, progress=True
     )
     assert capsys.readouterr().err.startswith("The attacker may")
+
+
+OTHERWISE = ("--sep", ";", "--decimal", ",", "--encoding", "cp1252", "--na", "n/v")
+
+
+def test_a_table_that_is_written_otherwise_says_so_in_options(model: Path, tmp_path: Path) -> None:
+    """Another separator, decimal mark and encoding than in training, and a word for a gap."""
+    table = mails(40).assign(note="süß")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.loc[3, "length"] = np.nan
+    form = {"sep": ";", "decimal": ",", "encoding": "cp1252", "na_rep": "n/v"}
+    table.to_csv(tmp_path / "b.csv", index=False, **form)
+    told = "lacks 4 of the 4 columns .* a single one: .* --sep says what"
+    with pytest.raises(UserError, match=told):
+        certify_files(
+            model, tmp_path / "b.csv", tmp_path / "b.out.csv", form={"encoding": "cp1252"}
+        )
+    for name, options in (("a", ()), ("b", OTHERWISE)):
+        asked = ("certify", model, tmp_path / f"{name}.csv", "--out", tmp_path / f"{name}.out.csv")
+        keep = ("--keep", "note")
+        assert main_code(*asked, *keep, *options) == 0
+    plain, other = (pd.read_csv(tmp_path / f"{name}.out.csv") for name in "ab")
+    assert (other["note"] == "süß").all()
+    assert other["status_l2"][3] == "non_finite"
+    same = other.index != 3
+    np.testing.assert_allclose(other["radius_l2"][same], plain["radius_l2"][same], rtol=1e-4)
+
+
+def test_a_run_is_told_how_its_table_is_written_and_its_model_remembers(tmp_path: Path) -> None:
+    table = mails(120, seed=1).drop(columns="id")
+    table.to_csv(tmp_path / "m.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    form = {"separator": ";", "decimal": ",", "encoding": "cp1252", "missing": None}
+    task = find_task(str(tmp_path / "m.csv"), label="kind", sensitive="spam", form=form)
+    data = task.load()
+    assert data.feature_names == [
+        "country=DE",
+        "country=FR",
+        "country=US",
+        "links",
+        "length",
+        "reply",
+    ]
+    again = Meaning.from_extra({"inputs": Meaning.of(data).stored()})
+    assert again.form == TableForm(";", ",", "cp1252")
+    assert main_code("run", "digits-3-8", "--sep", ";", "--out", tmp_path / "other") == 2
+    assert main_code("run", tmp_path / "m.csv", *OTHERWISE, "--out", tmp_path / "other") == 2
+
+
+def main_code(*arguments: object) -> int:
+    """The exit status of a command."""
+    try:
+        cli.main([str(argument) for argument in arguments])
+    except SystemExit as done:
+        return int(done.code or 0)
+    return 0
 
 
 def test_pieces_have_the_certificates_of_the_whole(model: Path, tmp_path: Path) -> None:

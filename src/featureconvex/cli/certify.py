@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featureconvex.cli.options import AsJson, Keep, Quiet, column_range, columns
+from featureconvex.cli.options import (
+    AsJson,
+    Decimal,
+    EmptyWords,
+    Encoding,
+    Keep,
+    Quiet,
+    Separator,
+    column_range,
+    columns,
+    written,
+)
 from featureconvex.errors import UserError
 from featureconvex.feedback import feedback
 
@@ -114,6 +125,10 @@ def certify(
             "it), offset and length. The radius is all of a file's slack, or 0.",
         ),
     ] = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    na: EmptyWords = None,
     jobs: Annotated[int, typer.Option(help="Processes that work at a time.", min=1)] = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -133,10 +148,11 @@ def certify(
     # What can be wrong with a command line, before torch is loaded.
     kept = tuple(keep or ())
     spans = dict(map(column_range, ranges or ()))
+    form = written(sep, decimal, encoding, na)
     check_places(inputs, out)
     meaning = described_inputs(model_folder(model))
     if meaning is not None:
-        check_beginning(inputs, meaning, kept)
+        check_beginning(inputs, meaning.written(form), kept)
     from featureconvex.experiment import certify_files
 
     domain = domain_of(box, immutable, increase_only, decrease_only)
@@ -158,6 +174,7 @@ def certify(
             slack=slack,
             ranges=spans,
             training_range=training_range,
+            form=form,
         )
         # Standard output may hold the rows.
         aside = str(out) == "-"

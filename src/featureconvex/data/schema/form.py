@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from featureconvex.errors import UserError
@@ -56,6 +56,20 @@ class TableForm:
     def from_stored(values: dict[str, Any]) -> "TableForm":
         """The inverse of :meth:`stored`."""
         return TableForm(**{**values, "missing": tuple(values["missing"])})
+
+
+def said_otherwise(form: TableForm | None, **said: Any) -> TableForm | None:
+    """The form with what a command line says of it in place of its own; as it is where nothing is said.
+
+    Args:
+        form: what is known; None: commas, decimal points and UTF-8, anything else is refused.
+        said: fields of :class:`TableForm`, None for those that nobody named.
+
+    >>> said_otherwise(TableForm(";", ","), separator="|", decimal=None).decimal
+    ','
+    """
+    known = {name: value for name, value in said.items() if value is not None}
+    return replace(form or TableForm(), **known) if known else form
 
 
 def sniffed(content: bytes) -> TableForm:

@@ -232,9 +232,12 @@ def encode_rows(
     """
     missing = [column.name for column in columns if column.name not in frame.columns]
     if missing:
+        one = len(frame.columns) == 1 and len(columns) > 1
         raise UserError(
             f"{origin} lacks {len(missing)} of the {len(columns)} columns that the model was trained "
             f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+            + "; it has a single one: if something else separates its columns, --sep says what"
+            * one
         )
     blocks: list[NDArray[np.float64]] = []
     unknown, unreadable = (np.zeros(len(frame), dtype=bool) for _ in range(2))
@@ -276,7 +279,8 @@ def encode_rows(
 
 def fractions(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which numbers are not whole: no gaps, and no infinities."""
-    return np.isfinite(values) & (values != np.rint(values))
+    odd: NDArray[np.bool_] = np.isfinite(values) & (values != np.rint(values))
+    return odd
 
 
 def _no_whole_number(

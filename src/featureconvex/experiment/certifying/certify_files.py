@@ -42,6 +42,7 @@ def certify_files(
     slack: Path | None = None,
     ranges: Mapping[str, Range] | None = None,
     training_range: bool = False,
+    form: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Certify every row of the inputs in bounded memory, and write one row each.
 
@@ -69,6 +70,8 @@ def certify_files(
             a radius of all of a file's bytes of slack, or 0.
         ranges: of single columns of numbers, for the attacker.
         training_range: hold the attacker to the range that every column had in training.
+        form: of CSV tables, fields of :class:`~featureconvex.data.schema.TableForm` in place of those of
+            the model's.
 
     Returns:
         How many rows have each status. The rows themselves have: ``input`` (of several), ``row`` (source
@@ -84,7 +87,7 @@ def certify_files(
     check_places(given, out)
     jobs = whole_number("jobs", jobs, 1)
     place = model_folder(model_path)
-    bare = Certifier(place, Plan([], None, "closed-form"), keep)
+    bare = Certifier(place, Plan([], None, "closed-form"), keep, dict(form or {}))
     span = bare.span if training_range else None
     if training_range and span is None:
         raise UserError("this model does not know the range of its training rows; use --range")
@@ -107,6 +110,7 @@ def certify_files(
             cost,
             list(keep),
             None if slack is None else _stamp(slack),
+            repr(meaning.form),
         ],
     }
     for path in paths if progress else ():
