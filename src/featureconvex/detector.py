@@ -161,7 +161,7 @@ class Detector(FeatureConvexModel):
             level: None: ``"closed-form"`` for norms everywhere, else ``"domain"``.
             options: as :func:`featureconvex.certify`.
         """
-        asked = question(self.attacker, _listed(threat), self._named(domain), level)
+        asked = question(self.attacker, self._listed(threat), self._named(domain), level)
         several = threat is not None and not isinstance(threat, Threat)
         threats = list(asked.threats) if several else asked.threats[0]
         found: Certificate | list[Certificate] = certify(
@@ -173,16 +173,15 @@ class Detector(FeatureConvexModel):
         self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
     ) -> AttackResult:
         """Evasions, by default of the attacker of the schema; see :func:`featureconvex.attack`."""
-        asked = question(self.attacker, _listed(threat), self._named(domain))
+        asked = question(self.attacker, self._listed(threat), self._named(domain))
         return attack(self, X, check_threat(asked.threats), asked.domain, **options)
 
     def _named(self, domain: Domain | None) -> Domain | None:
         """With the names of columns as indices."""
         return None if domain is None else check_domain(domain, model=self)
 
-
-def _listed(threat: object) -> list[Threat] | None:
-    return None if threat is None else check_threats(threat)
+    def _listed(self, threat: object) -> list[Threat] | None:
+        return None if threat is None else check_threats(threat, model=self)
 
 
 def _columns(meaning: Meaning) -> tuple[Column, ...] | None:

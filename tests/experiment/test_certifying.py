@@ -3,6 +3,7 @@
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,7 @@ def test_a_table_that_is_written_otherwise_says_so_in_options(model: Path, tmp_p
     table = mails(40).assign(note="süß")
     table.to_csv(tmp_path / "a.csv", index=False)
     table.loc[3, "length"] = np.nan
-    form = {"sep": ";", "decimal": ",", "encoding": "cp1252", "na_rep": "n/v"}
+    form: dict[str, Any] = {"sep": ";", "decimal": ",", "encoding": "cp1252", "na_rep": "n/v"}
     table.to_csv(tmp_path / "b.csv", index=False, **form)
     told = "lacks 4 of the 4 columns .* a single one: .* --sep says what"
     with pytest.raises(UserError, match=told):

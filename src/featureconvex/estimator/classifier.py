@@ -280,20 +280,21 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         A row with a NaN or an infinity gets status ``non_finite`` instead of an error.
         """
         x = self.validated_rows(X, allow_missing=True)
-        domain = check_domain(domain, getattr(self, "feature_names_in_", None))
+        names = getattr(self, "feature_names_in_", None)
+        domain, threats = check_domain(domain, names), check_threats(threat, names)
+        several = threat is not None and not isinstance(threat, Threat)
         if not issparse(x):
             whole: Certificate | list[Certificate] = self._certified(
-                x, threat, domain, level, options
+                x, threats if several else threats[0], domain, level, options
             )
             return whole
-        threats = check_threats(threat)
         starts = range(0, max(1, x.shape[0]), BATCH)
         parts = [
             self._certified(dense(x[start : start + BATCH]), threats, domain, level, options)
             for start in starts
         ]
         found = [joined(same) for same in zip(*parts, strict=True)]
-        return found if isinstance(threat, list) else found[0]
+        return found if several else found[0]
 
     def _certified(
         self,

@@ -69,7 +69,8 @@ def attack(
     """
     model = check_model(getattr(clf_or_model, "model_", clf_or_model))
     names = getattr(clf_or_model, "feature_names_in_", None)
-    threat, domain = check_threat(threat), check_domain(domain, names, model=model)
+    threat = check_threat(threat, names, model)
+    domain = check_domain(domain, names, model=model)
     method = one_of("method", method, METHODS)
     steps, restarts = whole_number("steps", steps, 1), whole_number("restarts", restarts, 1)
     seed = whole_number("seed", seed, -(2**63))

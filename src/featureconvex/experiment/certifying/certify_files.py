@@ -163,7 +163,9 @@ def _stamp(path: Path) -> list[Any]:
 
 def _words(domain: Domain | None) -> str:
     """Of a domain: its own, which may leave numbers out, and these."""
-    ends = [getattr(domain, name, None) for name in ("lo", "hi", "immutable", "direction")]
+    ends = [
+        getattr(domain, name, None) for name in ("lo", "hi", "ranges", "immutable", "direction")
+    ]
     return repr([domain, *(end.tolist() if isinstance(end, Tensor) else end for end in ends)])
 
 
