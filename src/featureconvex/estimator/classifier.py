@@ -27,6 +27,8 @@ from featureconvex.certificates import (
 from featureconvex.certificates.arguments import check_domain, check_threats
 from featureconvex.certificates.certificate import joined
 from featureconvex.data.schema import ColumnSchema, Schema
+from featureconvex.data.tables.columns import Column
+from featureconvex.detector import with_table
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.estimator.checks import check_columns, check_labels
@@ -323,6 +325,8 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
     ) -> AttackResult:
         """Evasions for the rows of ``X``; see :func:`featureconvex.attack`.
 
+        Of a data frame the result has them as a ``table`` in its columns, too.
+
         Raises:
             UserError: also a model of ``"own"``, whose attacks are not written.
         """
@@ -332,7 +336,12 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 "attack knows one sensitive class or one set of them; fit with multi_class='set', or ask "
                 "certify, which needs no attack"
             )
-        return attack(self, dense(X), threat, domain, **options)
+        found = attack(self, dense(X), threat, domain, **options)
+        if not hasattr(X, "columns"):
+            return found
+        names = getattr(self, "feature_names_in_", ())
+        columns = [Column(str(name), "number") for name in names] or None
+        return with_table(found, X, self.validated_rows(X, allow_missing=True), columns)
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted classifier into the folder ``path`` (safetensors and JSON, no pickle)."""
