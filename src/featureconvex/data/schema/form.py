@@ -83,7 +83,8 @@ def sniffed(content: bytes) -> TableForm:
     if len(content) > SAMPLE:
         text = text.rpartition("\n")[0] or text
     separator = max(SEPARATORS, key=lambda mark: _fits(text, mark))
-    cells = [cell.strip() for row in _rows(text, separator)[1:] for cell in row]
+    # Different ones: a column that says 2.1 everywhere is a version, not a sign of points.
+    cells = {cell.strip() for row in _rows(text, separator)[1:] for cell in row}
     commas = sum(map(bool, map(_COMMA.fullmatch, cells)))
     points = sum(map(bool, map(_POINT.fullmatch, cells)))
     decimal = "," if separator != "," and commas > points else "."
