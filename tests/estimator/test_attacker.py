@@ -351,7 +351,7 @@ def test_evasions_are_rows_of_the_user_s_table(a_run: Path) -> None:
     changed = (evading != flagged[result.found]) & ~evading.isna()
     assert changed.any(axis=1).all()
     assert changed["Anzahl"].any()
-    assert (result.table[~result.found] == flagged[~result.found]).fillna(True).all().all()
+    assert (table[~result.found] == flagged[~result.found]).fillna(True).all().all()
     # Through a file and back.
     evading.to_csv(a_run / "evading.csv", sep=";", decimal=",", encoding="cp1252", index=False)
     read = pd.read_csv(a_run / "evading.csv", sep=";", decimal=",", encoding="cp1252")
