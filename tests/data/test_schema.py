@@ -122,7 +122,7 @@ def messy(path: Path, rows: int = 400) -> Path:
     return path
 
 
-def test_a_version_is_no_sign_of_decimal_points(tmp_path: Path) -> None:
+def test_a_version_is_no_sign_of_decimal_points() -> None:
     """One cell that is the same everywhere says less than many different ones."""
     rows = "".join(f"{k},5;2.1;{'k.A.' if k % 9 else k}\n" for k in range(1, 60))
     assert sniffed(f"a;version;c\n{rows}".encode()).decimal == ","
