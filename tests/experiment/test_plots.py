@@ -344,10 +344,13 @@ def test_slack_in_python_is_that_of_the_command_line(counts: str, tmp_path: Path
         (lambda: ask(detector, paths, slack, "closed-form"), "where slack is"),
         (lambda: ask(detector, paths, {"00.bin": [(0, 999)]}), "beyond the end"),
         (lambda: ask(detector, paths, {"00.bin": [3]}), "pairs"),
+        (lambda: ask(detector, paths, {"0.bin": [(0, 1)]}), "no input has that name"),
         (lambda: ask(detector, paths, {"00.bin": [(-1, 3)]}), "offset of the slack"),
         (lambda: ask(detector, [tmp_path / "nix"], {}), "nix"),
         (lambda: ask(detector, paths, 3), "slack is a CSV file"),
     ]
+    (tmp_path / "s.csv").write_text("file,offset,length\nf/00.bin,0,1\n")
+    assert command("certify", tmp_path / "model", tmp_path / "f", "--out", out, *options) == 2
     for wrong, words in wrongs:
         with pytest.raises(UserError, match=words):
             wrong()

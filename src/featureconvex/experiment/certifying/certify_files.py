@@ -12,9 +12,9 @@ from featureconvex.certificates import Domain, Level, Threat
 from featureconvex.certificates.levels import level_named
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import left_out
-from featureconvex.data.files.slack import read_slack
+from featureconvex.data.files.slack import check_named, read_slack
 from featureconvex.data.inputs.beginning import check_beginning, check_places, model_folder
-from featureconvex.data.inputs.pieces import expanded, extent, kind_of_input
+from featureconvex.data.inputs.pieces import expanded, extent, kind_of_input, names_of
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
@@ -100,6 +100,8 @@ def certify_files(
     paths = [file for path in given for file in expanded(path, meaning)]
     if len({_is_example(path, meaning) for path in paths if path.exists()}) > 1:
         raise UserError("some inputs are tables and others example files; certify them apart")
+    if certifier.plan.slack is not None:
+        check_named(certifier.plan.slack, [n for path in paths for n in names_of(path, meaning)])
     asked = {
         "model": _stamp(place),
         "inputs": [[shown(path), _stamp(path)] for path in paths],

@@ -13,7 +13,7 @@ from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.files.contents import file_size
 from featureconvex.data.files.samples import read_samples
-from featureconvex.data.files.slack import Run, joined, read_slack
+from featureconvex.data.files.slack import Run, check_named, joined, read_slack
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.plots import Plots
@@ -59,6 +59,7 @@ def certify_slack(
     paths = [file_path("files", name) for name in listed]
     form = meaning.counts or ByteCounts()
     known = _known(slack)
+    check_named(known, [name for path in paths for name in (path.name, str(path))])
     runs = [joined(known.get(str(path), known.get(path.name, ()))) for path in paths]
     found = read_samples(paths, "other files", None, finite=False, counts=form)
     x = meaning.numbers(found.x, "files")
