@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from featureconvex.data.files.contents import shown
@@ -64,7 +65,18 @@ def check_beginning(inputs: Sequence[Path], meaning: Meaning, keep: tuple[str, .
         UserError: as :func:`~featureconvex.data.inputs.read.read_piece`.
     """
     paths = [file for path in inputs for file in expanded(path, meaning)]
-    if len(paths) == 1 and paths[0] != STANDARD_INPUT:
-        for piece in pieces(paths[0], meaning):
-            read_piece(piece, meaning, keep)
+    if len(paths) != 1 or paths[0] == STANDARD_INPUT:
+        return
+    piece = next(pieces(paths[0], meaning), None)
+    if piece is None:
+        return
+    problem: UserError | None = None
+    # Of example files the first that can be read is enough: they may be large.
+    for part in [replace(piece, files=(file,)) for file in piece.files] or [piece]:
+        try:
+            read_piece(part, meaning, keep)
             return
+        except UserError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,12 @@ def is_blank(body: bytes, form: TableForm) -> bool:
 
     A form feed, a NUL byte or a byte order mark is something.
     """
-    blanks = b"".join(blank for blank in (b" ", b"\t", b"\r", b"\n") if blank != mark_of(form))
-    return not body.strip(blanks)
+    return not body.strip(_blanks(form))
+
+
+@lru_cache
+def _blanks(form: TableForm) -> bytes:
+    return b"".join(blank for blank in (b" ", b"\t", b"\r", b"\n") if blank != mark_of(form))
 
 
 def lines_of(body: bytes) -> list[bytes]:
@@ -50,7 +55,8 @@ def records(body: bytes, form: TableForm) -> tuple[NDArray[np.int64], list[bytes
     lines = lines_of(body)
     mark = mark_of(form)
     if QUOTE not in body:
-        full = [line for line in lines if not is_blank(line, form)]
+        blanks = _blanks(form)
+        full = [line for line in lines if line.strip(blanks)]
         return np.array([line.count(mark) + 1 for line in full], dtype=np.int64), full
     found: list[bytes] = []
     cells, start = [], 0
