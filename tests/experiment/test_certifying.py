@@ -18,6 +18,7 @@ from featureconvex.data.inputs.pieces import Piece
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.schema import TableForm
 from featureconvex.data.tables import stream
+from featureconvex.data.tables.columns import Column
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.experiment import Settings, run
@@ -104,6 +105,10 @@ def test_a_table_that_is_written_otherwise_says_so_in_options(model: Path, tmp_p
         certify_files(
             model, tmp_path / "b.csv", tmp_path / "b.out.csv", form={"encoding": "cp1252"}
         )
+    renamed = Meaning("table", (1,), (Column("Händler", "number"),), ("Händler",))
+    wrong = pd.DataFrame({"HÃ¤ndler": [1.0], "b": [2.0]})
+    with pytest.raises(UserError, match="--encoding names another"):
+        renamed.table(wrong, "t.csv")
     for name, options in (("a", ()), ("b", OTHERWISE)):
         asked = ("certify", model, tmp_path / f"{name}.csv", "--out", tmp_path / f"{name}.out.csv")
         keep = ("--keep", "note")

@@ -233,11 +233,13 @@ def encode_rows(
     missing = [column.name for column in columns if column.name not in frame.columns]
     if missing:
         one = len(frame.columns) == 1 and len(columns) > 1
+        letters = not one and not all(map(str.isascii, missing))
         raise UserError(
             f"{origin} lacks {len(missing)} of the {len(columns)} columns that the model was trained "
             f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
             + "; it has a single one: if something else separates its columns, --sep says what"
             * one
+            + "; if its letters are read wrong, --encoding names another encoding" * letters
         )
     blocks: list[NDArray[np.float64]] = []
     unknown, unreadable = (np.zeros(len(frame), dtype=bool) for _ in range(2))

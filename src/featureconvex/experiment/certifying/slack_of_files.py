@@ -1,7 +1,6 @@
 """In Python: whether files keep their flags whatever fills their slack."""
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from featureconvex.experiment.certifying.slack import certify_slack as certify_s
 from featureconvex.experiment.certifying.slack import certify_slack_of_plots
 from featureconvex.given import file_path, whole_number
 
-Name = str | PathLike[str]
+Name = str | Path
 
 
 def certify_slack(
@@ -55,7 +54,7 @@ def certify_slack(
         )
     if not level_named(level).uses_domain:
         raise UserError(f"level {level_named(level).name} does not know where slack is; use domain")
-    listed = [files] if isinstance(files, str | PathLike) else list(files)
+    listed = [files] if isinstance(files, str | Path) else list(files)
     paths = [file_path("files", name) for name in listed]
     form = meaning.counts or ByteCounts()
     known = _known(slack)
@@ -79,7 +78,7 @@ def certify_slack(
 
 def _known(slack: Any) -> dict[str, tuple[Run, ...]]:
     """First bytes and ends, by name."""
-    if isinstance(slack, str | PathLike):
+    if isinstance(slack, str | Path):
         return read_slack(file_path("slack", slack))
     if not isinstance(slack, Mapping):
         raise UserError(
