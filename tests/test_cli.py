@@ -1,6 +1,7 @@
 """The command line as a process sees it."""
 
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -49,13 +50,59 @@ def test_help_loads_no_torch() -> None:
     ids=" ".join,
 )
 def test_a_wrong_name_is_refused_before_torch_is_loaded(arguments: tuple[str, ...]) -> None:
+    assert _refused_before_torch(*arguments).returncode == 2
+
+
+def _refused_before_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command, whose exit status is larger by 100 if torch was loaded."""
     script = (
         "import sys\nfrom featureconvex import cli\n"
         "try:\n    cli.main(sys.argv[1:])\n"
         "except SystemExit as done:\n    sys.exit(done.code + 100 * ('torch' in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_schema_of_another_table_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    """What a table holds is found out from it."""
+    table, schema = tmp_path / "t.csv", tmp_path / "s.toml"
+    table.write_text("a,b,y\n" + "1,2,0\n3,4,1\n" * 10)
+    schema.write_text('label = "y"\n[columns.a]\ntype = "number"\n')
+    done = _refused_before_torch("run", table, "--schema", schema, "--out", tmp_path / "run")
     assert done.returncode == 2
+    assert "which the schema does not name" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("nix", "t.csv", "--out", "r.csv"), "no model in nix"),
+        (("model", "nix.csv", "--out", "r.csv"), "no file or folder nix.csv"),
+        (("model", "t.csv", "--out", "r.txt"), "--out takes"),
+        (("model", "t.csv", "--out", "r.csv", "--keep", "id"), "no column 'id' to keep"),
+        (("model", "u.csv", "--out", "r.csv"), "lacks 1 of the 1 columns"),
+        (("model", "t.csv", "--out", "r.csv", "--range", "a"), "--range takes"),
+    ],
+)
+def test_certify_refuses_what_it_can_before_torch_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "u.csv").write_text("b\n2\n")
+    columns = [{"name": "a", "kind": "number", "categories": []}]
+    inputs = {"kind": "table", "columns": columns, "files": None, "pixels": None}
+    (tmp_path / "model").mkdir()
+    described = json.dumps({"extra": {"inputs": inputs, "feature_names": ["a"]}})
+    (tmp_path / "model" / "model.json").write_text(described)
+    done = _refused_before_torch("certify", *arguments)
+    assert done.returncode == 2
+    assert word in done.stderr
 
 
 def test_recipes_are_those_of_the_library() -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from featureconvex.errors import ConvexityError, UserError
     from featureconvex.estimator import CertifiedRecall, FeatureConvexClassifier, fold, load
+    from featureconvex.experiment import certify_slack
     from featureconvex.models import (
         FeatureConvexModel,
         MultiClassModel,
@@ -68,6 +69,7 @@ __all__ = [
     "baselines",
     "certify",
     "certify_classes",
+    "certify_slack",
     "features",
     "fold",
     "import_checkpoint",
@@ -82,6 +84,7 @@ _ROOMS = ("baselines", "features", "nn", "testing")
 _HOMES = {
     "errors": ("ConvexityError", "UserError"),
     "estimator": ("CertifiedRecall", "FeatureConvexClassifier", "fold", "load"),
+    "experiment": ("certify_slack",),
     "models": ("FeatureConvexModel", "MultiClassModel", "import_checkpoint", "save_model"),
 }
 

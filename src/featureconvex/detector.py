@@ -1,5 +1,6 @@
 """What :func:`featureconvex.load` returns for a run: the model, and what its inputs and classes are."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -24,9 +25,11 @@ from featureconvex.certificates.arguments import (
 )
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.schema import Schema
-from featureconvex.data.tables.columns import Column
+from featureconvex.data.tables.columns import Column, class_names
+from featureconvex.data.tables.frame import as_pandas
+from featureconvex.data.tables.restore import restored
 from featureconvex.errors import UserError
-from featureconvex.given import rows_tensor
+from featureconvex.given import real_array, rows_tensor
 from featureconvex.models.model import FeatureConvexModel, describe_inputs
 
 if TYPE_CHECKING:
@@ -161,7 +164,7 @@ class Detector(FeatureConvexModel):
             level: None: ``"closed-form"`` for norms everywhere, else ``"domain"``.
             options: as :func:`featureconvex.certify`.
         """
-        asked = question(self.attacker, _listed(threat), self._named(domain), level)
+        asked = question(self.attacker, self._listed(threat), self._named(domain), level)
         several = threat is not None and not isinstance(threat, Threat)
         threats = list(asked.threats) if several else asked.threats[0]
         found: Certificate | list[Certificate] = certify(
@@ -172,17 +175,75 @@ class Detector(FeatureConvexModel):
     def attack(
         self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
     ) -> AttackResult:
-        """Evasions, by default of the attacker of the schema; see :func:`featureconvex.attack`."""
-        asked = question(self.attacker, _listed(threat), self._named(domain))
-        return attack(self, X, check_threat(asked.threats), asked.domain, **options)
+        """Evasions, by default of the attacker of the schema; see :func:`featureconvex.attack`.
+
+        Of a data frame the result has them as a ``table`` in its columns, too.
+        """
+        asked = question(self.attacker, self._listed(threat), self._named(domain))
+        found = attack(self, X, check_threat(asked.threats), asked.domain, **options)
+        return with_table(found, X, check_inputs(X, self), _columns(self.meaning))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows whose class is predicted right, as scikit-learn has it.
+
+        Args:
+            X: rows.
+            y: (n,) labels, names of classes as in training. Of more than two classes all that the detector
+                does not call its own are the other one.
+            sample_weight: (n,) >= 0, what each row counts.
+
+        Raises:
+            UserError: another number of labels, a label of no class, or a row that cannot be predicted.
+        """
+        import pandas as pd
+
+        labels = class_names(pd.Series(np.asarray(y, dtype=object).reshape(-1)), "y")
+        predicted = self.predict(X)
+        if len(labels) != len(predicted):
+            raise UserError(f"there are {len(labels)} labels for {len(predicted)} rows")
+        other, sensitive = (str(name) for name in self.classes_)
+        # Several classes together are called "a or b", or by their number where they are many.
+        several = other == f"not {sensitive}"
+        flagged = np.isin(labels, [sensitive, *(sensitive.split(" or ") if several else [])])
+        unknown = ~flagged & (labels != other)
+        if unknown.any() and (not several or sensitive.startswith("one of ")):
+            raise UserError(
+                f"y has the label {str(labels[unknown.argmax()])!r}; the classes are {other!r} and "
+                f"{sensitive!r}"
+            )
+        right = flagged == (predicted == sensitive)
+        if sample_weight is None:
+            return float(right.mean())
+        weight = real_array("sample_weight", sample_weight, "one number per row").astype(np.float64)
+        if weight.shape != right.shape or not (weight >= 0).all() or not weight.sum() > 0:
+            raise UserError("sample_weight takes one number >= 0 per row, not all of them 0")
+        return float(np.average(right, weights=weight))
 
     def _named(self, domain: Domain | None) -> Domain | None:
         """With the names of columns as indices."""
         return None if domain is None else check_domain(domain, model=self)
 
+    def _listed(self, threat: object) -> list[Threat] | None:
+        return None if threat is None else check_threats(threat, model=self)
 
-def _listed(threat: object) -> list[Threat] | None:
-    return None if threat is None else check_threats(threat)
+
+def with_table(
+    found: AttackResult, rows: Any, before: Any, columns: "Sequence[Column] | None"
+) -> AttackResult:
+    """With the evading rows as a table, where rows of a data frame were attacked.
+
+    Args:
+        found: the result.
+        rows: as a caller gave them.
+        before: (n, d) the same as numbers.
+        columns: what these are made of, where it is known.
+    """
+    table = as_pandas(rows)
+    if columns is None or not (hasattr(table, "columns") and hasattr(table, "iloc")):
+        return found
+    start = np.asarray(before).astype(found.adversarial.dtype)
+    end = np.where(found.found[:, None], found.adversarial, start)
+    return replace(found, table=restored(table, columns, start, end))
 
 
 def _columns(meaning: Meaning) -> tuple[Column, ...] | None:

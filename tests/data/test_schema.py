@@ -85,7 +85,7 @@ def test_any_text_is_a_schema_or_refused(text: str) -> None:
         ('[columns.a]\ntype = "category"\nmissing = "median"', '"median" for numbers'),
         ('[columns.a]\nlevels = ["x"]', "for categories"),
         ('label = "a"\n[columns.a]', "named twice"),
-        ('[file]\nseparator = ",,"', "one character"),
+        ('[file]\nseparator = ",,"', "one ASCII character"),
         ('[file]\nseparator = ","\ndecimal = ","', "both"),
         ('[file]\nencoding = "klingon"', "unknown encoding"),
         ("a = ", "no TOML"),
@@ -120,6 +120,31 @@ def messy(path: Path, rows: int = 400) -> Path:
     frame.loc[rng.random(rows) < 0.1, "Land"] = ""
     frame.to_csv(path, sep=";", index=False, encoding="cp1252")
     return path
+
+
+def test_a_version_is_no_sign_of_decimal_points() -> None:
+    """One cell that is the same everywhere says less than many different ones."""
+    rows = "".join(f"{k},5;2.1;{'k.A.' if k % 9 else k}\n" for k in range(1, 60))
+    assert sniffed(f"a;version;c\n{rows}".encode()).decimal == ","
+    dotted = "".join(f"{k}.5;2,1\n" for k in range(1, 60))
+    assert sniffed(f"a;version\n{dotted}".encode()).decimal == "."
+
+
+def test_a_word_that_means_a_gap_is_named_with_the_option(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f"{k / 4},{'x' if k % 2 else 'y'},{k}" for k in range(40)]
+    rows[3], rows[7], rows[9] = "k. A.,x,?", "k. A.,y,-", "1.5,x,#"
+    path.write_text("\n".join(["a,b,c", *rows]) + "\n")
+    remarks = inspect_table(path)[0].remarks
+    assert (
+        "38 cells are numbers, the others 'k. A.': if that is a gap, add --na 'k. A.'"
+        in remarks["a"]
+    )
+    assert "numbers" not in remarks["b"]
+    assert "37 cells are numbers among words" in remarks["c"]
+    look = inspect_table(path, missing=("k. A.", "?", "-", "#"))[0]
+    types = {c.name: (c.role, c.type, c.missing) for c in look.schema.columns}
+    assert types["a"] == ("feature", "number", "median")
 
 
 def test_a_messy_export_is_understood(tmp_path: Path) -> None:

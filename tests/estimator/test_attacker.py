@@ -22,7 +22,8 @@ from featureconvex.attacker import Attacker, question
 from featureconvex.cli import main
 from featureconvex.data.inspection import inspect_table
 from featureconvex.data.schema import ColumnSchema, Schema
-from featureconvex.data.tables.columns import Column
+from featureconvex.data.tables.columns import Column, encode
+from featureconvex.data.tables.restore import restored
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.features import Identity
@@ -314,3 +315,108 @@ def test_two_columns_of_one_name_are_refused(a_run: Path) -> None:
     numbers = pd.DataFrame(np.zeros((4, 3)), columns=["a", "b", "a"])
     with pytest.raises(UserError, match="X has two columns named 'a'"):
         fc.FeatureConvexClassifier().fit(numbers, [0, 1, 0, 1])
+
+
+def test_evasions_are_rows_of_the_user_s_table(a_run: Path) -> None:
+    """Which leave the class when they are read again; what did not change is the cell it was."""
+    found: Any = fc.load(a_run / "run")
+    assert isinstance(found, Detector)
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    flagged = frame[found.predict(frame) == "Betrug"].head(40)
+    result = found.attack(flagged)
+    assert result.found.any()
+    table = result.table
+    assert table is not None
+    assert list(table.columns) == list(frame.columns)
+    assert table.index.equals(flagged.index)
+    evading = table[result.found]
+    assert (found.predict(evading) == "ok").all()
+    again = found.meaning.rows(evading).astype(np.float32)
+    np.testing.assert_array_equal(again, result.adversarial[result.found])
+    assert pd.api.types.is_integer_dtype(evading["Anzahl"].dtype)
+    assert set(evading["Land"].dropna()) <= {"DE", "FR", "ÖS"}
+    assert evading["neu"].dtype == frame["neu"].dtype == bool
+    assert (evading["Land"].isna() == flagged["Land"][result.found].isna()).all()
+    for name in ("Kundennr", "Datum", "Art"):
+        pd.testing.assert_series_equal(table[name], flagged[name])
+    changed = (evading != flagged[result.found]) & ~evading.isna()
+    assert changed.any(axis=1).all()
+    assert changed["Anzahl"].any()
+    assert (table[~result.found] == flagged[~result.found]).fillna(True).all().all()
+    # Through a file and back.
+    evading.to_csv(a_run / "evading.csv", sep=";", decimal=",", encoding="cp1252", index=False)
+    read = pd.read_csv(a_run / "evading.csv", sep=";", decimal=",", encoding="cp1252")
+    assert (found.predict(read) == "ok").all()
+    assert found.attack(found.meaning.rows(flagged)).table is None
+
+
+def test_evasions_of_a_classifier_are_rows_of_its_frame() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"])
+    clf = fc.FeatureConvexClassifier(epochs=2, temperature=0.5, random_state=0)
+    clf.fit(frame, frame["a"] > 0)
+    flagged = frame[clf.predict(frame)][["b", "a"]].assign()
+    result = clf.attack(flagged[["a", "b"]])
+    assert result.table is not None
+    assert result.found.all()
+    assert not clf.predict(result.table).any()
+    assert result.table.index.equals(flagged.index)
+
+
+def test_every_kind_of_cell_is_written_as_it_was() -> None:
+    frame = pd.DataFrame(
+        {
+            "when": ["2024-01-31", "31.01.2024"],
+            "day": pd.to_datetime(["2024-01-31", "2024-02-01"]),
+            "flag": ["TRUE", "false"],
+            "shop": pd.Categorical(["a", "a"]),
+            "gap": [1.5, np.nan],
+            "n": [3, 4],
+            "id": ["x", "y"],
+        }
+    )
+    columns = [
+        *(Column("when", "date"), Column("day", "date"), Column("flag", "boolean")),
+        Column("shop", "category", ("a", "b", "other", ""), "other"),
+        *(Column("gap", "number", fill=2.0), Column("n", "number", whole=True)),
+    ]
+    before = encode(frame, columns, "t").x
+    after = before.copy()
+    after[0, [0, 1, 2]] = [before[0, 0] + 1, before[0, 1] + 0.5, 0]
+    after[0, 3:7] = [0, 1, 0, 0]
+    after[1, 3:7] = [0, 0, 0, 1]
+    after[:, [7, 8]] = [[2.0, 1.0], [0.25, 0.0]]
+    after[1, 9] = 9
+    found = restored(frame, columns, before, after)
+    assert found["when"].tolist() == ["2024-02-01", "31.01.2024"]
+    assert found["day"].tolist() == [pd.Timestamp("2024-01-31 12:00"), pd.Timestamp("2024-02-01")]
+    assert found["flag"].tolist() == ["false", "false"]
+    assert found["shop"].isna().tolist() == [False, True]
+    assert found["shop"][0] == "b"
+    assert np.isnan(found["gap"][0])
+    assert found["gap"][1] == 0.25
+    assert found["n"].tolist() == [3, 9]
+    assert found["id"].tolist() == ["x", "y"]
+    np.testing.assert_array_equal(encode(found, columns, "t").x, after)
+
+
+def test_the_score_is_the_accuracy(a_run: Path) -> None:
+    found: Any = fc.load(a_run / "run")
+    frame = pd.read_csv(a_run / "messy.csv", sep=";", decimal=",", encoding="cp1252")
+    right = found.predict(frame) == frame["Art"].to_numpy()
+    assert found.score(frame, frame["Art"]) == right.mean()
+    weight = np.arange(len(frame)) % 3
+    assert found.score(frame, frame["Art"], weight) == pytest.approx(right @ weight / weight.sum())
+    for y, counted, message in (
+        (frame["Art"].str.upper(), None, "label 'OK'; the classes are 'ok' and 'Betrug'"),
+        (frame["Art"][:-1], None, "399 labels for 400 rows"),
+        (frame["Art"], -weight, "one number >= 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            found.score(frame, y, counted)
+    # Of several classes some are the sensitive one together.
+    several = copy.deepcopy(found)
+    several.classes_ = np.array(["not a or b", "a or b"])
+    flagged = found.predict(frame) == "Betrug"
+    assert several.score(frame, np.where(flagged, "a", "c")) == 1
+    assert several.score(frame, np.where(flagged, "c", "b")) == 0

@@ -3,6 +3,7 @@
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,17 @@ from tests.undrawn import undrawn_reports
 import featureconvex as fc
 from featureconvex import cli
 from featureconvex.data import find_task
+from featureconvex.data.inputs.pieces import Piece
+from featureconvex.data.meaning import Meaning
+from featureconvex.data.schema import TableForm
 from featureconvex.data.tables import stream
+from featureconvex.data.tables.columns import Column
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.experiment import Settings, run
 from featureconvex.experiment.certifying import certify_files
 from featureconvex.experiment.certifying.against import Plan
 from featureconvex.experiment.certifying.certifier import Certifier
-from featureconvex.experiment.certifying.pieces import Piece
 from featureconvex.experiment.certifying.summary import Summary
 
 L2 = [fc.Lp(2)]
@@ -70,6 +74,81 @@ def certified(
     if out.suffix == ".parquet":
         return pd.read_parquet(out), summary
     return pd.read_csv(out, dtype={"id": "str"}), summary
+
+
+def test_a_single_input_that_does_not_fit_is_refused_before_anything_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mails().drop(columns="links").to_csv(tmp_path / "m.csv", index=False)
+    with pytest.raises(UserError, match="lacks 1 of the 4 columns"):
+        certify_files(
+            model, tmp_path / "m.csv", tmp_path / "r.csv", ["edits"], level=None, progress=True
+        )
+    assert capsys.readouterr().err == ""
+    mails().to_csv(tmp_path / "m.csv", index=False)
+    certify_files(
+        model, tmp_path / "m.csv", tmp_path / "r.csv", ["edits"], level=None, progress=True
+    )
+    assert capsys.readouterr().err.startswith("The attacker may")
+
+
+OTHERWISE = ("--sep", ";", "--decimal", ",", "--encoding", "cp1252", "--na", "n/v")
+
+
+def test_a_table_that_is_written_otherwise_says_so_in_options(model: Path, tmp_path: Path) -> None:
+    """Another separator, decimal mark and encoding than in training, and a word for a gap."""
+    table = mails(40).assign(note="süß")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.loc[3, "length"] = np.nan
+    form: dict[str, Any] = {"sep": ";", "decimal": ",", "encoding": "cp1252", "na_rep": "n/v"}
+    table.to_csv(tmp_path / "b.csv", index=False, **form)
+    told = "lacks 4 of the 4 columns .* a single one: .* --sep says what"
+    with pytest.raises(UserError, match=told):
+        certify_files(
+            model, tmp_path / "b.csv", tmp_path / "b.out.csv", form={"encoding": "cp1252"}
+        )
+    renamed = Meaning("table", (1,), (Column("Händler", "number"),), ("Händler",))
+    wrong = pd.DataFrame({"HÃ¤ndler": [1.0], "b": [2.0]})
+    with pytest.raises(UserError, match="--encoding names another"):
+        renamed.table(wrong, "t.csv")
+    for name, options in (("a", ()), ("b", OTHERWISE)):
+        asked = ("certify", model, tmp_path / f"{name}.csv", "--out", tmp_path / f"{name}.out.csv")
+        keep = ("--keep", "note")
+        assert main_code(*asked, *keep, *options) == 0
+    plain, other = (pd.read_csv(tmp_path / f"{name}.out.csv") for name in "ab")
+    assert (other["note"] == "süß").all()
+    assert other["status_l2"][3] == "non_finite"
+    same = other.index != 3
+    np.testing.assert_allclose(other["radius_l2"][same], plain["radius_l2"][same], rtol=1e-4)
+
+
+def test_a_run_is_told_how_its_table_is_written_and_its_model_remembers(tmp_path: Path) -> None:
+    table = mails(120, seed=1).drop(columns="id")
+    table.to_csv(tmp_path / "m.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    form = {"separator": ";", "decimal": ",", "encoding": "cp1252", "missing": None}
+    task = find_task(str(tmp_path / "m.csv"), label="kind", sensitive="spam", form=form)
+    data = task.load()
+    assert data.feature_names == [
+        "country=DE",
+        "country=FR",
+        "country=US",
+        "links",
+        "length",
+        "reply",
+    ]
+    again = Meaning.from_extra({"inputs": Meaning.of(data).stored()})
+    assert again.form == TableForm(";", ",", "cp1252")
+    assert main_code("run", "digits-3-8", "--sep", ";", "--out", tmp_path / "other") == 2
+    assert main_code("run", tmp_path / "m.csv", *OTHERWISE, "--out", tmp_path / "other") == 2
+
+
+def main_code(*arguments: object) -> int:
+    """The exit status of a command."""
+    try:
+        cli.main([str(argument) for argument in arguments])
+    except SystemExit as done:
+        return int(done.code or 0)
+    return 0
 
 
 def test_pieces_have_the_certificates_of_the_whole(model: Path, tmp_path: Path) -> None:

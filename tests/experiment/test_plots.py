@@ -2,7 +2,9 @@
 
 import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 import featureconvex as fc
 from featureconvex import cli
 from featureconvex.data.files.byte_plot import BytePlot
+from featureconvex.data.files.representation import representation
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.plots import OnPlot, Plots
@@ -298,3 +301,56 @@ def test_forms_say_what_they_take() -> None:
     for wrong in ("plot", "plot:x", "plot:1:2:3", "plot:0", f"plot:{2**21}"):
         with pytest.raises(UserError):
             BytePlot.named(wrong)
+
+
+@pytest.mark.parametrize("counts", ["plot:8:4", "plot:24", "histogram", "ngrams:2:16"])
+def test_slack_in_python_is_that_of_the_command_line(counts: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    form = representation(counts, None)
+    contents = files(rng, 12, 60)
+    x = np.array([form(content) for content in contents])
+    torch.manual_seed(0)
+    model = fc.FeatureConvexModel(Identity(), ConvexMLP(x.shape[1], (8, 4))).eval()
+    with torch.no_grad():
+        margins = model(torch.from_numpy(x).float())
+        model.tau += margins.std() / 2 - margins.median()
+    inputs = {"kind": "table", "columns": None, "files": "other files", "pixels": None}
+    described = {**inputs, "counts": counts, "most_bytes": None}
+    extra = {"feature_names": form.features, "input_shape": [x.shape[1]], "inputs": described}
+    fc.save_model(model, tmp_path / "model", extra)
+    (tmp_path / "f").mkdir()
+    paths, slack, rows = [], {}, ["file,offset,length"]
+    for place, content in enumerate(contents):
+        paths.append(tmp_path / "f" / f"{place:02d}.bin")
+        paths[-1].write_bytes(content.tobytes())
+        if place % 3 and len(content) > 8:
+            slack[f"{place:02d}.bin"] = [(1, 2), (5, 2)]
+            rows += [f"{place:02d}.bin,1,2", f"{place:02d}.bin,5,2"]
+    (tmp_path / "s.csv").write_text("\n".join(rows) + "\n")
+    out = tmp_path / "rows.csv"
+    options = ("--slack", tmp_path / "s.csv", "--level", "domain")
+    assert command("certify", tmp_path / "model", tmp_path / "f", "--out", out, *options) == 0
+    expected = pd.read_csv(out)
+    detector = fc.load(tmp_path / "model")
+    for given_slack in (slack, tmp_path / "s.csv"):
+        found = fc.certify_slack(detector, paths, given_slack)
+        np.testing.assert_array_equal(found.radius, expected["radius_slack"])
+        assert [str(status) for status in found.status] == expected["status_slack"].tolist()
+        assert isinstance(found.threat, fc.Slack)
+    assert set(found.radius) & {4.0, np.inf}
+    ask: Any = fc.certify_slack
+    wrongs: list[tuple[Callable[[], Any], str]] = [
+        (lambda: ask(model, paths, slack), "not trained on them"),
+        (lambda: ask(detector, paths, slack, "closed-form"), "where slack is"),
+        (lambda: ask(detector, paths, {"00.bin": [(0, 999)]}), "beyond the end"),
+        (lambda: ask(detector, paths, {"00.bin": [3]}), "pairs"),
+        (lambda: ask(detector, paths, {"0.bin": [(0, 1)]}), "no input has that name"),
+        (lambda: ask(detector, paths, {"00.bin": [(-1, 3)]}), "offset of the slack"),
+        (lambda: ask(detector, [tmp_path / "nix"], {}), "nix"),
+        (lambda: ask(detector, paths, 3), "slack is a CSV file"),
+    ]
+    (tmp_path / "s.csv").write_text("file,offset,length\nf/00.bin,0,1\n")
+    assert command("certify", tmp_path / "model", tmp_path / "f", "--out", out, *options) == 2
+    for wrong, words in wrongs:
+        with pytest.raises(UserError, match=words):
+            wrong()

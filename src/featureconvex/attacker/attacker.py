@@ -83,7 +83,7 @@ class Attacker:
         gaps = [(at[0], at[1]) for _, column, at in self.placed if column.fill is not None]
         return Gaps(domain, gaps) if gaps else domain
 
-    @property
+    @cached_property
     def threat(self) -> Edits:
         """The total price of numeric moves and of edits of categories and booleans."""
         cost = np.array(self.cost, dtype=np.float64)
@@ -109,7 +109,7 @@ class Attacker:
                 whole.append(first)
         return Edits(cost, blocks, prices, whole)
 
-    @property
+    @cached_property
     def unit_costs(self) -> NDArray[np.float64]:
         """(d,): of one unit of each feature, for norms: those of :attr:`threat`, of 0 and 1 an edit's.
 
@@ -120,8 +120,7 @@ class Attacker:
         numeric = threat.numeric_cost(len(cost)).numpy()
         cost = np.where(np.isfinite(numeric), numeric, cost)
         for block, places in enumerate(threat.blocks.coordinates):
-            prices = threat.blocks.prices[block].numpy()
-            cost[list(places)] = prices[prices > 0].min(initial=math.inf)
+            cost[list(places)] = float(threat.blocks.prices.cheapest[block])
         return cost
 
     @property

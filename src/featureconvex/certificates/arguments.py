@@ -58,11 +58,19 @@ def check_inputs(x: Any, model: FeatureConvexModel) -> Any:
     return x
 
 
-def check_threats(threat: object) -> list[Threat]:
-    """The threats as a list; None means ``Lp(2)``.
+def check_threats(
+    threat: object,
+    names: Iterable[str] | None = None,
+    model: FeatureConvexModel | None = None,
+) -> list[Threat]:
+    """The threats as a list, with the names of columns turned into indices; None means ``Lp(2)``.
+
+    Args:
+        threat: as given.
+        names, model: as for :func:`check_domain`.
 
     Raises:
-        UserError: something that is no threat.
+        UserError: something that is no threat, or one with a column that is not among the names.
     """
     if threat is None:
         return [Lp(2)]
@@ -73,16 +81,21 @@ def check_threats(threat: object) -> list[Threat]:
         raise UserError(
             f"a threat is an object such as fc.Lp(2), fc.L0() or fc.Patch(5), got {wrong[0]!r}"
         )
-    return [item for item in threats if isinstance(item, Threat)]
+    listed, blocks = _names(names, NO_BLOCKS, model)
+    return [item.named(listed, blocks) for item in threats if isinstance(item, Threat)]
 
 
-def check_threat(threat: object) -> Threat:
+def check_threat(
+    threat: object,
+    names: Iterable[str] | None = None,
+    model: FeatureConvexModel | None = None,
+) -> Threat:
     """One threat; None means ``Lp(2)``.
 
     Raises:
-        UserError: something that is no threat, or several.
+        UserError: as :func:`check_threats`, or several.
     """
-    threats = check_threats(threat)
+    threats = check_threats(threat, names, model)
     if len(threats) != 1:
         raise UserError(f"an attack has one threat, got {len(threats)}; attack once for each")
     return threats[0]
@@ -99,7 +112,8 @@ def check_about_files(threats: list[Threat], model: FeatureConvexModel) -> None:
         if isinstance(threat, FileThreat) and described is not None and described.plotted:
             raise UserError(
                 f"{threat!r} is about counts, and this model sees plots of files, where what it does "
-                "depends on where a file ends; `featureconvex certify --threat append` looks at the files"
+                "depends on where a file ends; `featureconvex certify --threat append` looks at the files, "
+                "and fc.certify_slack at their slack"
             )
 
 
@@ -122,9 +136,16 @@ def check_domain(
     """
     if domain is None:
         return Unbounded()
+    if not isinstance(domain, Domain):
+        raise UserError(f"a domain is fc.Box(lo, hi) or fc.Unbounded(), got {domain!r}")
+    return domain.named(*_names(names, blocks, model))
+
+
+def _names(
+    names: Iterable[str] | None, blocks: Blocks, model: FeatureConvexModel | None
+) -> tuple[list[str] | None, Blocks]:
+    """The names of columns and blocks as given, else those of a model that a run trained."""
     described = described_inputs(model) if model is not None else None
     if names is None and described is not None:
         names, blocks = described.names, described.blocks
-    if not isinstance(domain, Domain):
-        raise UserError(f"a domain is fc.Box(lo, hi) or fc.Unbounded(), got {domain!r}")
-    return domain.named(None if names is None else [str(name) for name in names], blocks)
+    return None if names is None else [str(name) for name in names], blocks

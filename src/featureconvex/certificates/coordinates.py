@@ -84,11 +84,11 @@ class Immutable:
         known = Immutable([])
         known.mask = self.mask
         known.columns = tuple(
-            index for key in self.columns for index in _indices("immutable", key, names, blocks)
+            index for key in self.columns for index in indices_of("immutable", key, names, blocks)
         )
         # Names cannot be a mask: [0] that was ["age"] is clear.
         known._clear = self._clear or any(isinstance(key, str) for key in self.columns)
-        _check_once("immutable", known.columns, len(names))
+        check_once("immutable", known.columns, len(names))
         return known
 
     def resolve(self, shape: Shape) -> Tensor:
@@ -102,7 +102,7 @@ class Immutable:
         if not self._clear and len(shape) == 1 and len(self.columns) == shape[0]:
             self._refuse_bits()
         mask = torch.zeros(shape, dtype=torch.bool)
-        for index in _positions("immutable", self.columns, shape):
+        for index in positions("immutable", self.columns, shape):
             mask[index] = True
         return mask
 
@@ -183,8 +183,8 @@ class Direction:
                     f"direction names the column {key!r}, which is one-hot encoded and has no direction; "
                     f"name one of its features ({members} ...), or make the column immutable"
                 )
-        keys = tuple(_index("direction", key, names) for key in self.columns)
-        _check_once("direction", keys, len(names))
+        keys = tuple(index_of("direction", key, names) for key in self.columns)
+        check_once("direction", keys, len(names))
         known = Direction(dict(zip(keys, self.columns.values(), strict=True)))
         known.ways = self.ways
         return known
@@ -198,7 +198,7 @@ class Direction:
         if self.ways is not None:
             return check_one_input("direction", self.ways, shape, _DIRECTION)
         ways = torch.zeros(shape, dtype=torch.int64)
-        indices = _positions("direction", tuple(self.columns), shape)
+        indices = positions("direction", tuple(self.columns), shape)
         for index, way in zip(indices, self.columns.values(), strict=True):
             ways[index] = way
         return ways
@@ -246,7 +246,12 @@ def _mixes_bools(value: object) -> bool:
     return any(flags) and not all(flags)
 
 
-def _positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[int]:
+def positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[int]:
+    """The places of coordinates of an input of ``shape``, by index.
+
+    Raises:
+        UserError: a name, which needs a model with names, or an index beyond the input.
+    """
     if columns and len(shape) != 1:
         raise UserError(
             f"{name} gives single coordinates, but an input has shape {shape}; give an array of that shape"
@@ -265,17 +270,23 @@ def _positions(name: str, columns: Sequence[int | str], shape: Shape) -> list[in
                 f"{'s' if shape[0] != 1 else ''}, 0 to {shape[0] - 1}; a mask needs bools"
             )
         found.append(index % shape[0])
-    _check_once(name, found, shape[0])
+    check_once(name, found, shape[0])
     return found
 
 
-def _indices(name: str, key: int | str, names: Sequence[str], blocks: Blocks) -> Sequence[int]:
+def indices_of(name: str, key: int | str, names: Sequence[str], blocks: Blocks) -> Sequence[int]:
+    """All places that a key means: one, or those of a block; raises as :func:`index_of`."""
     if isinstance(key, str) and key in blocks and key not in names:
         return blocks[key]
-    return [_index(name, key, names, blocks)]
+    return [index_of(name, key, names, blocks)]
 
 
-def _index(name: str, key: int | str, names: Sequence[str], blocks: Blocks = NO_BLOCKS) -> int:
+def index_of(name: str, key: int | str, names: Sequence[str], blocks: Blocks = NO_BLOCKS) -> int:
+    """The place of a column, by name or index.
+
+    Raises:
+        UserError: an unknown name, with the nearest ones.
+    """
     # A column may be called "3": the name counts first.
     named = isinstance(key, str) and key in names
     index = list(names).index(str(key)) if named else _as_index(key)
@@ -295,7 +306,12 @@ def _as_index(key: int | str) -> int | None:
     return int(key) if re.fullmatch(r"[+-]?[0-9]{1,9}", key) else None
 
 
-def _check_once(name: str, columns: Iterable[int | str], count: int) -> None:
+def check_once(name: str, columns: Iterable[int | str], count: int) -> None:
+    """Refuse a coordinate that is named twice.
+
+    Raises:
+        UserError: naming it.
+    """
     places = [index % count if isinstance(index, int) and count else index for index in columns]
     if len(set(places)) < len(places):
         twice = next(place for place in places if places.count(place) > 1)

@@ -1,13 +1,14 @@
 """The points an attacker may move to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.by_column import Ranges
 from featureconvex.certificates.coordinates import NO_BLOCKS, Blocks, Direction, Immutable
 from featureconvex.certificates.value import Value
 from featureconvex.errors import UserError
@@ -75,8 +76,9 @@ class Box(Domain):
     """Coordinates in ``[lo, hi]``; some may be fixed or may move one way only.
 
     Args:
-        lo: lower ends, a number or broadcastable to one input; ``-inf`` for none.
-        hi: upper ends, likewise.
+        lo: lower ends, a number or broadcastable to one input; ``-inf`` for none. Or both ends of single
+            columns, ``{column: (lo, hi)}`` by index or name; all others may then go anywhere.
+        hi: upper ends, likewise; left out where ``lo`` says both.
         immutable: coordinates that cannot change: bools of the shape of one input (images: also
             broadcastable, as (c, 1, 1); one bool: all), indices, or names of the model's columns.
         direction: +1 may only grow, -1 may only shrink, 0 both: numbers of the shape of one input
@@ -93,7 +95,17 @@ class Box(Domain):
     tensor([[0.5000, 0.0000, 0.2500]], dtype=torch.float64)
     """
 
-    def __init__(self, lo: Any, hi: Any, immutable: Any = None, direction: Any = None) -> None:
+    def __init__(
+        self, lo: Any, hi: Any = None, immutable: Any = None, direction: Any = None
+    ) -> None:
+        self._ranges = Ranges(lo) if isinstance(lo, Mapping) else None
+        if (self._ranges is None) == (hi is None):
+            raise UserError(
+                "a box takes both ends, fc.Box(0, 1), or those of single columns, "
+                f"fc.Box({{'links': (0, 50)}}), got lo={lo!r} and hi={hi!r}"
+            )
+        if self._ranges is not None:
+            lo, hi = -torch.inf, torch.inf
         self._lo, self._hi = real_tensor("lo", lo), real_tensor("hi", hi)
         check_shared_shape(lo=self._lo, hi=self._hi)
         low, high = self._lo, self._hi.to(self._lo.device)
@@ -104,13 +116,18 @@ class Box(Domain):
 
     @property
     def lo(self) -> Tensor:
-        """Lower ends, float64: a copy."""
+        """Lower ends, float64: a copy; ``-inf`` where :attr:`ranges` have them."""
         return self._lo.clone()
 
     @property
     def hi(self) -> Tensor:
-        """Upper ends, float64: a copy."""
+        """Upper ends, float64: a copy; ``inf`` where :attr:`ranges` have them."""
         return self._hi.clone()
+
+    @property
+    def ranges(self) -> dict[int | str, tuple[float, float]] | None:
+        """Those of single columns, as given: a copy; None where there are none."""
+        return None if self._ranges is None else dict(self._ranges.columns)
 
     @property
     def immutable(self) -> Any:
@@ -133,6 +150,9 @@ class Box(Domain):
             return self
         fixed, ways = self._immutable, self._direction
         known = copy(self)
+        if self._ranges is not None:
+            ends = self._ranges.named(names, blocks).resolve((len(names),))
+            vars(known).update(_ranges=None, _lo=ends[0], _hi=ends[1])
         vars(known)["_immutable"] = None if fixed is None else fixed.named(names, blocks)
         vars(known)["_direction"] = None if ways is None else ways.named(names, blocks)
         return known
@@ -170,15 +190,20 @@ class Box(Domain):
         return ((lo <= wide) & (wide <= hi)).flatten(1).all(dim=1)
 
     def _ends(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        check_fits(x, lo=self._lo, hi=self._hi)
-        return self._lo.to(x.device).expand_as(x), self._hi.to(x.device).expand_as(x)
+        lo, hi = self._lo, self._hi
+        if self._ranges is not None:
+            lo, hi = self._ranges.resolve(tuple(x.shape[1:]))
+        check_fits(x, lo=lo, hi=hi)
+        return lo.to(x.device).expand_as(x), hi.to(x.device).expand_as(x)
 
     def __repr__(self) -> str:
         def text(end: Tensor) -> str:
             return f"{float(end):g}" if end.numel() == 1 else f"[{tuple(end.shape)}]"
 
         extra = "".join(
-            f", {name}" for name in ("immutable", "direction") if getattr(self, name) is not None
+            f", {name}"
+            for name in ("ranges", "immutable", "direction")
+            if getattr(self, name) is not None
         )
         return f"Box({text(self._lo)}, {text(self._hi)}{extra})"
 

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featureconvex.cli.options import AsJson, Keep, Quiet, column_range, columns
+from featureconvex.cli.options import (
+    AsJson,
+    Decimal,
+    EmptyWords,
+    Encoding,
+    Keep,
+    Quiet,
+    Separator,
+    column_range,
+    columns,
+    written,
+)
 from featureconvex.errors import UserError
 from featureconvex.feedback import feedback
 
@@ -114,6 +125,10 @@ def certify(
             "it), offset and length. The radius is all of a file's slack, or 0.",
         ),
     ] = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    na: EmptyWords = None,
     jobs: Annotated[int, typer.Option(help="Processes that work at a time.", min=1)] = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -123,6 +138,21 @@ def certify(
     Rows are kept in OUT.parts as they come; a job that was killed continues when the same command is given
     again. An input row or file that cannot be read is a row with status unreadable.
     """
+    from featureconvex.data.inputs.beginning import (
+        check_beginning,
+        check_places,
+        described_inputs,
+        model_folder,
+    )
+
+    # What can be wrong with a command line, before torch is loaded.
+    kept = tuple(keep or ())
+    spans = dict(map(column_range, ranges or ()))
+    form = written(sep, decimal, encoding, na)
+    check_places(inputs, out)
+    meaning = described_inputs(model_folder(model))
+    if meaning is not None:
+        check_beginning(inputs, meaning.written(form), kept)
     from featureconvex.experiment import certify_files
 
     domain = domain_of(box, immutable, increase_only, decrease_only)
@@ -137,13 +167,14 @@ def certify(
             threats,
             domain,
             chosen,
-            tuple(keep or ()),
+            kept,
             progress=True,
             cost=cost,
             jobs=jobs,
             slack=slack,
-            ranges=dict(map(column_range, ranges or ())),
+            ranges=spans,
             training_range=training_range,
+            form=form,
         )
         # Standard output may hold the rows.
         aside = str(out) == "-"

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from featureconvex.cli.options import AsJson, Label, Quiet, Sensitive
+from featureconvex.cli.options import (
+    AsJson,
+    Decimal,
+    EmptyWords,
+    Encoding,
+    Label,
+    Quiet,
+    Sensitive,
+    Separator,
+    written,
+)
 from featureconvex.errors import UserError
 from featureconvex.feedback import feedback
 
@@ -19,12 +29,10 @@ def inspect(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a schema to edit, for `run --schema`.")
     ] = None,
-    sep: Annotated[str | None, typer.Option(help="Between columns (default: found out).")] = None,
-    decimal: Annotated[str | None, typer.Option(help="Decimal mark, . or , (likewise).")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of the text (likewise).")] = None,
-    na: Annotated[
-        list[str] | None, typer.Option(help="A word for an empty cell; repeatable.")
-    ] = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    na: EmptyWords = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -52,9 +60,8 @@ def inspect(
             found = inspect_folder(data)
             say(lambda: class_lines(found), [], lambda: {"classes": found})
             return
-        given = {"separator": sep, "decimal": decimal, "encoding": encoding}
-        words = tuple(na) if na else None
-        look, text = inspect_table(data, label, sensitive, missing=words, **given)
+        form = written(sep, decimal, encoding, na)
+        look, text = inspect_table(data, label, sensitive, **form)
         expected: list[str] = []
         if label is not None and (as_json or not quiet):
             from featureconvex.theory.separability.expectation import expected_of_table

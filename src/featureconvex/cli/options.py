@@ -39,6 +39,22 @@ Missing = Annotated[
     Literal["refuse", "drop"],
     typer.Option(help="Rows of your table with a gap: refuse the file, or drop the rows."),
 ]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        "--sep",
+        help="Between the columns of a CSV table (default: inspect finds it out, else what schema or model "
+        "say, else commas).",
+    ),
+]
+Decimal = Annotated[
+    str | None, typer.Option("--decimal", help="Its decimal mark, . or , (likewise).")
+]
+Encoding = Annotated[str | None, typer.Option("--encoding", help="Of its text (likewise: UTF-8).")]
+EmptyWords = Annotated[
+    list[str] | None,
+    typer.Option("--na", help="A word in it for an empty cell; repeatable (likewise: none)."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 # Those of featureconvex.training.recipes, which loads torch.
@@ -61,6 +77,14 @@ TargetFpr = Annotated[
     float | None,
     typer.Option(help="Calibrate for this false-positive rate instead of balancing the classes."),
 ]
+
+
+def written(
+    sep: str | None, decimal: str | None, encoding: str | None, na: list[str] | None
+) -> dict[str, str | tuple[str, ...] | None]:
+    """How a table is written, as far as options say."""
+    words = tuple(na) if na else None
+    return {"separator": sep, "decimal": decimal, "encoding": encoding, "missing": words}
 
 
 def numbers(text: str, option: str) -> list[float]:

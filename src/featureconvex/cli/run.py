@@ -9,7 +9,10 @@ from featureconvex.cli.options import (
     RECIPE_NAMES,
     AsJson,
     DataDir,
+    Decimal,
     Device,
+    EmptyWords,
+    Encoding,
     Epochs,
     Keep,
     Label,
@@ -19,8 +22,10 @@ from featureconvex.cli.options import (
     RecipeName,
     Seed,
     Sensitive,
+    Separator,
     TargetFpr,
     TaskName,
+    written,
 )
 from featureconvex.feedback import feedback
 
@@ -63,6 +68,10 @@ def run(
         Path | None,
         typer.Option(help="What the columns of your table are, from `featureconvex inspect`."),
     ] = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    na: EmptyWords = None,
     counts: Annotated[
         str | None,
         typer.Option(
@@ -94,12 +103,18 @@ def run(
     A run that was killed continues when the same command is given; a column of --keep is no feature.
     """
     from featureconvex.data import find_task
+    from featureconvex.data.tables.table import TableReader
+    from featureconvex.files import writable_folder
     from featureconvex.scalars import one_of
 
     # What can be wrong with a command line, before torch is loaded.
     one_of("recipe", recipe, RECIPE_NAMES)
     kept = tuple(keep or ())
-    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes)
+    form = written(sep, decimal, encoding, na)
+    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes, form)
+    if isinstance(found.reader, TableReader):
+        writable_folder(out)
+        found = found.read(data_dir)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import run as run_task
     from featureconvex.norms import parse_norm

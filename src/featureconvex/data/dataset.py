@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from featureconvex.data.files.representation import Representation
     from featureconvex.data.files.samples import FileKind
+    from featureconvex.data.schema.form import TableForm
     from featureconvex.data.schema.schema import Schema
     from featureconvex.data.tables.columns import Column
 
@@ -76,6 +77,7 @@ class Dataset:
         rows_from: what those numbers or names are, in words that follow "row".
         test_kept: columns of the test rows that the user wants to see again, or None.
         schema: what the user said about the columns of a table, or None.
+        form: how its CSV file is written, where that was said.
 
     Raises:
         UserError: a split lacks one of the classes.
@@ -102,6 +104,7 @@ class Dataset:
     rows_from: str = ""
     test_kept: "pd.DataFrame | None" = None
     schema: "Schema | None" = None
+    form: "TableForm | None" = None
 
     def __post_init__(self) -> None:
         for split_name, split in (("training", self.train), ("test", self.test)):

@@ -1,12 +1,11 @@
 """``featureconvex inspect``: a first look at a table or folder, in words and as a schema."""
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from featureconvex.data.files.listing import list_classes
-from featureconvex.data.schema import Schema, TableForm, schema_text, sniffed
+from featureconvex.data.schema import Schema, TableForm, said_otherwise, schema_text, sniffed
 from featureconvex.data.tables.frame import PARQUET_SUFFIXES, csv_bytes, is_table, read_frame
 from featureconvex.data.tables.look import Look, look_at
 from featureconvex.errors import UserError
@@ -30,9 +29,8 @@ def inspect_table(
         raise UserError(
             f"there is no table {path}; inspect takes a .csv, .csv.gz or .parquet file, or a folder"
         )
-    known: dict[str, Any] = {name: value for name, value in form.items() if value is not None}
     parquet = path.name.lower().endswith(PARQUET_SUFFIXES)
-    written = TableForm() if parquet else replace(_sniffed(path), **known)
+    written = TableForm() if parquet else said_otherwise(_sniffed(path), **form)
     frame = read_frame(path, () if label is None else (label,), written)
     look = look_at(frame, label, sensitive, written, str(path))
     return look, schema_text(look.schema, path.name, look.remarks)

@@ -6,7 +6,7 @@ the remedy; nothing is scaled by a guess.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from featureconvex.data.files.byte_counts import BYTE_NAMES
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.files.representation import Representation, representation
 from featureconvex.data.files.samples import FileKind, check_white
-from featureconvex.data.schema.form import TableForm
+from featureconvex.data.schema.form import TableForm, said_otherwise
 from featureconvex.data.tables.cells import numbers_of
 from featureconvex.data.tables.columns import (
     Column,
@@ -26,6 +26,7 @@ from featureconvex.data.tables.columns import (
     encode,
     encode_rows,
     feature_blocks,
+    fractions,
 )
 from featureconvex.data.tables.frame import as_pandas, check_unique
 from featureconvex.errors import UserError
@@ -75,7 +76,7 @@ class Meaning:
             names,
             dataset.files,
             pixels if dataset.kind == "image" else None,
-            None if dataset.schema is None else dataset.schema.form,
+            dataset.form,
             dataset.counts,
         )
 
@@ -170,6 +171,10 @@ class Meaning:
             return x.astype(np.float32 if x.dtype.itemsize <= 4 else np.float64)
         return self._pixels(x, origin, pictures)
 
+    def written(self, said: Mapping[str, Any]) -> "Meaning":
+        """The same for CSV tables that are written otherwise: fields of :class:`TableForm`."""
+        return replace(self, form=said_otherwise(self.form, **said))
+
     @property
     def plotted(self) -> bool:
         """Whether rows are plots of files."""
@@ -238,6 +243,12 @@ class Meaning:
         for column in self.columns or ():
             start, end = end, end + column.width
             block = x[:, start:end]
+            if column.whole and (parts := fractions(block[:, 0])).any():
+                row = int(parts.argmax())
+                raise UserError(
+                    f"{origin}, row {row}: the column {column.name!r} takes whole numbers, got "
+                    f"{block[row, 0]:g}"
+                )
             if column.kind not in ("boolean", "category"):
                 continue
             bits = np.isin(block, (0.0, 1.0)).all(axis=1)

@@ -3,6 +3,8 @@
 import difflib
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -11,7 +13,7 @@ from featureconvex.data.files.contents import shown
 from featureconvex.data.files.folder import FolderReader
 from featureconvex.data.files.representation import Representation, representation
 from featureconvex.data.named_tasks.catalogue import PAIRS, TASKS
-from featureconvex.data.schema import read_schema
+from featureconvex.data.schema import read_schema, said_otherwise
 from featureconvex.data.tables.frame import STANDARD_INPUT, is_table
 from featureconvex.data.tables.table import Missing, TableReader
 from featureconvex.data.task import Task
@@ -84,6 +86,7 @@ def find_task(
     schema: Path | None = None,
     counts: str | None = None,
     most_bytes: int | None = None,
+    form: Mapping[str, Any] | None = None,
 ) -> Task:
     """The task a user means: a name, or the path of a table or folder.
 
@@ -98,6 +101,8 @@ def find_task(
         schema: a file that says what a table's columns are.
         counts: how the files of a folder are read, such as ``"ngrams:2"``; None goes by their names.
         most_bytes: larger files are left out, and refused by the model; only with ``counts``.
+        form: of a table, fields of :class:`~featureconvex.data.schema.TableForm` in place of those of the
+            schema; None for those that nobody named.
 
     Raises:
         UserError: an unknown name (with the nearest ones), a path that does not exist or is of no
@@ -107,9 +112,11 @@ def find_task(
     if missing not in ("refuse", "drop"):
         raise UserError(f"--missing is refuse or drop, got {missing!r}")
     own = task is None and (is_table(Path(name_or_path)) and not Path(name_or_path).is_dir())
-    if (keep or missing != "refuse" or schema is not None) and not own:
+    said = {name: value for name, value in (form or {}).items() if value is not None}
+    if (keep or missing != "refuse" or schema is not None or said) and not own:
         raise UserError(
-            f"--keep, --missing and --schema are for a table of your own, not for {name_or_path}"
+            "--keep, --missing, --schema, --sep, --decimal, --encoding and --na are for a table of your "
+            f"own, not for {name_or_path}"
         )
     if counts is not None and (task is not None or not Path(name_or_path).expanduser().is_dir()):
         raise UserError(f"--bytes is for a folder of files of your own, not for {name_or_path}")
@@ -119,7 +126,7 @@ def find_task(
         )
     if task is None:
         read = None if counts is None else representation(counts, most_bytes)
-        return _from_path(name_or_path, label, sensitive, keep, missing, schema, read)
+        return _from_path(name_or_path, label, sensitive, keep, missing, schema, read, said)
     if label is not None or sensitive not in (None, task.sensitive):
         raise UserError(
             f"{task.name} has its own labels with {task.sensitive!r} as the sensitive class; "
@@ -164,6 +171,7 @@ def _from_path(
     missing: Missing,
     schema_path: Path | None,
     counts: Representation | None,
+    said: Mapping[str, Any],
 ) -> Task:
     path = Path(text).expanduser()
     schema = None
@@ -188,7 +196,10 @@ def _from_path(
     if path.is_file() or path == STANDARD_INPUT:
         if not is_table(path):
             raise UserError(f"{path} is not a .csv or .parquet file; convert it, or give a folder")
-        table = TableReader(path, label, sensitive, keep, missing, schema)
+        form = said_otherwise(None if schema is None else schema.form, **said)
+        if schema is not None and form is not None:
+            schema = replace(schema, form=form)
+        table = TableReader(path, label, sensitive, keep, missing, schema, form)
         name = "standard-input" if path == STANDARD_INPUT else path.name.split(".")[0]
         return Task(name, f"the table {path}", chosen, "one row per example", table)
     if is_table(path) or len(path.parts) > 1:

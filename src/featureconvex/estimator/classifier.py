@@ -27,6 +27,8 @@ from featureconvex.certificates import (
 from featureconvex.certificates.arguments import check_domain, check_threats
 from featureconvex.certificates.certificate import joined
 from featureconvex.data.schema import ColumnSchema, Schema
+from featureconvex.data.tables.columns import Column
+from featureconvex.detector import with_table
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.estimator.checks import check_columns, check_labels
@@ -282,20 +284,21 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         A row with a NaN or an infinity gets status ``non_finite`` instead of an error.
         """
         x = self.validated_rows(X, allow_missing=True)
-        domain = check_domain(domain, getattr(self, "feature_names_in_", None))
+        names = getattr(self, "feature_names_in_", None)
+        domain, threats = check_domain(domain, names), check_threats(threat, names)
+        several = threat is not None and not isinstance(threat, Threat)
         if not issparse(x):
             whole: Certificate | list[Certificate] = self._certified(
-                x, threat, domain, level, options
+                x, threats if several else threats[0], domain, level, options
             )
             return whole
-        threats = check_threats(threat)
         starts = range(0, max(1, x.shape[0]), BATCH)
         parts = [
             self._certified(dense(x[start : start + BATCH]), threats, domain, level, options)
             for start in starts
         ]
         found = [joined(same) for same in zip(*parts, strict=True)]
-        return found if isinstance(threat, list) else found[0]
+        return found if several else found[0]
 
     def _certified(
         self,
@@ -322,9 +325,17 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
     def attack(
         self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
     ) -> AttackResult:
-        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`."""
+        """Evasions for the rows of ``X``; see :func:`featureconvex.attack`.
+
+        Of a data frame the result has them as a ``table`` in its columns, too.
+        """
         check_is_fitted(self)
-        return attack(self, dense(X), threat, domain, **options)
+        found = attack(self, dense(X), threat, domain, **options)
+        if not hasattr(X, "columns"):
+            return found
+        names = getattr(self, "feature_names_in_", ())
+        columns = [Column(str(name), "number") for name in names] or None
+        return with_table(found, X, self.validated_rows(X, allow_missing=True), columns)
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted classifier into the folder ``path`` (safetensors and JSON, no pickle)."""

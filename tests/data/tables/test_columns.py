@@ -10,11 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featureconvex.data import find_task
+from featureconvex.data.meaning import Meaning
+from featureconvex.data.schema import ColumnSchema
 from featureconvex.data.tables.columns import (
     Column,
     class_names,
     columns_of_names,
+    columns_of_schema,
     encode,
+    encode_rows,
     feature_groups,
     feature_names,
     learn_columns,
@@ -327,3 +331,24 @@ def test_whole_numbers_that_floats_cannot_tell_apart_are_refused(
     with pytest.raises(UserError, match=r"beyond 2\^53 .* --keep"):
         learn_columns(read_frame(path), "t")
     assert learn_columns(read_frame(path)[["z"]], "t")[0].kind == "number"
+
+
+def test_a_whole_number_that_is_none_costs_its_row() -> None:
+    """As training refuses it where the schema says integer; gaps stay gaps, and files know it."""
+    said = [ColumnSchema("n", type="integer", missing="median"), ColumnSchema("v")]
+    table = pd.DataFrame({"n": [1.0, 3.0, np.nan, 4.0], "v": [0.5, 1.5, 2.5, 3.5]})
+    columns = columns_of_schema(table, said, "t")
+    assert [Column.from_stored(column.stored()).whole for column in columns] == [True, False]
+    new = pd.DataFrame({"n": ["2", "2.5", "", "7"], "v": [1.0, 2.0, 3.0, 4.0]})
+    found = encode_rows(new, columns, "new")
+    assert found.unreadable.tolist() == [False, True, False, False]
+    assert np.isnan(found.x[1]).all()
+    assert "2.5 is no whole number" in str(found.error)
+    with pytest.raises(UserError, match=r"column 'n': 2\.5 in row 1"):
+        encode(new, columns, "new")
+    with pytest.raises(UserError, match=r"column 'n': 2\.5 in row 1"):
+        columns_of_schema(new, said, "t")
+    meaning = Meaning("table", (3,), columns, ("n", "n=missing", "v"))
+    assert meaning.numbers(np.array([[2.0, 0, 0.5]]), "x.npy").tolist() == [[2, 0, 0.5]]
+    with pytest.raises(UserError, match=r"row 1: the column 'n' takes whole numbers, got 2\.5"):
+        meaning.numbers(np.array([[2.0, 0, 0.5], [2.5, 0, 0.5]]), "x.npy")

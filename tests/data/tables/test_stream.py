@@ -98,6 +98,76 @@ def test_blocks_read_as_the_whole_file(tmp_path: Path) -> None:
     )
 
 
+ODD = [
+    "",
+    " ",
+    "\t",
+    " \t ",
+    "\0",
+    "\0\0",
+    "\f",
+    "\v",
+    "\ufeff",
+    "\xa0",
+    "\x1a",
+    "\x1c",
+    "\0,\0",
+    ",",
+    ",,",
+]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", " ", "|"])
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("quotes", ["", '"'])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_that_looks_blank_is_a_row_unless_it_is(
+    separator: str, width: int, quotes: str, end: str, tmp_path: Path
+) -> None:
+    """Only spaces and tabs that separate nothing are no row: none vanishes, wherever a piece begins."""
+    names = "abc"[:width]
+    row = separator.join(["1", f"{quotes}2{quotes}", "3"][:width])
+    form = TableForm(separator)
+    for odd in ODD:
+        line = odd.replace(",", separator)
+        lines = [row, line, row, row, row, row, row, row, row, row, line]
+        text = end.join([separator.join(names), *lines])
+        (tmp_path / "t.csv").write_bytes(text.encode())
+        full = [x for x in lines if x.strip(" \t".replace(separator, ""))]
+        frame, good = whole(tmp_path / "t.csv", form)
+        assert good.tolist() == [x.count(separator) + 1 == width for x in full], repr(odd)
+        assert len(frame) == good.sum()
+        # The whole file at once refuses what a single row may cost.
+        try:
+            read = read_frame(tmp_path / "t.csv", names, form)
+        except UserError:
+            assert not good.all()
+        else:
+            assert good.all()
+            pd.testing.assert_frame_equal(read, frame, check_dtype=False)
+
+
+def test_a_row_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    """Its last cells would look empty, and a schema may fill those in."""
+    (tmp_path / "t.csv").write_text("a,b,c\n1,2,3\n4\n5,6\n7,8,\n")
+    with pytest.raises(UserError, match=r"row 1 \(from 0\) has 1 of 3 cells.*2 such rows"):
+        read_frame(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text('a;b\n1;"2;\n2"\n3;\n4\n')
+    with pytest.raises(UserError, match=r"row 2 \(from 0\) has 1 of 2 cells"):
+        read_frame(tmp_path / "t.csv", (), TableForm(";"))
+    (tmp_path / "t.csv").write_text("a,b,c\n1,2,3\n7,8,\n")
+    assert len(read_frame(tmp_path / "t.csv")) == 2
+
+
+def test_a_cell_of_two_lines_is_never_cut_in_two(tmp_path: Path) -> None:
+    """Whatever separates the columns, and wherever a piece ends."""
+    rows = "".join(f'{k};"two\nlines; {k}"\n' for k in range(30))
+    (tmp_path / "t.csv").write_text("a;b\n" + rows)
+    frame, good = whole(tmp_path / "t.csv", TableForm(";"))
+    assert good.all()
+    assert frame["b"].tolist() == [f"two\nlines; {k}" for k in range(30)]
+
+
 def test_bytes_that_are_no_text_cost_their_row(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"a,b,c\n1,2,3\n4,\xff,6\n7,8,9\n")
     frame, good = whole(tmp_path / "t.csv")

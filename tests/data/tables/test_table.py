@@ -72,6 +72,19 @@ def test_booleans_and_categories(tmp_path: Path) -> None:
     assert data.note == "One-hot encoded: colour."
 
 
+def test_a_category_of_many_levels_is_said_to_be_slow(tmp_path: Path) -> None:
+    """Before anything long begins, with the remedy."""
+    frame = pd.DataFrame({"shop": [f"s{k % 120}" for k in range(240)], "a": range(240)})
+    frame["y"] = np.arange(240) % 2
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "s.toml").write_text(
+        'label = "y"\n[columns.shop]\ntype = "category"\n[columns.a]\ntype = "number"\n'
+    )
+    data = find_task(str(tmp_path / "t.csv"), schema=tmp_path / "s.toml").load()
+    assert "'shop' has 120 levels, each of them a feature" in data.note
+    assert 'rare = "other"' in data.note
+
+
 def test_parquet_types(tmp_path: Path) -> None:
     frame = FRAME.assign(
         whole=pd.array(range(20), dtype="Int64"), kind=pd.Categorical(["u", "v"] * 10)
@@ -127,7 +140,9 @@ def test_what_must_be_named(
         ("", "cannot read .* as a table"),
         ("a,y\n1,0\n2,1,7\n", "cannot read .* as a table"),
         ("a,y\n1,0,5\n2,1,7\n", "cannot read .* as a table"),
-        ("a,y\n1,0\n2,1\n3", "1 rows have no label"),
+        ("a,y\n1,0\n2,1\n3", "row 2 .from 0. has 1 of 2 cells"),
+        ("a,y\n1,0\n2,\n", "1 rows have no label"),
+        ("a,y\n1,u\n2,v\n3,u\0\n", "label of row 2 .from 0. has a NUL byte"),
         ('a,y\n"1,0\n', "cannot read .* as a table|no label|no rows"),
     ],
 )

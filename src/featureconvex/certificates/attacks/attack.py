@@ -77,7 +77,8 @@ def attack(
     members = several.members() if isinstance(several, MultiClassModel) else [check_model(several)]
     model = members[0]
     names = getattr(clf_or_model, "feature_names_in_", None)
-    threat, domain = check_threat(threat), check_domain(domain, names, model=model)
+    threat = check_threat(threat, names, model)
+    domain = check_domain(domain, names, model=model)
     method = one_of("method", method, METHODS)
     steps, restarts = whole_number("steps", steps, 1), whole_number("restarts", restarts, 1)
     seed = whole_number("seed", seed, -(2**63))

@@ -70,20 +70,37 @@ def _one_more(
     """The edit that the tangent promises most for, of a block not edited yet; and whether there is one."""
     blocks, count = threat.blocks, target.x.shape[1]
     _, gradient = target.slope(delta)
+    level = blocks.level(target.x)
+    prices = blocks.prices.leaving(level)
+    # Where the attacker cannot stand still, nothing but the edit itself may move.
+    stuck = (target.lo > 0) | (target.hi < 0)
+    can_rise = (target.lo <= 1) & (target.hi >= 1)
+    can_sink = (target.lo <= -1) & (target.hi >= -1)
     score = torch.zeros_like(target.first)
     after = delta
     for block, coordinates in enumerate(blocks.coordinates):
         untouched = (delta[:, list(coordinates)] == 0).all(1)
-        level = blocks.level(target.x)[:, block]
-        for to in range(max(2, len(coordinates))):
-            step = blocks.step(level, block, to, count)
-            price = blocks.prices[block].to(level.device)[level, to]
-            inside = ((step >= target.lo) & (step <= target.hi)).all(1)
-            gain = -(gradient * step).sum(1)
-            promise = gain / price if per_price else gain
-            better = untouched & inside & (level != to) & torch.isfinite(price) & (promise > score)
-            score = torch.where(better, promise, score)
-            after = torch.where(better[:, None], delta + step, after)
+        own, price = level[:, block, None], prices[:, block, : max(2, len(coordinates))]
+        members = blocks.members[block, : price.shape[1]].to(delta.device)
+        slope, off = gradient[:, members], stuck[:, members]
+        if len(coordinates) == 1:
+            # Levels 0 and 1 of one coordinate.
+            way = torch.tensor([-1.0, 1.0], dtype=slope.dtype, device=delta.device)
+            gain = -slope * way
+            inside = torch.where(way > 0, can_rise[:, members], can_sink[:, members])
+            freed = off.long()
+        else:
+            gain = slope.gather(1, own) - slope
+            inside = can_rise[:, members] & can_sink[:, members].gather(1, own)
+            freed = off.long() + off.gather(1, own)
+        inside &= stuck.sum(1, keepdim=True) == freed
+        possible = untouched[:, None] & inside & (price > 0) & torch.isfinite(price)
+        promise = (gain / price if per_price else gain).where(possible, -torch.inf)
+        most, to = promise.max(1)
+        step = blocks.step(level[:, block], block, to, count)
+        better = most > score
+        score = torch.where(better, most, score)
+        after = torch.where(better[:, None], delta + step, after)
     return after, score > 0
 
 

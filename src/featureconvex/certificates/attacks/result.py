@@ -1,13 +1,16 @@
 """The record an attack returns."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Threat
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,8 @@ class AttackResult:
         domain: the attacker's domain.
         budget: the budget given, None for the smallest.
         method: ``"descent"`` or ``"foolbox"``.
+        table: of a detector or classifier that was given a data frame: its rows, with new cells where an
+            attack that was found changed them; None for arrays.
     """
 
     adversarial: NDArray[Any]
@@ -38,6 +43,7 @@ class AttackResult:
     domain: Domain
     budget: float | NDArray[np.float64] | None
     method: str
+    table: "pd.DataFrame | None" = None
 
     def __post_init__(self) -> None:
         # Copies: a point that did not move may be the memory of the input.

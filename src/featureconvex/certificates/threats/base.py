@@ -1,11 +1,13 @@
 """What a threat model must tell the certificates and the attacks."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.coordinates import NO_BLOCKS, Blocks
 from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.moves import Moves
 from featureconvex.certificates.threats.bisection import bisected_budget, bisected_count
@@ -63,6 +65,18 @@ class Threat(Value, ABC):
         Raises:
             UserError: naming both shapes.
         """
+
+    def named(self, names: Sequence[str] | None, blocks: Blocks = NO_BLOCKS) -> "Threat":
+        """The same threat for a model whose columns have ``names``; None where they have none.
+
+        Args:
+            names: one per coordinate.
+            blocks: further names, each for several coordinates.
+
+        Raises:
+            UserError: a column that is not among them.
+        """
+        return self
 
     def admits(self, x: Tensor) -> Tensor:
         """(n,) bool: whether the threat is about inputs like ``x`` (n, ...) at all; all are, here."""

@@ -1,10 +1,13 @@
 """Perturbations of bounded, possibly weighted, l_p norm."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.by_column import Costs
+from featureconvex.certificates.coordinates import NO_BLOCKS, Blocks
 from featureconvex.certificates.drops import Curves, Drops
 from featureconvex.certificates.threats.ball.best_move import best_move
 from featureconvex.certificates.threats.ball.projection import project_lp
@@ -22,7 +25,8 @@ class Lp(Threat):
     Args:
         p: the norm's exponent, in [1, inf].
         cost: positive numbers broadcastable to one input: a larger cost is dearer for the attacker,
-            ``inf`` means immutable. None: 1 everywhere.
+            ``inf`` means immutable. Or of single columns, ``{column: cost}`` by name, for a model that has
+            names; all others cost 1. None: 1 everywhere.
 
     Raises:
         UserError: p below 1; a cost that is not positive; no coordinate that can change.
@@ -37,6 +41,9 @@ class Lp(Threat):
 
     def __init__(self, p: float, cost: Any = None) -> None:
         self.p = check_exponent(p)
+        self._by_column = Costs(cost) if isinstance(cost, Mapping) else None
+        if self._by_column is not None:
+            cost = None
         self._cost = None if cost is None else real_tensor("cost", cost)
         if self._cost is not None:
             if not self._cost.numel():
@@ -48,7 +55,13 @@ class Lp(Threat):
 
     @property
     def cost(self) -> Tensor | None:
-        """The costs, float64: a copy."""
+        """The costs, float64: a copy.
+
+        Raises:
+            UserError: they are those of columns by name, and no model has told which these are.
+        """
+        if self._by_column is not None:
+            raise self._by_column.unknown()
         return None if self._cost is None else self._cost.clone()
 
     @property
@@ -57,7 +70,14 @@ class Lp(Threat):
         return norm_name(self.p)
 
     def __repr__(self) -> str:
-        return f"Lp({self.name.removeprefix('l')}{', cost' if self.cost is not None else ''})"
+        costly = self._cost is not None or self._by_column is not None
+        return f"Lp({self.name.removeprefix('l')}{', cost' if costly else ''})"
+
+    def named(self, names: Sequence[str] | None, blocks: Blocks = NO_BLOCKS) -> "Lp":
+        """With costs of columns as costs of all coordinates."""
+        if self._by_column is None or names is None:
+            return self
+        return Lp(self.p, self._by_column.named(names, blocks))
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse costs that do not broadcast to one input."""

@@ -6,7 +6,7 @@ decimal or ``0x`` hexadecimal.
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,21 @@ def read_slack(path: Path) -> dict[str, tuple[Run, ...]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"cannot read {path} as CSV in UTF-8: {error}") from error
     return {name: joined(runs) for name, runs in found.items()}
+
+
+def check_named(slack: Iterable[str], files: Iterable[str]) -> None:
+    """Refuse slack of none of the files: one without slack keeps its flag whatever is filled.
+
+    Raises:
+        UserError: naming one of either.
+    """
+    named, there = set(slack), list(files)
+    if named and not named & set(there):
+        told = f"such as {there[0]!r}" if there else "and there are none"
+        raise UserError(
+            f"the slack is of files such as {sorted(named)[0]!r}, and no input has that name; files are "
+            f"named as the rows name them, {told}"
+        )
 
 
 def joined(runs: Sequence[Run]) -> tuple[Run, ...]:

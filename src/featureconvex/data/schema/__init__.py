@@ -1,6 +1,6 @@
 """What a table's owner knows about its columns: their meaning, and what an attacker can do to them."""
 
-from featureconvex.data.schema.form import TableForm, sniffed
+from featureconvex.data.schema.form import TableForm, said_otherwise, sniffed
 from featureconvex.data.schema.schema import STD, ColumnSchema, Schema
 from featureconvex.data.schema.toml import parse_schema, read_schema, schema_text
 
@@ -11,6 +11,7 @@ __all__ = [
     "TableForm",
     "parse_schema",
     "read_schema",
+    "said_otherwise",
     "schema_text",
     "sniffed",
 ]

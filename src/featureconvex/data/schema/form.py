@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from featureconvex.errors import UserError
@@ -35,9 +35,10 @@ class TableForm:
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.separator) != 1 or self.decimal not in (".", ",") or self.separator in '"\n\r':
+        one = len(self.separator) == 1 and self.separator.isascii()
+        if not one or self.decimal not in (".", ",") or self.separator in '"\n\r':
             raise UserError(
-                "a table has one character between columns and a decimal point or comma, got "
+                "a table has one ASCII character between columns and a decimal point or comma, got "
                 f"separator {self.separator!r} and decimal {self.decimal!r}"
             )
         if self.separator == self.decimal:
@@ -57,6 +58,20 @@ class TableForm:
         return TableForm(**{**values, "missing": tuple(values["missing"])})
 
 
+def said_otherwise(form: TableForm | None, **said: Any) -> TableForm | None:
+    """The form with what a command line says of it in place of its own; as it is where nothing is said.
+
+    Args:
+        form: what is known; None: commas, decimal points and UTF-8, anything else is refused.
+        said: fields of :class:`TableForm`, None for those that nobody named.
+
+    >>> said_otherwise(TableForm(";", ","), separator="|", decimal=None).decimal
+    ','
+    """
+    known = {name: value for name, value in said.items() if value is not None}
+    return replace(form or TableForm(), **known) if known else form
+
+
 def sniffed(content: bytes) -> TableForm:
     """How a CSV file looks to be written, from its first lines.
 
@@ -68,7 +83,8 @@ def sniffed(content: bytes) -> TableForm:
     if len(content) > SAMPLE:
         text = text.rpartition("\n")[0] or text
     separator = max(SEPARATORS, key=lambda mark: _fits(text, mark))
-    cells = [cell.strip() for row in _rows(text, separator)[1:] for cell in row]
+    # Different ones: a column that says 2.1 everywhere is a version, not a sign of points.
+    cells = {cell.strip() for row in _rows(text, separator)[1:] for cell in row}
     commas = sum(map(bool, map(_COMMA.fullmatch, cells)))
     points = sum(map(bool, map(_POINT.fullmatch, cells)))
     decimal = "," if separator != "," and commas > points else "."

@@ -49,6 +49,7 @@ class Column:
         rare: the one of them that every other word counts as, or None.
         fill: what stands for a missing number, and then a second feature says that it does; None: nothing
             does.
+        whole: of a number: whole numbers only, as the user's schema says.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Column:
     categories: tuple[str, ...] = ()
     rare: str | None = None
     fill: float | None = None
+    whole: bool = False
 
     @property
     def width(self) -> int:
@@ -84,6 +86,7 @@ class Column:
             tuple(values["categories"]),
             values.get("rare"),
             values.get("fill"),
+            values.get("whole", False),
         )
 
 
@@ -164,18 +167,16 @@ def columns_of_schema(
         if kind == "number":
             check_digits(cells, values, where)
         known = values[~np.isnan(values)]
-        if said.type == "integer" and (known != np.rint(known)).any():
-            odd = known[(known != np.rint(known)).argmax()]
-            raise UserError(
-                f"{where}: {odd:g} is no whole number; its type in the schema is integer"
-            )
+        whole = said.type == "integer"
+        if whole and (parts := fractions(values)).any():
+            raise _no_whole_number(values, parts, where, True)
         fill = None
         if said.missing == "median":
             if not len(known):
                 raise UserError(f"{where}: every cell is missing, so there is no median; drop it")
             fill = float(np.median(known))
-            fill = float(np.rint(fill)) if said.type == "integer" else fill
-        found.append(Column(said.name, kind, fill=fill))
+            fill = float(np.rint(fill)) if whole else fill
+        found.append(Column(said.name, kind, fill=fill, whole=whole))
     return tuple(found)
 
 
@@ -231,9 +232,14 @@ def encode_rows(
     """
     missing = [column.name for column in columns if column.name not in frame.columns]
     if missing:
+        one = len(frame.columns) == 1 and len(columns) > 1
+        letters = not one and not all(map(str.isascii, missing))
         raise UserError(
             f"{origin} lacks {len(missing)} of the {len(columns)} columns that the model was trained "
             f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+            + "; it has a single one: if something else separates its columns, --sep says what"
+            * one
+            + "; if its letters are read wrong, --encoding names another encoding" * letters
         )
     blocks: list[NDArray[np.float64]] = []
     unknown, unreadable = (np.zeros(len(frame), dtype=bool) for _ in range(2))
@@ -244,6 +250,9 @@ def encode_rows(
             values, odd, error = read_numbers(
                 cells, column.kind, _where(origin, column.name), whole
             )
+            if column.whole and (parts := fractions(values)).any():
+                error = error or _no_whole_number(values, parts, _where(origin, column.name), whole)
+                odd, values = odd | parts, np.where(parts, np.nan, values)
             unreadable |= odd
             first = first or error
             values = values[:, None]
@@ -255,12 +264,7 @@ def encode_rows(
         if cells.dtype == object and not is_text(cells):
             raise no_cells(cells, _where(origin, column.name))
         text = text_of(cells)
-        if column.rare is not None:
-            known = np.isin(text.astype(str), [*column.categories, ""])
-            text = np.where(known, text, column.rare).astype(object)
-        block = (text[:, None] == np.array(column.categories, dtype=object)).astype(np.float64)
-        seen = block.any(axis=1)
-        block[~seen] = np.nan
+        block, seen = _one_hot(text, column)
         blocks.append(block)
         new = ~seen & (text != "").astype(bool)
         unknown |= new
@@ -273,6 +277,36 @@ def encode_rows(
     x = np.hstack(blocks)
     x[unreadable] = np.nan
     return Encoded(x, unknown & ~unreadable, tuple(remarks), unreadable, first)
+
+
+def fractions(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which numbers are not whole: no gaps, and no infinities."""
+    odd: NDArray[np.bool_] = np.isfinite(values) & (values != np.rint(values))
+    return odd
+
+
+def _no_whole_number(
+    values: NDArray[np.float64], odd: NDArray[np.bool_], where: str, whole: bool
+) -> UserError:
+    at = f" in {row_words(int(odd.argmax()))}" if whole else ""
+    return UserError(
+        f"{where}: {values[odd.argmax()]:g}{at} is no whole number; its type in the schema is integer"
+    )
+
+
+def _one_hot(
+    text: NDArray[np.object_], column: Column
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(n, categories), NaN in rows of no category; and bool (n,) which rows have one."""
+    places = {word: place for place, word in enumerate(column.categories)}
+    other = -1 if column.rare is None else places[column.rare]
+    codes = [places.get(word, other if word else -1) for word in text.tolist()]
+    place = np.array(codes, dtype=np.int64)
+    seen = place >= 0
+    block = np.zeros((len(text), len(column.categories)))
+    block[seen, place[seen]] = 1.0
+    block[~seen] = np.nan
+    return block, seen
 
 
 def feature_names(columns: Sequence[Column]) -> list[str]:
@@ -389,6 +423,12 @@ def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
             text = np.where(words.truth == 1, "True", "False").astype(object)
     else:
         raise no_cells(column, f"{origin}, the label")
+    damaged = np.array(["\0" in word for word in text], dtype=bool)
+    if damaged.any():
+        raise UserError(
+            f"{origin}: the label of {row_words(int(damaged.argmax()))} has a NUL byte in it "
+            f"({damaged.sum()} such rows); the file is damaged there: correct or remove the rows"
+        )
     if missing.any():
         raise UserError(
             f"{origin}: {missing.sum()} rows have no label (first: {row_words(int(missing.argmax()))}); "

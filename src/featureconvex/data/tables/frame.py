@@ -7,10 +7,13 @@ import sys
 import warnings
 import zlib
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featureconvex.data.schema.form import TableForm
+from featureconvex.data.tables.cells import row_words
+from featureconvex.data.tables.records import records
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ CSV_SUFFIXES = (".csv", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 STANDARD_INPUT = Path("-")
 """Stands for a CSV table on standard input."""
+WIDE = ("utf-16", "utf-32")
+"""Encodings in which a comma is several bytes."""
 SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
 """What some programs write between columns instead of commas, and what to call it."""
 
@@ -56,6 +61,7 @@ def read_frame(
             known = form or TableForm(encoding="utf-8")
             names = check_header(content, known, path, form is None)
             frame = parse_csv(content, known, text)
+            _check_lengths(content, known, frame, path)
         else:
             frame = with_named_index(pd.read_parquet(path))
             names = frame.columns.to_series()
@@ -120,6 +126,29 @@ def check_header(content: bytes, form: TableForm, path: Path, plain: bool) -> "p
     names = first[first != ""]
     _check_distinct(names, path)
     return names
+
+
+def _check_lengths(content: bytes, form: TableForm, frame: "pd.DataFrame", path: Path) -> None:
+    """Refuse a row with fewer cells than the header, whose last ones would look empty.
+
+    Raises:
+        UserError: naming the first.
+    """
+    if not frame.shape[1] or not frame.iloc[:, -1].isna().any():
+        return
+    if form.encoding.lower().startswith(WIDE):
+        content, form = content.decode(form.encoding).encode(), replace(form, encoding="utf-8")
+    try:
+        cells, _ = records(content, form)
+    except UserError:  # quotation marks that pandas takes another way
+        return
+    short = cells[1:] < cells[0]
+    if len(short) == len(frame) and short.any():
+        row = int(short.argmax())
+        raise UserError(
+            f"{path}: {row_words(row)} has {cells[1 + row]} of {cells[0]} cells; complete or remove it "
+            f"({short.sum()} such rows)"
+        )
 
 
 def with_named_index(frame: "pd.DataFrame") -> "pd.DataFrame":

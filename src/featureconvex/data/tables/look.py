@@ -1,6 +1,7 @@
 """A first look at a table: what each column holds, what it seems to be, and what is odd about it."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from featureconvex.data.classes import choose_sensitive
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import ColumnSchema, Schema
 from featureconvex.data.suspicion import index_like
-from featureconvex.data.tables.cells import is_text, numbers_of, words_of
+from featureconvex.data.tables.cells import Words, is_text, numbers_of, words_of
 from featureconvex.data.tables.columns import MAX_CATEGORIES, class_names
 from featureconvex.errors import UserError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Among fewer rows nothing is said about ids and leaks.
 FEW = 20
+# So many words among numbers may be ways to say that there is none.
+MOST_GAPS = 2
 _ID = re.compile(r"(?i)(^|[^a-z])(id|uuid|guid|key)([^a-z]|$)|(?<=[a-z])(Id|ID)$")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d.*|\d{1,2}\.\d{1,2}\.\d{4}.*")
 
@@ -134,7 +137,7 @@ def _column(cells: "pd.Series[Any]", name: str, labels: NDArray[np.str_] | None)
             return _dates(cells, name)
         except UserError:
             pass
-    return _words(words.text, name, labels, int(words.numeric.sum()))
+    return _words(words.text, name, labels, _numbers_among(words))
 
 
 def _dates(cells: "pd.Series[Any]", name: str) -> ColumnLook:
@@ -183,8 +186,19 @@ def _numbers(
     return ColumnLook(schema, gaps, distinct, shown, None if boolean else std, remark)
 
 
+def _numbers_among(words: Words) -> str:
+    """How many cells are numbers; and which few words most likely say that there is none."""
+    numbers = int(words.numeric.sum())
+    others = sorted(set(words.text[~words.numeric & ~words.empty]))
+    if numbers > len(words.text) / 2 and len(others) <= MOST_GAPS:
+        options = " ".join(f"--na {shlex.quote(word)}" for word in others)
+        listed = ", ".join(map(repr, others))
+        return f"{numbers} cells are numbers, the others {listed}: if that is a gap, add {options}"
+    return f"{numbers} cells are numbers among words" if numbers else ""
+
+
 def _words(
-    text: NDArray[np.object_], name: str, labels: NDArray[np.str_] | None, numbers: int
+    text: NDArray[np.object_], name: str, labels: NDArray[np.str_] | None, numbers: str
 ) -> ColumnLook:
     names, counts = np.unique(text[text != ""].astype(str), return_counts=True)
     gaps = int((text == "").sum())
@@ -205,7 +219,7 @@ def _words(
         remark = f"the {len(common)} commonest words are levels, the others together are 'other'"
         rare = "other"
     if numbers:
-        remark = f"{remark}; " * bool(remark) + f"{numbers} cells are numbers among words"
+        remark = f"{remark}; " * bool(remark) + numbers
     levels = tuple(sorted(common)) if role == "feature" else ()
     schema = ColumnSchema(name, role, "category", levels=levels, rare=rare, missing=missing)
     return ColumnLook(schema, gaps, len(names), shown, None, remark)

@@ -18,10 +18,20 @@ from featureconvex.data.schema.form import TableForm
 from featureconvex.data.tables.frame import (
     PARQUET_SUFFIXES,
     STANDARD_INPUT,
+    WIDE,
     check_header,
     damage,
     parse_csv,
     with_named_index,
+)
+from featureconvex.data.tables.records import (
+    LONGEST,
+    QUOTE,
+    is_blank,
+    lines_of,
+    mark_of,
+    quoted,
+    records,
 )
 from featureconvex.errors import UserError
 
@@ -30,12 +40,8 @@ if TYPE_CHECKING:
 
 BLOCK = 2**21
 """Bytes of CSV per piece, about."""
-LONGEST = 2**26
-"""Bytes that a record may have; more is a quotation mark that nobody closed."""
 BATCH = 2**13
 """Rows of Parquet per piece."""
-QUOTE = b'"'
-_WIDE = ("utf-16", "utf-32")
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,8 @@ class CsvBlock:
         Raises:
             UserError: the records of these bytes cannot be told apart.
         """
-        cells, lines = _records(self.body, self.form)
-        width = _records(self.header, self.form)[0][0]
+        cells, lines = records(self.body, self.form)
+        width = records(self.header, self.form)[0][0]
         good = (cells == width) & _decoded(lines, self.body, self.form.encoding)
         body = b"".join(x for x, y in zip(lines, good, strict=True) if y)
         try:
@@ -99,7 +105,7 @@ def csv_blocks(path: Path, form: TableForm | None) -> Iterator[tuple[CsvBlock, i
         UserError: it cannot be read, has no rows, two columns of one name, or another separator.
     """
     known = form or TableForm(encoding="utf-8")
-    wide = known.encoding.lower().startswith(_WIDE)
+    wide = known.encoding.lower().startswith(WIDE)
     encoding = known.encoding
     if wide:
         known = replace(known, encoding="utf-8")
@@ -111,12 +117,12 @@ def csv_blocks(path: Path, form: TableForm | None) -> Iterator[tuple[CsvBlock, i
             # As stored, where that is known.
             read = read + len(content) if packed is None else packed.tell()
             if not header:
-                end = _first_record(rest)
+                end = _first_record(rest, known)
                 header, rest = rest[:end], rest[end:]
                 if header:
                     check_header(header, known, path, form is None)
-            end = _whole(rest) if header else 0
-            if rest[:end].strip():
+            end = _whole(rest, known) if header else 0
+            if not is_blank(rest[:end], known):
                 yield CsvBlock(header, rest[:end], known), read - told
                 told, any_row = read, True
             rest = rest[end:]
@@ -128,7 +134,7 @@ def csv_blocks(path: Path, form: TableForm | None) -> Iterator[tuple[CsvBlock, i
     if not header:
         header, rest = rest, b""
         check_header(header, known, path, form is None)
-    if rest.strip():
+    if not is_blank(rest, known):
         yield CsvBlock(header, rest, known), read - told
     elif not any_row:
         raise UserError(f"{path} has no rows or no columns; a table needs both")
@@ -181,66 +187,38 @@ def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes] | None]]:
         raise UserError(f"cannot read {path} as a table: {error}; {remedy}") from error
 
 
-def _lines(body: bytes) -> list[bytes]:
-    return body.splitlines(keepends=True)
-
-
 def _rewritten(body: bytes, form: TableForm) -> bytes:
     """The same cells, quoted where they have to be."""
-    mark = form.separator.encode(form.encoding.replace("-sig", "")).decode("latin-1")
+    mark = mark_of(form).decode("latin-1")
     text = io.StringIO(newline="")
-    csv.writer(text, delimiter=mark).writerows(row for _, row in _quoted(body, mark))
+    csv.writer(text, delimiter=mark).writerows(row for _, row in quoted(body, form))
     return text.getvalue().encode("latin-1")
 
 
-def _quoted(body: bytes, separator: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """Of a body with quotation marks: the last line of each record, counted from 1, and its cells."""
-    reader = csv.reader((line.decode("latin-1") for line in _lines(body)), delimiter=separator)
-    csv.field_size_limit(LONGEST)
-    try:
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise UserError(f"{error}; a quotation mark or a line end is missing nearby") from error
-
-
-def _whole(body: bytes) -> int:
+def _whole(body: bytes, form: TableForm) -> int:
     """How many bytes hold whole records; the last one may go on."""
     if QUOTE not in body:
         return max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
-    ends = [line for line, _ in _quoted(body)]
+    ends = [line for line, _ in quoted(body, form)]
     if len(ends) < 2:
         return 0
-    return sum(map(len, _lines(body)[: ends[-2]]))
+    return sum(map(len, lines_of(body)[: ends[-2]]))
 
 
-def _first_record(body: bytes) -> int:
+def _first_record(body: bytes, form: TableForm) -> int:
     """The bytes of the first record that is not blank; 0 where it may go on."""
-    lines = _lines(body)
+    lines = lines_of(body)
     if QUOTE not in body:
-        start = next((n for n, line in enumerate(lines) if line.strip()), len(lines))
+        full = (n for n, line in enumerate(lines) if not is_blank(line, form))
+        start = next(full, len(lines))
         found = lines[: start + 1]
         return sum(map(len, found)) if found and found[-1].endswith((b"\n", b"\r")) else 0
-    ends = [line for line, row in _quoted(body) if row]
-    return sum(map(len, lines[: ends[0]])) if len(ends) > 1 else 0
-
-
-def _records(body: bytes, form: TableForm) -> tuple[NDArray[np.int64], list[bytes]]:
-    """Of each record that is not blank: how many cells it has, and its bytes."""
-    lines = _lines(body)
-    mark = form.separator.encode(form.encoding.replace("-sig", ""))
-    if QUOTE not in body:
-        full = [line for line in lines if line.strip(b" \r\n")]
-        return np.array([line.count(mark) + 1 for line in full], dtype=np.int64), full
-    found: list[bytes] = []
-    cells, start = [], 0
-    for end, row in _quoted(body, mark.decode("latin-1")):
-        record = b"".join(lines[start:end])
-        if record.strip(b" \r\n"):
-            found.append(record)
-            cells.append(len(row))
+    start, ends = 0, []
+    for end, _ in quoted(body, form):
+        if not is_blank(b"".join(lines[start:end]), form):
+            ends.append(end)
         start = end
-    return np.array(cells, dtype=np.int64), found
+    return sum(map(len, lines[: ends[0]])) if len(ends) > 1 else 0
 
 
 def _decoded(lines: list[bytes], body: bytes, encoding: str) -> NDArray[np.bool_]:

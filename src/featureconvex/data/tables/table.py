@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from featureconvex.data.classes import SensitiveClasses, choose_sensitive
 from featureconvex.data.dataset import Dataset, Split
 from featureconvex.data.location import Location
+from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import Schema
 from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Missing = Literal["refuse", "drop"]
+MANY_LEVELS = 100
+"""A category with more is said to be slow."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class TableReader:
         keep: columns that are no features: they are kept beside the test rows as they are written.
         missing: what to do with a row that has a gap: ``"refuse"`` the file, or ``"drop"`` the row.
         schema: what the columns are, where the user says it; its label, sensitive class and ids count.
+        form: how a CSV file is written, where that is said; None: commas, decimal points and UTF-8.
     """
 
     path: Path
@@ -55,6 +59,7 @@ class TableReader:
     keep: tuple[str, ...] = ()
     missing: Missing = "refuse"
     schema: Schema | None = None
+    form: TableForm | None = None
 
     def locate(self, data_dir: Path) -> Location:
         """Whether the file exists."""
@@ -73,7 +78,7 @@ class TableReader:
         words = [c.name for c in said.features if c.type == "category"] if said else []
         as_written = (*self.keep, *words, *([] if self.label is None else [self.label]))
         with self._or_described():
-            source = read_source(self.path, as_written, form=said.form if said else None)
+            source = read_source(self.path, as_written, form=self.form)
         frame, rows = source.frame, source.rows
         assert frame is not None
         origin = str(self.path)
@@ -133,6 +138,7 @@ class TableReader:
             rows_from=f"a row of {origin}, counted from 0 below the header",
             test_kept=frame[list(self.keep)].iloc[test] if self.keep else None,
             schema=said,
+            form=self.form,
         )
 
     @contextmanager
@@ -179,6 +185,13 @@ def _merged(labels: NDArray[Any], chosen: SensitiveClasses) -> str:
 def _note(columns: tuple[Column, ...], dropped: int, merged: str, index: list[str]) -> str:
     one_hot = [column.name for column in columns if column.kind == "category"]
     remarks = [f"One-hot encoded: {', '.join(one_hot)}."] if one_hot else []
+    remarks += [
+        f"The category {column.name!r} has {column.width} levels, each of them a feature, so all that "
+        'follows takes longer; name the common ones in the schema and write rare = "other", or write '
+        'role = "drop".'
+        for column in columns
+        if column.kind == "category" and column.width > MANY_LEVELS
+    ]
     if dropped:
         remarks.append(f"{dropped} rows with missing or non-finite values were dropped.")
     if merged:

@@ -1,6 +1,7 @@
 """A model with a plan turns pieces of inputs into rows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,13 @@ from featureconvex.certificates.levels import Tight, level_named
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.files.contents import file_size
+from featureconvex.data.inputs.pieces import Piece
+from featureconvex.data.inputs.read import Inputs, read_piece
 from featureconvex.data.meaning import Meaning
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.estimator import FeatureConvexClassifier, load
 from featureconvex.experiment.certifying.against import Plan
-from featureconvex.experiment.certifying.inputs import Inputs, read_piece
-from featureconvex.experiment.certifying.pieces import Piece
 from featureconvex.experiment.certifying.plots import Plots
 from featureconvex.experiment.certifying.slack import (
     certify_slack,
@@ -55,11 +56,13 @@ class Certifier:
         folder: of the model.
         plan: threats, domain and level.
         keep: columns of a table to carry along.
+        form: of CSV tables, where it is not the model's.
     """
 
     folder: Path
     plan: Plan
     keep: tuple[str, ...]
+    form: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def model(self) -> FeatureConvexClassifier | Detector:
@@ -73,7 +76,7 @@ class Certifier:
     @cached_property
     def meaning(self) -> Meaning:
         """What the model was trained on."""
-        return Meaning.from_extra(self._extra)
+        return Meaning.from_extra(self._extra).written(self.form)
 
     @cached_property
     def span(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -108,7 +111,10 @@ class Certifier:
         return known or self._extra.get("estimator", {}).get("feature_names") or None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "plan": self.plan, "keep": self.keep}
+        return {
+            **{"folder": self.folder, "plan": self.plan},
+            **{"keep": self.keep, "form": self.form},
+        }
 
     def __call__(self, piece: Piece) -> Found:
         """Certify the rows of a piece.

@@ -12,18 +12,18 @@ from featureconvex.certificates import Domain, Level, Threat
 from featureconvex.certificates.levels import level_named
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import left_out
-from featureconvex.data.files.slack import read_slack
+from featureconvex.data.files.slack import check_named, read_slack
+from featureconvex.data.inputs.beginning import check_beginning, check_places, model_folder
+from featureconvex.data.inputs.pieces import expanded, extent, kind_of_input, names_of
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.against import Plan, check_level, planned
 from featureconvex.experiment.certifying.certifier import Certifier
-from featureconvex.experiment.certifying.pieces import expanded, extent, kind_of_input
 from featureconvex.experiment.certifying.ranges import Range, boxed
-from featureconvex.experiment.certifying.rows import STANDARD_OUTPUT, Rows
+from featureconvex.experiment.certifying.rows import Rows
 from featureconvex.experiment.certifying.summary import Summary
 from featureconvex.experiment.certifying.workers import workers
-from featureconvex.files import writable_folder
 from featureconvex.given import whole_number
 from featureconvex.progress import progress_bar, remark
 
@@ -42,6 +42,7 @@ def certify_files(
     slack: Path | None = None,
     ranges: Mapping[str, Range] | None = None,
     training_range: bool = False,
+    form: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Certify every row of the inputs in bounded memory, and write one row each.
 
@@ -69,6 +70,8 @@ def certify_files(
             a radius of all of a file's bytes of slack, or 0.
         ranges: of single columns of numbers, for the attacker.
         training_range: hold the attacker to the range that every column had in training.
+        form: of CSV tables, fields of :class:`~featureconvex.data.schema.TableForm` in place of those of
+            the model's.
 
     Returns:
         How many rows have each status. The rows themselves have: ``input`` (of several), ``row`` (source
@@ -81,29 +84,24 @@ def certify_files(
         UserError: nothing that can be read or fits the model, or an ``out`` of another kind.
     """
     given = [inputs] if isinstance(inputs, Path) else list(inputs)
-    if out.suffix not in (".csv", ".parquet") and out != STANDARD_OUTPUT:
-        raise UserError(f"--out takes a .csv or .parquet file, or - for CSV, got {out}")
-    if out != STANDARD_OUTPUT:
-        if any(out.resolve() == path.resolve() for path in given):
-            raise UserError(f"--out {out} is the input itself; choose another file")
-        writable_folder(out.parent)
+    check_places(given, out)
     jobs = whole_number("jobs", jobs, 1)
-    place = model_path / "model" if (model_path / "model" / "model.json").exists() else model_path
-    bare = Certifier(place, Plan([], None, "closed-form"), keep)
+    place = model_folder(model_path)
+    bare = Certifier(place, Plan([], None, "closed-form"), keep, dict(form or {}))
     span = bare.span if training_range else None
     if training_range and span is None:
         raise UserError("this model does not know the range of its training rows; use --range")
     domain = boxed(domain, ranges or {}, span, bare.names, bare.meaning.blocks)
     certifier = _certifier(bare, threats, domain, level, cost, slack)
-    for path in given:
-        if len(given) == 1 and path != STANDARD_INPUT and not path.exists():
-            raise UserError(f"there is no file or folder {shown(path)}; check the path")
+    meaning = certifier.meaning
+    check_beginning(given, meaning, keep)
     if progress and certifier.plan.sentence:
         remark(certifier.plan.sentence)
-    meaning = certifier.meaning
     paths = [file for path in given for file in expanded(path, meaning)]
     if len({_is_example(path, meaning) for path in paths if path.exists()}) > 1:
         raise UserError("some inputs are tables and others example files; certify them apart")
+    if certifier.plan.slack is not None:
+        check_named(certifier.plan.slack, [n for path in paths for n in names_of(path, meaning)])
     asked = {
         "model": _stamp(place),
         "inputs": [[shown(path), _stamp(path)] for path in paths],
@@ -114,6 +112,7 @@ def certify_files(
             cost,
             list(keep),
             None if slack is None else _stamp(slack),
+            repr(meaning.form),
         ],
     }
     for path in paths if progress else ():
@@ -166,7 +165,9 @@ def _stamp(path: Path) -> list[Any]:
 
 def _words(domain: Domain | None) -> str:
     """Of a domain: its own, which may leave numbers out, and these."""
-    ends = [getattr(domain, name, None) for name in ("lo", "hi", "immutable", "direction")]
+    ends = [
+        getattr(domain, name, None) for name in ("lo", "hi", "ranges", "immutable", "direction")
+    ]
     return repr([domain, *(end.tolist() if isinstance(end, Tensor) else end for end in ends)])
 
 

@@ -11,17 +11,17 @@ import pandas as pd
 
 from featureconvex.certificates.certificate import Status
 from featureconvex.data.files.contents import shown
+from featureconvex.data.inputs.beginning import STANDARD_OUTPUT
+from featureconvex.data.inputs.pieces import Piece, pieces
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.parts import Parts
-from featureconvex.experiment.certifying.pieces import Piece, pieces
 from featureconvex.experiment.certifying.summary import STATUS, Summary
 from featureconvex.experiment.certifying.workers import Item, Outcome
 from featureconvex.progress import remark
 from featureconvex.results.columns import RADIUS
 
-STANDARD_OUTPUT = Path("-")
 INPUT = "input"
 """The column that names the input of each row, where there are several."""
 LAST = 10**8 - 1

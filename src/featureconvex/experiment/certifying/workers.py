@@ -10,9 +10,9 @@ from multiprocessing.context import BaseContext
 import pandas as pd
 import torch
 
+from featureconvex.data.inputs.pieces import Piece
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.certifier import Certifier, Found
-from featureconvex.experiment.certifying.pieces import Piece
 
 Outcome = Found | pd.DataFrame | UserError
 """New rows, those of a job before this one, or why there are none."""

@@ -91,7 +91,7 @@ def review(
         budgets=[],
         columns=[],
         at_risk=[],
-        baselines=review_baselines(dataset.train, dataset.test, seed),
+        baselines=review_baselines(dataset.train, dataset.test, seed, progress),
     )
     if not len(place):
         return found

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.threats.edits.prices import Prices
 from featureconvex.errors import UserError
-from featureconvex.given import real_tensor, whole_number, whole_numbers
-
-_PRICE = "a number, or the prices from each level (rows) to each level (columns)"
+from featureconvex.given import whole_number, whole_numbers
 
 
 class Blocks:
@@ -26,8 +25,7 @@ class Blocks:
         sizes: the number of coordinates of each.
         members: (b, l) int64, the coordinate of each level, -1 where there is none; of a boolean its own
             coordinate twice.
-        prices: (b, l, l) float64, from level to level by the cheapest chain of edits; 0 on the diagonal,
-            ``inf`` where none leads.
+        prices: of every edit.
 
     Raises:
         UserError: a coordinate in two blocks, or a price that is not positive.
@@ -45,11 +43,10 @@ class Blocks:
         self.coordinates = tuple(found)
         most = max([2, *self.sizes])
         self.members = torch.full((len(found), most), -1, dtype=torch.int64)
-        self.prices = torch.full((len(found), most, most), torch.inf, dtype=torch.float64)
-        for at, (block, price) in enumerate(zip(found, prices, strict=True)):
+        for at, block in enumerate(found):
             levels = block if len(block) > 1 else block * 2
             self.members[at, : len(levels)] = torch.tensor(levels)
-            self.prices[at, : len(levels), : len(levels)] = _chains(price, len(levels))
+        self.prices = Prices([max(2, size) for size in self.sizes], prices)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -97,13 +94,12 @@ class Blocks:
         still = (moved == 0).all(2)
         away, onto = (moved == -1).sum(2) == 1, (moved == 1).sum(2) == 1
         edit = away & onto & ((moved != 0).sum(2) == 2)
-        prices = self.prices.to(delta.device)
-        every = torch.arange(len(self), device=delta.device).expand(len(delta), -1)
-        price = prices[every, moved.argmin(2), moved.argmax(2)]
+        onto_level = moved.argmax(2, keepdim=True)
+        price = self.prices.leaving(moved.argmin(2)).gather(2, onto_level).squeeze(2)
         return torch.where(still, 0.0, price.where(edit, torch.inf)).sum(1)
 
-    def step(self, level: Tensor, block: int, to: int, count: int) -> Tensor:
-        """The perturbation (n, count) that edits one block from ``level`` (n,) to the level ``to``."""
+    def step(self, level: Tensor, block: int, to: Tensor, count: int) -> Tensor:
+        """The perturbation (n, count) that edits one block from ``level`` (n,) to the level ``to`` (n,)."""
         members = self.members[block].to(level.device)
         delta = torch.zeros(len(level), count, dtype=torch.float64, device=level.device)
         rows = torch.arange(len(level), device=level.device)
@@ -111,25 +107,8 @@ class Blocks:
             delta[:, members[0]] = (to - level).double()
             return delta
         delta[rows, members[level]] -= 1
-        delta[:, members[to]] += 1
+        delta[rows, members[to]] += 1
         return delta
-
-
-def _chains(price: Any, levels: int) -> Tensor:
-    """(levels, levels): the cheapest way from each to each (Floyd and Warshall)."""
-    given = real_tensor("price", price, _PRICE).cpu()
-    if given.shape not in ((), (levels, levels)):
-        raise UserError(
-            f"price takes {_PRICE}, here ({levels}, {levels}), got shape {tuple(given.shape)}"
-        )
-    ways = given.expand(levels, levels).clone()
-    ways.fill_diagonal_(0)
-    away = ~torch.eye(levels, dtype=torch.bool)
-    if not bool((ways[away] > 0).all()):
-        raise UserError("every price must be > 0 (inf: no such edit)")
-    for over in range(levels):
-        ways = torch.minimum(ways, ways[:, over, None] + ways[None, over])
-    return ways
 
 
 def blocks_of(blocks: Any, price: Any) -> Blocks:

@@ -1,12 +1,17 @@
 """``Edits``: the total price of numeric moves and of edits of categories and booleans."""
 
 import math
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from featureconvex.certificates.by_column import Costs
+from featureconvex.certificates.coordinates import NO_BLOCKS, indices_of
+from featureconvex.certificates.coordinates import Blocks as Columns
 from featureconvex.certificates.drops import Curves, Drops
 from featureconvex.certificates.moves import Moves
 from featureconvex.certificates.threats.ball.dual import best_multiplier
@@ -35,7 +40,8 @@ class Edits(Threat):
 
     Args:
         cost: of one unit of each numeric coordinate, positive, ``inf``: it cannot change; entries of blocks
-            are not looked at. None: 1 everywhere.
+            are not looked at. Or of single columns, ``{column: cost}`` by name, for a model that has names;
+            all others cost 1. None: 1 everywhere.
         blocks: the coordinates of each block: ``[[2, 3, 4], [5]]`` are a category of three levels and a
             boolean.
         price: of an edit: a number, or one per block; for a block also a matrix, from level to level.
@@ -56,6 +62,9 @@ class Edits(Threat):
         self, cost: Any = None, blocks: Any = (), price: Any = 1.0, whole: Any = ()
     ) -> None:
         self._blocks = blocks_of(blocks, price)
+        self._by_column = Costs(cost) if isinstance(cost, Mapping) else None
+        if self._by_column is not None:
+            cost = None
         given = None if cost is None else real_tensor("cost", cost).cpu()
         if given is not None and given.numel() == 1:
             given = given.reshape(())
@@ -63,8 +72,7 @@ class Edits(Threat):
         if given is not None and not bool((given > 0).all()):
             raise UserError("every cost must be > 0 (inf: the coordinate cannot change)")
         self._whole = whole_numbers("whole", whole, "[0, 3]", 0)
-        prices = self._blocks.prices
-        finite = np.unique(prices[torch.isfinite(prices) & (prices > 0)].numpy())
+        finite = np.array(self._blocks.prices.distinct)
         if len(finite) > LIMITS:
             finite = finite[np.linspace(0, len(finite) - 1, LIMITS).round().astype(int)]
         self._limits = (*finite.tolist(), math.inf)
@@ -79,6 +87,25 @@ class Edits(Threat):
         """Numeric coordinates that move by whole numbers."""
         return self._whole
 
+    def named(self, names: Sequence[str] | None, columns: Columns = NO_BLOCKS) -> "Edits":
+        """With costs of columns as costs of all coordinates.
+
+        Raises:
+            UserError: an unknown name, or that of a category, which has a price.
+        """
+        if self._by_column is None or names is None:
+            return self
+        cost = self._by_column.named(names, columns)
+        for key in self._by_column.columns:
+            places = indices_of("cost", key, names, columns)
+            if len(places) > 1 or self._blocks.mask(len(names))[places[0]]:
+                raise UserError(
+                    f"cost names {key!r}, which changes by edits; price says what an edit costs"
+                )
+        known = copy(self)
+        vars(known).update(_by_column=None, _cost=cost)
+        return known
+
     @property
     def cost(self) -> Tensor | None:
         """Of one unit of each numeric coordinate, 1 for those of blocks: a copy."""
@@ -88,6 +115,8 @@ class Edits(Threat):
 
     def numeric_cost(self, count: int) -> Tensor:
         """(count,): of one unit of each numeric coordinate, ``inf`` for those of blocks."""
+        if self._by_column is not None:
+            raise self._by_column.unknown()
         cost = torch.ones((), dtype=torch.float64) if self._cost is None else self._cost
         return cost.expand(count).masked_fill(self._blocks.mask(count), torch.inf)
 
@@ -97,12 +126,15 @@ class Edits(Threat):
         return self.NAME
 
     def __repr__(self) -> str:
-        return f"Edits({len(self._blocks)} blocks{', cost' if self._cost is not None else ''})"
+        costly = self._cost is not None or self._by_column is not None
+        return f"Edits({len(self._blocks)} blocks{', cost' if costly else ''})"
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse what is no row of a table, or too short a one."""
         if len(shape) != 1:
             raise UserError(f"Edits is about rows (d,) of a table, got inputs of shape {shape}")
+        if self._by_column is not None:
+            raise self._by_column.unknown()
         most = max([self._blocks.last, *self._whole])
         wrong = self._cost is not None and tuple(self._cost.shape) not in ((), shape)
         if most >= shape[0] or wrong:
@@ -130,9 +162,7 @@ class Edits(Threat):
         wide = x.double()
         can_rise, can_sink = (wide + 1 <= moves.hi)[:, members], (wide - 1 >= moves.lo)[:, members]
         level = blocks.level(x)[:, :, None]
-        prices = blocks.prices.to(x.device)
-        every = torch.arange(len(blocks), device=x.device).expand(len(x), -1)
-        price = prices[every, level.squeeze(2)]
+        price = blocks.prices.leaving(level.squeeze(2))
         boolean = blocks.boolean.to(x.device)[None, :, None]
         # Of a boolean, whose members are one coordinate twice: to 0 it sinks, to 1 it rises.
         to_zero = torch.arange(members.shape[1], device=x.device) == 0
@@ -152,11 +182,11 @@ class Edits(Threat):
         each of these is at most its price.
         """
         costs = self.numeric_cost(shape[0])
-        prices = self._blocks.prices.masked_fill(self._blocks.prices == 0, torch.inf)
+        cheapest = self._blocks.prices.cheapest
         for block, places in enumerate(self._blocks.coordinates):
             both = 1.0 if len(places) == 1 or math.isinf(s) else 2 ** (1 / s)
             # Rounded down.
-            costs[list(places)] = prices[block].min() / both * (1 - 2**-50)
+            costs[list(places)] = cheapest[block] / both * (1 - 2**-50)
         return costs
 
     def measure(self, delta: Tensor) -> Tensor:

@@ -55,11 +55,16 @@ def _price(threat: Edits, x: Floats, point: Floats) -> Fraction | float:
     """Of all numbers that moved and all blocks edited, exactly; ``inf`` for what is no edit."""
     cost = threat.numeric_cost(len(x)).numpy()
     total, blocks = Fraction(0), threat.blocks
-    for block, prices in zip(blocks.coordinates, blocks.prices.numpy(), strict=True):
+    for number, block in enumerate(blocks.coordinates):
         old, new = (_level(row[list(block)]) for row in (x, point))
-        if old is None or new is None or math.isinf(prices[old, new]):
+        if old is None or new is None:
             return math.inf
-        total += Fraction(float(prices[old, new]))
+        level = torch.zeros(1, len(blocks), dtype=torch.int64)
+        level[0, number] = old
+        price = float(blocks.prices.leaving(level)[0, number, new])
+        if math.isinf(price):
+            return math.inf
+        total += Fraction(price)
     edited = {place for block in blocks.coordinates for place in block}
     for i in set(np.flatnonzero(point != x).tolist()) - edited:
         moved = Fraction(float(point[i])) - Fraction(float(x[i]))

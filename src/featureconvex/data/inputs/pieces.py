@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import example_files, visible
 from featureconvex.data.files.samples import FileKind, file_kind
 from featureconvex.data.meaning import Meaning
@@ -118,6 +119,14 @@ def _pieces(path: Path, meaning: Meaning) -> Iterator[Piece]:
     else:
         for block, size in csv_blocks(path, meaning.form):
             yield Piece(path, size, block=block)
+
+
+def names_of(path: Path, meaning: Meaning) -> list[str]:
+    """What rows call the example files of an input; none of a table or array."""
+    if path == STANDARD_INPUT or not path.exists() or kind_of_input(path, meaning) != "files":
+        return []
+    folder = path if path.is_dir() else path.parent
+    return [shown(file.relative_to(folder)) for file in _files(path, meaning)]
 
 
 def extent(path: Path, meaning: Meaning) -> int | None:

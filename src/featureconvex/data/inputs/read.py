@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from featureconvex.data.files.contents import FileTooLargeError, shown
 from featureconvex.data.files.samples import read_samples
+from featureconvex.data.inputs.pieces import Piece, file_kind_of
 from featureconvex.data.meaning import Meaning
 from featureconvex.errors import UserError
-from featureconvex.experiment.certifying.pieces import Piece, file_kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
