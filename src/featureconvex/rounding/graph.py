@@ -162,7 +162,10 @@ class Graph:
                 raise UserError("a feature map's steps must form a chain")
             if not step.mixes:
                 if factor is not None and not step.coordinatewise:
-                    raise UserError("level 'sound' has no rule for this order of feature maps")
+                    raise UserError(
+                        "level 'sound' has no rule for this order of feature maps; put the scattering "
+                        "transform in front of maps that mix coordinates, or use another level"
+                    )
                 p = step.pull(p, _of(p, shapes[k - 1]))
                 continue
             # For diagonal maps ||rate * d||_p <= max(rate) ||d||_p.

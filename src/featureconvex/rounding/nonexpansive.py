@@ -172,7 +172,10 @@ def to_points(weight: Tensor, p: float) -> ToPoints:
         UserError: an exponent whose powers have no proved rounding.
     """
     if p not in (1.0, 2.0, math.inf):
-        raise UserError(f"level 'sound' knows distances with p = 1, 2 and inf, got {p:g}")
+        raise UserError(
+            f"level 'sound' knows distances with p = 1, 2 and inf, got {p:g}; train one of these, or use "
+            "another level"
+        )
     return ToPoints(weight, p)
 
 
