@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.certificates.multi_class.scores import MAPS, D, model_of, points
+from tests.certificates.multi_class.scores import D, model_of, points
 
 import featureconvex as fc
 from featureconvex.norms import dual_exponent, vector_norm
@@ -30,11 +30,11 @@ def test_affine_scores_are_left_by_the_nearest_way(p: float, dtype: torch.dtype)
     assert (result.distance >= exact.numpy() * (1 - 1e-5)).all()
 
 
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", ["identity", "absolute", "orthogonal", "distances"])
 def test_what_is_found_is_another_class_and_no_certificate_reaches_it(name: str) -> None:
-    model, x = model_of(name, "mlp"), points(20 if name == "absolute" else 6)
+    model, x = model_of(name, "mlp"), points(12 if name == "absolute" else 5)
     box, threat = fc.Box(0, 1), fc.Lp(2)
-    result = fc.attack(model, x, threat, box, steps=20)
+    result = fc.attack(model, x, threat, box, steps=15)
     with torch.no_grad():
         before, after = (
             model(z).argmax(1).numpy() for z in (x, torch.from_numpy(result.adversarial))
