@@ -1,6 +1,7 @@
 """Training of several classes."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -64,7 +65,7 @@ def test_classes_are_learned_and_their_radii_certified(hidden: tuple[int, ...]) 
     assert trained == pytest.approx(float(torch.tensor(cert.radius[right]).median()), rel=0.3)
 
 
-def test_the_same_seed_gives_the_same_model_and_a_checkpoint_goes_on(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_same_seed_gives_the_same_model_and_a_checkpoint_goes_on(tmp_path: Path) -> None:
     points = blobs(3, 30)
 
     def fitted(epochs: int, checkpoint: Checkpoint | None = None) -> dict[str, torch.Tensor]:

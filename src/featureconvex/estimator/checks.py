@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featureconvex.data.tables.frame import as_pandas, check_unique
 from featureconvex.errors import UserError
@@ -81,3 +82,21 @@ def check_labels(y: Any) -> None:
                 f"Unknown label type: continuous. y holds fractions such as {fractions[0]}, which name no "
                 f"class; {remedy}"
             )
+
+
+def check_counts(classes: NDArray[Any], numbers: NDArray[np.intp]) -> None:
+    """Refuse a class of a single row: one is trained on, and another held out.
+
+    Args:
+        classes: the labels.
+        numbers: (n,) the place of each row's label among them.
+
+    Raises:
+        UserError: with the rarest label.
+    """
+    counts = np.bincount(numbers, minlength=len(classes))
+    if counts.min() < 2:
+        (rarest,) = classes[[counts.argmin()]].tolist()
+        raise UserError(
+            f"class {rarest!r} has fewer than 2 points; give each class more, or leave it out"
+        )

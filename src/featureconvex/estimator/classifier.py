@@ -31,7 +31,7 @@ from featureconvex.data.tables.columns import Column
 from featureconvex.detector import with_table
 from featureconvex.device import device
 from featureconvex.errors import UserError
-from featureconvex.estimator.checks import check_columns, check_labels
+from featureconvex.estimator.checks import check_columns, check_counts, check_labels
 from featureconvex.estimator.naming import Naming
 from featureconvex.estimator.predictions import BATCH, Predictions
 from featureconvex.estimator.rows import column_range, dense, shared
@@ -178,7 +178,7 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         numbers = np.searchsorted(self.classes_, y)
         flagged = np.isin(y, sensitive)
         if own:
-            _check_counts(self.classes_, numbers)
+            check_counts(self.classes_, numbers)
         points = Points(
             SparseRows(X) if issparse(X) else shared(X),
             torch.from_numpy((numbers if own else flagged).astype(np.int64)),
@@ -392,15 +392,6 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _check_counts(classes: NDArray[Any], numbers: NDArray[np.intp]) -> None:
-    counts = np.bincount(numbers, minlength=len(classes))
-    if counts.min() < 2:
-        raise UserError(
-            f"class {_plain(classes[counts.argmin()])!r} has fewer than 2 points; give each class more, or "
-            "leave it out"
-        )
 
 
 def _places(sensitive: NDArray[np.bool_]) -> int | list[int]:

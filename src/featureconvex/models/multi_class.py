@@ -60,9 +60,7 @@ class MultiClassModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, ...) -> scores (n, classes), float64."""
-        u = self.feature_map(x)
-        scores = [part.convex_net(u).double() + part.tau for part in self.members()]
-        return torch.stack(scores, dim=1)
+        return scores_of(self.members(), x)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "MultiClassModel":
         # As in FeatureConvexModel; the map is converted before any of its owners sees it.
@@ -114,26 +112,22 @@ class Lead(nn.Module):
 
     Args:
         own, other: of the two classes, as :meth:`MultiClassModel.members` gives them.
-        x: (n, ...) inputs in their dtype, whose scores say how large answers are.
+        largest: about how large scores are in absolute value, which rounding is relative to.
 
     Shape: (n, ...) -> (n,) float64.
     """
 
     tau: Tensor
 
-    def __init__(self, own: FeatureConvexModel, other: FeatureConvexModel, x: Tensor) -> None:
+    def __init__(self, own: FeatureConvexModel, other: FeatureConvexModel, largest: float) -> None:
         super().__init__()
         self.own, self.other = own, other
-        with torch.no_grad():
-            most = max(float(part(x).abs().amax()) for part in (own, other))
-        self.register_buffer("tau", torch.tensor(most, dtype=torch.float64))
+        self.register_buffer("tau", torch.tensor(largest, dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, ...) -> (n,)."""
-        u = self.own.feature_map(x)
-        scores = [part.convex_net(u).double() + part.tau for part in (self.own, self.other)]
-        lead: Tensor = scores[0] - scores[1]
-        return lead
+        own, other = scores_of([self.own, self.other], x).unbind(1)
+        return own - other
 
     @property
     def dtype(self) -> torch.dtype:
@@ -145,11 +139,21 @@ class Lead(nn.Module):
         return TwoLogits(self)
 
 
+def scores_of(members: Sequence[FeatureConvexModel], x: Tensor) -> Tensor:
+    """(n, classes) float64: the answers of models that share their feature map, computed once."""
+    u = members[0].feature_map(x)
+    return torch.stack([part.convex_net(u).double() + part.tau for part in members], dim=1)
+
+
+def lead_of(scores: Tensor, own: Tensor) -> Tensor:
+    """(n,): the score of class ``own`` (n,) less the best of the others."""
+    own = own[:, None]
+    return scores.gather(1, own).squeeze(1) - scores.scatter(1, own, -torch.inf).amax(1)
+
+
 def margin_of(scores: Tensor, sensitive: Tensor) -> Tensor:
     """As :meth:`MultiClassModel.margin`, of scores (n, classes)."""
     allowed = sensitive.to(scores.device)
     predicted = scores.argmax(1)
     ours = scores.masked_fill(~allowed, -torch.inf).argmax(1)
-    own = torch.where(allowed[predicted], predicted, ours)[:, None]
-    others = scores.scatter(1, own, -torch.inf).amax(1)
-    return scores.gather(1, own).squeeze(1) - others
+    return lead_of(scores, torch.where(allowed[predicted], predicted, ours))

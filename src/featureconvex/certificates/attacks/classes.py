@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.certificates.attacks.search import Found, Search, better, search_all
+from featureconvex.certificates.attacks.search import Found, Search, better, search_all, searchable
 from featureconvex.certificates.domain import Domain
 from featureconvex.models.model import FeatureConvexModel
-from featureconvex.models.multi_class import Lead, margin_of
+from featureconvex.models.multi_class import Lead, lead_of, margin_of, scores_of
 
 
 def search_classes(
@@ -31,10 +31,10 @@ def search_classes(
         search: how to look.
         sensitive: (classes,): a row of another class has left before it starts.
     """
-    scores = _scores(members, x)
+    with torch.no_grad():
+        scores = scores_of(members, x)
     points, margin = x.clone(), margin_of(scores, torch.from_numpy(sensitive))
-    usable = torch.isfinite(x).flatten(1).all(1) & torch.isfinite(margin) & domain.contains(x)
-    usable &= search.threat.admits(x)
+    usable = searchable(x, margin, domain, search.threat)
     distance = torch.where(usable & (margin <= 0), 0.0, torch.nan).to(margin.dtype)
     predicted = scores.nan_to_num().argmax(1)
     for k in np.flatnonzero(sensitive).tolist():
@@ -42,26 +42,18 @@ def search_classes(
         most = None if limit is None else limit[rows]
         best: Found | None = None
         for j in set(range(len(members))) - {k} if len(rows) else ():
-            lead = Lead(members[k], members[j], x[rows])
+            lead = Lead(members[k], members[j], float(scores[rows].abs().amax()))
             found = search_all(lead, x[rows], domain.rows(rows), most, search)
             best = found if best is None else better(best, found)
         if best is not None:
             points[rows], _, distance[rows] = best
     # The one evaluation that counts; a point sought for one rival may belong to another.
-    moved = _scores(members, points)
-    own = predicted[:, None]
-    nearest = (moved.gather(1, own) - moved.scatter(1, own, -torch.inf)).amin(1)
-    left = torch.where(usable & (margin > 0), nearest, margin)
+    with torch.no_grad():
+        moved = scores_of(members, points)
+    left = torch.where(usable & (margin > 0), lead_of(moved, predicted), margin)
     spent = search.threat.measure(points.double() - x.double())
     paid = usable & domain.contains(points) & (left <= 0)
     if limit is not None:
         paid &= spent <= limit
     distance = torch.where(distance.isnan() & paid, spent, distance)
     return points, left, torch.where(left <= 0, distance, torch.nan)
-
-
-def _scores(members: Sequence[FeatureConvexModel], x: Tensor) -> Tensor:
-    with torch.no_grad():
-        u = members[0].feature_map(x)  # they share it
-        scores = [part.convex_net(u).double() + part.tau for part in members]
-    return torch.stack(scores, dim=1)

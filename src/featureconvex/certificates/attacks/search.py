@@ -134,8 +134,7 @@ def search_all(
     with torch.no_grad():
         margin = model(x)
     points, distance = x.clone(), torch.full_like(margin, torch.nan)
-    usable = torch.isfinite(x).flatten(1).all(1) & torch.isfinite(margin) & domain.contains(x)
-    usable &= search.threat.admits(x)
+    usable = searchable(x, margin, domain, search.threat)
     distance[usable & (margin <= 0)] = 0.0
     rows = (usable & (margin > 0)).nonzero().squeeze(1)
     size = max(1, CHUNK_NUMBERS // max(1, x[:1].numel()))
@@ -166,6 +165,12 @@ def search_all(
         late = usable & inside & (spent <= limit) & torch.isnan(distance)
         distance = torch.where(late, spent, distance)
     return points, margin, torch.where(margin <= 0, distance, torch.nan)
+
+
+def searchable(x: Tensor, margin: Tensor, domain: Domain, threat: Threat) -> Tensor:
+    """(n,) bool: finite rows and margins, in the domain, of the kind that the threat is about."""
+    finite = torch.isfinite(x).flatten(1).all(1) & torch.isfinite(margin)
+    return finite & domain.contains(x) & threat.admits(x)
 
 
 def nearby(target: Target, search: Search, limit: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from featureconvex.certificates.multi_class.rivals import Rivals
 from featureconvex.certificates.multi_class.search import ahead
 from featureconvex.certificates.threats import Threat
 from featureconvex.models.model import FeatureConvexModel
-from featureconvex.models.multi_class import margin_of
+from featureconvex.models.multi_class import margin_of, scores_of
 
 
 class Filled:
@@ -44,8 +44,7 @@ class Batch:
     @staticmethod
     def of(models: list[FeatureConvexModel], x: Tensor, sensitive: Tensor) -> "Batch":
         """Scores as the model computes them; its enclosures are of rows that are finite."""
-        u = models[0].feature_map(x)  # they share it
-        scores = torch.stack([model.convex_net(u).double() + model.tau for model in models], dim=1)
+        scores = scores_of(models, x)
         finite = finite_rows(x) & torch.isfinite(scores).all(1)
         clean = scores.masked_fill(~finite[:, None], 0.0)
         known = x.masked_fill(~finite.view(-1, *[1] * (x.ndim - 1)), 0.0)

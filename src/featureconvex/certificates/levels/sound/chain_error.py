@@ -26,7 +26,7 @@ from featureconvex.norms import dual_exponent, widening
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import FLOAT64, Rounding, dual_norm_up, upper
 from featureconvex.rounding.graph import Graph
-from featureconvex.rounding.steps import Mode
+from featureconvex.rounding.steps import Mode, Step
 
 CHAIN_NORMS = (2.0, math.inf)
 # Covers the few roundings of one step of the recursion in float64.
@@ -41,15 +41,33 @@ class ChainError:
         norm: s.
         here: (n,) float64.
         rate: a number.
-        lipschitz: at least the constant of ``phi`` in l_s, in exact arithmetic.
-        features: ``phi(x)``, enclosed in float64.
+        lipschitz: at least the constant in l_s, in exact arithmetic.
     """
 
     norm: float
     here: Tensor
     rate: float
     lipschitz: float
-    features: Ball
+
+    @staticmethod
+    def of_input(x: Tensor, norm: float, arithmetic: Rounding) -> "ChainError":
+        """Of rounding ``x`` (n, ...) itself."""
+        underflow = arithmetic.underflow * widening(x[:1].numel(), norm, math.inf) * ROUND_UP
+        here = upper(arithmetic.unit * _length(Ball.exact(x), norm) + underflow, 2)
+        return ChainError(norm, here, arithmetic.unit, 1.0)
+
+    def behind(self, step: Step, x: Ball, y: Ball, arithmetic: Rounding) -> "ChainError | None":
+        """Behind one more step, which makes ``y`` of ``x``; None where too little is known of it."""
+        constant = step.constant(self.norm, self.norm)
+        own = step.own_error(self.norm, torch.zeros_like(x.centre[:1]), arithmetic)
+        if own is None or not math.isfinite(constant + sum(own)):
+            return None
+        moved, steeper = constant * self.here, own.inputs + own.outputs * constant
+        here = moved + own.inputs * (_length(x, self.norm) + self.here)
+        here += own.outputs * (_length(y, self.norm) + moved) + own.offset
+        rate = constant * self.rate + steeper * (self.lipschitz + self.rate)
+        lipschitz = constant * self.lipschitz * ROUND_UP
+        return ChainError(self.norm, upper(here, 8), rate * ROUND_UP, lipschitz)
 
     def felt(self, growing: Ball) -> tuple[Tensor, Tensor]:
         """``(at, per)``: how much more than at phi(x) a network errs, at most ``at + per ||x' - x||_s``.
@@ -64,30 +82,21 @@ class ChainError:
         return at, per
 
 
-def chain_error(features: Graph, x: Tensor, norm: float, arithmetic: Rounding) -> ChainError | None:
-    """The error of the map in l_s, s = ``norm``, around the rows of ``x`` (n, ...) float64.
+def chain_errors(features: Graph, x: Tensor, arithmetic: Rounding) -> tuple[Ball, list[ChainError]]:
+    """``phi(x)`` enclosed in float64, and the error of the map around the rows of ``x`` (n, ...) float64.
 
-    None where a step has no constant in this norm, or none of its rounding errors is known.
+    In every norm in which each step has a constant and a known rounding: in none where the steps are no
+    chain.
     """
-    ball, zero = Ball.exact(x), torch.zeros_like(x[:1])
-    size = _length(ball, norm)
-    underflow = arithmetic.underflow * widening(x[:1].numel(), norm, math.inf) * ROUND_UP
-    here = upper(arithmetic.unit * size + underflow, 2)
-    rate, lipschitz = arithmetic.unit, 1.0
+    ball = Ball.exact(x)
+    found = [ChainError.of_input(x, norm, arithmetic) for norm in CHAIN_NORMS]
     for k, (step, parents) in enumerate(features.nodes[1:], start=1):
-        if step is None or parents != (k - 1,):
-            return None
-        constant, own = step.constant(norm, norm), step.own_error(norm, zero, arithmetic)
-        if own is None or not math.isfinite(constant + sum(own)):
-            return None
-        ball, _ = step.forward(ball, Mode(FLOAT64, relaxed=False), None)
-        zero, out = torch.zeros_like(ball.centre[:1]), _length(ball, norm)
-        moved = constant * here
-        here = moved + own.inputs * (size + here) + own.outputs * (out + moved) + own.offset
-        here = upper(here, 8)
-        rate = constant * rate + (own.inputs + own.outputs * constant) * (lipschitz + rate)
-        rate, lipschitz, size = rate * ROUND_UP, constant * lipschitz * ROUND_UP, out
-    return ChainError(norm, here, rate, lipschitz, ball)
+        if step is None or parents != (k - 1,) or not found:
+            return ball, []
+        image, _ = step.forward(ball, Mode(FLOAT64, relaxed=False), None)
+        behind = [error.behind(step, ball, image, arithmetic) for error in found]
+        found, ball = [error for error in behind if error is not None], image
+    return ball, found
 
 
 def _length(ball: Ball, norm: float) -> Tensor:

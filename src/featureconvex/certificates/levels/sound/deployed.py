@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from featureconvex.ambient import check_float32_products
-from featureconvex.certificates.levels.sound.chain_error import CHAIN_NORMS, chain_error
+from featureconvex.certificates.levels.sound.chain_error import chain_errors
 from featureconvex.errors import UserError
 from featureconvex.rounding.ball import Ball
 from featureconvex.rounding.directed import Rounding, upper
@@ -68,16 +68,15 @@ def errors_by_norms(
     Through the error of the feature map as a whole (:mod:`.chain_error`), in every norm in which it is
     known: for learned maps, whose errors entry by entry are bounded far too high.
     """
-    found, mode = [], Mode(arithmetic, relaxed=False)
-    for norm in CHAIN_NORMS:
-        chain = chain_error(features, x, norm, arithmetic)
-        if chain is None:
-            continue
-        out, _ = network.forward(chain.features, mode)
-        at, per = chain.felt(_growing(network, chain.features.centre[:1], mode))
-        # ||x' - x||_s <= ||x' - x||_2 for both norms.
-        found.append((upper(out.radius + at, 1), per.expand_as(at)))
-    return found
+    phi, errors = chain_errors(features, x, arithmetic)
+    if not errors:
+        return []
+    mode = Mode(arithmetic, relaxed=False)
+    out, _ = network.forward(phi, mode)
+    growing = _growing(network, phi.centre[:1], mode)
+    felt = [error.felt(growing) for error in errors]
+    # ||x' - x||_s <= ||x' - x||_2 for both norms.
+    return [(upper(out.radius + at, 1), per.expand_as(at)) for at, per in felt]
 
 
 def _growing(network: Graph, phi: Tensor, mode: Mode) -> Ball:
