@@ -6,6 +6,7 @@
 what this script writes. A task whose result is missing is named with the command that makes it.
 """
 
+import re
 from pathlib import Path
 from statistics import median
 
@@ -57,21 +58,24 @@ def best(found: dict[str, ComparisonTables]) -> list[tuple[str, str, MethodLine,
     rows = []
     for task, content in found.items():
         for norm in norms(content):
-            lines = [line for line in all_lines(content, norm) if not line.converted]
-            lines.sort(key=lambda line: -line.area)
-            leaders = list({line.method: line for line in reversed(lines)}.values())[::-1]
-            ours = [line for line in leaders if line.method == OURS]
-            others = sorted(
-                (line for line in leaders if line.method != OURS), key=lambda line: -line.area
-            )
-            rows += [(task, norm, line, others[:2]) for line in ours]
+            leaders: dict[str, MethodLine] = {}
+            for line in sorted(all_lines(content, norm), key=lambda line: -line.area):
+                if not line.converted:
+                    leaders.setdefault(line.method, line)
+            if ours := leaders.pop(OURS, None):
+                rows.append((task, norm, ours, list(leaders.values())[:2]))
     return rows
 
 
 def best_table(found: dict[str, ComparisonTables]) -> str:
     """Per task and norm: median radius and clean accuracy of ours and of the two best others."""
     body = [
-        [TASKS[task], norm, *(_cell(line) for line in (ours, *others))]
+        [
+            TASKS[task],
+            norm,
+            _aside(_numbers(ours), ours.level, elsewhere(ours, norm)),
+            *map(_cell, others),
+        ]
         for task, norm, ours, others in best(found)
     ]
     return table(["task", "norm", OURS, "the best other", "the next"], body)
@@ -81,13 +85,22 @@ def best_sentences(found: dict[str, ComparisonTables]) -> str:
     """One sentence per norm: where ours has the largest area, and who has it elsewhere."""
     first: dict[str, dict[str, list[str]]] = {}
     for task, norm, ours, others in best(found):
-        name = max((ours, *others[:1]), key=lambda line: line.area).name
+        leader = max((ours, *others[:1]), key=lambda line: line.area)
+        name = _aside(leader.name, elsewhere(leader, norm))
         first.setdefault(norm, {}).setdefault(name, []).append(TASKS[task].split(" ")[0])
     said = []
     for norm, leaders in first.items():
         parts = [f"{name} on {_listed(tasks)}" for name, tasks in leaders.items()]
         said.append(f"In {norm} the most is certified by {'; by '.join(parts)}.")
     return "\n".join(said)
+
+
+def elsewhere(line: MethodLine, norm: str) -> str:
+    """That a model of ours is trained for another norm; nothing for others, and where it is not."""
+    trained = re.search(r"norm (l\w+)", line.setting)
+    if line.method != OURS or trained is None or trained[1] == norm:
+        return ""
+    return f"trained for {trained[1]}"
 
 
 def best_figure(found: dict[str, ComparisonTables]) -> Figure:
@@ -119,9 +132,13 @@ def _listed(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
+def _aside(text: str, *remarks: str) -> str:
+    """With what there is to remark in brackets."""
+    said = ", ".join(filter(None, remarks))
+    return f"{text} ({said})" if said else text
+
+
 def _cell(line: MethodLine) -> str:
-    if line.method == OURS:
-        return f"{_numbers(line)} ({line.level})"
     return f"{line.name}: {_numbers(line)}"
 
 
