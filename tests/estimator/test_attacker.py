@@ -420,3 +420,6 @@ def test_the_score_is_the_accuracy(a_run: Path) -> None:
     flagged = found.predict(frame) == "Betrug"
     assert several.score(frame, np.where(flagged, "a", "c")) == 1
     assert several.score(frame, np.where(flagged, "c", "b")) == 0
+    # A name with the word in it is a name.
+    several.classes_ = np.array(["not live or die or b", "live or die or b"])
+    assert several.score(frame, np.where(flagged, "live or die", "c")) == 1
