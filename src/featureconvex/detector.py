@@ -25,8 +25,9 @@ from featureconvex.certificates.arguments import (
 )
 from featureconvex.data.meaning import Meaning
 from featureconvex.data.schema import Schema
-from featureconvex.data.tables.columns import Column, class_names
+from featureconvex.data.tables.columns import Column
 from featureconvex.data.tables.frame import as_pandas
+from featureconvex.data.tables.labels import class_names
 from featureconvex.data.tables.restore import restored
 from featureconvex.errors import UserError
 from featureconvex.given import real_array, rows_tensor

@@ -19,8 +19,9 @@ from featureconvex.data.files.samples import read_arrays, read_byte_counts, read
 from featureconvex.data.inspection import inspect_table
 from featureconvex.data.schema.form import TableForm, sniffed
 from featureconvex.data.schema.toml import parse_schema, read_schema, schema_text
-from featureconvex.data.tables.columns import encode, learn_columns
+from featureconvex.data.tables.encoding import encode
 from featureconvex.data.tables.frame import read_frame
+from featureconvex.data.tables.learning import learn_columns
 from featureconvex.data.tables.stream import csv_blocks, parquet_batches
 from featureconvex.errors import UserError
 

@@ -20,8 +20,10 @@ from featureconvex.data.schema import (
     schema_text,
     sniffed,
 )
-from featureconvex.data.tables.columns import columns_of_schema, encode, feature_names
+from featureconvex.data.tables.columns import feature_names
+from featureconvex.data.tables.encoding import encode
 from featureconvex.data.tables.frame import read_frame
+from featureconvex.data.tables.learning import columns_of_schema
 from featureconvex.data.tables.look import look_at
 from featureconvex.errors import UserError
 

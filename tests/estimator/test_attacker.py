@@ -22,7 +22,8 @@ from featureconvex.attacker import Attacker, question
 from featureconvex.cli import main
 from featureconvex.data.inspection import inspect_table
 from featureconvex.data.schema import ColumnSchema, Schema
-from featureconvex.data.tables.columns import Column, encode
+from featureconvex.data.tables.columns import Column
+from featureconvex.data.tables.encoding import encode
 from featureconvex.data.tables.restore import restored
 from featureconvex.detector import Detector
 from featureconvex.errors import UserError

@@ -215,7 +215,7 @@ def test_an_encoded_array_is_held_to_its_columns(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from featureconvex.data.meaning import Meaning
-    from featureconvex.data.tables.columns import encode
+    from featureconvex.data.tables.encoding import encode
     from featureconvex.models.file import read_extra
 
     columns = Meaning.from_extra(read_extra(odd / "run" / "model")).columns

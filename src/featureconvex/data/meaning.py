@@ -19,16 +19,10 @@ from featureconvex.data.files.representation import Representation, representati
 from featureconvex.data.files.samples import FileKind, check_white
 from featureconvex.data.schema.form import TableForm, said_otherwise
 from featureconvex.data.tables.cells import numbers_of
-from featureconvex.data.tables.columns import (
-    Column,
-    Encoded,
-    columns_of_names,
-    encode,
-    encode_rows,
-    feature_blocks,
-    fractions,
-)
+from featureconvex.data.tables.columns import Column, columns_of_names, feature_blocks
+from featureconvex.data.tables.encoding import Encoded, encode, encode_rows
 from featureconvex.data.tables.frame import as_pandas, check_unique
+from featureconvex.data.tables.whole_numbers import fractions
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:

@@ -14,16 +14,14 @@ from featureconvex.data.meaning import Meaning
 from featureconvex.data.schema import ColumnSchema
 from featureconvex.data.tables.columns import (
     Column,
-    class_names,
     columns_of_names,
-    columns_of_schema,
-    encode,
-    encode_rows,
     feature_groups,
     feature_names,
-    learn_columns,
 )
+from featureconvex.data.tables.encoding import encode, encode_rows
 from featureconvex.data.tables.frame import read_frame
+from featureconvex.data.tables.labels import class_names
+from featureconvex.data.tables.learning import columns_of_schema, learn_columns
 from featureconvex.errors import UserError
 
 NAMES = st.text(st.sampled_from("ab=\"'$[]<>{} 01\\N"), min_size=1, max_size=5).map(str.strip)

@@ -38,8 +38,6 @@ AS_NUMBERS = (
     "write numbers with a decimal point and nothing else, 1234.5 for 1.234,5 or 1,234.5, "
     "and 0.05 for 5 %"
 )
-EXACT = 2**53
-"""Beyond it float64 does not hold every whole number."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,11 @@ def row_words(row: int) -> str:
     'row 2 (from 0)'
     """
     return f"row {row} (from 0)"
+
+
+def column_words(origin: str, name: object) -> str:
+    """Where a column is, for messages."""
+    return f"{origin}, column {str(name)!r}"
 
 
 def text_of(column: "pd.Series[Any]") -> NDArray[np.object_]:
@@ -264,28 +267,6 @@ def is_text(column: "pd.Series[Any]") -> bool:
     plain = ("string", "boolean", "integer", "floating", "decimal", "empty")
     mixed = ("mixed-integer", "mixed-integer-float")
     return infer_dtype(column, skipna=True) in (*plain, *mixed)
-
-
-def check_digits(column: "pd.Series[Any]", values: NDArray[np.float64], where: str) -> None:
-    """Refuse whole numbers that float64 cannot tell apart: as features they would be other numbers.
-
-    Args:
-        column: as it was read.
-        values: the same as float64 (n,).
-        where: for messages.
-
-    Raises:
-        UserError: different cells became equal.
-    """
-    if not (np.abs(values) > EXACT).any():
-        return
-    cells = column.dropna()
-    if cells.nunique() > len(np.unique(values[~np.isnan(values)])):
-        raise UserError(
-            f"{where}: whole numbers beyond 2^53 (such as {cells.iloc[0]}), of which different ones become "
-            "equal as floating-point numbers; if it is an id keep it beside the features with --keep, else "
-            "subtract a constant first"
-        )
 
 
 def no_cells(column: "pd.Series[Any]", where: str) -> UserError:

@@ -13,7 +13,8 @@ from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import ColumnSchema, Schema
 from featureconvex.data.suspicion import index_like
 from featureconvex.data.tables.cells import Words, is_text, numbers_of, words_of
-from featureconvex.data.tables.columns import MAX_CATEGORIES, class_names
+from featureconvex.data.tables.labels import class_names
+from featureconvex.data.tables.learning import MAX_CATEGORIES
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:

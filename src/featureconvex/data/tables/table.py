@@ -17,17 +17,11 @@ from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import Schema
 from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
-from featureconvex.data.tables.columns import (
-    Column,
-    check_complete,
-    class_names,
-    columns_of_schema,
-    encode,
-    feature_groups,
-    feature_names,
-    learn_columns,
-)
+from featureconvex.data.tables.columns import Column, feature_groups, feature_names
+from featureconvex.data.tables.encoding import check_complete, encode
 from featureconvex.data.tables.frame import STANDARD_INPUT
+from featureconvex.data.tables.labels import class_names
+from featureconvex.data.tables.learning import columns_of_schema, learn_columns
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
