@@ -270,7 +270,6 @@ def test_costs_and_frames() -> None:
     ("change", "message"),
     [
         ({"level": "closed-form", "threat": fc.L0()}, 'use level "domain" or above'),
-        ({"level": fc.levels.Sound(arithmetic="float32")}, "hold in exact arithmetic"),
         ({"sensitive": []}, "names no class"),
         ({"sensitive": [7]}, "there is no class 7"),
         ({"sensitive": 1}, "a list of numbers of classes, got 1"),

@@ -8,7 +8,7 @@ from featureconvex.certificates.batches import finite_rows
 from featureconvex.certificates.columns import Columns, Usable
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.levels import Bound, Level, Problem
-from featureconvex.certificates.levels.sound.line import split_affine
+from featureconvex.certificates.levels.sound.line import in_arithmetic, split_affine
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.multi_class.rivals import Rivals
 from featureconvex.certificates.multi_class.search import ahead
@@ -27,13 +27,22 @@ class Filled:
 
 
 class Batch:
-    """What all threats of a batch share."""
+    """What all threats of a batch share.
+
+    Attributes:
+        models: frozen, one for each class.
+        x: (n, ...), rows that are not finite as zeros.
+        rivals: for each arithmetic in which a row has to stay in its class, the ways to prove it.
+        predicted: (n,).
+        margin: (n,) float64.
+        finite: bool (n,): rows whose numbers and scores are.
+    """
 
     def __init__(
         self,
         models: list[FeatureConvexModel],
         x: Tensor,
-        rivals: list[Rivals],
+        rivals: list[list[Rivals]],
         predicted: Tensor,
         margin: Tensor,
         finite: Tensor,
@@ -42,17 +51,28 @@ class Batch:
         self.predicted, self.margin, self.finite = predicted, margin, finite
 
     @staticmethod
-    def of(models: list[FeatureConvexModel], x: Tensor, sensitive: Tensor) -> "Batch":
-        """Scores as the model computes them; its enclosures are of rows that are finite."""
+    def of(
+        models: list[FeatureConvexModel], x: Tensor, sensitive: Tensor, arithmetic: str = "real"
+    ) -> "Batch":
+        """Scores as the model computes them; its enclosures are of rows that are finite.
+
+        Args:
+            models: frozen, one for each class.
+            x: (n, ...).
+            sensitive: (classes,) bool.
+            arithmetic: in which the scores are compared; a deployed one beside the exact one.
+        """
         scores = scores_of(models, x)
         finite = finite_rows(x) & torch.isfinite(scores).all(1)
         clean = scores.masked_fill(~finite[:, None], 0.0)
         known = x.masked_fill(~finite.view(-1, *[1] * (x.ndim - 1)), 0.0)
         predicted, margin = clean.argmax(1), margin_of(clean, sensitive)
         affine = bool(split_affine(models[0].feature_map)[1])
-        rivals = [
-            Rivals.at(models, known, pulled) for pulled in ((True, False) if affine else (True,))
-        ]
+        ways = (True, False) if affine else (True,)
+        rivals = []
+        for kind in dict.fromkeys(("real", arithmetic)):
+            known_as = [in_arithmetic(model, kind) for model in models]
+            rivals.append([Rivals.at(known_as, known, pulled, kind) for pulled in ways])
         return Batch(models, known, rivals, predicted, margin, finite)
 
 
@@ -72,12 +92,17 @@ def fill(
         )
         for k in sorted(set(batch.predicted.tolist())):
             rows = (batch.predicted == k).nonzero().squeeze(1)
-            parts = [rivals.rows(rows) for rivals in batch.rivals]
-            line = Minorant(parts[0].scores[k].centre, parts[0].u.centre)
+            parts = [[rivals.rows(rows) for rivals in ways] for ways in batch.rivals]
+            exact = parts[0][0]
+            line = Minorant(exact.scores[k].centre, exact.u.centre)
             problem = Problem(batch.models[k], batch.x[rows], item, domain.rows(rows), line)
             for j in set(range(len(batch.models))) - {k}:
-                radii = [ahead(problem, part, k, j, level) for part in parts]
-                away[rows, j] = item.limited(torch.stack(radii).amax(0), batch.x[rows])
+                # The best way to prove it; in a deployed arithmetic, in exact arithmetic, too.
+                proved = [
+                    torch.stack([ahead(problem, part, k, j, level) for part in ways]).amax(0)
+                    for ways in parts
+                ]
+                away[rows, j] = item.limited(torch.stack(proved).amin(0), batch.x[rows])
         usable = batch.finite & inside & item.admits(batch.x)
         away = away.where(usable[:, None], 0.0)
         own = torch.nn.functional.one_hot(batch.predicted, len(batch.models)).bool()

@@ -70,7 +70,8 @@ def certify_classes(
 
     The predicted class's score is bounded below by its tangent, every rival's above by how steep it can be:
     see :mod:`featureconvex.certificates.multi_class.rivals`. Every radius has its rounding errors
-    accounted for (arithmetic ``real``), at every level.
+    accounted for (arithmetic ``real``), at every level; ``Sound(base, arithmetic="float32")`` is about the
+    class that the deployed model computes.
 
     Args:
         model: of several classes; what it computes in eval mode is certified.
@@ -80,7 +81,8 @@ def certify_classes(
         domain: where the attacker may move, default everywhere.
         level: ``"closed-form"``: rivals as steep as they are anywhere, and no domain. ``"domain"``: the
             same in the domain. ``"tight"``: for norms, rivals as steep as they are within the budget.
-            ``"sound"``: as its base, whose radii are sound here already.
+            ``"sound"``: as its base, whose radii are sound here already, and with a deployed arithmetic at
+            most these.
         sensitive: the numbers of the classes that an attacker wants to leave; a row of another class has
             status ``not_sensitive``. None: all.
         batch_size: rows per pass.
@@ -90,8 +92,9 @@ def certify_classes(
         One certificate with n rows, or a list of them for a list of threats.
 
     Raises:
-        UserError: unknown level or class, a threat the level cannot handle, an input of the wrong shape, or
-            a part of the model without a rounding rule or a bound on its slopes.
+        UserError: unknown level or class, a threat the level cannot handle, an input of the wrong shape,
+            a part of the model without a rounding rule or a bound on its slopes, or settings under which a
+            deployed pass rounds in a way not covered.
         ConvexityError: a network is no longer provably convex.
         TypeError: an option of a level; it belongs into the level's object.
 
@@ -105,6 +108,8 @@ def certify_classes(
     """
     refuse_options(options)
     chosen = _checked_level(level)
+    chosen.check_settings()
+    arithmetic = chosen.arithmetic if isinstance(chosen, Sound) else "real"
     if not isinstance(model, MultiClassModel):
         raise UserError(
             f"expected a MultiClassModel, got {type(model).__name__}; fc.certify takes models of one "
@@ -135,7 +140,8 @@ def certify_classes(
             held = domain.rows(slice(start, start + len(batch)))
             with torch.no_grad(), plain_convolutions():
                 if len(batch):
-                    fill(columns, start, Batch.of(frozen, batch, wanted), threats, held, chosen)
+                    of_batch = Batch.of(frozen, batch, wanted, arithmetic)
+                    fill(columns, start, of_batch, threats, held, chosen)
             start += len(batch)
             tick(len(batch), "")
     found = [
@@ -161,15 +167,10 @@ def _checked_level(level: object) -> Level:
     """Levels whose proofs are known for differences of scores.
 
     Raises:
-        UserError: another one, or a deployed arithmetic.
+        UserError: another one.
     """
     chosen = level_named(level)
     base = chosen.base if isinstance(chosen, Sound) else chosen
-    if isinstance(chosen, Sound) and chosen.arithmetic != "real":
-        raise UserError(
-            f"certificates of several classes hold in exact arithmetic; arithmetic={chosen.arithmetic!r} "
-            "needs a model of one sensitive class"
-        )
     if not isinstance(base, ClosedForm | InDomain | Tight):
         raise UserError(
             f"level {chosen.name!r} has no proof for several classes; use domain, tight or sound"

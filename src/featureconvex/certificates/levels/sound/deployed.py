@@ -16,6 +16,9 @@ DEPLOYED: what is assumed of ``model(x)`` in float32 or float64.
 * The threshold is added in float64, which never changes the sign of the sum.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -51,6 +54,68 @@ def check_deployment(convolves: bool, device: torch.device, arithmetic: Rounding
             )
 
 
+@dataclass(frozen=True)
+class DeployedError:
+    """At most how far the computed number is from the exact one, at every real x' with
+    ``max |x' - x| <= reach``: each of several bounds holds.
+
+    Attributes:
+        here: (n,) the error at x. At x' it is at most ``here`` and what ``growth`` says.
+        growth: (1, ...) weights >= 0 in the shape of x: ``<growth, |x' - x|>`` more, or for feature maps
+            that mix coordinates as :meth:`.Graph.felt` says.
+        by_norms: pairs ``(at, rate)``, (n,) each: at most ``at + rate ||x' - x||_2``. One for every norm in
+            which the error of the feature map as a whole is known (:mod:`.chain_error`): for learned
+            maps, whose errors entry by entry are bounded far too high.
+        reach: beyond it the forward pass might overflow.
+    """
+
+    here: Tensor
+    growth: Tensor
+    by_norms: tuple[tuple[Tensor, Tensor], ...]
+    reach: float
+
+    def plus(self, other: "DeployedError") -> "DeployedError":
+        """Of the difference of two numbers that are computed behind the same feature map."""
+        pairs = zip(self.by_norms, other.by_norms, strict=True)
+        return DeployedError(
+            upper(self.here + other.here, 1),
+            upper(self.growth + other.growth, 1),
+            tuple((upper(a + b, 1), upper(s + t, 1)) for (a, s), (b, t) in pairs),
+            min(self.reach, other.reach),
+        )
+
+    def rows(self, index: Tensor) -> "DeployedError":
+        """Of some of the inputs."""
+        pairs = tuple((at[index], rate[index]) for at, rate in self.by_norms)
+        return DeployedError(self.here[index], self.growth, pairs, self.reach)
+
+
+def deployed_errors(
+    features: Graph, networks: Sequence[Graph], x: Tensor, arithmetic: Rounding
+) -> list[DeployedError]:
+    """Of every network behind the same feature map, at inputs ``x`` (n, ...) float64."""
+    mode = Mode(arithmetic, relaxed=False)
+    phi, chain = chain_errors(features, x, arithmetic) if features.between_norms else (None, [])
+    found = []
+    for network in networks:
+        by_norms: list[tuple[Tensor, Tensor]] = []
+        if phi is not None and chain:
+            out, _ = network.forward(phi, mode)
+            growing = _growing(network, phi.centre[:1], mode)
+            felt = [error.felt(growing) for error in chain]
+            # ||x' - x||_s <= ||x' - x||_2 for both norms.
+            by_norms = [(upper(out.radius + at, 1), per.expand_as(at)) for at, per in felt]
+        found.append(
+            DeployedError(
+                error_here(features, network, x, arithmetic),
+                error_growth(features, network, x, arithmetic),
+                tuple(by_norms),
+                reach(features, network, x, arithmetic),
+            )
+        )
+    return found
+
+
 def error_here(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding) -> Tensor:
     """(n,): at most ``|fl(g(phi(x))) - g(phi(x))|``; ``x`` (n, ...) float64 need not be representable."""
     mode = Mode(arithmetic, relaxed=False)
@@ -58,25 +123,6 @@ def error_here(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding)
     phi, _ = features.forward(arriving, mode)
     out, _ = network.forward(phi, mode)
     return out.radius
-
-
-def errors_by_norms(
-    features: Graph, network: Graph, x: Tensor, arithmetic: Rounding
-) -> list[tuple[Tensor, Tensor]]:
-    """Pairs ``(here, rate)``, (n,) each: the error at x' is at most ``here + rate ||x' - x||_2``.
-
-    Through the error of the feature map as a whole (:mod:`.chain_error`), in every norm in which it is
-    known: for learned maps, whose errors entry by entry are bounded far too high.
-    """
-    phi, errors = chain_errors(features, x, arithmetic)
-    if not errors:
-        return []
-    mode = Mode(arithmetic, relaxed=False)
-    out, _ = network.forward(phi, mode)
-    growing = _growing(network, phi.centre[:1], mode)
-    felt = [error.felt(growing) for error in errors]
-    # ||x' - x||_s <= ||x' - x||_2 for both norms.
-    return [(upper(out.radius + at, 1), per.expand_as(at)) for at, per in felt]
 
 
 def _growing(network: Graph, phi: Tensor, mode: Mode) -> Ball:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.sound import deployed
+from featureconvex.certificates.levels.sound.deployed import DeployedError
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
 from featureconvex.models.frozen import frozen_model, in_precision
@@ -19,7 +20,6 @@ from featureconvex.rounding.directed import (
     DTYPES,
     FLOAT32,
     FLOAT64,
-    Rounding,
     check_gradual_underflow,
     difference_down,
     dual_norm_up,
@@ -30,6 +30,8 @@ from featureconvex.rounding.graph import Graph, Trace
 from featureconvex.rounding.steps import Mode
 
 ARITHMETICS = ("real", "float32", "float64")
+DEPLOYED = {"float32": FLOAT32, "float64": FLOAT64}
+"""The arithmetics of deployed models."""
 
 
 @dataclass(frozen=True)
@@ -147,45 +149,35 @@ def sound_line(
         line = _exact_line(features, network, wide, model.tau, choices)
         if arithmetic == "real":
             return line
-        rounding = FLOAT32 if arithmetic == "float32" else FLOAT64
+        rounding = DEPLOYED[arithmetic]
         deployed.check_deployment(features.convolves or network.convolves, model.device, rounding)
-        error, slack, slack_2 = _error(line, features, network, wide, rounding)
-        return SoundLine(
-            difference_down(line.value, error),
-            line.slope,
-            slack,
-            deployed.reach(features, network, wide, rounding),
-            features,
-            line.shapes,
-            slack_2,
-            line.slope_error,
-        )
+        (error,) = deployed.deployed_errors(features, [network], wide, rounding)
+        return less_error(line, error)
 
 
-def _error(
-    line: SoundLine, features: Graph, network: Graph, x: Tensor, rounding: Rounding
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The deployed error at x, and the slacks of the line with those of the error."""
-    error = deployed.error_here(features, network, x, rounding)
-    growth = deployed.error_growth(features, network, x, rounding)
-    slack, slack_2 = line.slack, line.slack_2
-    if features.between_norms:
+def less_error(line: SoundLine, error: DeployedError) -> SoundLine:
+    """The line of the computed number, from that of the exact one and how far apart they can be."""
+    here, growth, slack, slack_2 = error.here, error.growth, line.slack, line.slack_2
+    if error.by_norms:
         # Row by row the bound that takes least off the value at about the distance that is certified.
         far = line.value / line.steepness(2.0, None)
         far = far.where(torch.isfinite(far) & (far > 0), 1.0)
-        euclidean = torch.zeros_like(error)
-        kept = euclidean_up(growth.flatten(1)).expand_as(error)
-        for here, rate in deployed.errors_by_norms(features, network, x, rounding):
-            better = here + rate * far < error + kept * far
-            error = torch.where(better, here, error)
+        euclidean = torch.zeros_like(here)
+        kept = euclidean_up(growth.flatten(1)).expand_as(here)
+        for at, rate in error.by_norms:
+            better = at + rate * far < here + kept * far
+            here = torch.where(better, at, here)
             kept = torch.where(better, rate, kept)
             euclidean = torch.where(better, rate, euclidean)
-            growth = growth.masked_fill(better.view(-1, *[1] * (x.ndim - 1)), 0.0)
+            growth = growth.masked_fill(better.view(-1, *[1] * (slack.ndim - 1)), 0.0)
         slack_2 = euclidean if slack_2 is None else upper(slack_2 + euclidean, 1)
     if line.slack_2 is None:
-        return error, upper(slack + growth, 1), slack_2
-    assert slack_2 is not None
-    return error, slack, upper(slack_2 + features.felt(growth), 1)
+        slack = upper(slack + growth, 1)
+    else:
+        assert slack_2 is not None
+        slack_2 = upper(slack_2 + line.features.felt(growth), 1)
+    value = difference_down(line.value, here)
+    return replace(line, value=value, slack=slack, slack_2=slack_2, reach=error.reach)
 
 
 def _exact_line(
