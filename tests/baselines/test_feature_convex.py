@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 from tests.baselines.cases import digits, options
 
 from featureconvex.baselines import Options
@@ -11,20 +12,36 @@ from featureconvex.training.temperature import class_distance
 
 
 def test_no_model_is_compared_twice() -> None:
-    def settings(shape: tuple[int, ...]) -> list[tuple[str, str, float | None]]:
+    def settings(shape: tuple[int, ...]) -> list[tuple[str, ...]]:
         found = FeatureConvex.settings(Options(shape=shape))
-        return [(s["recipe"], s["norm"], s.get("share")) for s in found]
+        return [tuple(map(str, setting.values())) for setting in found]
 
-    ours = [("default", norm, None) for norm in ("l1", "l2", "linf")]
+    ours = [("default", norm) for norm in ("l1", "l2", "linf")]
     larger = [
-        ("default", norm, share)
+        ("default", norm, str(share))
         for norm, shares in (("l1", (0.25,)), ("l2", (0.25, 0.5, 1.0, 2.0)), ("linf", (0.5, 1.0)))
         for share in shares
     ]
-    paper = ("paper", "l2", None)
+    affine = [("default", "l2", share, "affine") for share in ("0.5", "1.0")]
+    paper = ("paper", "l2")
     assert settings((30,)) == ours
-    assert settings((1, 28, 28)) == [*ours, *larger, paper]
-    assert settings((3, 32, 32)) == [*ours, *larger, paper]
+    assert settings((1, 28, 28)) == [*ours, *larger, *affine, paper]
+    assert settings((3, 32, 32)) == [*ours, *larger, *affine, paper]
+
+
+def test_an_affine_head_makes_a_1_lipschitz_network() -> None:
+    fitting, validation, _ = digits()
+    setting = {"recipe": "default", "norm": "l2", "share": 0.5, "head": "affine"}
+    method = FeatureConvex(options(1), setting)
+    method.fit(fitting, validation)
+    assert method.model is not None
+    net, phi = method.model.convex_net, method.model.feature_map
+    (layer,) = (part for part in net.modules() if isinstance(part, torch.nn.Linear))
+    slope = layer.weight.detach()
+    bound = phi.lipschitz(2) * float(slope.norm())
+    score = method.model.logits(validation.x)
+    far = (validation.x[:1] - validation.x).flatten(1).norm(dim=1)
+    assert ((score[:1] - score).abs() <= bound * far * (1 + 1e-4) + 1e-5).all()
 
 
 def test_a_share_is_of_the_distance_between_the_classes() -> None:

@@ -18,6 +18,7 @@ from featureconvex.models.model import FeatureConvexModel
 from featureconvex.norms import norm_name, parse_norm
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.architectures import (
+    HEAD,
     Architecture,
     image_architecture,
     table_architecture,
@@ -30,6 +31,8 @@ from featureconvex.training.temperature import class_distance
 
 # Of the distance between the classes: temperatures for more radius, beside the one that is chosen.
 SHARES = {1.0: (0.25,), 2.0: (0.25, 0.5, 1.0, 2.0), math.inf: (0.5, 1.0)}
+# The same for an affine function behind the learned map, which is a 1-Lipschitz network.
+AFFINE_SHARES = {1.0: (), 2.0: (0.5, 1.0), math.inf: ()}
 LARGE = 2000
 EPOCHS_ON_CPU = 10
 """Of the paper's 150 for inputs of more than ``LARGE`` numbers: about a minute each without a GPU."""
@@ -66,7 +69,7 @@ class FeatureConvex(Method):
         """Ours, for each norm that it trains in, and the paper's recipe for images.
 
         Of images at several temperatures, as other methods may trade accuracy for radius, too: the one that
-        the recipe chooses, and fixed ones.
+        the recipe chooses, and fixed ones; and with an affine function in place of the convex network.
         """
         if not options.image:
             return [{"recipe": "default", "norm": norm_name(p)} for p in cls.native_norms]
@@ -81,7 +84,12 @@ class FeatureConvex(Method):
         larger = [
             {**one, "share": share} for one in ours for share in SHARES[parse_norm(one["norm"])]
         ]
-        return [*ours, *larger, {"recipe": "paper", "norm": "l2"}]
+        affine = [
+            {**one, "share": share, "head": "affine"}
+            for one in ours
+            for share in AFFINE_SHARES[parse_norm(one["norm"])]
+        ]
+        return [*ours, *larger, *affine, {"recipe": "paper", "norm": "l2"}]
 
     def fit(
         self,
@@ -133,9 +141,9 @@ class FeatureConvex(Method):
         place, norm = device(self.options.device), parse_norm(self.setting["norm"])
         if not self.options.image:
             return table_architecture(x, (200, 50), place, table_map(norm))[0]
-        return image_architecture(
-            self.options.shape, self.options.task, self.setting["recipe"], norm, place
-        )
+        head = () if self.setting.get("head") == "affine" else HEAD
+        recipe, task = self.setting["recipe"], self.options.task
+        return image_architecture(self.options.shape, task, recipe, norm, place, head)
 
     def _trained(self) -> FeatureConvexModel:
         if self.model is None:

@@ -163,8 +163,17 @@ def count_architecture(
     return replace(architecture, front=front), cost
 
 
+# Widths of the convex network behind a learned map.
+HEAD = (64, 16)
+
+
 def image_architecture(
-    shape: tuple[int, ...], task: str, recipe: str, norm: float, device: torch.device
+    shape: tuple[int, ...],
+    task: str,
+    recipe: str,
+    norm: float,
+    device: torch.device,
+    head: tuple[int, ...] = HEAD,
 ) -> Architecture:
     """The model for images of one shape (c, h, w), to be robust in the norm with exponent ``norm``.
 
@@ -173,6 +182,9 @@ def image_architecture(
     transform, which keeps what tells natural images apart. That is nonexpansive in l2, and what it proves
     in linf it proves through l2, so it is trained for l2 there, too. Below l2 such a detour is worth a
     tenth of what pixels ``(u, |u|)`` prove.
+
+    With ``head=()`` what is trained behind a learned map is one affine function, as in 1-Lipschitz
+    networks: on digits, whose classes are nearly alike, large temperatures gain more radius with it.
 
     ``default`` learns a map before the network: for l2 orthogonal layers, for linf layers of distances, of
     colour images between means over 2 x 2 pixels. Below l2 grey images keep their pixels, which certified
@@ -184,13 +196,15 @@ def image_architecture(
         return _on(device, folded=lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), AbsConcat()))
     learned = recipe == "default"
     if shape[0] == 3 and learned and norm >= WIDE:
-        return _on(device, distances=_distances_of_means)
+        return _on(device, distances=lambda x: _distances_of_means(x, head))
     if shape[0] == 3:
         front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
-        layers = (256, 256) if learned else ()
+        layers, behind_map = ((256, 256), head) if learned else ((), HEAD)
         behind = _on(
             device,
-            scattering=lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), *_orthogonal(x, *layers)),
+            scattering=lambda x: _mlp(
+                x, behind_map, Center(x.mean(dim=0)), *_orthogonal(x, *layers)
+            ),
         )
         return replace(behind, front=front, norm=2.0)
     if not learned or norm < 2:
@@ -198,13 +212,11 @@ def image_architecture(
     if norm < WIDE:
         return _on(
             device,
-            orthogonal=lambda x: _mlp(
-                x, (64, 16), Center(x.mean()), *_orthogonal(x, 256, 256, 256)
-            ),
+            orthogonal=lambda x: _mlp(x, head, Center(x.mean()), *_orthogonal(x, 256, 256, 256)),
         )
     return _on(
         device,
-        distances=lambda x: _mlp(x, (64, 16), Center(x.mean()), *_distances(x, 512, 512)),
+        distances=lambda x: _mlp(x, head, Center(x.mean()), *_distances(x, 512, 512)),
     )
 
 
@@ -228,10 +240,10 @@ def _mlp(x: Tensor, hidden: tuple[int, ...], *maps: FeatureMap) -> FeatureConvex
     return FeatureConvexModel(phi, ConvexMLP(phi(x[:1]).numel(), hidden))
 
 
-def _distances_of_means(x: Tensor) -> FeatureConvexModel:
+def _distances_of_means(x: Tensor, head: tuple[int, ...]) -> FeatureConvexModel:
     """Means are nonexpansive in linf: a quarter of the numbers, and nearly as much to see."""
     pooled = AveragePool(tuple(x.shape[1:]), min(2, *x.shape[2:]))
-    return _mlp(x, (64, 16), Center(x.mean()), pooled, *_distances(pooled(x[:1]), 512, 512))
+    return _mlp(x, head, Center(x.mean()), pooled, *_distances(pooled(x[:1]), 512, 512))
 
 
 def _pixels(x: Tensor) -> FeatureConvexModel:
