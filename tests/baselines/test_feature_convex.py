@@ -19,7 +19,11 @@ def test_no_model_is_compared_twice() -> None:
     ours = [("default", norm) for norm in ("l1", "l2", "linf")]
     larger = [
         ("default", norm, str(share))
-        for norm, shares in (("l1", (0.25,)), ("l2", (0.25, 0.5, 1.0, 2.0)), ("linf", (0.5, 1.0)))
+        for norm, shares in (
+            ("l1", (0.25,)),
+            ("l2", (0.25, 0.5, 1.0, 2.0)),
+            ("linf", (0.5, 1.0, 8.0)),
+        )
         for share in shares
     ]
     affine = [("default", "l2", share, "affine") for share in ("0.5", "1.0")]

@@ -30,7 +30,7 @@ from featureconvex.training.recipes import Recipe, default, paper
 from featureconvex.training.temperature import class_distance
 
 # Of the distance between the classes: temperatures for more radius, beside the one that is chosen.
-SHARES = {1.0: (0.25,), 2.0: (0.25, 0.5, 1.0, 2.0), math.inf: (0.5, 1.0)}
+SHARES = {1.0: (0.25,), 2.0: (0.25, 0.5, 1.0, 2.0), math.inf: (0.5, 1.0, 8.0)}
 # The same for an affine function behind the learned map, which is a 1-Lipschitz network.
 AFFINE_SHARES = {1.0: (), 2.0: (0.5, 1.0), math.inf: ()}
 LARGE = 2000
