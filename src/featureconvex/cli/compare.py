@@ -29,6 +29,13 @@ def compare(
             "alpha-beta-crown, interval, monotone, linear."
         ),
     ] = None,
+    settings: Annotated[
+        str | None,
+        typer.Option(
+            help="Of each method only the settings that have these words in their names, such as "
+            "'norm l2' or 'share 1.0' (default: all)."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(help="Use the first so many test points.")] = 1000,
     samples: Annotated[
         int, typer.Option(help="Noise samples per certificate, for smoothing.")
@@ -60,7 +67,7 @@ def compare(
     from featureconvex.report.folders import COMPARISON_FILE
     from featureconvex.results.strict_json import load_json
 
-    settings = CompareSettings(methods, limit, samples, epochs, seed, device)
+    asked = CompareSettings(methods, limit, samples, epochs, seed, device, settings)
     with feedback(quiet, as_json) as say:
-        written = run_comparison(found, out, settings, data_dir)
+        written = run_comparison(found, out, asked, data_dir)
         say(list, [f"report: {written[-1]}"], lambda: load_json(out / COMPARISON_FILE))
