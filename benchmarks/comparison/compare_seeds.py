@@ -23,7 +23,7 @@ RESULT = ROOT / "results" / "compare_seeds.json"
 ROWS = (
     ("mnist-3-8", "l1", "feature-convex", "norm l1, share 0.25"),
     ("mnist-3-8", "l1", "interval", "norm l1"),
-    ("mnist-3-8", "l2", "feature-convex", "share 0.5, head affine"),
+    ("mnist-3-8", "l2", "feature-convex", "share 1.0, head affine"),
     ("mnist-3-8", "l2", "sll", "share 1.0, asymmetry"),
     ("mnist-3-8", "l2", "cayley", "share 1.0, asymmetry"),
     ("mnist-3-8", "linf", "feature-convex", "norm linf, share 1.0"),
