@@ -12,7 +12,7 @@ import featureconvex as fc
 from featureconvex import cli
 from featureconvex.cli.certify import certify
 from featureconvex.cli.options import RECIPE_NAMES
-from featureconvex.data import list_tasks
+from featureconvex.data import described_tasks
 from featureconvex.training.recipes import RECIPES
 
 COMMANDS = ("tasks", "run", "report", "tradeoff", "certify", "separability", "study", "gallery")
@@ -116,7 +116,7 @@ def test_tasks_piped_keep_short_lines(capsys: pytest.CaptureFixture[str], tmp_pa
     assert lines[0] == "mnist-mini-3-8 (mnist-mini-A-B)"
     # A path or an address has no blank to be folded at.
     assert all(len(line) <= 96 or " " not in line.strip() for line in lines)
-    assert sum(line.startswith("  sensitive ") for line in lines) == len(list_tasks())
+    assert sum(line.startswith("  sensitive ") for line in lines) == len(described_tasks())
 
 
 def test_tasks_lists_and_says_how_to_get(tmp_path: Path) -> None:

@@ -1,18 +1,44 @@
-"""Which classes of the user's own data are the sensitive ones."""
+"""Which classes of the user's own data are the sensitive ones, or that each is to stay what it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.class_dataset import ClassDataset, ClassSplit
+from featureconvex.data.dataset import Dataset, Split
+from featureconvex.data.task import Loads
 from featureconvex.errors import UserError
 
 IMPLIED = (("0", "1"), ("False", "True"))
 """Pairs of class names where the second is taken as sensitive unless told otherwise."""
 BETWEEN = "|"
 """Between the names of several sensitive classes."""
+Halves = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""The numbers of the rows for training, and of those for testing."""
+
+
+class Sides(Protocol[Loads]):
+    """What classes that were found are to a task."""
+
+    def remark(self, labels: NDArray[Any]) -> str:
+        """What a reader should know of how labels (n,) were taken; may be empty."""
+
+    def dataset(self, x: NDArray[Any], labels: NDArray[Any], halves: Halves, **known: Any) -> Loads:
+        """The data set of inputs (n, ...) and labels (n,), with other fields that are known."""
+
+
+class Question(Protocol[Loads]):
+    """What a user asks of the classes of a table or folder, before any of them is known."""
+
+    @property
+    def options(self) -> list[str]:
+        """The words of the command line that ask it."""
+
+    def sides(self, classes: Sequence[str], origin: str) -> Sides[Loads]:
+        """The same for the classes that were found; raises UserError where it has no answer."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +58,98 @@ class SensitiveClasses:
     def binary(self, labels: NDArray[Any]) -> NDArray[np.int8]:
         """1 where a label (n,) is one of the names, else 0."""
         return np.isin(labels, self.names).astype(np.int8)
+
+    def remark(self, labels: NDArray[Any]) -> str:
+        """Which classes are the other one, of three or more: a misspelt label would be among them."""
+        names, counts = np.unique(labels, return_counts=True)
+        if len(names) == 2:
+            return ""
+        others = [
+            f"{name} ({count})"
+            for name, count in zip(names, counts, strict=True)
+            if name not in self.names
+        ]
+        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+        return f"{self.name} against all other classes: {', '.join(others[:10])}{more}."
+
+    def dataset(
+        self, x: NDArray[Any], labels: NDArray[Any], halves: Halves, **known: Any
+    ) -> Dataset:
+        """The data set; of more than two classes each example keeps its label as its family."""
+        y = self.binary(labels)
+        train, test = halves
+        several = len(np.unique(labels)) > 2
+        return Dataset(
+            train=Split(x[train], y[train]),
+            test=Split(x[test], y[test]),
+            sensitive_name=self.name,
+            other_name=self.other,
+            train_family=labels[train] if several else None,
+            test_family=labels[test] if several else None,
+            **known,
+        )
+
+
+@dataclass(frozen=True)
+class OwnClasses:
+    """Classes each of which is to stay what it is.
+
+    Attributes:
+        names: of the labels 0, 1, ...
+    """
+
+    names: tuple[str, ...]
+
+    def remark(self, labels: NDArray[Any]) -> str:
+        """Nothing: every label is what it is."""
+        return ""
+
+    def dataset(
+        self, x: NDArray[Any], labels: NDArray[Any], halves: Halves, **known: Any
+    ) -> ClassDataset:
+        """The data set."""
+        y = np.searchsorted(np.array(self.names), labels).astype(np.int64)
+        train, test = (ClassSplit(x[rows], y[rows]) for rows in halves)
+        return ClassDataset(train=train, test=test, classes=self.names, **known)
+
+
+@dataclass(frozen=True)
+class Sensitive:
+    """Are these classes left?
+
+    Attributes:
+        named: as in :func:`choose_sensitive`.
+    """
+
+    named: str | None
+
+    @property
+    def options(self) -> list[str]:
+        """The words of the command line that ask it."""
+        return [] if self.named is None else ["--sensitive", self.named]
+
+    def sides(self, classes: Sequence[str], origin: str) -> SensitiveClasses:
+        """Which of the classes they are."""
+        return choose_sensitive(classes, self.named, origin)
+
+
+@dataclass(frozen=True)
+class EachItsOwn:
+    """Does each row stay in its own class?"""
+
+    @property
+    def options(self) -> list[str]:
+        """None of a command that only looks."""
+        return []
+
+    def sides(self, classes: Sequence[str], origin: str) -> OwnClasses:
+        """All of them, in order.
+
+        Raises:
+            UserError: fewer than two.
+        """
+        _check_several(classes, origin)
+        return OwnClasses(tuple(sorted(classes)))
 
 
 def choose_sensitive(
@@ -56,15 +174,19 @@ def choose_sensitive(
     >>> found.name, found.other
     ('phish or scam', 'ham')
     """
-    listed = ", ".join(classes[:10]) + (" ..." if len(classes) > 10 else "")
-    if len(classes) < 2:
-        raise UserError(f"{origin} has {len(classes)} class ({listed}); two or more are needed")
+    listed = _check_several(classes, origin)
     if sensitive is None:
         sensitive = _implied(classes)
     if sensitive is None:
         raise UserError(
             f"{origin} has the classes {listed}; name the one an attacker wants to leave with "
-            "--sensitive" + (", or several as 'A|B'" if len(classes) > 2 else "")
+            "--sensitive"
+            + (
+                ", or several as 'A|B' (or `run` it with --multi-class own, where each class is to stay "
+                "what it is)"
+                if len(classes) > 2
+                else ""
+            )
         )
     # A name with such a bar in it is a name first.
     wanted = [sensitive] if sensitive in classes else sensitive.split(BETWEEN)
@@ -96,3 +218,15 @@ def _implied(classes: Sequence[str]) -> str | None:
         if set(classes) == {other, sensitive}:
             return sensitive
     return None
+
+
+def _check_several(classes: Sequence[str], origin: str) -> str:
+    """The names for a message, of two classes or more.
+
+    Raises:
+        UserError: fewer.
+    """
+    listed = ", ".join(classes[:10]) + (" ..." if len(classes) > 10 else "")
+    if len(classes) < 2:
+        raise UserError(f"{origin} has {len(classes)} class ({listed}); two or more are needed")
+    return listed
