@@ -21,8 +21,8 @@ from featureconvex.results.detection import (
 )
 from featureconvex.results.examples import Specimen, most_and_least
 from featureconvex.results.folder import Run
-from featureconvex.results.metrics import telling_radii
 from featureconvex.results.numbers import duration, percent, significant, unit_name
+from featureconvex.results.radii import telling_radii
 from featureconvex.results.record import seconds_by_level
 from featureconvex.results.rows import sensitive
 
