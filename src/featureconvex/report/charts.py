@@ -15,11 +15,13 @@ from featureconvex.results.curves import flagged_radii
 from featureconvex.results.folder import Run
 from featureconvex.results.history import Series, known_series, sorted_tradeoff
 from featureconvex.results.numbers import significant
+from featureconvex.results.radius_rows import RadiusRows
+from featureconvex.results.record import RunRecord
 
 Chart = dict[str, Any]
 
 
-def radius_histograms(run: Run) -> list[Chart]:
+def radius_histograms(run: RadiusRows) -> list[Chart]:
     """One histogram of closed-form radii per threat, in the unit shown first."""
     charts = []
     for threat in run.ranges(run.unit):
@@ -36,7 +38,7 @@ def radius_histograms(run: Run) -> list[Chart]:
             "hovertemplate": "about %{x:.3g}: %{y} samples<extra></extra>",
         }
         axis = f"{threat} radius, {LEVEL_NAMES[column.level]}"
-        charts.append(_chart(f"histogram-{threat}", [bars], axis, "test samples", note=bins.note))
+        charts.append(plot(f"histogram-{threat}", [bars], axis, "test samples", note=bins.note))
     return charts
 
 
@@ -65,7 +67,7 @@ def roc_chart(run: Run) -> Chart:
         "marker": {"color": "@ink", "size": 10},
         "hovertemplate": "%{y:.1%}",
     }
-    chart = _chart(
+    chart = plot(
         "roc", [*lines, calibrated], "false-positive rate (log scale)", "share of sensitive samples"
     )
     chart["layout"]["xaxis"] |= {
@@ -78,12 +80,12 @@ def roc_chart(run: Run) -> Chart:
     return chart | {"log_range": [float(np.log10(points.floor)), 0.0]}
 
 
-def training_charts(run: Run) -> list[Chart]:
+def training_charts(record: RunRecord) -> list[Chart]:
     """Loss, accuracy and median radius against the epoch, as far as the history holds them."""
     charts = []
-    for panel in known_series(run.record):
+    for panel in known_series(record):
         traces = [_curve(line, f"@c{i + 1}") for i, line in enumerate(panel.series)]
-        chart = _chart(f"training-{panel.title.replace(' ', '-')}", traces, "epoch", panel.title)
+        chart = plot(f"training-{panel.title.replace(' ', '-')}", traces, "epoch", panel.title)
         if panel.title == "accuracy":
             chart["layout"]["yaxis"] = {"title": {"text": "accuracy"}, "tickformat": ".3~%"}
         charts.append(chart)
@@ -109,7 +111,7 @@ def tradeoff_chart(run: Run) -> Chart | None:
             "symbol": ["star" if p.chosen else "circle" for p in points],
         },
     }
-    chart = _chart("tradeoff", [trace], "validation median radius", "validation accuracy")
+    chart = plot("tradeoff", [trace], "validation median radius", "validation accuracy")
     low, high = (end(p.accuracy for p in points) for end in (min, max))
     margin = max(0.15 * (high - low), 0.005)
     chart["layout"]["yaxis"] = {
@@ -132,7 +134,8 @@ def _curve(line: Series, colour: str) -> Chart:
     }
 
 
-def _chart(name: str, traces: list[Chart], x: str, y: str, note: str = "") -> Chart:
+def plot(name: str, traces: list[Chart], x: str, y: str, note: str = "") -> Chart:
+    """Traces over two axes with titles, and a phrase below."""
     layout = {
         "xaxis": {"title": {"text": x}},
         "yaxis": {"title": {"text": y}, "rangemode": "tozero"},
