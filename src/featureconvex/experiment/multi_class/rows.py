@@ -22,7 +22,7 @@ from featureconvex.results.columns import CLOSED_FORM, RAW, STD, RadiusColumn
 from featureconvex.results.record import seconds_field
 from featureconvex.training.points import Points
 
-COMPARED = 200
+COMPARED = 500
 """Test points that levels above the closed form certify: the first ones of a shuffled half, or all."""
 NO_DOMAIN = "nothing says where the columns of a row may lie, so it is the closed form"
 MIXED = "behind a feature map that mixes all pixels it proves what the closed form does"

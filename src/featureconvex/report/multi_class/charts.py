@@ -8,6 +8,9 @@ from featureconvex.results.multi_class.counts import class_counts
 from featureconvex.results.multi_class.folder import ClassRun
 from featureconvex.results.numbers import percent, unit_name
 
+MOST_NUMBERS = 20
+"""Classes of a matrix whose counts are written into it."""
+
 
 def class_chart(run: ClassRun) -> Chart:
     """A box per class: the radii of those recognised, in the norm of the headline."""
@@ -40,20 +43,22 @@ def class_chart(run: ClassRun) -> Chart:
 
 
 def confusion_chart(run: ClassRun) -> Chart:
-    """Shares of every true class, as shades; the counts appear under the pointer."""
+    """Counts, shaded by the share of the true class, which appears under the pointer."""
     counts = class_counts(run.points, run.classes)
     share = counts.table / np.maximum(counts.sizes, 1)[:, None]
-    text = [
-        [f"{n} of {size}: {percent(float(s))}" for n, s in zip(row, shares, strict=True)]
-        for row, shares, size in zip(counts.table, share, counts.sizes, strict=True)
+    shares = [
+        [f"{n} of {size}: {percent(float(s))}" for n, s in zip(row, parts, strict=True)]
+        for row, parts, size in zip(counts.table, share, counts.sizes, strict=True)
     ]
     trace = {
         "type": "heatmap",
         "x": run.classes,
         "y": run.classes,
         "z": share,
-        "text": text,
-        "hovertemplate": "%{y} taken for %{x}: %{text}<extra></extra>",
+        "text": [[str(n) if n else "" for n in row] for row in counts.table.tolist()],
+        "texttemplate": "%{text}" if len(run.classes) <= MOST_NUMBERS else "",
+        "customdata": shares,
+        "hovertemplate": "%{y} taken for %{x}: %{customdata}<extra></extra>",
         "colorscale": [[0.0, "@card"], [1.0, "@c1"]],
         "zmin": 0,
         "zmax": 1,

@@ -11,6 +11,7 @@ from featureconvex.report.figures.certified import (
 )
 from featureconvex.report.figures.detection import shaded_matrix
 from featureconvex.report.figures.training import training_figure
+from featureconvex.report.multi_class.charts import MOST_NUMBERS
 from featureconvex.report.multi_class.quantiles import radii_of_classes
 from featureconvex.report.plot_style import BLUE, INK, as_written, canvas, plain
 from featureconvex.results.columns import RAW, STD, RadiusColumn
@@ -18,8 +19,6 @@ from featureconvex.results.multi_class.counts import class_counts
 from featureconvex.results.multi_class.folder import ClassRun
 from featureconvex.results.numbers import percent, unit_name
 
-MOST_NUMBERS = 20
-"""Classes of a matrix whose counts are written into it."""
 MOST_NAMES = 60
 """Classes whose names stand along a matrix."""
 
@@ -104,7 +103,8 @@ def _compared(run: ClassRun, unit: str) -> Figure | None:
         return None
     figure = certified_accuracy_figure(run.compared, unit)
     if figure is not None:
-        figure.suptitle(f"the first {len(run.compared.rows)} test samples", fontsize=10, color=INK)
+        words = f"the first {len(run.compared.rows)} test samples"
+        figure.supxlabel(words, fontsize=10, color=INK)
     return figure
 
 

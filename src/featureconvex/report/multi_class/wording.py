@@ -1,12 +1,14 @@
 """What the report of several classes says in words: the headline, the certificate, the levels."""
 
+import numpy as np
+
 from featureconvex.report.wording import LEVEL_NAMES, promise, rate_text
 from featureconvex.results.columns import CLOSED_FORM
+from featureconvex.results.curves import median_radius
 from featureconvex.results.multi_class.counts import class_counts
 from featureconvex.results.multi_class.folder import ClassRun
 from featureconvex.results.multi_class.metrics import nearest_rival
-from featureconvex.results.numbers import percent
-from featureconvex.results.radius_rows import RadiusRows
+from featureconvex.results.numbers import percent, significant
 
 EFFECT = "turn the sample into another class"
 MEANING = (
@@ -66,29 +68,43 @@ def class_headline(run: ClassRun) -> list[str]:
         f"{opening}{rate_text(hits, n, 'recognised as their own class')}, and for "
         f"{promise(run.whole, column, effect=EFFECT)}."
     ]
-    worst = int(counts.by_class.argmin())
-    name = run.classes[worst]
+    return [*sentences, _weakest(run), *_other_levels(run)]
+
+
+def _weakest(run: ClassRun) -> str:
+    """The class that is recognised least; where all are, the one with the smallest median radius."""
+    counts, column = class_counts(run.points, run.classes), run.whole.headline
+    medians = [median_radius(run.of_class(name).rows, column.name) for name in run.classes]
+    perfect = float(counts.by_class.min()) == 1
+    worst = int(np.argmin(np.array(medians, dtype=float)) if perfect else counts.by_class.argmin())
+    name, median = run.classes[worst], medians[worst]
     rival = nearest_rival(run.of_class(name), column)
-    near = "" if rival is None else f"; what is recognised is nearest to {rival!r} most often"
-    sentences.append(
-        f"The class {name!r} is recognised least, {int(counts.table[worst, worst])} of "
-        f"{int(counts.sizes[worst])} ({percent(float(counts.by_class[worst]))}){near}."
+    near = "" if rival is None else f", nearest to {rival!r} most often"
+    radius = (
+        ""
+        if median is None
+        else f"; its median {column.threat} radius is {significant(median)}{near}"
     )
-    return [*sentences, *_other_levels(run)]
+    if perfect:
+        return f"Every class is recognised without a mistake. The weakest is {name!r}{radius}."
+    return (
+        f"The class {name!r} is recognised least, {int(counts.table[worst, worst])} of "
+        f"{int(counts.sizes[worst])} ({percent(float(counts.by_class[worst]))}){radius}."
+    )
 
 
 def _other_levels(run: ClassRun) -> list[str]:
-    """What the best level above the closed form says, beside that on the same samples."""
-    compared: RadiusRows = run.compared
+    """What the best level above the closed form says, on the samples that it covers."""
+    compared = run.compared
     column = compared.headline
     best = compared.levels(column.threat, column.unit)[-1]
     if best.level == CLOSED_FORM or not (compared.rows["predicted"] == 1).any():
         return []
-    where = f" on the first {len(compared.rows)} of them" if run.is_partial else ""
-    closed = ""
-    if run.is_partial:
-        closed = f" (closed form, same samples: for {promise(compared, column, effect=EFFECT)})"
+    if not run.is_partial:
+        level = LEVEL_NAMES[best.level]
+        return [f"With the {level} certificate: for {promise(compared, best, effect=EFFECT)}."]
+    radii = [significant(median_radius(compared.rows, c.name)) for c in (best, column)]
     return [
-        f"With the {LEVEL_NAMES[best.level]} certificate{where}: for "
-        f"{promise(compared, best, effect=EFFECT)}{closed}."
+        f"On the first {len(compared.rows)} of them the {LEVEL_NAMES[best.level]} certificate has a median "
+        f"{column.threat} radius of {radii[0]}, and the closed form {radii[1]}."
     ]
