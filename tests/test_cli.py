@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex import cli
@@ -103,6 +104,64 @@ def test_certify_refuses_what_it_can_before_torch_is_loaded(
     done = _refused_before_torch("certify", *arguments)
     assert done.returncode == 2
     assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ("t.csv", "--multi-class", "both"),
+            "unknown multi-class 'both'; use one of auto, set, own",
+        ),
+        (
+            ("t.csv", "--multi-class", "own", "--sensitive", "a"),
+            "--sensitive a does not go with --multi-class own: each class is protected",
+        ),
+        (("digits", "--target-fpr", "0.1"), "--target-fpr 0.1 does not go with --multi-class own"),
+        (("digits", "--other-temperature", "1"), "no class is the other one"),
+        (("digits", "--recipe", "paper"), "have the recipe default only"),
+        (("digits", "--counts", "log1p"), "logarithms of counts"),
+        (("digits-3-8", "--multi-class", "own"), "has one sensitive class, '3'"),
+        (("digits", "--multi-class", "set"), "written digits-A-B"),
+        (("t.csv", "--label", "y"), "or several as 'A|B' (or `run` it with --multi-class own"),
+        (("t.csv", "--multi-class", "own"), "name the label column with --label"),
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_go_with_own_classes_is_refused_before_anything_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("x,y\n" + "1,a\n2,b\n3,c\n" * 5)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["run", *arguments, "--out", "run"])
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_own_classes_on_the_command_line_from_table_to_new_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{i % 7},{3 * (i % 3) + i % 2},{'abc'[i % 3]}" for i in range(90)]
+    (tmp_path / "t.csv").write_text("x,z,y\n" + "\n".join(rows) + "\n")
+    asked = ["t.csv", "--label", "y", "--multi-class", "own", "--epochs", "3", "--out", "run"]
+    with undrawn_reports():
+        for command in (["run", *asked, "--json"], ["report", "run", "--json"]):
+            with pytest.raises(SystemExit, match="0"):
+                cli.main(command)
+            metrics = json.loads(capsys.readouterr().out)
+            assert metrics["multi_class"] == "own"
+            assert metrics["classes"] == ["a", "b", "c"]
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["certify", "run", "t.csv", "--out", "-", "--norm", "inf", "--cost", "std"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 91
+    assert "rival_linf,radius_linf_not_a,radius_linf_not_b,radius_linf_not_c" in lines[0]
 
 
 def test_recipes_are_those_of_the_library() -> None:

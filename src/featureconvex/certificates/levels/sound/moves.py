@@ -14,8 +14,6 @@ from featureconvex.features import KinkedForm
 from featureconvex.rounding.directed import FLOAT64, TINY
 
 U = FLOAT64.unit
-# Of a slope; rounding's slack is far less, but for slopes that are next to nothing.
-WIDE = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,7 @@ class RoundedMoves(Moves):
 
     @property
     def near(self) -> SeparableMoves:
-        """The same coefficients in ordinary arithmetic, with a slack that is more than rounding.
-
-        Only candidates are found with them, which are checked.
-        """
-        form, b, z = self.form, self.form.b, self.form.z
-        if b is None and bool((form.slack > WIDE * form.w.abs()).any()):
-            # ``slack |s|`` is a kink at x: of a line between classes it is as large as the slopes.
-            b, z = -form.slack.expand_as(form.w), self.x.expand_as(form.w)
-        plain = KinkedForm(form.w, b, z, exact=form.exact)
+        """The same coefficients in ordinary arithmetic."""
+        form = self.form
+        plain = KinkedForm(form.w, form.b, form.z, exact=form.exact)
         return SeparableMoves(self.x, self.lo, self.hi, plain, form.stretched)
