@@ -1,44 +1,20 @@
-"""Which classes of the user's own data are the sensitive ones, or that each is to stay what it is."""
+"""Which classes of the user's own data are the sensitive ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.class_dataset import ClassDataset, ClassSplit
 from featureconvex.data.dataset import Dataset, Split
-from featureconvex.data.task import Loads
+from featureconvex.data.sides import Halves
 from featureconvex.errors import UserError
 
 IMPLIED = (("0", "1"), ("False", "True"))
 """Pairs of class names where the second is taken as sensitive unless told otherwise."""
 BETWEEN = "|"
 """Between the names of several sensitive classes."""
-Halves = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""The numbers of the rows for training, and of those for testing."""
-
-
-class Sides(Protocol[Loads]):
-    """What classes that were found are to a task."""
-
-    def remark(self, labels: NDArray[Any]) -> str:
-        """What a reader should know of how labels (n,) were taken; may be empty."""
-
-    def dataset(self, x: NDArray[Any], labels: NDArray[Any], halves: Halves, **known: Any) -> Loads:
-        """The data set of inputs (n, ...) and labels (n,), with other fields that are known."""
-
-
-class Question(Protocol[Loads]):
-    """What a user asks of the classes of a table or folder, before any of them is known."""
-
-    @property
-    def options(self) -> list[str]:
-        """The words of the command line that ask it."""
-
-    def sides(self, classes: Sequence[str], origin: str) -> Sides[Loads]:
-        """The same for the classes that were found; raises UserError where it has no answer."""
 
 
 @dataclass(frozen=True)
@@ -90,68 +66,6 @@ class SensitiveClasses:
         )
 
 
-@dataclass(frozen=True)
-class OwnClasses:
-    """Classes each of which is to stay what it is.
-
-    Attributes:
-        names: of the labels 0, 1, ...
-    """
-
-    names: tuple[str, ...]
-
-    def remark(self, labels: NDArray[Any]) -> str:
-        """Nothing: every label is what it is."""
-        return ""
-
-    def dataset(
-        self, x: NDArray[Any], labels: NDArray[Any], halves: Halves, **known: Any
-    ) -> ClassDataset:
-        """The data set."""
-        y = np.searchsorted(np.array(self.names), labels).astype(np.int64)
-        train, test = (ClassSplit(x[rows], y[rows]) for rows in halves)
-        return ClassDataset(train=train, test=test, classes=self.names, **known)
-
-
-@dataclass(frozen=True)
-class Sensitive:
-    """Are these classes left?
-
-    Attributes:
-        named: as in :func:`choose_sensitive`.
-    """
-
-    named: str | None
-
-    @property
-    def options(self) -> list[str]:
-        """The words of the command line that ask it."""
-        return [] if self.named is None else ["--sensitive", self.named]
-
-    def sides(self, classes: Sequence[str], origin: str) -> SensitiveClasses:
-        """Which of the classes they are."""
-        return choose_sensitive(classes, self.named, origin)
-
-
-@dataclass(frozen=True)
-class EachItsOwn:
-    """Does each row stay in its own class?"""
-
-    @property
-    def options(self) -> list[str]:
-        """None of a command that only looks."""
-        return []
-
-    def sides(self, classes: Sequence[str], origin: str) -> OwnClasses:
-        """All of them, in order.
-
-        Raises:
-            UserError: fewer than two.
-        """
-        _check_several(classes, origin)
-        return OwnClasses(tuple(sorted(classes)))
-
-
 def choose_sensitive(
     classes: Sequence[str], sensitive: str | None, origin: str
 ) -> SensitiveClasses:
@@ -174,7 +88,7 @@ def choose_sensitive(
     >>> found.name, found.other
     ('phish or scam', 'ham')
     """
-    listed = _check_several(classes, origin)
+    listed = check_several(classes, origin)
     if sensitive is None:
         sensitive = _implied(classes)
     if sensitive is None:
@@ -220,7 +134,7 @@ def _implied(classes: Sequence[str]) -> str | None:
     return None
 
 
-def _check_several(classes: Sequence[str], origin: str) -> str:
+def check_several(classes: Sequence[str], origin: str) -> str:
     """The names for a message, of two classes or more.
 
     Raises:

@@ -9,7 +9,7 @@ from featureconvex.results.columns import RadiusColumn
 from featureconvex.results.curves import finite_and_infinite, flagged_radii
 from featureconvex.results.multi_class.folder import ClassRun
 
-LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Whiskers, box and middle."""
 
 
@@ -19,7 +19,7 @@ class ClassBox:
 
     Attributes:
         name: of the class.
-        levels: (5,) quantiles :data:`LEVELS` of the finite ones; zeros where there is none.
+        levels: (5,) quantiles :data:`QUANTILES` of the finite ones; zeros where there is none.
         infinite: how many are infinite.
     """
 
@@ -33,6 +33,6 @@ def radii_of_classes(run: ClassRun, column: RadiusColumn) -> list[ClassBox]:
     found = []
     for name in run.classes:
         finite, infinite = finite_and_infinite(flagged_radii(run.of_class(name).rows, column.name))
-        levels = np.quantile(finite, LEVELS) if len(finite) else np.zeros(len(LEVELS))
+        levels = np.quantile(finite, QUANTILES) if len(finite) else np.zeros(len(QUANTILES))
         found.append(ClassBox(name, levels, infinite))
     return found
