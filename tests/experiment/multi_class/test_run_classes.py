@@ -39,6 +39,7 @@ def few_compared() -> Iterator[None]:
     """Levels above the closed form on a few points only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows, "COMPARED", COMPARED)
+        patch.setattr(rows, "HELD", COMPARED)
         yield
 
 
