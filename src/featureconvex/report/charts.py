@@ -4,6 +4,7 @@ A colour is a name such as ``@c1``; the page replaces it by the value of the sty
 so that the charts follow the reader's light or dark setting.
 """
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,15 @@ def tradeoff_chart(run: Run) -> Chart | None:
         "range": [low - margin, high + margin],
     }
     return chart
+
+
+def as_label(name: str) -> str:
+    """A text from outside (the name of a class, say) as plotly must get it: it reads tags and formulas.
+
+    >>> as_label("<b>$5 or $6")
+    '&lt;b&gt;&#36;5 or &#36;6'
+    """
+    return escape(name, quote=False).replace("$", "&#36;")
 
 
 def _curve(line: Series, colour: str) -> Chart:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from featureconvex.report.charts import Chart, plot
+from featureconvex.report.charts import Chart, as_label, plot
 from featureconvex.report.multi_class.quantiles import radii_of_classes
 from featureconvex.results.multi_class.counts import class_counts
 from featureconvex.results.multi_class.folder import ClassRun
@@ -19,7 +19,7 @@ def class_chart(run: ClassRun) -> Chart:
     trace = {
         "type": "box",
         "orientation": "h",
-        "y": [box.name for box in boxes],
+        "y": [as_label(box.name) for box in boxes],
         "lowerfence": [box.levels[0] for box in boxes],
         "q1": [box.levels[1] for box in boxes],
         "median": [box.levels[2] for box in boxes],
@@ -50,10 +50,11 @@ def confusion_chart(run: ClassRun) -> Chart:
         [f"{n} of {size}: {percent(float(s))}" for n, s in zip(row, parts, strict=True)]
         for row, parts, size in zip(counts.table, share, counts.sizes, strict=True)
     ]
+    names = [as_label(name) for name in run.classes]
     trace = {
         "type": "heatmap",
-        "x": run.classes,
-        "y": run.classes,
+        "x": names,
+        "y": names,
         "z": share,
         "text": [[str(n) if n else "" for n in row] for row in counts.table.tolist()],
         "texttemplate": "%{text}" if len(run.classes) <= MOST_NUMBERS else "",
