@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex import cli
 from featureconvex.cli.certify import certify
 from featureconvex.cli.options import RECIPE_NAMES
-from featureconvex.data import list_tasks
+from featureconvex.data import described_tasks
 from featureconvex.training.recipes import RECIPES
 
 COMMANDS = ("tasks", "run", "report", "tradeoff", "certify", "separability", "study", "gallery")
@@ -105,6 +106,64 @@ def test_certify_refuses_what_it_can_before_torch_is_loaded(
     assert word in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ("t.csv", "--multi-class", "both"),
+            "unknown multi-class 'both'; use one of auto, set, own",
+        ),
+        (
+            ("t.csv", "--multi-class", "own", "--sensitive", "a"),
+            "--sensitive a does not go with --multi-class own: each class is protected",
+        ),
+        (("digits", "--target-fpr", "0.1"), "--target-fpr 0.1 does not go with --multi-class own"),
+        (("digits", "--other-temperature", "1"), "no class is the other one"),
+        (("digits", "--recipe", "paper"), "have the recipe default only"),
+        (("digits", "--counts", "log1p"), "logarithms of counts"),
+        (("digits-3-8", "--multi-class", "own"), "has one sensitive class, '3'"),
+        (("digits", "--multi-class", "set"), "written digits-A-B"),
+        (("t.csv", "--label", "y"), "or several as 'A|B' (or `run` it with --multi-class own"),
+        (("t.csv", "--multi-class", "own"), "name the label column with --label"),
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_go_with_own_classes_is_refused_before_anything_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("x,y\n" + "1,a\n2,b\n3,c\n" * 5)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["run", *arguments, "--out", "run"])
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_own_classes_on_the_command_line_from_table_to_new_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{i % 7},{3 * (i % 3) + i % 2},{'abc'[i % 3]}" for i in range(90)]
+    (tmp_path / "t.csv").write_text("x,z,y\n" + "\n".join(rows) + "\n")
+    asked = ["t.csv", "--label", "y", "--multi-class", "own", "--epochs", "3", "--out", "run"]
+    with undrawn_reports():
+        for command in (["run", *asked, "--json"], ["report", "run", "--json"]):
+            with pytest.raises(SystemExit, match="0"):
+                cli.main(command)
+            metrics = json.loads(capsys.readouterr().out)
+            assert metrics["multi_class"] == "own"
+            assert metrics["classes"] == ["a", "b", "c"]
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["certify", "run", "t.csv", "--out", "-", "--norm", "inf", "--cost", "std"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 91
+    assert "rival_linf,radius_linf_not_a,radius_linf_not_b,radius_linf_not_c" in lines[0]
+
+
 def test_recipes_are_those_of_the_library() -> None:
     assert tuple(RECIPES) == RECIPE_NAMES
 
@@ -116,7 +175,7 @@ def test_tasks_piped_keep_short_lines(capsys: pytest.CaptureFixture[str], tmp_pa
     assert lines[0] == "mnist-mini-3-8 (mnist-mini-A-B)"
     # A path or an address has no blank to be folded at.
     assert all(len(line) <= 96 or " " not in line.strip() for line in lines)
-    assert sum(line.startswith("  sensitive ") for line in lines) == len(list_tasks())
+    assert sum(line.startswith("  sensitive ") for line in lines) == len(described_tasks())
 
 
 def test_tasks_lists_and_says_how_to_get(tmp_path: Path) -> None:

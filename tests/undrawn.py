@@ -8,6 +8,7 @@ import pytest
 # Where the figures of a report are drawn.
 DRAWING = (
     "featureconvex.report.report.draw_figures",
+    "featureconvex.report.multi_class.report.draw_class_figures",
     "featureconvex.comparison.report.write.draw_comparison",
 )
 

@@ -54,4 +54,12 @@ def test_labels_must_pair_up_and_be_binary() -> None:
 
 def test_a_split_without_one_class_is_refused_by_name() -> None:
     with pytest.raises(UserError, match="the test data from here has no example of class 'spam'"):
-        Dataset("mails", split([0, 1]), split([0, 0]), "table", "spam", "ham", "here")
+        Dataset(
+            name="mails",
+            train=split([0, 1]),
+            test=split([0, 0]),
+            kind="table",
+            sensitive_name="spam",
+            other_name="ham",
+            source="here",
+        )

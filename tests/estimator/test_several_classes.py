@@ -197,7 +197,7 @@ def test_a_model_of_classes_needs_its_own_loader(
     assert isinstance(load_any_model(path)[0], fc.MultiClassModel)
     with pytest.raises(UserError, match=r"load it with featureconvex\.load"):
         load_model(path)
-    with pytest.raises(UserError, match="without a classifier around it"):
+    with pytest.raises(UserError, match="whose names nobody wrote down"):
         fc.load(path)
 
 

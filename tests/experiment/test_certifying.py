@@ -369,9 +369,9 @@ def test_another_question_does_not_continue(
         options = {} if domain is None else {"domain": domain, "level": "domain"}
         rows, _ = certified(model, path, out, **options)
         table = changed
-        found = fc.certify(
-            fc.load(model), table, fc.Lp(2), domain, "domain" if domain else "closed-form"
-        )
+        detector = fc.load(model)
+        assert isinstance(detector, Detector)
+        found = fc.certify(detector, table, fc.Lp(2), domain, "domain" if domain else "closed-form")
         # In other pieces, so sums of float32 in another order.
         np.testing.assert_allclose(rows["radius_l2"], found.radius, rtol=1e-6, atol=1e-6)
 

@@ -83,7 +83,7 @@ def watched(page: Page, ready: str) -> Iterator[Callable[[Path, int], Page]]:
     page.remove_listener("console", on_console)
     page.remove_listener("pageerror", on_error)
     page.remove_listener("request", on_request)
-    assert faults == []
+    assert not faults, faults
 
 
 def assert_fits_a_phone(page: Page, plot: str) -> None:

@@ -85,3 +85,17 @@ def test_level_sound_loses_little_in_standard_deviations(first: float, base: str
     ):
         assert (closed.radius > 0).sum() >= 5
         assert (sound.radius >= 0.95 * closed.radius).all()
+
+
+def test_what_was_asked_before_is_answered_anew_where_anything_differs() -> None:
+    phi = scaled([2.0, 1.0, 1.0, 3.0], (SIZE,))
+    graph = Graph(torch.float64)
+    end = phi.rounding_steps(graph, 0)
+    cost, shape = torch.ones(SIZE, dtype=torch.float64), torch.Size((7, SIZE))
+    first = graph.constants(2.0, cost, shape)
+    first[2.0] = 0.0  # a caller's copy
+    again = graph.constants(2.0, cost, shape)
+    assert again == constants(phi, 2.0, cost, (SIZE,))
+    assert graph.constants(2.0, 2 * cost, shape)[2.0] == pytest.approx(again[2.0] / 2)
+    Scale(3.0).rounding_steps(graph, end)
+    assert graph.constants(2.0, cost, shape)[2.0] == pytest.approx(3 * again[2.0])

@@ -31,6 +31,15 @@ Sensitive = Annotated[
         "is about staying among them."
     ),
 ]
+MULTI_CLASS = ("auto", "set", "own")
+MultiClass = Annotated[
+    str,
+    typer.Option(
+        help="own: each class is to stay what it is, and every row gets a certificate against every other "
+        "class. set: one class or a set, as --sensitive names it, against the rest. auto: own for a named "
+        "task of all classes (such as digits), else set."
+    ),
+]
 Keep = Annotated[
     list[str] | None,
     typer.Option(help="A column of the table to copy beside the rows, such as an id; repeatable."),

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from featureconvex.cli.options import (
+    MULTI_CLASS,
     RECIPE_NAMES,
     AsJson,
     DataDir,
@@ -17,6 +18,7 @@ from featureconvex.cli.options import (
     Keep,
     Label,
     Missing,
+    MultiClass,
     Out,
     Quiet,
     RecipeName,
@@ -27,6 +29,8 @@ from featureconvex.cli.options import (
     TaskName,
     written,
 )
+from featureconvex.cli.outcome import tell
+from featureconvex.cli.own_classes import class_sentences, refuse_with_own
 from featureconvex.feedback import feedback
 
 
@@ -62,6 +66,7 @@ def run(
     device: Device = "auto",
     label: Label = None,
     sensitive: Sensitive = None,
+    multi_class: MultiClass = "auto",
     keep: Keep = None,
     missing: Missing = "refuse",
     schema: Annotated[
@@ -98,28 +103,49 @@ def run(
 ) -> None:
     """Train, calibrate, certify, evaluate, and write a report.
 
+    One class is sensitive, or a set of them; with --multi-class own each class is to stay what it is.
+
     Writes metrics.json, rows.parquet (one row per test point), figures/, report.html, model/ into --out.
 
     A run that was killed continues when the same command is given; a column of --keep is no feature.
     """
-    from featureconvex.data import find_task
+    from featureconvex.data import find_class_task, find_task, names_every_class
     from featureconvex.data.tables.table import TableReader
     from featureconvex.files import writable_folder
     from featureconvex.scalars import one_of
 
     # What can be wrong with a command line, before torch is loaded.
     one_of("recipe", recipe, RECIPE_NAMES)
+    one_of("multi-class", multi_class, MULTI_CLASS)
     kept = tuple(keep or ())
-    form = written(sep, decimal, encoding, na)
-    found = find_task(task, label, sensitive, kept, missing, schema, counts, most_bytes, form)
+    said = (kept, missing, schema, counts, most_bytes, written(sep, decimal, encoding, na))
+    if multi_class == "own" or (multi_class == "auto" and names_every_class(task)):
+        refuse_with_own(sensitive, target_fpr, other_temperature, recipe, count_map)
+        classes = find_class_task(task, label, *said)
+        if isinstance(classes.reader, TableReader):
+            writable_folder(out)
+            classes = classes.read(data_dir)
+        from featureconvex.experiment.multi_class import ClassSettings, run_classes
+        from featureconvex.norms import parse_norm
+
+        own = ClassSettings(
+            norm=parse_norm(norm or "2"),
+            temperature=temperature,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+        )
+        with feedback(quiet, as_json) as say:
+            report = run_classes(classes, out, own, data_dir)[-1]
+            tell(say, out, report, lambda: class_sentences(out))
+        return
+    found = find_task(task, label, sensitive, *said)
     if isinstance(found.reader, TableReader):
         writable_folder(out)
         found = found.read(data_dir)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import run as run_task
     from featureconvex.norms import parse_norm
-    from featureconvex.results.metrics import METRICS_FILE
-    from featureconvex.results.strict_json import load_json
 
     settings = Settings(
         norm=parse_norm(norm or "2"),
@@ -135,8 +161,7 @@ def run(
     )
     with feedback(quiet, as_json) as say:
         report = run_task(found, out, settings, data_dir)[-1]
-        places = [f"report: {report}", f"model: {out / 'model'}"]
-        say(lambda: run_sentences(out), places, lambda: load_json(out / METRICS_FILE))
+        tell(say, out, report, lambda: run_sentences(out))
 
 
 def run_sentences(folder: Path) -> list[str]:

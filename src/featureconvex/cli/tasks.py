@@ -8,7 +8,7 @@ from featureconvex.feedback import feedback
 
 def tasks(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List every named task: data, sensitive class, size, where it was found or how to get it."""
-    from featureconvex.data.registry import described_tasks, task_lines
+    from featureconvex.data.task_list import described_tasks, task_lines
 
     if as_json:
         with feedback(False, as_json) as say:

@@ -46,7 +46,7 @@ def tradeoff(
     from featureconvex.norms import parse_norm
     from featureconvex.results.strict_json import load_json
 
-    settings = Settings(parse_norm(norm), epochs=epochs, seed=seed, device=device)
+    settings = Settings(norm=parse_norm(norm), epochs=epochs, seed=seed, device=device)
     values = numbers(temperatures, "--temperatures")
     with feedback(quiet, as_json) as say:
         figure = run_tradeoff(found, out, settings, values, data_dir)

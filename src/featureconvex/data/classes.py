@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.dataset import Dataset, Split
+from featureconvex.data.sides import Halves
 from featureconvex.errors import UserError
 
 IMPLIED = (("0", "1"), ("False", "True"))
@@ -33,6 +35,36 @@ class SensitiveClasses:
         """1 where a label (n,) is one of the names, else 0."""
         return np.isin(labels, self.names).astype(np.int8)
 
+    def remark(self, labels: NDArray[Any]) -> str:
+        """Which classes are the other one, of three or more: a misspelt label would be among them."""
+        names, counts = np.unique(labels, return_counts=True)
+        if len(names) == 2:
+            return ""
+        others = [
+            f"{name} ({count})"
+            for name, count in zip(names, counts, strict=True)
+            if name not in self.names
+        ]
+        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
+        return f"{self.name} against all other classes: {', '.join(others[:10])}{more}."
+
+    def dataset(
+        self, x: NDArray[Any], labels: NDArray[Any], halves: Halves, **known: Any
+    ) -> Dataset:
+        """The data set; of more than two classes each example keeps its label as its family."""
+        y = self.binary(labels)
+        train, test = halves
+        several = len(np.unique(labels)) > 2
+        return Dataset(
+            train=Split(x[train], y[train]),
+            test=Split(x[test], y[test]),
+            sensitive_name=self.name,
+            other_name=self.other,
+            train_family=labels[train] if several else None,
+            test_family=labels[test] if several else None,
+            **known,
+        )
+
 
 def choose_sensitive(
     classes: Sequence[str], sensitive: str | None, origin: str
@@ -56,15 +88,19 @@ def choose_sensitive(
     >>> found.name, found.other
     ('phish or scam', 'ham')
     """
-    listed = ", ".join(classes[:10]) + (" ..." if len(classes) > 10 else "")
-    if len(classes) < 2:
-        raise UserError(f"{origin} has {len(classes)} class ({listed}); two or more are needed")
+    listed = check_several(classes, origin)
     if sensitive is None:
         sensitive = _implied(classes)
     if sensitive is None:
         raise UserError(
             f"{origin} has the classes {listed}; name the one an attacker wants to leave with "
-            "--sensitive" + (", or several as 'A|B'" if len(classes) > 2 else "")
+            "--sensitive"
+            + (
+                ", or several as 'A|B' (or `run` it with --multi-class own, where each class is to stay "
+                "what it is)"
+                if len(classes) > 2
+                else ""
+            )
         )
     # A name with such a bar in it is a name first.
     wanted = [sensitive] if sensitive in classes else sensitive.split(BETWEEN)
@@ -96,3 +132,15 @@ def _implied(classes: Sequence[str]) -> str | None:
         if set(classes) == {other, sensitive}:
             return sensitive
     return None
+
+
+def check_several(classes: Sequence[str], origin: str) -> str:
+    """The names for a message, of two classes or more.
+
+    Raises:
+        UserError: fewer.
+    """
+    listed = ", ".join(classes[:10]) + (" ..." if len(classes) > 10 else "")
+    if len(classes) < 2:
+        raise UserError(f"{origin} has {len(classes)} class ({listed}); two or more are needed")
+    return listed

@@ -22,7 +22,7 @@ Kind = Literal["image", "table"]
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class Labelled:
     """Inputs and labels of one half of a data set.
 
     Attributes:
@@ -30,20 +30,18 @@ class Split:
             uint8 (n, c, h, w) images, 255 is white;
             float32 (n, c, h, w) images already in [0, 1];
             float64 (n, d) tables, in the units of the file.
-        y: int8 (n,), 1 for the sensitive class, 0 for the other.
+        y: (n,) whole numbers.
 
     Raises:
-        UserError: the two do not belong together, or a label is neither 0 nor 1.
+        UserError: the two do not belong together.
     """
 
     x: NDArray[Any]
-    y: NDArray[np.int8]
+    y: NDArray[Any]
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise UserError(f"{len(self.x)} inputs but {len(self.y)} labels; they must pair up")
-        if self.y.dtype != np.int8 or not np.isin(self.y, (0, 1)).all():
-            raise UserError("labels must be int8, 1 for the sensitive class and 0 for the other")
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -51,16 +49,33 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
-    """A loaded task.
+class Split(Labelled):
+    """The same where one class is sensitive.
+
+    Attributes:
+        y: int8 (n,), 1 for the sensitive class, 0 for the other.
+
+    Raises:
+        UserError: as there, or a label is neither 0 nor 1.
+    """
+
+    y: NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.y.dtype != np.int8 or not np.isin(self.y, (0, 1)).all():
+            raise UserError("labels must be int8, 1 for the sensitive class and 0 for the other")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelledData:
+    """What is known of a loaded task, whatever is asked of its classes.
 
     Attributes:
         name: the task's name.
         train: the examples to fit on.
         test: the examples to report on.
         kind: ``"image"`` or ``"table"``.
-        sensitive_name: what class 1 is called.
-        other_name: what class 0 is called.
         feature_names: the columns of a table, None for images.
         feature_groups: for a table with one-hot columns, the number of the source column of every
             feature (features with an equal number change as one); None where each stands alone.
@@ -84,11 +99,9 @@ class Dataset:
     """
 
     name: str
-    train: Split
-    test: Split
+    train: Labelled
+    test: Labelled
     kind: Kind
-    sensitive_name: str
-    other_name: str
     source: str
     feature_names: list[str] | None = None
     feature_groups: list[int] | None = None
@@ -108,12 +121,38 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for split_name, split in (("training", self.train), ("test", self.test)):
-            for label, class_name in ((1, self.sensitive_name), (0, self.other_name)):
+            for label, class_name in reversed(list(enumerate(self.class_names))):
                 if not (split.y == label).any():
+                    every = "both" if len(self.class_names) == 2 else "all"
                     raise UserError(
                         f"{self.name}: the {split_name} data from {self.source} has no example of "
-                        f"class {class_name!r}; both classes are needed, so complete the data"
+                        f"class {class_name!r}; {every} classes are needed, so complete the data"
                     )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the labels 0, 1, ... are called."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dataset(LabelledData):
+    """A loaded task with one sensitive class.
+
+    Attributes:
+        sensitive_name: what class 1 is called.
+        other_name: what class 0 is called.
+    """
+
+    train: Split
+    test: Split
+    sensitive_name: str
+    other_name: str
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The other class and the sensitive one."""
+        return self.other_name, self.sensitive_name
 
 
 def to_tensor(x: NDArray[Any]) -> "Tensor":

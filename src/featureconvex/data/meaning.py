@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.dataset import Dataset, Kind
+from featureconvex.data.dataset import Kind, LabelledData
 from featureconvex.data.files.byte_counts import BYTE_NAMES
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.files.representation import Representation, representation
@@ -59,7 +59,7 @@ class Meaning:
     counts: Representation | None = None
 
     @staticmethod
-    def of(dataset: Dataset) -> "Meaning":
+    def of(dataset: LabelledData) -> "Meaning":
         """Of a data set that a model is trained on."""
         names = None if dataset.feature_names is None else tuple(dataset.feature_names)
         pixels: Pixels = "uint8" if dataset.train.x.dtype == np.uint8 else "float"

@@ -1,80 +1,22 @@
-"""All named tasks, and the way from what a user typed to a task."""
+"""The way from what a user typed to a task."""
 
 import difflib
-import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from featureconvex.data.files.contents import shown
-from featureconvex.data.files.folder import FolderReader
-from featureconvex.data.files.representation import Representation, representation
-from featureconvex.data.named_tasks.catalogue import PAIRS, TASKS
-from featureconvex.data.schema import read_schema, said_otherwise
-from featureconvex.data.tables.frame import STANDARD_INPUT, is_table
-from featureconvex.data.tables.table import Missing, TableReader
-from featureconvex.data.task import Task
+from featureconvex.data.named_tasks.catalogue import EVERY_CLASS, PAIRS, TASKS
+from featureconvex.data.question import EachItsOwn, Sensitive
+from featureconvex.data.tables.frame import is_table
+from featureconvex.data.tables.table import Missing
+from featureconvex.data.task import ClassTask, Task
+from featureconvex.data.user_data import UserData, words_of
 from featureconvex.errors import UserError
 
 # The other side of a family of pairs: all labels that are not on the sensitive one.
 REST = "rest"
-WIDTH = 96
-"""Characters of a line that describes tasks; piped, and in most terminals, no line is cut."""
-
-
-def list_tasks() -> list[Task]:
-    """Every named task, bundled data first; one example stands for each family of pairs.
-
-    >>> [task.name for task in list_tasks()][:3]
-    ['mnist-mini-3-8', 'digits-3-8', 'breast-cancer']
-    """
-    return list(TASKS)
-
-
-def described_tasks(data_dir: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
-    """The same as plain values, with where the data was found or how to get it.
-
-    >>> sorted(described_tasks()[0])
-    ['data', 'found', 'how', 'name', 'pattern', 'sensitive', 'size', 'where']
-    """
-    places = [task.locate(data_dir) for task in TASKS]
-    return [
-        {
-            **{"name": task.name, "pattern": task.pattern, "data": task.description},
-            **{"sensitive": task.sensitive, "size": task.size},
-            **{"found": place.found, "where": place.where, "how": place.how},
-        }
-        for task, place in zip(TASKS, places, strict=True)
-    ]
-
-
-def task_lines(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
-    """A record for each task, as a person reads it, in lines of :data:`WIDTH`."""
-    lines: list[str] = []
-    for task in described_tasks(data_dir):
-        lines += ["", task["name"] + (f" ({task['pattern']})" if task["pattern"] else "")][
-            not lines :
-        ]
-        place = task["where"] if task["found"] else f"not found; {task['how']}"
-        for title, text in (
-            ("data", task["data"]),
-            ("sensitive", task["sensitive"]),
-            ("size", task["size"]),
-            ("found", place),
-        ):
-            lines += wrap(
-                text,
-                WIDTH,
-                initial_indent=f"  {title:<10}",
-                subsequent_indent=" " * 12,
-                # A path or an address stays whole.
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-    return lines
 
 
 def find_task(
@@ -88,7 +30,7 @@ def find_task(
     most_bytes: int | None = None,
     form: Mapping[str, Any] | None = None,
 ) -> Task:
-    """The task a user means: a name, or the path of a table or folder.
+    """The task with a sensitive class that a user means: a name, or the path of a table or folder.
 
     A name wins over a path; write ``./malimg`` for a folder of that name.
 
@@ -96,43 +38,83 @@ def find_task(
         name_or_path: e.g. ``mnist-3-8``, ``mails.csv``, ``pictures/``.
         label: the label column of a table.
         sensitive: the sensitive class of the user's own data.
-        keep: columns of a table that are no features, kept beside the test rows (an id, say).
-        missing: of a table, ``"refuse"`` rows with gaps or ``"drop"`` them.
-        schema: a file that says what a table's columns are.
-        counts: how the files of a folder are read, such as ``"ngrams:2"``; None goes by their names.
-        most_bytes: larger files are left out, and refused by the model; only with ``counts``.
-        form: of a table, fields of :class:`~featureconvex.data.schema.TableForm` in place of those of the
-            schema; None for those that nobody named.
+        keep, missing, schema, counts, most_bytes, form: as in
+            :class:`~featureconvex.data.user_data.UserData`.
 
     Raises:
         UserError: an unknown name (with the nearest ones), a path that does not exist or is of no
             known kind, or an option where it has no meaning.
     """
     task = _named(name_or_path)
-    if missing not in ("refuse", "drop"):
-        raise UserError(f"--missing is refuse or drop, got {missing!r}")
-    own = task is None and (is_table(Path(name_or_path)) and not Path(name_or_path).is_dir())
-    said = {name: value for name, value in (form or {}).items() if value is not None}
-    if (keep or missing != "refuse" or schema is not None or said) and not own:
+    said = UserData(label, keep, missing, schema, counts, most_bytes, form)
+    said.check(name_or_path, task is not None)
+    if task is not None:
+        if label is not None or sensitive not in (None, task.sensitive):
+            raise UserError(
+                f"{task.name} has its own labels with {task.sensitive!r} as the sensitive class; "
+                "--label and --sensitive are for a file or folder of yours"
+            )
+        return task
+    path = Path(name_or_path).expanduser()
+    said, read, sensitive = said.described(sensitive)
+    wanted = None if sensitive is None else shown(sensitive) if path.is_dir() else sensitive
+    reader = said.reader(path, Sensitive(wanted), read)
+    if reader is None:
+        raise _nothing_there(path, name_or_path)
+    chosen = sensitive or "1 or True, else named with --sensitive"
+    return Task(sensitive=chosen, reader=reader, **words_of(reader))
+
+
+def find_class_task(
+    name_or_path: str,
+    label: str | None = None,
+    keep: tuple[str, ...] = (),
+    missing: Missing = "refuse",
+    schema: Path | None = None,
+    counts: str | None = None,
+    most_bytes: int | None = None,
+    form: Mapping[str, Any] | None = None,
+) -> ClassTask:
+    """The task of several classes, each its own, that a user means; arguments as for :func:`find_task`.
+
+    Raises:
+        UserError: as there; a named task or a schema with a sensitive class.
+    """
+    task = next((t for t in EVERY_CLASS if names_every_class(name_or_path) == t.name), None)
+    said = UserData(label, keep, missing, schema, counts, most_bytes, form)
+    known = ", ".join(t.name for t in EVERY_CLASS)
+    binary = _named(name_or_path)
+    said.check(name_or_path, task is not None or binary is not None)
+    if task is not None:
+        if label is not None:
+            raise UserError(f"{task.name} has its own labels; --label is for a table of yours")
+        return task
+    if binary is not None:
         raise UserError(
-            "--keep, --missing, --schema, --sep, --decimal, --encoding and --na are for a table of your "
-            f"own, not for {name_or_path}"
+            f"{binary.name} has one sensitive class, {binary.sensitive!r}; leave --multi-class own out, or "
+            f"name data of your own or a task of all classes: {known}"
         )
-    if counts is not None and (task is not None or not Path(name_or_path).expanduser().is_dir()):
-        raise UserError(f"--bytes is for a folder of files of your own, not for {name_or_path}")
-    if most_bytes is not None and counts is None:
+    path = Path(name_or_path).expanduser()
+    said, read, sensitive = said.described(None)
+    if sensitive is not None:
         raise UserError(
-            "--most-bytes caps the files that --bytes reads; say how, --bytes histogram"
+            f"{schema} names the sensitive class {sensitive!r}, and with --multi-class own each class is "
+            "to stay what it is; take the line `sensitive` out of it, or leave --multi-class own out"
         )
-    if task is None:
-        read = None if counts is None else representation(counts, most_bytes)
-        return _from_path(name_or_path, label, sensitive, keep, missing, schema, read, said)
-    if label is not None or sensitive not in (None, task.sensitive):
-        raise UserError(
-            f"{task.name} has its own labels with {task.sensitive!r} as the sensitive class; "
-            "--label and --sensitive are for a file or folder of yours"
-        )
-    return task
+    reader = said.reader(path, EachItsOwn(), read)
+    if reader is None:
+        raise _nothing_there(path, name_or_path)
+    return ClassTask(reader=reader, **words_of(reader))
+
+
+def names_every_class(name_or_path: str) -> str | None:
+    """The name of a task of all classes; None where it is something else, such as a folder so called.
+
+    >>> names_every_class("digits"), names_every_class("digits-3-8")
+    ('digits', None)
+    """
+    known = any(task.name == name_or_path for task in EVERY_CLASS)
+    return name_or_path if known and not Path(name_or_path).exists() else None
 
 
 def _named(name: str) -> Task | None:
@@ -163,55 +145,20 @@ def _labels(text: str) -> tuple[int, ...]:
     return tuple(labels)
 
 
-def _from_path(
-    text: str,
-    label: str | None,
-    sensitive: str | None,
-    keep: tuple[str, ...],
-    missing: Missing,
-    schema_path: Path | None,
-    counts: Representation | None,
-    said: Mapping[str, Any],
-) -> Task:
-    path = Path(text).expanduser()
-    schema = None
-    if schema_path is not None:
-        schema = read_schema(schema_path).with_label(label, sensitive)
-        label, sensitive = schema.label, schema.sensitive
-        keep = tuple(dict.fromkeys((*keep, *schema.ids)))
-    chosen = sensitive or "1 or True, else named with --sensitive"
-    if path.is_dir():
-        if label is not None:
-            raise UserError(
-                f"--label names a column; the folder {path} has its classes as sub-folders"
-            )
-        reader = FolderReader(path, sensitive, counts)
-        return Task(
-            shown(path.resolve().name),
-            f"the folder {shown(path)}",
-            chosen,
-            "one file per example",
-            reader,
-        )
-    if path.is_file() or path == STANDARD_INPUT:
-        if not is_table(path):
-            raise UserError(f"{path} is not a .csv or .parquet file; convert it, or give a folder")
-        form = said_otherwise(None if schema is None else schema.form, **said)
-        if schema is not None and form is not None:
-            schema = replace(schema, form=form)
-        table = TableReader(path, label, sensitive, keep, missing, schema, form)
-        name = "standard-input" if path == STANDARD_INPUT else path.name.split(".")[0]
-        return Task(name, f"the table {path}", chosen, "one row per example", table)
+def _nothing_there(path: Path, text: str) -> UserError:
+    """Why a text is no task and no path of one."""
     if is_table(path) or len(path.parts) > 1:
-        raise UserError(f"there is no file or folder {path}; check the path")
+        return UserError(f"there is no file or folder {path}; check the path")
     if family := _family(text):
-        raise UserError(
-            f"there is no task {text!r}: the family {family} compares two different labels from 0 to 9, "
-            f"written {family}-A-B, such as {family}-3-8, or sets of them, such as {family}-3+5-{REST}"
+        every = f"; all ten, each its own, are `featureconvex run {family} --multi-class own`"
+        return UserError(
+            f"there is no task {text!r} with a sensitive class: the family {family} compares two different "
+            f"labels from 0 to 9, written {family}-A-B, such as {family}-3-8, or sets of them, such as "
+            f"{family}-3+5-{REST}" + every
         )
     near = difflib.get_close_matches(text, _all_names(), n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "run `featureconvex tasks` for the list"
-    raise UserError(
+    return UserError(
         f"there is no task or path {text!r}; {hint}; for data of your own give the path of a table, with "
         "--label, or of a folder"
     )
@@ -225,6 +172,5 @@ def _family(text: str) -> str | None:
 
 def _all_names() -> list[str]:
     pairs = [(a, b) for a in range(10) for b in range(10) if a != b]
-    return [task.name for task in TASKS] + [
-        f"{family}-{a}-{b}" for family in PAIRS for a, b in pairs
-    ]
+    named = [task.name for task in TASKS] + [task.name for task in EVERY_CLASS]
+    return named + [f"{family}-{a}-{b}" for family in PAIRS for a, b in pairs]

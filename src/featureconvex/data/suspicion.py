@@ -8,22 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.dataset import Dataset
+from featureconvex.data.dataset import LabelledData
 
 SMALLEST_INDEX = 10
 """Among fewer rows, whole numbers in order are no sign of an index."""
 
 
-def data_warnings(dataset: Dataset) -> list[str]:
+def data_warnings(dataset: LabelledData) -> list[str]:
     """One sentence for exact duplicates across the split, one per pair of classes that may be one, and one
     per column that looks like an id.
     """
     families = [half for half in (dataset.train_family, dataset.test_family) if half is not None]
-    classes = {
-        dataset.sensitive_name,
-        dataset.other_name,
-        *np.concatenate([*families, []]).tolist(),
-    }
+    classes = {*dataset.class_names, *np.concatenate([*families, []]).tolist()}
     found = [
         f"The classes {first!r} and {second!r} differ only in case, blanks, accents' encoding or leading "
         "zeros, and are taken as two; if they are one, write them alike."
@@ -85,7 +81,7 @@ def index_like(x: NDArray[np.float64]) -> list[int]:
     return [int(column) for column in np.flatnonzero(whole & (ordered | (gaps == 1).all(axis=0)))]
 
 
-def _in_order(dataset: Dataset) -> NDArray[np.float64]:
+def _in_order(dataset: LabelledData) -> NDArray[np.float64]:
     """The table as the file has it, where the source rows are known."""
     x = np.concatenate([dataset.train.x, dataset.test.x])
     if dataset.train_rows is None or dataset.test_rows is None:

@@ -1,34 +1,37 @@
-"""A task: named data with a sensitive class, found and loaded on demand."""
+"""A task: named data and what is asked of them, found and loaded on demand."""
 
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, Self, TypeVar
 
-from featureconvex.data.dataset import Dataset
+from featureconvex.data.class_dataset import ClassDataset
+from featureconvex.data.dataset import Dataset, LabelledData
 from featureconvex.data.location import Location, resolve_data_dir
 
+Loaded = TypeVar("Loaded", bound=LabelledData)
+Loads = TypeVar("Loads", bound=LabelledData, covariant=True)
 
-class Reader(Protocol):
+
+class Reader(Protocol[Loads]):
     """What each file layout implements."""
 
     def locate(self, data_dir: Path) -> Location:
         """Whether the files are here; opens none of them."""
         ...
 
-    def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
+    def load(self, name: str, data_dir: Path, download: bool) -> Loads:
         """Read the files into a data set of that name."""
         ...
 
 
-@dataclass(frozen=True)
-class Task:
-    """Data and the question asked of it.
+@dataclass(frozen=True, kw_only=True)
+class NamedData(Generic[Loaded]):
+    """Data under a name, whatever is asked of them.
 
     Attributes:
         name: what the user types.
         description: one line for a list of tasks.
-        sensitive: the class an attacker wants to leave.
         size: training and test examples and their shape, in words.
         reader: finds and reads the files.
         pattern: the family of names this task stands for (``mnist-A-B``), or empty.
@@ -36,9 +39,8 @@ class Task:
 
     name: str
     description: str
-    sensitive: str
     size: str
-    reader: Reader = field(repr=False)
+    reader: Reader[Loaded] = field(repr=False)
     pattern: str = ""
 
     def locate(self, data_dir: str | os.PathLike[str] | None = None) -> Location:
@@ -49,9 +51,7 @@ class Task:
         """
         return self.reader.locate(resolve_data_dir(data_dir))
 
-    def load(
-        self, data_dir: str | os.PathLike[str] | None = None, download: bool = True
-    ) -> Dataset:
+    def load(self, data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Loaded:
         """Read the data, downloading what is missing into the data folder if allowed.
 
         Args:
@@ -63,7 +63,7 @@ class Task:
         """
         return self.reader.load(self.name, resolve_data_dir(data_dir), download)
 
-    def read(self, data_dir: str | os.PathLike[str] | None = None) -> "Task":
+    def read(self, data_dir: str | os.PathLike[str] | None = None) -> Self:
         """This task with its data read: what is wrong with them is said now, and loading takes no time.
 
         Raises:
@@ -72,15 +72,31 @@ class Task:
         return replace(self, reader=_Read(self.reader, self.load(data_dir)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Task(NamedData[Dataset]):
+    """Data with one sensitive class, or a set of them.
+
+    Attributes:
+        sensitive: the class an attacker wants to leave.
+    """
+
+    sensitive: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassTask(NamedData[ClassDataset]):
+    """Data of several classes, each of which is to stay what it is."""
+
+
 @dataclass(frozen=True)
-class _Read:
+class _Read(Generic[Loaded]):
     """Files that were read already."""
 
-    reader: Reader
-    dataset: Dataset
+    reader: Reader[Loaded]
+    dataset: Loaded
 
     def locate(self, data_dir: Path) -> Location:
         return self.reader.locate(data_dir)
 
-    def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
+    def load(self, name: str, data_dir: Path, download: bool) -> Loaded:
         return self.dataset

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featureconvex.detector import Detector
+from featureconvex.detector import ClassDetector, Detector
 from featureconvex.errors import UserError
 from featureconvex.estimator.classifier import FeatureConvexClassifier
 from featureconvex.estimator.naming import Naming
@@ -19,12 +19,13 @@ from featureconvex.models.model import FeatureConvexModel
 from featureconvex.models.multi_class import MultiClassModel
 
 
-def load(path: str | Path) -> FeatureConvexClassifier | Detector:
+def load(path: str | Path) -> FeatureConvexClassifier | Detector | ClassDetector:
     """What ``save`` wrote: a fitted classifier, or the detector of a run.
 
-    Both predict, certify and attack, in the raw columns. A detector is a
+    All predict, certify and attack, in the raw columns. A detector is a
     :class:`~featureconvex.FeatureConvexModel`, too: ``fc.certify`` and ``fc.attack`` take a data frame
-    for it, and a domain may name columns.
+    for it, and a domain may name columns. Of a run with ``--multi-class own`` it is a
+    :class:`~featureconvex.MultiClassModel`, and its certificates are those of ``fc.certify_classes``.
 
     Args:
         path: what was given to ``save``, a run's folder, or the ``model`` folder in it.
@@ -38,11 +39,14 @@ def load(path: str | Path) -> FeatureConvexClassifier | Detector:
     model, extra = load_any_model(path)
     if "estimator" not in extra:
         if isinstance(model, MultiClassModel):
-            raise UserError(
-                f"{path} has a model of several classes without a classifier around it; "
-                "save a FeatureConvexClassifier with multi_class='own' in its place (in Python, "
-                "featureconvex.models.file.load_any_model reads the bare model)"
-            )
+            if "classes" not in extra:
+                raise UserError(
+                    f"{path} has a model of several classes whose names nobody wrote down; save a "
+                    "FeatureConvexClassifier with multi_class='own', or fc.save_model(model, path, "
+                    '{"classes": [...]}) with a name for each score (in Python, '
+                    "featureconvex.models.file.load_any_model reads the bare model)"
+                )
+            return ClassDetector.of(model, extra)
         return Detector.of(model, extra)
     stored = extra["estimator"]
     try:

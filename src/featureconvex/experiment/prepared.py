@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.data import Dataset, to_tensor
+from featureconvex.data import LabelledData, to_tensor
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.errors import UserError
 from featureconvex.features import standardise
@@ -41,7 +41,7 @@ class Prepared:
 
 
 def prepare(
-    dataset: Dataset,
+    dataset: LabelledData,
     recipe: Recipe,
     place: torch.device,
     counts: str | None = None,
@@ -90,7 +90,7 @@ def prepare(
     )
 
 
-def _has_an_attacker_of_its_own(dataset: Dataset) -> bool:
+def _has_an_attacker_of_its_own(dataset: LabelledData) -> bool:
     """Whether a schema says what an attacker can do, columns change by edits, or counts by operations.
 
     Behind a learned map a certificate can make little of these; with one curve per column it can.

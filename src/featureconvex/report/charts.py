@@ -4,6 +4,7 @@ A colour is a name such as ``@c1``; the page replaces it by the value of the sty
 so that the charts follow the reader's light or dark setting.
 """
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from featureconvex.results.curves import flagged_radii
 from featureconvex.results.folder import Run
 from featureconvex.results.history import Series, known_series, sorted_tradeoff
 from featureconvex.results.numbers import significant
+from featureconvex.results.radius_rows import RadiusRows
+from featureconvex.results.record import RunRecord
 
 Chart = dict[str, Any]
 
 
-def radius_histograms(run: Run) -> list[Chart]:
+def radius_histograms(run: RadiusRows) -> list[Chart]:
     """One histogram of closed-form radii per threat, in the unit shown first."""
     charts = []
     for threat in run.ranges(run.unit):
@@ -36,7 +39,7 @@ def radius_histograms(run: Run) -> list[Chart]:
             "hovertemplate": "about %{x:.3g}: %{y} samples<extra></extra>",
         }
         axis = f"{threat} radius, {LEVEL_NAMES[column.level]}"
-        charts.append(_chart(f"histogram-{threat}", [bars], axis, "test samples", note=bins.note))
+        charts.append(plot(f"histogram-{threat}", [bars], axis, "test samples", note=bins.note))
     return charts
 
 
@@ -65,7 +68,7 @@ def roc_chart(run: Run) -> Chart:
         "marker": {"color": "@ink", "size": 10},
         "hovertemplate": "%{y:.1%}",
     }
-    chart = _chart(
+    chart = plot(
         "roc", [*lines, calibrated], "false-positive rate (log scale)", "share of sensitive samples"
     )
     chart["layout"]["xaxis"] |= {
@@ -78,12 +81,12 @@ def roc_chart(run: Run) -> Chart:
     return chart | {"log_range": [float(np.log10(points.floor)), 0.0]}
 
 
-def training_charts(run: Run) -> list[Chart]:
+def training_charts(record: RunRecord) -> list[Chart]:
     """Loss, accuracy and median radius against the epoch, as far as the history holds them."""
     charts = []
-    for panel in known_series(run.record):
+    for panel in known_series(record):
         traces = [_curve(line, f"@c{i + 1}") for i, line in enumerate(panel.series)]
-        chart = _chart(f"training-{panel.title.replace(' ', '-')}", traces, "epoch", panel.title)
+        chart = plot(f"training-{panel.title.replace(' ', '-')}", traces, "epoch", panel.title)
         if panel.title == "accuracy":
             chart["layout"]["yaxis"] = {"title": {"text": "accuracy"}, "tickformat": ".3~%"}
         charts.append(chart)
@@ -109,7 +112,7 @@ def tradeoff_chart(run: Run) -> Chart | None:
             "symbol": ["star" if p.chosen else "circle" for p in points],
         },
     }
-    chart = _chart("tradeoff", [trace], "validation median radius", "validation accuracy")
+    chart = plot("tradeoff", [trace], "validation median radius", "validation accuracy")
     low, high = (end(p.accuracy for p in points) for end in (min, max))
     margin = max(0.15 * (high - low), 0.005)
     chart["layout"]["yaxis"] = {
@@ -118,6 +121,15 @@ def tradeoff_chart(run: Run) -> Chart | None:
         "range": [low - margin, high + margin],
     }
     return chart
+
+
+def as_label(name: str) -> str:
+    """A text from outside (the name of a class, say) as plotly must get it: it reads tags and formulas.
+
+    >>> as_label("<b>$5 or $6")
+    '&lt;b&gt;&#36;5 or &#36;6'
+    """
+    return escape(name, quote=False).replace("$", "&#36;")
 
 
 def _curve(line: Series, colour: str) -> Chart:
@@ -132,7 +144,8 @@ def _curve(line: Series, colour: str) -> Chart:
     }
 
 
-def _chart(name: str, traces: list[Chart], x: str, y: str, note: str = "") -> Chart:
+def plot(name: str, traces: list[Chart], x: str, y: str, note: str = "") -> Chart:
+    """Traces over two axes with titles, and a phrase below."""
     layout = {
         "xaxis": {"title": {"text": x}},
         "yaxis": {"title": {"text": y}, "rangemode": "tozero"},

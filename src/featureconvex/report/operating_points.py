@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from featureconvex.results.curves import Floats
 from featureconvex.results.detection import certified_recall, confusion, roc_curve
 from featureconvex.results.folder import Run
-from featureconvex.results.metrics import telling_radii
 from featureconvex.results.numbers import significant
+from featureconvex.results.radii import telling_radii
 from featureconvex.results.rows import sensitive
 
 MOST = 300

@@ -16,7 +16,13 @@ from featureconvex.results.strict_json import jsonable
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(name: str, context: Mapping[str, Any], data: Any, own: Path = TEMPLATES) -> str:
+def render(
+    name: str,
+    context: Mapping[str, Any],
+    data: Any,
+    own: Path = TEMPLATES,
+    script: str | None = None,
+) -> str:
     """A page as one string of HTML: styles, scripts and data inside, nothing outside.
 
     ``<name>.html.j2`` in the folder ``own`` extends ``page.html.j2``; ``<name>.js`` and ``<name>.css``
@@ -27,6 +33,7 @@ def render(name: str, context: Mapping[str, Any], data: Any, own: Path = TEMPLAT
         context: for the template; a name that it lacks is an error.
         data: for the scripts, see :func:`featureconvex.results.strict_json.jsonable`.
         own: where the page's own files are.
+        script: the name of another page whose script it shares; None: its own.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([own, TEMPLATES]),
@@ -39,7 +46,7 @@ def render(name: str, context: Mapping[str, Any], data: Any, own: Path = TEMPLAT
     return environment.get_template(f"{name}.html.j2").render(
         **context,
         style=_inline(TEMPLATES / "page.css", own / f"{name}.css"),
-        script=_inline(TEMPLATES / "charts.js", own / f"{name}.js"),
+        script=_inline(TEMPLATES / "charts.js", own / f"{script or name}.js"),
         # Part of the plotly package; it holds no closing script tag.
         plotly=Markup(get_plotlyjs()),
         data=jsonable(data),

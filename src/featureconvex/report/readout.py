@@ -14,9 +14,9 @@ from featureconvex.results.curves import (
     radius_grid,
     round_down,
 )
-from featureconvex.results.folder import Run
 from featureconvex.results.intervals import clopper_pearson
 from featureconvex.results.numbers import unit_name
+from featureconvex.results.radius_rows import RadiusRows
 from featureconvex.results.rows import sensitive
 
 UNIT_NAMES = {STD: "standard deviations", RAW: "raw units"}
@@ -34,9 +34,19 @@ def counted_radii(radii: Floats) -> dict[str, Any]:
     return {"radii": finite, "infinite": infinite}
 
 
-def readout_data(run: Run) -> dict[str, Any]:
-    """Per threat and unit, the radii of every level; and the interval of every count."""
+def readout_data(
+    run: RadiusRows, points: str = "sensitive samples", counted: str = "flagged and certified"
+) -> dict[str, Any]:
+    """Per threat and unit, the radii of every level; and the interval of every count.
+
+    Args:
+        run: the points that count.
+        points: what they are called.
+        counted: what those are whose radius is as large as the reader's.
+    """
     return {
+        "points": points,
+        "counted": counted,
         **interval_of_counts(int(sensitive(run.rows).sum())),
         "views": [_view(run, threat, unit) for unit in run.units for threat in run.threats(unit)],
         "units": [{"key": unit, "name": UNIT_NAMES[unit]} for unit in run.units],
@@ -44,7 +54,7 @@ def readout_data(run: Run) -> dict[str, Any]:
     }
 
 
-def _view(run: Run, threat: str, unit: str) -> dict[str, Any]:
+def _view(run: RadiusRows, threat: str, unit: str) -> dict[str, Any]:
     columns = run.levels(threat, unit)
     top = float(radius_grid(run.rows, columns)[-1])
     finite, _ = finite_and_infinite(flagged_radii(run.rows, columns[0].name))
@@ -67,7 +77,7 @@ def _begin(threat: str, middle: float, top: float) -> float:
     return math.floor(middle) if is_count(threat) else round_down(middle)
 
 
-def _level(run: Run, column: RadiusColumn) -> dict[str, Any]:
+def _level(run: RadiusRows, column: RadiusColumn) -> dict[str, Any]:
     return {
         "key": column.level,
         "name": LEVEL_NAMES[column.level],

@@ -14,18 +14,15 @@ from featureconvex.report.charts import (
     tradeoff_chart,
     training_charts,
 )
+from featureconvex.report.context import shared_context
 from featureconvex.report.figures import FIGURES, draw_figures
 from featureconvex.report.importance import step_name
 from featureconvex.report.page import publish, render
 from featureconvex.report.plot_style import png_bytes
 from featureconvex.report.readout import readout_data
 from featureconvex.report.tables import (
-    accuracy_table,
     example_groups,
-    median_table,
     recall_table,
-    runtime_table,
-    threat_lines,
 )
 from featureconvex.report.wording import (
     LEVEL_NAMES,
@@ -34,12 +31,10 @@ from featureconvex.report.wording import (
     calibration_text,
     headline,
     level_text,
-    unavailable_texts,
 )
 from featureconvex.results.detection import area_under_curve, confusion
 from featureconvex.results.folder import Run, read_run
 from featureconvex.results.metrics import METRICS_FILE, derive_metrics, write_metrics
-from featureconvex.results.numbers import unit_name
 from featureconvex.results.warnings import run_warnings
 
 
@@ -75,7 +70,7 @@ def _charts(run: Run) -> dict[str, list[Chart]]:
     return {
         "roc": [roc_chart(run)],
         "histograms": radius_histograms(run),
-        "training": training_charts(run),
+        "training": training_charts(run.record),
         "tradeoff": [chart for chart in [tradeoff_chart(run)] if chart is not None],
     }
 
@@ -83,8 +78,8 @@ def _charts(run: Run) -> dict[str, list[Chart]]:
 def _context(run: Run, charts: dict[str, list[Chart]]) -> dict[str, Any]:
     levels = dict.fromkeys(c.level for c in run.columns)
     return {
-        "record": run.record,
-        "n_test": len(run.rows),
+        **shared_context(run),
+        "files": ("rows.parquet", "record.json", "examples.npz"),
         "headline": headline(run),
         "attacker": None if run.review is None else attacker_section(run.review, run),
         "warnings": run_warnings(run.rows, run.record),
@@ -92,16 +87,9 @@ def _context(run: Run, charts: dict[str, list[Chart]]) -> dict[str, Any]:
         "meaning": MEANING,
         "limits": LIMITS,
         "levels": [(LEVEL_NAMES[level], level_text(level, run.record["kind"])) for level in levels],
-        "unavailable": unavailable_texts(run.record),
-        "threats": threat_lines(run),
-        "medians": [median_table(run, unit) for unit in run.units],
-        "units": [unit_name("l2", unit, run.record["kind"]) for unit in run.units],
-        "accuracy": [accuracy_table(run, threat) for threat in run.threats(run.unit)],
         "recall": recall_table(run),
-        "runtime": runtime_table(run),
         "counts": confusion(run.rows),
         "auc": area_under_curve(run.rows),
-        "statuses": run.rows["status"].value_counts().to_dict(),
         "examples": example_groups(run),
         "example_norm": run.headline.threat,
         "step_name": step_name(run.record),

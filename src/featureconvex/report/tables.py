@@ -21,15 +21,16 @@ from featureconvex.results.detection import (
 )
 from featureconvex.results.examples import Specimen, most_and_least
 from featureconvex.results.folder import Run
-from featureconvex.results.metrics import telling_radii
 from featureconvex.results.numbers import duration, percent, significant, unit_name
+from featureconvex.results.radii import telling_radii
+from featureconvex.results.radius_rows import RadiusRows
 from featureconvex.results.record import seconds_by_level
 from featureconvex.results.rows import sensitive
 
 _TABLE_EACH = 3
 
 
-def median_table(run: Run, unit: str) -> Table:
+def median_table(run: RadiusRows, unit: str) -> Table:
     """Median radius per threat (rows) and level (columns), and the closed form's average radius."""
     levels = [x for x in LEVELS if any(c.level == x and c.unit == unit for c in run.columns)]
     body = []
@@ -47,7 +48,7 @@ def median_table(run: Run, unit: str) -> Table:
     return Table(head, body, title)
 
 
-def accuracy_table(run: Run, threat: str) -> Table:
+def accuracy_table(run: RadiusRows, threat: str) -> Table:
     """Certified accuracy with its interval at a few radii, per level, in the unit shown first."""
     columns = run.levels(threat, run.unit)
     radii = [0.0, *telling_radii(run.rows, columns[0].name)]
@@ -80,7 +81,7 @@ def recall_table(run: Run) -> Table:
     return Table(head, body)
 
 
-def runtime_table(run: Run) -> Table:
+def runtime_table(run: RadiusRows) -> Table:
     """Training time, and time per certificate of every level that was timed."""
     body = [["training", duration(run.record["seconds"]["train"])]]
     for level, seconds in seconds_by_level(run.record).items():
@@ -88,7 +89,7 @@ def runtime_table(run: Run) -> Table:
     return Table(["step", "time"], body)
 
 
-def threat_lines(run: Run) -> list[tuple[str, str]]:
+def threat_lines(run: RadiusRows) -> list[tuple[str, str]]:
     """Every threat with what its radius measures."""
     kind = run.record["kind"]
     threats = dict.fromkeys(c.threat for c in run.columns)

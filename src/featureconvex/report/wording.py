@@ -8,7 +8,8 @@ from featureconvex.results.detection import confusion
 from featureconvex.results.folder import Run
 from featureconvex.results.intervals import clopper_pearson
 from featureconvex.results.numbers import percent
-from featureconvex.results.record import Record
+from featureconvex.results.radius_rows import RadiusRows
+from featureconvex.results.record import Record, RunRecord
 from featureconvex.results.warnings import FEW
 
 LEVEL_NAMES = {
@@ -78,7 +79,7 @@ def level_text(level: str, kind: str) -> str:
     return _LEVEL_TEXTS[level].format(domain=_DOMAINS[kind], part=part)
 
 
-def unavailable_texts(record: Record) -> list[str]:
+def unavailable_texts(record: RunRecord) -> list[str]:
     """One sentence for each level that refused the model, with its reason."""
     return [
         f"The {LEVEL_NAMES.get(level, level)} certificate was not computed: {reason.rstrip('.')}."
@@ -110,23 +111,23 @@ def headline(run: Run) -> list[str]:
     counts = confusion(rows)
     n_sensitive = counts.sensitive_flagged + counts.sensitive_missed
     n_other = counts.other_flagged + counts.other_passed
-    opening = f"Of {n_sensitive} sensitive test sample{_plural(n_sensitive)} ({record['sensitive_name']}), "
+    opening = f"Of {n_sensitive} sensitive test sample{plural(n_sensitive)} ({record['sensitive_name']}), "
     mistakes = (
-        f"Of {n_other} other sample{_plural(n_other)} ({record['other_name']}), "
-        f"{_rate(counts.other_flagged, n_other, 'flagged by mistake')}."
+        f"Of {n_other} other sample{plural(n_other)} ({record['other_name']}), "
+        f"{rate_text(counts.other_flagged, n_other, 'flagged by mistake')}."
     )
     if counts.sensitive_flagged == 0:
         return [f"{opening}none is flagged, so there is nothing to certify.", mistakes]
     sentences = [
-        f"{opening}{_rate(counts.sensitive_flagged, n_sensitive, 'flagged')}, and for "
-        f"{_promise(run, column)}.",
+        f"{opening}{rate_text(counts.sensitive_flagged, n_sensitive, 'flagged')}, and for "
+        f"{promise(run, column)}.",
         mistakes,
     ]
     others = [c for c in run.levels(column.threat, column.unit) if c != column]
     searched = [c for c in others if c.level != "sound"]
     for best in (*searched[-1:], *(c for c in others if c.level == "sound")):
         name = LEVEL_NAMES[best.level]
-        sentences.append(f"With the {name} certificate: for {_promise(run, best)}.")
+        sentences.append(f"With the {name} certificate: for {promise(run, best)}.")
     return sentences
 
 
@@ -147,7 +148,12 @@ def calibration_text(record: Record) -> str:
     return f"set on {place} so that at most {target} of the other class are flagged there"
 
 
-def _promise(run: Run, column: RadiusColumn, share: float = 0.8) -> str:
+def promise(
+    run: RadiusRows,
+    column: RadiusColumn,
+    share: float = 0.8,
+    effect: str = "make the flag go away",
+) -> str:
     """``at least 80 % of those no change of l2 size below 0.9 can make the flag go away``."""
     radii = flagged_radii(run.rows, column.name)
     left_out = math.floor((1 - share) * len(radii) + 1e-9)
@@ -159,20 +165,21 @@ def _promise(run: Run, column: RadiusColumn, share: float = 0.8) -> str:
         certified = percent(certified_counts(radii, [5e-324])[0] / len(radii))
         return f"{certified} of those a positive {column.threat} radius is certified"
     if math.isinf(radius):
-        return f"{most} no allowed change of any size can make the flag go away"
+        return f"{most} no allowed change of any size can {effect}"
     shown = round_down(radius, 3)
     unit = " training standard deviations" if column.unit == STD else ""
     return (
         f"{most} no change of {column.threat} size below "
-        f"{shown:g}{unit} can make the flag go away{_grey_levels(run, column, shown)}"
+        f"{shown:g}{unit} can {effect}{_grey_levels(run, column, shown)}"
     )
 
 
-def _plural(n: int) -> str:
+def plural(n: int) -> str:
+    """The ending of a noun."""
     return "" if n == 1 else "s"
 
 
-def _rate(count: int, n: int, what: str) -> str:
+def rate_text(count: int, n: int, what: str) -> str:
     """``99.5 % are flagged (95 % interval 97.2 % to 99.9 %)``; a count where there are few samples.
 
     The interval is the exact one of Clopper and Pearson for the rate.
@@ -184,7 +191,7 @@ def _rate(count: int, n: int, what: str) -> str:
     return f"{shown} {verb} {what} (95\u00a0% interval{of} {low} to {high})"
 
 
-def _grey_levels(run: Run, column: RadiusColumn, radius: float) -> str:
+def _grey_levels(run: RadiusRows, column: RadiusColumn, radius: float) -> str:
     if run.record["kind"] != "image" or column.threat != "linf" or column.unit != RAW:
         return ""
     return f" ({255 * radius:.1f} of 255 grey levels, on every pixel at once)"

@@ -55,6 +55,11 @@ class RadiusColumn:
         return f"upper_{self._measure}"
 
     @property
+    def rival(self) -> str:
+        """The column with the class that a row is nearest to, in files of several classes."""
+        return f"rival_{self._measure}"
+
+    @property
     def _measure(self) -> str:
         return f"{'std_' if self.unit == STD else ''}{self.threat}"
 

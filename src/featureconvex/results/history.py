@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from featureconvex.results.record import Record
+from featureconvex.results.record import Record, RunRecord
 from featureconvex.results.strict_json import number
 
 _Field = Literal["loss", "train_accuracy", "validation_accuracy", "validation_median_radius"]
@@ -42,7 +42,7 @@ class TradeoffPoint:
     chosen: bool
 
 
-def known_series(record: Record) -> list[Panel]:
+def known_series(record: RunRecord) -> list[Panel]:
     """Loss, accuracy and median radius; a quantity that was never recorded is left out."""
     panels = []
     for title, fields in _PANELS:
@@ -68,7 +68,7 @@ def sorted_tradeoff(record: Record) -> list[TradeoffPoint]:
     return sorted(points, key=lambda p: p.temperature)
 
 
-def _series(record: Record, field: _Field, name: str) -> Series:
+def _series(record: RunRecord, field: _Field, name: str) -> Series:
     pairs = [(entry["epoch"], number(entry[field])) for entry in record["history"]]
     known = [(float(e), v) for e, v in pairs if v is not None and math.isfinite(v)]
     return Series(name, [e for e, _ in known], [v for _, v in known])

@@ -5,27 +5,11 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import pandas as pd
 
-from featureconvex.certificates import LEVELS
 from featureconvex.files import write_text
 from featureconvex.norms import NORM_NAMES
 from featureconvex.provenance import Provenance
-from featureconvex.results.columns import (
-    CLOSED_FORM,
-    RAW,
-    STD,
-    RadiusColumn,
-    radius_columns,
-)
-from featureconvex.results.curves import (
-    CurveTable,
-    Floats,
-    average_certified_radius,
-    certified_curve,
-    flagged_radii,
-    median_radius,
-    radius_grid,
-    round_down,
-)
+from featureconvex.results.columns import CLOSED_FORM, RAW, STD, RadiusColumn, radius_columns
+from featureconvex.results.curves import Floats
 from featureconvex.results.detection import (
     FALSE_POSITIVE_RATES,
     area_under_curve,
@@ -34,6 +18,7 @@ from featureconvex.results.detection import (
     false_positive_rate_at,
     threshold_at,
 )
+from featureconvex.results.radii import RadiiByLevel, radii_by_level, telling_radii
 from featureconvex.results.record import (
     CalibrationRecord,
     ModelRecord,
@@ -46,20 +31,6 @@ from featureconvex.results.strict_json import dump_json, jsonable
 from featureconvex.results.warnings import run_warnings
 
 METRICS_FILE = "metrics.json"
-
-
-class Radii(TypedDict):
-    """Radii of one level, by threat; infinity is the string ``"inf"``."""
-
-    certified_accuracy: dict[str, CurveTable]
-    median_radius: dict[str, float | None]
-    average_certified_radius: dict[str, float]
-
-
-class RadiiByLevel(Radii):
-    """The closed form's radii, and those of the other levels."""
-
-    levels: dict[str, Radii]
 
 
 class Recall(TypedDict):
@@ -112,7 +83,7 @@ def derive_metrics(rows: pd.DataFrame, record: Record) -> Metrics:
     """
     counts = confusion(rows)
     columns = radius_columns(map(str, rows.columns))
-    raw = _radii(rows, [c for c in columns if c.unit == RAW])
+    raw = radii_by_level(rows, [c for c in columns if c.unit == RAW])
     metrics: Metrics = {
         "task": record["task"],
         "recipe": record["recipe"],
@@ -146,48 +117,13 @@ def derive_metrics(rows: pd.DataFrame, record: Record) -> Metrics:
     }
     standardised = [c for c in columns if c.unit == STD]
     if standardised:
-        metrics["training_std_units"] = _radii(rows, standardised)
+        metrics["training_std_units"] = radii_by_level(rows, standardised)
     return cast("Metrics", jsonable(metrics))
 
 
 def write_metrics(metrics: Metrics, path: Path) -> None:
     """Write strict JSON, whole or not at all."""
     write_text(path, dump_json(metrics))
-
-
-def telling_radii(rows: pd.DataFrame, column: str) -> list[float]:
-    """Up to three round radii worth reading: the quartiles of the finite positive ones, cut short."""
-    radii = flagged_radii(rows, column)
-    finite = pd.Series(radii[(radii > 0) & (radii < float("inf"))])
-    if finite.empty:
-        return []
-    quartiles = finite.quantile([0.25, 0.5, 0.75])
-    return sorted({round_down(float(value)) for value in quartiles})
-
-
-def _radii(rows: pd.DataFrame, columns: list[RadiusColumn]) -> RadiiByLevel:
-    """The closed form at the top, the other levels under ``levels``."""
-    by_level = {level: [c for c in columns if c.level == level] for level in LEVELS}
-    above = {
-        level: _level(rows, chosen, columns)
-        for level, chosen in by_level.items()
-        if chosen and level != CLOSED_FORM
-    }
-    return {**_level(rows, by_level[CLOSED_FORM], columns), "levels": above}
-
-
-def _level(rows: pd.DataFrame, chosen: list[RadiusColumn], columns: list[RadiusColumn]) -> Radii:
-    curves: dict[str, CurveTable] = {}
-    for column in chosen:
-        grid = radius_grid(rows, [c for c in columns if c.threat == column.threat])
-        curves[column.threat] = certified_curve(rows, column.name, grid).table()
-    return {
-        "certified_accuracy": curves,
-        "median_radius": {c.threat: median_radius(rows, c.name) for c in chosen},
-        "average_certified_radius": {
-            c.threat: average_certified_radius(rows, c.name) for c in chosen
-        },
-    }
 
 
 def _recall(rows: pd.DataFrame, columns: list[RadiusColumn]) -> dict[str, Any]:

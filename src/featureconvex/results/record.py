@@ -1,18 +1,7 @@
 """``record.json``: what a run knows that its rows cannot tell."""
 
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import (
-    Any,
-    Literal,
-    NotRequired,
-    TypedDict,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from featureconvex.certificates import LEVELS
 from featureconvex.errors import UserError
@@ -20,6 +9,7 @@ from featureconvex.files import write_text
 from featureconvex.norms import NORM_NAMES
 from featureconvex.provenance import Provenance
 from featureconvex.results.columns import CLOSED_FORM
+from featureconvex.results.record_checks import check_record
 from featureconvex.results.strict_json import Number, dump_json, load_json
 
 RECORD_FILE = "record.json"
@@ -67,8 +57,8 @@ class PilotRecord(TypedDict):
     chosen: bool
 
 
-class Record(TypedDict):
-    """The file. Radii of the history are in the norm the model was trained for."""
+class RunRecord(TypedDict):
+    """What every run has. Radii of the history are in the norm the model was trained for."""
 
     task: str
     recipe: str
@@ -77,8 +67,6 @@ class Record(TypedDict):
     n_train: int
     train_accuracy: float | None
     kind: Literal["image", "table"]
-    sensitive_name: str
-    other_name: str
     image_shape: list[int] | None
     feature_names: list[str] | None
     source: str
@@ -86,8 +74,6 @@ class Record(TypedDict):
     feature_map: NotRequired[str]
     temperature: float | None
     epochs: int
-    tau: float
-    calibration: CalibrationRecord
     history: list[Epoch]
     seconds: Seconds
     model: ModelRecord
@@ -98,6 +84,15 @@ class Record(TypedDict):
     levels_unavailable: NotRequired[dict[str, str]]
     rows_from: NotRequired[str]
     settings: NotRequired[dict[str, Any]]
+
+
+class Record(RunRecord):
+    """The file of a run with one sensitive class."""
+
+    sensitive_name: str
+    other_name: str
+    tau: float
+    calibration: CalibrationRecord
     tradeoff: NotRequired[list[PilotRecord]]
 
 
@@ -109,22 +104,15 @@ def validate_record(record: object, where: str = "the record") -> Record:
     Raises:
         UserError: the first fault found, naming the field.
     """
-    if not isinstance(record, dict):
-        raise UserError(f"{where} must be a JSON object, got {type(record).__name__}")
-    for name, kind in get_type_hints(Record).items():
-        needed = name in Record.__required_keys__
-        if needed and name not in record:
-            raise UserError(
-                f"{where} lacks the field {name!r}; run the task again with this version"
-            )
-        if needed or record.get(name) is not None:
-            _check_type(record[name], kind, name, where)
-    found = cast("Record", record)
-    _check_values(found, where)
+    found = cast("Record", check_record(record, Record, where))
+    check_values(found, where)
+    calibration = found["calibration"]
+    if calibration["rule"] == "fpr" and calibration.get("target_fpr") is None:
+        raise UserError(f"{where}: calibration rule 'fpr' needs a number in calibration.target_fpr")
     return found
 
 
-def norm_of(record: Record) -> str:
+def norm_of(record: RunRecord) -> str:
     """The norm the model was trained for: ``l1``, ``l2`` or ``linf``, however the record spells it.
 
     >>> norm_of({"norm": "inf"}), norm_of({"norm": 2.0}), norm_of({"norm": "l1"})
@@ -144,7 +132,7 @@ def seconds_field(level: str) -> str:
     return "certify_per_sample" + ("" if level == CLOSED_FORM else f"_{level}")
 
 
-def seconds_by_level(record: Record) -> dict[str, float]:
+def seconds_by_level(record: RunRecord) -> dict[str, float]:
     """The time per point of every level that was timed."""
     seconds = cast("dict[str, float]", record["seconds"])
     found = {level: seconds.get(seconds_field(level)) for level in LEVELS}
@@ -170,59 +158,16 @@ def read_record(path: Path) -> Record:
     return validate_record(load_json(path), str(path))
 
 
-def _check_type(value: object, kind: Any, name: str, where: str) -> None:
-    """Against one annotation of :class:`Record`; of nested objects the keys and choices."""
-    options = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    plain = tuple(_plain(option) for option in options)
-    allowed = (*plain, int) if float in plain else plain
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in plain):
-        wanted = " or ".join("null" if k is NoneType else k.__name__ for k in plain)
-        raise UserError(f"{where}: field {name!r} must be {wanted}, got {value!r}")
-    for option in options:
-        _check_choice(value, option, name, where)
-        if is_typeddict(option):
-            _check_object(value, option, name, f"{where}: {name!r}", where)
-        if isinstance(value, list) and is_typeddict(next(iter(get_args(option)), None)):
-            for entry in value:
-                what = f"{where}: an entry of {name!r}"
-                _check_object(entry, get_args(option)[0], name, what, where)
+def check_values(record: RunRecord, where: str) -> None:
+    """What annotations cannot say.
 
-
-def _plain(option: Any) -> type:
-    """The class that values of an annotation are instances of."""
-    if is_typeddict(option):
-        return dict
-    if get_origin(option) is Literal:
-        return str
-    found: type = get_origin(option) or option
-    return found
-
-
-def _check_object(value: object, kind: Any, name: str, what: str, where: str) -> None:
-    held = value if isinstance(value, dict) else {}
-    missing = [key for key in kind.__annotations__ if key in kind.__required_keys__ - held.keys()]
-    if missing:
-        raise UserError(f"{what} lacks {', '.join(missing)}")
-    for key, option in get_type_hints(kind).items():
-        if key in held:
-            _check_choice(held[key], option, f"{name}.{key}", where)
-
-
-def _check_choice(value: object, option: Any, name: str, where: str) -> None:
-    allowed = get_args(option) if get_origin(option) is Literal else (value,)
-    if value not in allowed:
-        raise UserError(f"{where}: {name} must be one of {', '.join(allowed)}, got {value!r}")
-
-
-def _check_values(record: Record, where: str) -> None:
-    """What annotations cannot say."""
+    Raises:
+        UserError: an unknown norm, or data without their shape or names.
+    """
     if norm_of(record) not in NORM_NAMES:
         raise UserError(
             f"{where}: norm must be one of {', '.join(NORM_NAMES)}, got {norm_of(record)!r}"
         )
-    calibration = record["calibration"]
-    if calibration["rule"] == "fpr" and calibration.get("target_fpr") is None:
-        raise UserError(f"{where}: calibration rule 'fpr' needs a number in calibration.target_fpr")
     needed: Literal["image_shape", "feature_names"] = (
         "image_shape" if record["kind"] == "image" else "feature_names"
     )

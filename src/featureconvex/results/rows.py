@@ -72,18 +72,26 @@ def read_rows(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing, is no Parquet file, is truncated, or breaks the schema.
     """
+    return validate_rows(parquet_rows(path), str(path))
+
+
+def parquet_rows(path: Path) -> pd.DataFrame:
+    """The rows at ``path``, unchecked.
+
+    Raises:
+        UserError: the file is missing, is no Parquet file, or is truncated.
+    """
     if not path.is_file():
         raise UserError(
             f"{path} is missing; `featureconvex run TASK --out {path.parent}` writes it"
         )
     try:
-        rows = pd.read_parquet(path)
+        return pd.read_parquet(path)
     except (ValueError, OSError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path} cannot be read as Parquet (truncated or another format?): {reason}"
         ) from error
-    return validate_rows(rows, str(path))
 
 
 def sensitive(rows: pd.DataFrame) -> NDArray[np.bool_]:

@@ -62,9 +62,14 @@ def _tiny(rows: pd.DataFrame, record: Record) -> list[str]:
     for name, n in sizes:
         if n >= FEW:
             continue
-        low, _ = clopper_pearson(n, n)
-        found.append(
-            f"Only {n} test sample{'' if n == 1 else 's'} of class {name!r}: even {n} right out of "
-            f"{n} is compatible with a rate of {percent(float(low))} (95 % interval)."
-        )
+        found.append(few_samples(name, n))
     return found
+
+
+def few_samples(name: str, n: int) -> str:
+    """That the rates of a class with ``n`` test samples are hardly known."""
+    low, _ = clopper_pearson(n, n)
+    return (
+        f"Only {n} test sample{'' if n == 1 else 's'} of class {name!r}: even {n} right out of "
+        f"{n} is compatible with a rate of {percent(float(low))} (95 % interval)."
+    )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,9 +38,11 @@ class Graph:
 
     dtype: torch.dtype
     nodes: list[tuple[Step | None, tuple[int, ...]]] = field(default_factory=lambda: [(None, ())])
+    _between: dict[Any, dict[float, float]] = field(default_factory=dict, compare=False, repr=False)
 
     def apply(self, step: Step, node: int) -> int:
         """Append ``step(node)``; returns the new node."""
+        self._between.clear()
         self.nodes.append((step, (node,)))
         return len(self.nodes) - 1
 
@@ -208,6 +211,14 @@ class Graph:
             cost: broadcastable to one input, or None.
             shape: of a batch of inputs.
         """
+        # Asked for by every pair of classes and every budget that a search tries.
+        costs = None if cost is None else (tuple(cost.shape), cost.cpu().numpy().tobytes())
+        asked = (p, costs, tuple(shape[1:]))
+        if asked not in self._between:
+            self._between[asked] = self._constants(p, cost, shape)
+        return dict(self._between[asked])
+
+    def _constants(self, p: float, cost: Tensor | None, shape: torch.Size) -> dict[float, float]:
         steps = [step for step, _ in self.nodes[1:] if step is not None]
         while cost is not None and len(steps) > 1 and steps[0].coordinatewise:
             front = steps[0]

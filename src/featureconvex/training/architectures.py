@@ -52,10 +52,14 @@ class Architecture:
         """The trained model with the front before it."""
         if self.front is None:
             return model
-        tail = model.feature_map
-        parts = tail.parts() if isinstance(tail, Compose) else [tail]
-        phi = Compose(self.front, *parts)
+        phi = self.whole(model.feature_map)
         return FeatureConvexModel(phi, model.convex_net, float(model.tau)).to(model.device)
+
+    def whole(self, tail: FeatureMap) -> FeatureMap:
+        """A trained map with the front before it."""
+        if self.front is None:
+            return tail
+        return Compose(self.front, *(tail.parts() if isinstance(tail, Compose) else [tail]))
 
     def behind(self, points: Points) -> Points:
         """The points behind the front."""
@@ -220,12 +224,17 @@ def image_architecture(
     )
 
 
-def untrained_map(architecture: Architecture, points: Points, seed: int) -> FeatureMap:
-    """The feature map of an architecture without a choice of several, before any training."""
+def untrained(architecture: Architecture, points: Points, seed: int) -> FeatureConvexModel:
+    """The model of an architecture without a choice of several, before any training."""
     (build,) = architecture.builds.values()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build(points).feature_map
+        return build(points)
+
+
+def untrained_map(architecture: Architecture, points: Points, seed: int) -> FeatureMap:
+    """The feature map of the same."""
+    return untrained(architecture, points, seed).feature_map
 
 
 def _on(device: torch.device, **builds: Callable[[Tensor], FeatureConvexModel]) -> Architecture:

@@ -230,14 +230,19 @@ class _Job:
     def _fingerprint(self, recipe: Recipe, points: Points) -> dict[str, Any]:
         if self.folder is None:
             return {}
-        return {
-            "recipe": recipe.values(),
-            "seed": self.seed,
-            "points": len(points),
-            "shape": list(points.row_shape),
-            **({} if self.exchange.factor == 1 else {"radii_in": self.exchange.asked}),
-            "sum": sum(float(batch.double().sum()) for batch in points.batches(BATCH)),
-        }
+        asked = {} if self.exchange.factor == 1 else {"radii_in": self.exchange.asked}
+        return fingerprint(recipe, self.seed, points) | asked
+
+
+def fingerprint(recipe: Recipe, seed: int, points: Points) -> dict[str, Any]:
+    """What decides a training run, as plain values: whether a checkpoint is one of it."""
+    return {
+        "recipe": recipe.values(),
+        "seed": seed,
+        "points": len(points),
+        "shape": list(points.row_shape),
+        "sum": sum(float(batch.double().sum()) for batch in points.batches(BATCH)),
+    }
 
 
 def _check(points: Points) -> None:

@@ -303,3 +303,50 @@ def test_models_are_checked() -> None:
         fc.certify_classes(one, points(1))  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"level=fc\.levels\.Tight"):
         fc.certify_classes(fc.MultiClassModel(one.feature_map, nets), points(1), iterations=3)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("phi", ["identity", "scaled"])
+def test_prices_without_categories_prove_what_an_l1_norm_does(phi: str) -> None:
+    """The line between two classes has a slack as large as its slopes; a proof must know it."""
+    model, x = model_of(phi, "mlp", 3), points(8)
+    cost = torch.tensor([1.0, 2.0, 0.5, 1.0], dtype=torch.float64)
+    for domain in (fc.Unbounded(), fc.Box(0, 1)):
+        edits, norm = (
+            fc.certify_classes(model, x, threat, domain, "domain")
+            for threat in (fc.Edits(cost=cost), fc.Lp(1, cost))
+        )
+        assert (edits.radius > 0).any()
+        assert (edits.away >= norm.away * 0.98).all()
+        found = fc.attack(model, x, edits.threat, domain)
+        assert (found.distance >= edits.radius)[found.found].all()
+
+
+def test_counts_of_bytes_are_certified_between_classes() -> None:
+    model, x = (
+        model_of("identity", "mlp", 3).behind(fc.features.Scale(1e-3)),
+        (1e3 * points(8)).round(),
+    )
+    append, norm = (
+        fc.certify_classes(model, x, threat, fc.Box(0, INF), "domain")
+        for threat in (fc.Append(), fc.Lp(1))
+    )
+    assert (append.radius > 0).any()
+    # So many new bytes are so many counts, all of them upwards: never worse than any move.
+    assert (append.radius >= np.floor(0.98 * norm.radius) - 1).all()
+    found = fc.attack(model, x, fc.Append(), fc.Box(0, INF))
+    assert (found.distance >= append.radius)[found.found].all()
+
+
+def test_the_nearest_class_is_never_one_s_own() -> None:
+    model, x = model_of("identity", "mlp", 4), points(12)
+    cert = fc.certify_classes(model, x)
+    assert (cert.nearest != cert.predicted).all()
+    rows = np.arange(len(x))
+    assert (cert.away[rows, cert.nearest] == cert.radius).all()
+    flat = [fc.nn.MaxAffine(D, pieces=1) for _ in range(3)]
+    for k, net in enumerate(flat):
+        net.affine.weight.data.zero_()
+        net.affine.bias.data.fill_(float(k == 0))
+    endless = fc.certify_classes(fc.MultiClassModel(fc.features.Identity(), flat), x)
+    assert np.isinf(endless.radius).all()
+    assert (endless.nearest != endless.predicted).all()

@@ -56,6 +56,17 @@ class ClassCertificate(Certificate):
         return np.where(kept[self.predicted] & self._usable, least, 0.0)
 
     @property
+    def nearest(self) -> NDArray[np.intp]:
+        """(n,): the class that each row is proved to be nearest to, of those that it is not."""
+        others = self.away.copy()
+        others[np.arange(len(others)), self.predicted] = np.inf
+        # Of infinite ones the first, but never the row's own class.
+        tied = np.where(np.isinf(others), np.finfo(np.float64).max, others)
+        tied[np.arange(len(others)), self.predicted] = np.inf
+        found: NDArray[np.intp] = tied.argmin(axis=1)
+        return found
+
+    @property
     def _usable(self) -> NDArray[np.bool_]:
         """(n,): rows whose input counts: finite, inside the domain, not a tie."""
         usable: NDArray[np.bool_] = np.any(self.away > 0, axis=1)

@@ -6,7 +6,12 @@ from typing import Any, overload
 import torch
 
 from featureconvex.ambient import check_float32_products, undisturbed
-from featureconvex.certificates.arguments import check_domain, check_inputs, check_threats
+from featureconvex.certificates.arguments import (
+    check_about_files,
+    check_domain,
+    check_inputs,
+    check_threats,
+)
 from featureconvex.certificates.batches import batches, rows_per_batch
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.levels import (
@@ -123,7 +128,9 @@ def certify_classes(
     named = range(count) if sensitive is None else sensitive
     wanted = torch.from_numpy(chosen_classes("sensitive", named, count))
     x = check_inputs(x, members[0])
-    threats, domain = check_threats(threat), check_domain(domain)
+    threats = check_threats(threat, model=members[0])
+    domain = check_domain(domain, model=members[0])
+    check_about_files(threats, members[0])
     domain.check_count(len(x))
     _check_threats(threats, chosen)
     size = batch_size or rows_per_batch(x)

@@ -2,33 +2,34 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic
 
 import numpy as np
 
-from featureconvex.data.classes import choose_sensitive
-from featureconvex.data.dataset import Dataset, Split
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import list_classes, visible
 from featureconvex.data.files.representation import Representation
 from featureconvex.data.location import Location
+from featureconvex.data.question import Question
 from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
+from featureconvex.data.task import Loaded
 from featureconvex.errors import UserError
 
 
 @dataclass(frozen=True)
-class FolderReader:
+class FolderReader(Generic[Loaded]):
     """Reads a folder of classes: pictures, ``.npy`` arrays, or any files as byte counts.
 
     Attributes:
         path: the folder.
-        sensitive: the sub-folder of the sensitive class, or several with ``|`` between them; the others
-            together are class 0.
+        question: what is asked of the sub-folders, each of which is a class. Of one sensitive class out of
+            more than two the others together are class 0.
         counts: read files as counts of their bytes, whatever they are; None goes by their names.
     """
 
     path: Path
-    sensitive: str | None
+    question: Question[Loaded]
     counts: Representation | None = None
 
     def locate(self, data_dir: Path) -> Location:
@@ -36,7 +37,7 @@ class FolderReader:
         found = self.path.is_dir()
         return Location(found, str(self.path), "" if found else f"put the folder at {self.path}")
 
-    def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
+    def load(self, name: str, data_dir: Path, download: bool) -> Loaded:
         """Read every file; every class is split 80 to 20.
 
         Raises:
@@ -46,23 +47,19 @@ class FolderReader:
         classes = list_classes(self.path)
         if len(classes) < 2:
             raise _too_few_classes(self.path, list(classes))
-        wanted = None if self.sensitive is None else shown(self.sensitive)
         names = sorted(shown(name) for name in classes)
-        chosen = choose_sensitive(names, wanted, shown(self.path))
+        sides = self.question.sides(names, shown(self.path))
         source = read_source(self.path, counts=self.counts)
         found = source.samples
         assert found is not None
         labels = np.array([Path(row).parent.name for row in source.rows], dtype=np.str_)
         train, test = stratified_split(labels)
-        y = chosen.binary(labels)
-        several = len(classes) > 2
-        return Dataset(
+        return sides.dataset(
+            found.x,
+            labels,
+            (train, test),
             name=name,
-            train=Split(found.x[train], y[train]),
-            test=Split(found.x[test], y[test]),
             kind="table" if found.names is not None else "image",
-            sensitive_name=chosen.name,
-            other_name=chosen.other,
             feature_names=found.names,
             source=shown(self.path),
             note=found.note,
@@ -72,8 +69,6 @@ class FolderReader:
             rows_from=f"a file in {shown(self.path)}",
             files=found.kind,
             counts=self.counts,
-            train_family=labels[train] if several else None,
-            test_family=labels[test] if several else None,
         )
 
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.data.dataset import Dataset, Split
 from featureconvex.data.location import Location
-from featureconvex.data.named_tasks.pair import Pair
+from featureconvex.data.named_tasks.choice import Choice
 from featureconvex.data.split import stratified_split
+from featureconvex.data.task import Loaded
 
 LabelledImages = tuple[NDArray[Any], NDArray[np.int64]]
 """Images (n, 1, h, w) and their labels (n,)."""
@@ -41,34 +42,32 @@ def sklearn_digits() -> LabelledImages:
 
 
 @dataclass(frozen=True)
-class BundledDigitsReader:
-    """Two digits of a bundled set.
+class BundledDigitsReader(Generic[Loaded]):
+    """Some digits of a bundled set.
 
     All ten digits are split at once, so a test image of one pair is a test image of every pair.
     """
 
     package: str
     read: Callable[[], LabelledImages]
-    pair: Pair
+    chosen: Choice[Loaded]
 
     def locate(self, data_dir: Path) -> Location:
         """Always found, wherever the data folder is."""
         return Location(True, _shipped_by(self.package))
 
-    def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
-        """The pair's rows; every digit is split 80 to 20."""
+    def load(self, name: str, data_dir: Path, download: bool) -> Loaded:
+        """The rows of the classes; every digit is split 80 to 20."""
         images, labels = self.read()
         train, test = stratified_split(labels)
-        return Dataset(
+        return self.chosen.dataset(
+            (images[train], labels[train]),
+            (images[test], labels[test]),
             name=name,
-            train=self.pair.select(images[train], labels[train]),
-            test=self.pair.select(images[test], labels[test]),
             kind="image",
-            sensitive_name=self.pair.sensitive_name,
-            other_name=self.pair.other_name,
             source=_shipped_by(self.package),
-            train_rows=train[self.pair.rows(labels[train])],
-            test_rows=test[self.pair.rows(labels[test])],
+            train_rows=train[self.chosen.rows(labels[train])],
+            test_rows=test[self.chosen.rows(labels[test])],
             rows_from=f"an image among the {len(labels):,} that {self.package} ships, counted from 0",
         )
 

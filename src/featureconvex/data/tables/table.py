@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Generic, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featureconvex.data.classes import SensitiveClasses, choose_sensitive
-from featureconvex.data.dataset import Dataset, Split
 from featureconvex.data.location import Location
+from featureconvex.data.question import Question
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import Schema
 from featureconvex.data.source import read_source
@@ -22,6 +20,7 @@ from featureconvex.data.tables.encoding import check_complete, encode
 from featureconvex.data.tables.frame import STANDARD_INPUT
 from featureconvex.data.tables.labels import class_names
 from featureconvex.data.tables.learning import columns_of_schema, learn_columns
+from featureconvex.data.task import Loaded
 from featureconvex.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,23 +32,23 @@ MANY_LEVELS = 100
 
 
 @dataclass(frozen=True)
-class TableReader:
+class TableReader(Generic[Loaded]):
     """Reads a table whose columns are the features and one label.
 
     Attributes:
         path: the file.
         label: the name of the label column.
-        sensitive: the sensitive class; may be None when the labels are 0 and 1 or False and True.
-            With more than two classes the others together are class 0.
+        question: what is asked of the classes. Of one sensitive class out of more than two the others
+            together are class 0.
         keep: columns that are no features: they are kept beside the test rows as they are written.
         missing: what to do with a row that has a gap: ``"refuse"`` the file, or ``"drop"`` the row.
-        schema: what the columns are, where the user says it; its label, sensitive class and ids count.
+        schema: what the columns are, where the user says it; its label and ids count.
         form: how a CSV file is written, where that is said; None: commas, decimal points and UTF-8.
     """
 
     path: Path
     label: str | None
-    sensitive: str | None
+    question: Question[Loaded]
     keep: tuple[str, ...] = ()
     missing: Missing = "refuse"
     schema: Schema | None = None
@@ -60,7 +59,7 @@ class TableReader:
         found = self.path == STANDARD_INPUT or self.path.is_file()
         return Location(found, str(self.path), "" if found else f"put the file at {self.path}")
 
-    def load(self, name: str, data_dir: Path, download: bool) -> Dataset:
+    def load(self, name: str, data_dir: Path, download: bool) -> Loaded:
         """Read the file; every class is split 80 to 20.
 
         Raises:
@@ -109,23 +108,18 @@ class TableReader:
             check_complete(x, columns, origin)
         labels = class_names(frame[self.label], origin)
         classes = [str(value) for value in np.unique(labels)]
-        chosen = choose_sensitive(classes, self.sensitive, origin)
-        y = chosen.binary(labels)
+        sides = self.question.sides(classes, origin)
         train, test = stratified_split(labels)
-        several = len(classes) > 2
-        return Dataset(
+        return sides.dataset(
+            x,
+            labels,
+            (train, test),
             name=name,
-            train=Split(x[train], y[train]),
-            test=Split(x[test], y[test]),
             kind="table",
-            sensitive_name=chosen.name,
-            other_name=chosen.other,
             feature_names=feature_names(columns),
             feature_groups=feature_groups(columns),
             source=origin,
-            note=_note(columns, dropped, _merged(labels, chosen) if several else "", index),
-            train_family=labels[train] if several else None,
-            test_family=labels[test] if several else None,
+            note=_note(columns, dropped, sides.remark(labels), index),
             columns=columns,
             train_rows=rows[train],
             test_rows=rows[test],
@@ -143,9 +137,16 @@ class TableReader:
         except UserError as error:
             if self.schema is not None or not self.path.is_file():
                 raise
-            sensitive = [] if self.sensitive is None else ["--sensitive", self.sensitive]
             file, label = str(self.path), ["--label", self.label or "LABEL"]
-            look = ["featureconvex", "inspect", file, *label, *sensitive, "--out", "schema.toml"]
+            look = [
+                "featureconvex",
+                "inspect",
+                file,
+                *label,
+                *self.question.options,
+                "--out",
+                "schema.toml",
+            ]
             raise UserError(
                 f"{error}; or `{shlex.join(look)}` writes down what every column is, to be edited, and "
                 f"`run {shlex.quote(file)} --schema schema.toml` takes the table as it is"
@@ -162,18 +163,6 @@ class TableReader:
                 'with role = "drop" if it is of no use'
             )
         return columns_of_schema(features, self.schema.features, origin)
-
-
-def _merged(labels: NDArray[Any], chosen: SensitiveClasses) -> str:
-    """Which classes are the other one: a misspelt label would be among them."""
-    names, counts = np.unique(labels, return_counts=True)
-    others = [
-        f"{name} ({count})"
-        for name, count in zip(names, counts, strict=True)
-        if name not in chosen.names
-    ]
-    more = f" and {len(others) - 10} more" if len(others) > 10 else ""
-    return f"{chosen.name} against all other classes: {', '.join(others[:10])}{more}."
 
 
 def _note(columns: tuple[Column, ...], dropped: int, merged: str, index: list[str]) -> str:

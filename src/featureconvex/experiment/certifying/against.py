@@ -21,10 +21,11 @@ from featureconvex.certificates.levels import level_named
 from featureconvex.data.files.byte_counts import ByteCounts
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.data.files.slack import Run
-from featureconvex.detector import Detector
+from featureconvex.detector import Described
 from featureconvex.errors import UserError
 from featureconvex.experiment.certifying.plots import OnPlot
 from featureconvex.given import one_of
+from featureconvex.models.multi_class import MultiClassModel
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,10 @@ def planned(
     Raises:
         UserError: prices of a model that has none, or a threat that needs a domain and has none.
     """
-    attacker = model.attacker if isinstance(model, Detector) else None
-    if isinstance(model, Detector) and model.meaning.plotted:
+    attacker = model.attacker if isinstance(model, Described) else None
+    if isinstance(model, MultiClassModel):
+        _refuse_places_in_files(model, threats, slack)
+    if isinstance(model, Described) and model.meaning.plotted:
         texts = [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
         if Slack.NAME in texts and slack is None:
             raise _unknown_slack()
@@ -117,6 +120,24 @@ def planned(
     return Plan(found, asked.domain, asked.level, asked.sentence)
 
 
+def _refuse_places_in_files(
+    model: object, threats: Sequence[Threat | str] | None, slack: object
+) -> None:
+    """What depends on where a file ends, or on its slack, is proved for one sensitive class.
+
+    Raises:
+        UserError: such a question.
+    """
+    plotted = isinstance(model, Described) and model.meaning.plotted
+    texts = [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
+    if slack is not None or Slack.NAME in texts or (plotted and texts):
+        raise UserError(
+            "slack of files, and operations on plots of files, are certified for one sensitive class, and "
+            "this model has several that each stay what they are; train with --sensitive in place of "
+            "--multi-class own"
+        )
+
+
 def check_level(plan: Plan) -> None:
     """Refuse a level that is blind to what is asked, before anything is read.
 
@@ -165,7 +186,7 @@ def check_counted(asked: str, model: object) -> ByteCounts:
     Raises:
         UserError: it was trained on something else.
     """
-    meaning = model.meaning if isinstance(model, Detector) else None
+    meaning = model.meaning if isinstance(model, Described) else None
     if meaning is None or meaning.files != "other files":
         raise UserError(
             f"--{asked} is about files that were counted, byte by byte or as n-grams, and this model "

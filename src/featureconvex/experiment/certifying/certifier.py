@@ -20,7 +20,7 @@ from featureconvex.data.files.contents import file_size
 from featureconvex.data.inputs.pieces import Piece
 from featureconvex.data.inputs.read import Inputs, read_piece
 from featureconvex.data.meaning import Meaning
-from featureconvex.detector import Detector
+from featureconvex.detector import ClassDetector, Described, Detector
 from featureconvex.errors import UserError
 from featureconvex.estimator import FeatureConvexClassifier, load
 from featureconvex.experiment.certifying.against import Plan
@@ -65,7 +65,7 @@ class Certifier:
     form: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def model(self) -> FeatureConvexClassifier | Detector:
+    def model(self) -> FeatureConvexClassifier | Detector | ClassDetector:
         """The model."""
         return load(self.folder)
 
@@ -95,12 +95,14 @@ class Certifier:
     @property
     def unit(self) -> str:
         """Of the prices of the model's schema."""
-        schema = self.model.schema if isinstance(self.model, Detector) else None
+        schema = self.model.schema if isinstance(self.model, Described) else None
         return "" if schema is None else schema.unit
 
     @cached_property
     def _attacked(self) -> bool:
-        """Whether the level gives upper bounds, too."""
+        """Whether the level gives upper bounds, too; of several classes none does."""
+        if isinstance(self._core, MultiClassModel):
+            return False
         level = level_named(self.plan.level)
         return getattr(level, "base", level).name == Tight.name
 
@@ -198,9 +200,10 @@ class Certifier:
         return model.model_ if isinstance(model, FeatureConvexClassifier) else model
 
     @property
-    def _sensitive(self) -> list[int]:
-        """The numbers of a classifier's sensitive classes."""
-        assert isinstance(self.model, FeatureConvexClassifier)
+    def _sensitive(self) -> list[int] | None:
+        """The numbers of a classifier's sensitive classes; None: all."""
+        if not isinstance(self.model, FeatureConvexClassifier):
+            return None
         found: list[int] = np.flatnonzero(self.model.sensitive_).tolist()
         return found
 
@@ -211,21 +214,27 @@ class Certifier:
         lo, hi = self.span
         return np.asarray(((x < lo) | (x > hi)).sum(axis=1))
 
-    def _away(self, certificate: Certificate) -> dict[str, NDArray[np.float64]]:
-        """Of several classes: the budget below which a row does not become each of them."""
+    def _away(self, certificate: Certificate) -> dict[str, Any]:
+        """Of several classes: the nearest one, and below which budget a row becomes none of them."""
         if not isinstance(certificate, ClassCertificate):
             return {}
-        column = RadiusColumn(certificate.threat.name).name
-        names = [str(name) for name in self.model.classes_]
-        return {f"{column}_not_{name}": certificate.away[:, j] for j, name in enumerate(names)}
+        column = RadiusColumn(certificate.threat.name)
+        names = np.array([str(name) for name in self.model.classes_], dtype=object)
+        away = {f"{column.name}_not_{name}": certificate.away[:, j] for j, name in enumerate(names)}
+        nearest = pd.Series(names[certificate.nearest], dtype=object)
+        return {column.rival: nearest.where(np.isfinite(certificate.margin), None), **away}
 
     def _names(self, x: NDArray[Any], certificate: Certificate) -> NDArray[np.object_]:
         """(n,): what the class of each row is called."""
         model = self.model
+        if isinstance(model, ClassDetector) and isinstance(certificate, ClassCertificate):
+            named: NDArray[np.object_] = model.classes_.astype(object)[certificate.predicted]
+            return named
         if isinstance(model, Detector):
             flagged = certificate.margin > 0
             found: NDArray[np.object_] = model.classes_.astype(object)[flagged.astype(int)]
             return found
+        assert isinstance(model, FeatureConvexClassifier)
         known = np.isfinite(certificate.margin)
         names = np.full(len(x), None, dtype=object)
         if known.any():

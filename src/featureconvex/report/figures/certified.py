@@ -20,14 +20,14 @@ from featureconvex.report.plot_style import (
 from featureconvex.report.wording import LEVEL_NAMES
 from featureconvex.results.columns import RadiusColumn, is_count
 from featureconvex.results.curves import certified_curve, flagged_radii, radius_grid
-from featureconvex.results.folder import Run
 from featureconvex.results.numbers import unit_name
+from featureconvex.results.radius_rows import RadiusRows
 
 _LAYOUT = (3, 3.7, 3.1)
 """Panels to a row; width and height of each in inches."""
 
 
-def certified_accuracy_figure(run: Run, unit: str) -> Figure | None:
+def certified_accuracy_figure(run: RadiusRows, unit: str) -> Figure | None:
     """One panel per threat: a line per level, with the exact 95 % interval; None without the unit."""
     threats = run.ranges(unit)
     if not threats:
@@ -52,7 +52,7 @@ def certified_accuracy_figure(run: Run, unit: str) -> Figure | None:
     return figure
 
 
-def radius_histogram_figure(run: Run, unit: str) -> Figure | None:
+def radius_histogram_figure(run: RadiusRows, unit: str) -> Figure | None:
     """One panel per threat: radii of the flagged sensitive samples; None without the unit."""
     threats = run.ranges(unit)
     if not threats:
@@ -74,7 +74,7 @@ def radius_histogram_figure(run: Run, unit: str) -> Figure | None:
     return figure
 
 
-def _curves(axes: Axes, run: Run, columns: list[RadiusColumn]) -> None:
+def _curves(axes: Axes, run: RadiusRows, columns: list[RadiusColumn]) -> None:
     grid = radius_grid(run.rows, columns)
     stepped = is_count(columns[0].threat)
     for column in columns:
@@ -92,7 +92,7 @@ def _curves(axes: Axes, run: Run, columns: list[RadiusColumn]) -> None:
     axes.set_xlim(0, max(float(grid[-1]), 1e-12))
 
 
-def _patch_bars(axes: Axes, run: Run, patches: list[str], unit: str) -> None:
+def _patch_bars(axes: Axes, run: RadiusRows, patches: list[str], unit: str) -> None:
     for place, threat in enumerate(patches):
         columns = run.levels(threat, unit)
         size = float(threat.removeprefix("patch-"))
@@ -106,5 +106,5 @@ def _patch_bars(axes: Axes, run: Run, patches: list[str], unit: str) -> None:
     axes.set_xlim(-0.6, len(patches) - 0.4)
 
 
-def _label(run: Run, threat: str, unit: str) -> str:
+def _label(run: RadiusRows, threat: str, unit: str) -> str:
     return f"{threat} radius ({unit_name(threat, unit, run.record['kind'])})"

@@ -7,10 +7,10 @@ from matplotlib.ticker import PercentFormatter
 from featureconvex.report.plot_style import BLUE, ORANGE, SERIES, canvas, plain
 from featureconvex.results.history import known_series, sorted_tradeoff
 from featureconvex.results.numbers import significant
-from featureconvex.results.record import Record
+from featureconvex.results.record import Record, RunRecord
 
 
-def training_figure(record: Record) -> Figure | None:
+def training_figure(record: RunRecord) -> Figure | None:
     """Loss, accuracy and median radius against the epoch; None where the history is empty."""
     panels = known_series(record)
     if not panels:

@@ -82,7 +82,7 @@
     const reading = read(readout, v.levels.find((l) => l.key === state.level), state.radius);
     $("reading-accuracy").textContent = percent(reading.share);
     $("reading-text").textContent =
-      `of the ${readout.n} sensitive samples (${reading.k}) are flagged and certified for ` +
+      `of the ${readout.n} ${readout.points} (${reading.k}) are ${readout.counted} for ` +
       `${v.threat} radius ${short(state.radius)}; 95 % interval ${interval(reading)}`;
     $("reading-levels").replaceChildren(...(v.levels.length > 1 ? [levelTable(v)] : []));
   }

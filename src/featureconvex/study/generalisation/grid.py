@@ -89,14 +89,14 @@ def some(dataset: Dataset, most: int, seed: int) -> Dataset:
     order = np.random.default_rng(seed).permutation
     chosen = chosen_rows(train.y, order, lambda size: min(size, most))
     return Dataset(
-        dataset.name,
-        Split(train.x[chosen], train.y[chosen]),
-        dataset.test,
-        dataset.kind,
-        dataset.sensitive_name,
-        dataset.other_name,
-        dataset.source,
-        dataset.feature_names,
+        name=dataset.name,
+        train=Split(train.x[chosen], train.y[chosen]),
+        test=dataset.test,
+        kind=dataset.kind,
+        sensitive_name=dataset.sensitive_name,
+        other_name=dataset.other_name,
+        source=dataset.source,
+        feature_names=dataset.feature_names,
     )
 
 

@@ -65,13 +65,13 @@ def toy(name: str, n: int, seed: int) -> Dataset:
     x, y = TOYS[name](n, random)
     train, test = stratified_split(y, 1 / 3)
     return Dataset(
-        name,
-        Split(x[train], y[train]),
-        Split(x[test], y[test]),
-        "table",
-        "1",
-        "0",
-        "drawn at random",
+        name=name,
+        train=Split(x[train], y[train]),
+        test=Split(x[test], y[test]),
+        kind="table",
+        sensitive_name="1",
+        other_name="0",
+        source="drawn at random",
         feature_names=["x", "y"],
     )
 

@@ -26,6 +26,9 @@ from featureconvex.rounding.directed import FLOAT64, upper
 from featureconvex.rounding.graph import Graph
 from featureconvex.rounding.steps import Mode
 
+# Of the slopes of a row: rounding's slack is far less, that between two classes as large.
+WIDE = 2.0**-8
+
 
 @dataclass(frozen=True)
 class Kinked:
@@ -73,7 +76,12 @@ def kinked(
     if not bent:
         w = _scaled(v, scale)
         slack = upper(line.slack + w.radius, 1, line.slack + w.radius > 0)
-        return Kinked(w.centre, None, None, slack, torch.zeros_like(line.value), exact=True)
+        none_lost = torch.zeros_like(line.value)
+        if bool((_largest(slack) > WIDE * _largest(w.centre)).any()):
+            # ``slack |delta|`` is a kink at x, which knows the two ways of a coordinate apart.
+            nothing = torch.zeros_like(slack)
+            return Kinked(w.centre, -slack, x.double(), nothing, none_lost, exact=True)
+        return Kinked(w.centre, None, None, slack, none_lost, exact=True)
     around = Around(dtype, lambda: _ends(scale, shift, x.double(), lo.double(), hi.double()))
     form = parts[at].kinked_form(v.centre, around)
     if form is None or form.b is None or form.z is None:
@@ -95,6 +103,11 @@ def kinked(
     knows = at == 0 and parts[0].stretches(x[:1], 1) is not None
     own = Stretched(parts[0], v.centre) if knows else None
     return Kinked(w.centre, b.centre, z.centre, slack, lost, form.exact, own)
+
+
+def _largest(numbers: Tensor) -> Tensor:
+    """(n,): the largest of each row in absolute value."""
+    return numbers.abs().flatten(1).amax(1)
 
 
 def _felt(part: FeatureMap, v: Ball, x: Tensor, dtype: torch.dtype) -> Tensor | None:

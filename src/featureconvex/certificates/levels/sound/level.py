@@ -27,10 +27,9 @@ from torch import Tensor
 
 from featureconvex.ambient import check_no_autocast
 from featureconvex.certificates.certificate import Guarantee
-from featureconvex.certificates.drops import Drops
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import ClosedForm
-from featureconvex.certificates.levels.domain_aware import Domain, drops_of
+from featureconvex.certificates.levels.domain_aware import Domain
 from featureconvex.certificates.levels.problem import Bound, Problem, Proof
 from featureconvex.certificates.levels.sound.fall_radius import radius_of_fall
 from featureconvex.certificates.levels.sound.kinks import Kinked, kinked
@@ -38,7 +37,6 @@ from featureconvex.certificates.levels.sound.line import ARITHMETICS, SoundLine,
 from featureconvex.certificates.levels.sound.movement import radius_of_movement
 from featureconvex.certificates.levels.sound.moves import RoundedMoves
 from featureconvex.certificates.levels.tight import Tight
-from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.separable import STEEPEST
 from featureconvex.certificates.threats import Lp, Threat
 from featureconvex.certificates.threats.ball.dual import best_multiplier
@@ -97,9 +95,8 @@ def _separable(problem: Problem, line: SoundLine, base: Bound, form: Kinked) -> 
         best = torch.zeros_like(value[rows])
         for norm, share in _norms(threat, p, x[:1].numel()):
             known = base.multiplier[rows]
-            part = problem.rows(rows, threat=norm)
             known = known if norm is threat else torch.full_like(known, torch.nan)
-            multiplier = _multiplier_of(part, line.slope[rows], known)
+            multiplier = _multiplier_of(norm, moves, known)
             exponent, candidate = norm.exponent, base.radius[rows] / share
             assert exponent is not None
             near = radius_of_fall(exponent, curves, value[rows], candidate, multiplier)
@@ -123,18 +120,17 @@ def _norms(threat: Threat, p: float, coordinates: int) -> list[tuple[Threat, flo
 
 
 def _multiplier_of(
-    problem: Problem, slope: Tensor, known: Tensor
+    threat: Threat, moves: RoundedMoves, known: Tensor
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """A multiplier for a budget: any will do, that of the base is nearly the best."""
 
     def multiplier(budget: Tensor, unit: Tensor) -> Tensor:
-        p, real = problem.threat.exponent, budget * unit
+        p, real = threat.exponent, budget * unit
         assert p is not None
         unknown, lam = known.isnan() & (budget > 0), known
         if not bool(unknown.any()):
             return known.nan_to_num(1.0) * unit**p
-        drops = drops_of(problem, Minorant(torch.zeros_like(budget), slope))
-        assert isinstance(drops, Drops)
+        drops = moves.near.curves(threat.cost)
         plain = is_plain_budget(real, p) & (drops.steepest.amax(1).log2().abs() <= STEEPEST)
         if bool((unknown & plain).any()):
             lam = torch.where(known.isnan(), best_multiplier(drops.within(real), real, p), known)

@@ -1,13 +1,11 @@
-"""What :func:`featureconvex.load` returns for a run: the model, and what its inputs and classes are."""
+"""A trained model of one sensitive class with the columns, classes and attacker of its data."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featureconvex.attacker import Attacker, question, schema_of_columns
 from featureconvex.certificates import (
     AttackResult,
     Certificate,
@@ -17,18 +15,10 @@ from featureconvex.certificates import (
     attack,
     certify,
 )
-from featureconvex.certificates.arguments import (
-    check_domain,
-    check_inputs,
-    check_threat,
-    check_threats,
-)
-from featureconvex.data.meaning import Meaning
-from featureconvex.data.schema import Schema
-from featureconvex.data.tables.columns import Column
-from featureconvex.data.tables.frame import as_pandas
+from featureconvex.certificates.arguments import check_inputs, check_threat
 from featureconvex.data.tables.labels import class_names
-from featureconvex.data.tables.restore import restored
+from featureconvex.detector.described import BATCH, Described
+from featureconvex.detector.table import with_table
 from featureconvex.errors import UserError
 from featureconvex.given import real_array, rows_tensor
 from featureconvex.models.model import FeatureConvexModel, describe_inputs
@@ -36,11 +26,8 @@ from featureconvex.models.model import FeatureConvexModel, describe_inputs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Rows per forward pass of a prediction.
-BATCH = 4096
 
-
-class Detector(FeatureConvexModel):
+class Detector(Described, FeatureConvexModel):
     """A trained model with the columns, classes and attacker of its data.
 
     It takes data frames in the raw columns (found by name), arrays and tensors. As a torch module it is the
@@ -48,15 +35,7 @@ class Detector(FeatureConvexModel):
 
     Attributes:
         classes_: (2,) the other class and the sensitive one.
-        schema: what the columns of a table are and what an attacker can do; None for images.
-        cost_: (d,) one over the training standard deviations; None where they are not known.
-        meaning: what the numbers of an input mean.
     """
-
-    classes_: NDArray[np.str_]
-    schema: Schema | None
-    cost_: NDArray[np.float64] | None
-    meaning: Meaning
 
     @staticmethod
     def of(model: FeatureConvexModel, extra: dict[str, Any]) -> "Detector":
@@ -66,33 +45,16 @@ class Detector(FeatureConvexModel):
             UserError: the entries are damaged.
         """
         found = Detector(model.feature_map, model.convex_net, float(model.tau)).eval()
-        meaning = Meaning.from_extra(extra)
-        cost = extra.get("cost")
-        stored = extra.get("schema")
-        columns = _columns(meaning)
-        schema = None if columns is None else schema_of_columns(columns)
-        found.meaning = meaning
-        found.schema = schema if stored is None else Schema.from_stored(stored)
-        found.cost_ = None if cost is None else np.array(cost, dtype=np.float64)
+        found.describe(extra)
         names = extra.get("other_name", "0"), extra.get("sensitive_name", "1")
         found.classes_ = np.array(names, dtype=np.str_)
-        describe_inputs(found, meaning)
+        describe_inputs(found, found.meaning)
         return found
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, pickled or deep, finds the columns of a frame as well."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         describe_inputs(self, self.meaning)
-
-    @property
-    def attacker(self) -> Attacker | None:
-        """The attacker of the schema; None where there is none, or no standard deviations."""
-        columns = _columns(self.meaning)
-        if self.schema is None or columns is None or self.cost_ is None:
-            return None
-        if len(self.cost_) != sum(column.width for column in columns):
-            raise UserError("the model's cost does not have one number per feature")
-        return Attacker(self.schema, columns, self.cost_)
 
     def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
         """``g(phi(x)) + tau``, (n,): positive for the sensitive class, NaN where a cell is missing."""
@@ -165,7 +127,7 @@ class Detector(FeatureConvexModel):
             level: None: ``"closed-form"`` for norms everywhere, else ``"domain"``.
             options: as :func:`featureconvex.certify`.
         """
-        asked = question(self.attacker, self._listed(threat), self._named(domain), level)
+        asked = self.asked(self, threat, domain, level)
         several = threat is not None and not isinstance(threat, Threat)
         threats = list(asked.threats) if several else asked.threats[0]
         found: Certificate | list[Certificate] = certify(
@@ -180,9 +142,9 @@ class Detector(FeatureConvexModel):
 
         Of a data frame the result has them as a ``table`` in its columns, too.
         """
-        asked = question(self.attacker, self._listed(threat), self._named(domain))
+        asked = self.asked(self, threat, domain)
         found = attack(self, X, check_threat(asked.threats), asked.domain, **options)
-        return with_table(found, X, check_inputs(X, self), _columns(self.meaning))
+        return with_table(found, X, check_inputs(X, self), self.columns)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose class is predicted right, as scikit-learn has it.
@@ -222,38 +184,3 @@ class Detector(FeatureConvexModel):
         if weight.shape != right.shape or not (weight >= 0).all() or not weight.sum() > 0:
             raise UserError("sample_weight takes one number >= 0 per row, not all of them 0")
         return float(np.average(right, weights=weight))
-
-    def _named(self, domain: Domain | None) -> Domain | None:
-        """With the names of columns as indices."""
-        return None if domain is None else check_domain(domain, model=self)
-
-    def _listed(self, threat: object) -> list[Threat] | None:
-        return None if threat is None else check_threats(threat, model=self)
-
-
-def with_table(
-    found: AttackResult, rows: Any, before: Any, columns: "Sequence[Column] | None"
-) -> AttackResult:
-    """With the evading rows as a table, where rows of a data frame were attacked.
-
-    Args:
-        found: the result.
-        rows: as a caller gave them.
-        before: (n, d) the same as numbers.
-        columns: what these are made of, where it is known.
-    """
-    table = as_pandas(rows)
-    if columns is None or not (hasattr(table, "columns") and hasattr(table, "iloc")):
-        return found
-    start = np.asarray(before).astype(found.adversarial.dtype)
-    end = np.where(found.found[:, None], found.adversarial, start)
-    return replace(found, table=restored(table, columns, start, end))
-
-
-def _columns(meaning: Meaning) -> tuple[Column, ...] | None:
-    """Of a table; where only names are known and none can be part of a category, numbers."""
-    names = meaning.names or ()
-    plain = len(set(names)) == len(names) > 0 and not any("=" in name for name in names)
-    if meaning.columns is None and meaning.kind == "table" and meaning.files is None and plain:
-        return tuple(Column(name, "number") for name in names)
-    return meaning.columns

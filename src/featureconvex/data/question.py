@@ -1,0 +1,60 @@
+"""What a user asks of the classes of a table or folder, before any of them is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from featureconvex.data.classes import SensitiveClasses, check_several, choose_sensitive
+from featureconvex.data.own_classes import OwnClasses
+from featureconvex.data.sides import Sides
+from featureconvex.data.task import Loads
+
+
+class Question(Protocol[Loads]):
+    """What a user asks of the classes of a table or folder, before any of them is known."""
+
+    @property
+    def options(self) -> list[str]:
+        """The words of the command line that ask it."""
+
+    def sides(self, classes: Sequence[str], origin: str) -> Sides[Loads]:
+        """The same for the classes that were found; raises UserError where it has no answer."""
+
+
+@dataclass(frozen=True)
+class Sensitive:
+    """Are these classes left?
+
+    Attributes:
+        named: as in :func:`choose_sensitive`.
+    """
+
+    named: str | None
+
+    @property
+    def options(self) -> list[str]:
+        """The words of the command line that ask it."""
+        return [] if self.named is None else ["--sensitive", self.named]
+
+    def sides(self, classes: Sequence[str], origin: str) -> SensitiveClasses:
+        """Which of the classes they are."""
+        return choose_sensitive(classes, self.named, origin)
+
+
+@dataclass(frozen=True)
+class EachItsOwn:
+    """Does each row stay in its own class?"""
+
+    @property
+    def options(self) -> list[str]:
+        """None of a command that only looks."""
+        return []
+
+    def sides(self, classes: Sequence[str], origin: str) -> OwnClasses:
+        """All of them, in order.
+
+        Raises:
+            UserError: fewer than two.
+        """
+        check_several(classes, origin)
+        return OwnClasses(tuple(sorted(classes)))

@@ -1,0 +1,182 @@
+"""A trained model of several classes with the columns, classes and attacker of its data."""
+
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from featureconvex.certificates import (
+    AttackResult,
+    ClassCertificate,
+    Domain,
+    Level,
+    Threat,
+    attack,
+    certify_classes,
+)
+from featureconvex.certificates.arguments import check_inputs, check_threat
+from featureconvex.data.tables.labels import class_names
+from featureconvex.detector.described import BATCH, Described
+from featureconvex.detector.table import with_table
+from featureconvex.errors import UserError
+from featureconvex.given import rows_tensor
+from featureconvex.models.model import describe_inputs
+from featureconvex.models.multi_class import MultiClassModel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ClassDetector(Described, MultiClassModel):
+    """Names the class of a row, and proves how far it is from every other one.
+
+    It takes data frames in the raw columns (found by name), arrays and tensors. As a torch module it is the
+    :class:`~featureconvex.MultiClassModel` itself.
+
+    Attributes:
+        classes_: (classes,) names, in the order of the scores.
+    """
+
+    @staticmethod
+    def of(model: MultiClassModel, extra: dict[str, Any]) -> "ClassDetector":
+        """A model as it was read, and what travelled with it.
+
+        Raises:
+            UserError: the entries are damaged.
+        """
+        nets = [part.convex_net for part in model.members()]
+        names = extra.get("classes")
+        if not isinstance(names, list) or len({str(name) for name in names}) != len(nets):
+            raise UserError(f"the model's file does not name its {len(nets)} classes")
+        found = ClassDetector(model.feature_map, nets, model.tau.tolist()).eval()
+        found.describe(extra)
+        found.classes_ = np.array(names, dtype=np.str_)
+        found._tell_members()
+        return found
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, pickled or deep, finds the columns of a frame as well."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._tell_members()
+
+    def _tell_members(self) -> None:
+        for member in self.members():
+            describe_inputs(member, self.meaning)
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """(n, classes) scores, the largest entry for the class predicted."""
+        x = rows_tensor(check_inputs(X, self.members()[0]))
+        scores = np.empty((len(x), len(self.classes_)))
+        with torch.no_grad():
+            for start in range(0, len(x), BATCH):
+                rows = slice(start, start + BATCH)
+                scores[rows] = self(x[rows].to(self.device, self.dtype)).cpu().numpy()
+        return scores
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(n,) names of classes.
+
+        Raises:
+            UserError: a score that is not a number: a missing cell, or a category that training never saw.
+        """
+        scores = self.decision_function(X)
+        odd = np.isnan(scores).any(axis=1)
+        if odd.any():
+            raise UserError(
+                f"the scores of row {int(odd.argmax())} are no numbers: a cell is missing, has a category "
+                "that training never saw, or is too large; certify gives each row a status"
+            )
+        names: NDArray[Any] = self.classes_[scores.argmax(axis=1)]
+        return names
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(n, classes), softmax of the scores: an ordering, not a calibrated probability."""
+        from scipy.special import softmax
+
+        shares: NDArray[np.float64] = softmax(self.decision_function(X), axis=1)
+        return shares
+
+    @overload
+    def certify(
+        self,
+        X: Any,
+        threat: Threat | None = ...,
+        domain: Domain | None = ...,
+        level: str | Level | None = ...,
+        **options: Any,
+    ) -> ClassCertificate: ...
+    @overload
+    def certify(
+        self,
+        X: Any,
+        threat: "Sequence[Threat]",
+        domain: Domain | None = ...,
+        level: str | Level | None = ...,
+        **options: Any,
+    ) -> list[ClassCertificate]: ...
+    def certify(
+        self,
+        X: Any,
+        threat: "Threat | Sequence[Threat] | None" = None,
+        domain: Domain | None = None,
+        level: str | Level | None = None,
+        **options: Any,
+    ) -> ClassCertificate | list[ClassCertificate]:
+        """Certificates for rows; arguments as for :meth:`Detector.certify`.
+
+        Args:
+            X: rows.
+            threat: what the budget measures; None: the schema's prices, ``Lp(2)`` without one.
+            domain: where the attacker may move; None: the schema's, unless all threats are norms.
+            level: None: ``"closed-form"`` for norms everywhere, else ``"domain"``.
+            options: as :func:`featureconvex.certify_classes`.
+        """
+        asked = self.asked(self.members()[0], threat, domain, level)
+        several = threat is not None and not isinstance(threat, Threat)
+        found: Any = certify_classes(
+            self,
+            X,
+            list(asked.threats) if several else asked.threats[0],
+            asked.domain,
+            asked.level,
+            **options,
+        )
+        result: ClassCertificate | list[ClassCertificate] = found
+        return result
+
+    def attack(
+        self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
+    ) -> AttackResult:
+        """The nearest points that leave a row's class; see :func:`featureconvex.attack`.
+
+        Of a data frame the result has them as a ``table`` in its columns, too.
+        """
+        core = self.members()[0]
+        asked = self.asked(core, threat, domain)
+        found = attack(self, X, check_threat(asked.threats), asked.domain, **options)
+        return with_table(found, X, check_inputs(X, core), self.columns)
+
+    def score(self, X: Any, y: Any) -> float:
+        """The share of rows whose class is predicted right.
+
+        Args:
+            X: rows.
+            y: (n,) names of classes.
+
+        Raises:
+            UserError: another number of labels, a label of no class, or a row that cannot be predicted.
+        """
+        import pandas as pd
+
+        labels = class_names(pd.Series(np.asarray(y, dtype=object).reshape(-1)), "y")
+        predicted = self.predict(X)
+        if len(labels) != len(predicted):
+            raise UserError(f"there are {len(labels)} labels for {len(predicted)} rows")
+        unknown = ~np.isin(labels, self.classes_)
+        if unknown.any():
+            raise UserError(
+                f"y has the label {str(labels[unknown.argmax()])!r}; the classes are "
+                f"{', '.join(self.classes_)}"
+            )
+        return float((labels == predicted).mean())

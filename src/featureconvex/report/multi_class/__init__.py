@@ -1,0 +1,1 @@
+"""The report of a run of several classes: words, tables, charts and figures that only such a run has."""
