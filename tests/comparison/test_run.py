@@ -126,12 +126,17 @@ def test_one_setting_of_many_is_run_alone(tmp_path: Path) -> None:
     compare(find_task("digits-3-8"), tmp_path, settings, progress=False)
     found = json.loads((tmp_path / "comparison.json").read_text())["methods"]["ink"]
     assert [one["setting"] for one in found["settings"]] == [{"factor": 0.5}]
-    settings = CompareSettings("ink", limit=40, only="sigma")
-    with (
-        pytest.warns(MethodFailedWarning, match="no setting with 'sigma'"),
-        pytest.raises(UserError),
-    ):
-        compare(find_task("digits-3-8"), tmp_path / "none", settings, progress=False)
+    before = (tmp_path / "comparison.json").read_bytes()
+    settings = CompareSettings("ink,linear", limit=40, only="sigma")
+    with pytest.raises(UserError, match=r"no method has .* 'sigma'; there are ink: factor"):
+        compare(find_task("digits-3-8"), tmp_path, settings, progress=False)
+    assert (tmp_path / "comparison.json").read_bytes() == before
+    settings = CompareSettings("ink,linear", limit=40, only="FACTOR .5")
+    with pytest.warns(MethodFailedWarning, match="left alone: linear"):
+        compare(find_task("digits-3-8"), tmp_path, settings, progress=False)
+    assert list(json.loads((tmp_path / "comparison.json").read_text())["methods"]) == ["ink"]
+    with pytest.raises(UserError, match="names no setting"):
+        CompareSettings("ink", only=" , ")
 
 
 def test_nothing_is_certified_where_the_radius_is_zero(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_distance_of_classes_and_bad_points() -> None:
     doubled = nearest_class(points, 2.0, torch.full((3,), 2.0))
     assert doubled == pytest.approx(2 * nearest_class(points, 2.0), rel=1e-5)
     few = Points(torch.zeros(3, 2), torch.tensor([0, 0, 2]))
-    with pytest.raises(UserError, match="class 1 has fewer than 2"):
+    with pytest.raises(UserError, match="class number 1 has 0 training points"):
         fit_classes(fc.features.Identity(), (), RECIPE, few)
     bad = Points(torch.full((8, 2), math.nan), torch.arange(8) % 2)
     with pytest.raises(UserError, match="NaN or an infinity"):

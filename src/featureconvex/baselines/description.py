@@ -136,6 +136,36 @@ def settings_of(kind: type[Method], options: Options) -> list[Setting]:
     return settings
 
 
+def has_words(setting: Mapping[str, Any], asked: str) -> bool:
+    """Whether a setting has everything that is asked for: names, values, and names with their values.
+
+    The order, capitals and commas do not count.
+
+    >>> setting = {"recipe": "default", "norm": "l2", "share": 0.5}
+    >>> [has_words(setting, asked) for asked in ("norm l2", "share .5, DEFAULT", "share", "norm l1")]
+    [True, True, True, False]
+    """
+    named = {key.lower(): _plain(value) for key, value in setting.items()}
+    words = asked.lower().replace(",", " ").split()
+    while words:
+        word = words.pop(0)
+        if word in named:
+            if words and words[0] not in named and _plain(words.pop(0)) != named[word]:
+                return False
+        elif _plain(word) not in named.values():
+            return False
+    return True
+
+
+def _plain(value: object) -> str:
+    """A value as it is compared: numbers by what they are."""
+    text = (value if isinstance(value, str) else json.dumps(value)).lower()
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text
+
+
 def setting_words(setting: Mapping[str, Any]) -> str:
     """A setting in words; empty where there is nothing to vary.
 

@@ -32,8 +32,8 @@ def compare(
     settings: Annotated[
         str | None,
         typer.Option(
-            help="Of each method only the settings that have these words in their names, such as "
-            "'norm l2' or 'share 1.0' (default: all)."
+            help="Of each method only the settings that have these names and values, such as 'norm l2' or "
+            "'share 1.0, asymmetry' (default: all); a method without one is left alone."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(help="Use the first so many test points.")] = 1000,

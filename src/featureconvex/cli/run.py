@@ -134,6 +134,7 @@ def run(
             epochs=epochs,
             seed=seed,
             device=device,
+            priced=norm is None,
         )
         with feedback(quiet, as_json) as say:
             report = run_classes(classes, out, own, data_dir)[-1]

@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from featureconvex.baselines.description import Description, setting_words, settings_of
+from featureconvex.baselines.description import (
+    Description,
+    has_words,
+    setting_words,
+    settings_of,
+)
 from featureconvex.baselines.method import Method, Options, Setting
 from featureconvex.baselines.registry import METHODS, find_methods
 from featureconvex.comparison.data import ComparisonData, comparison_data
@@ -45,7 +50,9 @@ class CompareSettings:
         epochs: of training, for every method; None leaves it to each.
         seed: of everything random.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        only: the settings to run, by a part of their words (``"recipe default"``); None for all.
+        only: the settings to run, by names and values of theirs (``"norm l2, share 0.5"``), see
+            :func:`featureconvex.baselines.description.has_words`; None for all. A method without such a
+            setting is left alone.
     """
 
     methods: str | None = None
@@ -63,6 +70,8 @@ class CompareSettings:
                 raise UserError(f"{name} must be a whole number >= 1, got {value}")
         if self.seed < 0:
             raise UserError(f"a seed must be >= 0, got {self.seed}")
+        if self.only is not None and not self.only.replace(",", " ").strip():
+            raise UserError("--settings names no setting; leave it out to run all")
 
 
 def compare(
@@ -100,6 +109,7 @@ def compare(
         samples=settings.samples,
         device=str(place),
     )
+    kinds = _asked(kinds, options, settings.only)
     head: Head = {
         "task": dataset.name,
         "shape": list(data.shape),
@@ -119,7 +129,7 @@ def compare(
     results = kept_results(folder, head)
     for kind in kinds:
         own = folder / METHODS_FOLDER / kind.name
-        result = _run(kind, options, data, own, progress, settings.only or "")
+        result = _run(kind, options, data, own, progress, settings.only)
         results[kind.name] = result
         for setting, reason in result.failures:
             what = f"{kind.name} {setting_words(setting)}".rstrip()
@@ -136,20 +146,48 @@ def compare(
     return written
 
 
+def _asked(kinds: list[type[Method]], options: Options, only: str | None) -> list[type[Method]]:
+    """The methods that have a setting with the words of ``only``; the others are named in a warning.
+
+    Raises:
+        UserError: none has one.
+    """
+    if only is None:
+        return kinds
+    named: dict[type[Method], list[Setting]] = {}
+    for kind in kinds:
+        # What is wrong with the settings themselves is said where they are run.
+        with suppress(Exception):
+            named[kind] = settings_of(kind, options)
+    having = {kind: any(has_words(one, only) for one in found) for kind, found in named.items()}
+    without = [kind.name for kind, has in having.items() if not has]
+    if len(without) == len(kinds):
+        known = "; ".join(
+            f"{kind.name}: {' | '.join(filter(None, map(setting_words, found))) or 'one without a name'}"
+            for kind, found in named.items()
+        )
+        raise UserError(f"no method has a setting with {only!r}; there are {known}")
+    if without:
+        warnings.warn(
+            f"without a setting with {only!r}, and left alone: {', '.join(without)}",
+            MethodFailedWarning,
+            stacklevel=3,
+        )
+    return [kind for kind in kinds if having.get(kind, True)]
+
+
 def _run(
     kind: type[Method],
     options: Options,
     data: ComparisonData,
     folder: Path,
     progress: bool,
-    only: str,
+    only: str | None,
 ) -> MethodResult:
-    """The settings of one method that have ``only`` in their words, and why some are left out."""
+    """The settings of one method that have the words of ``only``, and why some are left out."""
     described, fits, failures = Description.of(kind), [], []
     try:
-        settings = [one for one in settings_of(kind, options) if only in setting_words(one)]
-        if not settings:
-            raise UserError(f"{kind.name} has no setting with {only!r} in its words")
+        settings = [one for one in settings_of(kind, options) if has_words(one, only or "")]
     except Exception as error:
         return MethodResult(described, failures=[_failure({}, error, folder)])
     for setting in settings:

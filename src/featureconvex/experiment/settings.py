@@ -20,6 +20,8 @@ class RunSettings:
         epochs: of training.
         seed: of everything random.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        priced: nobody named the norm, so of a table that attacker counts who pays for each column, and it
+            keeps its columns.
     """
 
     norm: float = 2.0
@@ -27,6 +29,7 @@ class RunSettings:
     epochs: int | None = None
     seed: int = 0
     device: str = "auto"
+    priced: bool = False
 
     def __post_init__(self) -> None:
         if self.norm not in (1, 2, math.inf):
@@ -36,9 +39,14 @@ class RunSettings:
         check_values(**self._changes)
 
     def values(self) -> dict[str, Any]:
-        """What decides the result but for rounding, as plain values for a record: no device."""
+        """What decides the result but for rounding, as plain values for a record: no device.
+
+        ``priced`` only where it is so, as older records have it.
+        """
         values = {**asdict(self), "norm": norm_name(self.norm)}
         del values["device"]
+        if not self.priced:
+            del values["priced"]
         return values
 
     def resolve(self, task: str, shape: tuple[int, ...]) -> Recipe:
@@ -66,7 +74,6 @@ class Settings(RunSettings):
         recipe: ``"default"``, ``"fixed"`` or ``"paper"``.
         other_temperature: of the other class, which only has to stay on its side.
         counts: ``"log1p"`` trains on logarithms of counts of bytes; None on the counts.
-        priced: nobody named the norm, so of a table that attacker counts whose prices the report states.
         target_fpr: calibrate for this false-positive rate instead of balancing the classes.
     """
 
@@ -74,7 +81,6 @@ class Settings(RunSettings):
     target_fpr: float | None = None
     other_temperature: float | None = None
     counts: str | None = None
-    priced: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,13 +93,6 @@ class Settings(RunSettings):
             one_of("counts", self.counts, ("log1p",))
         if self.recipe not in RECIPES:
             raise UserError(f"unknown recipe {self.recipe!r}; use one of {', '.join(RECIPES)}")
-
-    def values(self) -> dict[str, Any]:
-        """As of every run; ``priced`` only where it is so, as older records have it."""
-        values = super().values()
-        if not self.priced:
-            del values["priced"]
-        return values
 
     @property
     def _recipe(self) -> str:

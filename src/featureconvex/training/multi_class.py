@@ -81,7 +81,7 @@ def fit_classes(
     counts = torch.bincount(points.y, minlength=classes)
     if int(counts.min()) < 2:
         raise UserError(
-            f"class {int(counts.argmin())} has fewer than 2 points; give each class more"
+            f"class number {int(counts.argmin())} has {int(counts.min())} training points; 2 are needed"
         )
     if not all(bool(torch.isfinite(batch).all()) for batch in points.batches(4096)):
         raise UserError("the training inputs have a NaN or an infinity; remove or impute them")

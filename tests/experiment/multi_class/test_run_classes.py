@@ -258,3 +258,26 @@ def test_a_model_without_names_of_classes_is_no_detector(table: Path, tmp_path: 
     fc.save_model(model, tmp_path, {"classes": ["a", "b"]})
     with pytest.raises(UserError, match="does not name its 3 classes"):
         fc.load(tmp_path)
+
+
+def test_a_class_of_too_few_rows_is_named(mails: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(mails)
+    frame.loc[:1, "kind"] = "rare"
+    frame.to_csv(tmp_path / "mails.csv", index=False)
+    task = find_class_task(str(tmp_path / "mails.csv"), "kind", keep=("id",))
+    with pytest.raises(UserError, match="class 'rare' has 1 training points"):
+        run_classes(task, tmp_path / "out", QUICK, progress=False)
+
+
+def test_a_table_keeps_its_columns_unless_a_norm_is_named(mails: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(mails)[["links", "length", "kind"]]
+    frame.to_csv(tmp_path / "mails.csv", index=False)
+    task = find_class_task(str(tmp_path / "mails.csv"), "kind")
+    learned = []
+    for priced in (True, False):
+        settings = replace(QUICK, epochs=1, priced=priced)
+        with undrawn_reports():
+            run_classes(task, tmp_path / str(priced), settings, progress=False)
+        record = json.loads((tmp_path / str(priced) / "record.json").read_text())
+        learned.append("NonexpansiveLinear" in json.dumps(record["model"]))
+    assert learned == [False, True]
