@@ -9,7 +9,7 @@ import pytest
 from matplotlib.text import Text
 
 from featureconvex.report.figures import draw_figures
-from featureconvex.report.plot_style import png_bytes
+from featureconvex.report.plot_style import canvas, png_bytes
 from featureconvex.report.report import render_report
 from featureconvex.results.folder import read_run
 
@@ -49,3 +49,11 @@ def test_the_page_shows_every_text_as_it_is_written(odd: Path) -> None:
     assert "f[0]<0>" not in own
     assert "f[0]&lt;0&gt; {{ 7 }} %{y}" in own
     assert "</script>" not in own
+
+
+def test_letters_without_a_glyph_are_one_warning_in_words() -> None:
+    figure, (axes,) = canvas(1, 1, 2.0, 2.0)
+    axes.set_title("\u65e5\u672c\u8a9e")
+    with pytest.warns(UserWarning, match="figures show boxes") as caught:
+        png_bytes(figure)
+    assert len(caught) == 1

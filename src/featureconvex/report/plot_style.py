@@ -1,6 +1,7 @@
 """One look for every figure: canvas, axes, colours (Okabe and Ito 2008, safe for colour-blind readers)."""
 
 import io
+import warnings
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -48,9 +49,21 @@ def certified_axes(axes: Axes, top: float | None = None) -> None:
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """The figure as PNG."""
+    """The figure as PNG; letters that its font lacks are boxes, which one warning says."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    missing = [one for one in caught if str(one.message).startswith("Glyph ")]
+    for one in caught:
+        if one not in missing:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if missing:
+        warnings.warn(
+            "figures show boxes for letters that matplotlib's font lacks; the tables of the report and its "
+            "interactive charts have them",
+            stacklevel=2,
+        )
     return buffer.getvalue()
 
 
