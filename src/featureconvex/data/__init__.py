@@ -1,6 +1,6 @@
 """Data: named tasks, one file per layout, each example in raw units with the number of its class."""
 
-from featureconvex.data.class_dataset import ClassDataset, ClassSplit
+from featureconvex.data.classes.dataset import ClassDataset, ClassSplit
 from featureconvex.data.dataset import Dataset, LabelledData, Split, to_tensor
 from featureconvex.data.location import Location, resolve_data_dir
 from featureconvex.data.registry import find_class_task, find_task, names_every_class

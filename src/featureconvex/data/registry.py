@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from featureconvex.data.classes.question import EachItsOwn, Sensitive
 from featureconvex.data.files.contents import shown
 from featureconvex.data.named_tasks.catalogue import EVERY_CLASS, PAIRS, TASKS
-from featureconvex.data.question import EachItsOwn, Sensitive
 from featureconvex.data.tables.frame import is_table
 from featureconvex.data.tables.table import Missing
 from featureconvex.data.task import ClassTask, Task

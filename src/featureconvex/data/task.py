@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
-from featureconvex.data.class_dataset import ClassDataset
+from featureconvex.data.classes.dataset import ClassDataset
 from featureconvex.data.dataset import Dataset, LabelledData
 from featureconvex.data.location import Location, resolve_data_dir
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from featureconvex.data.classes.question import Question
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.folder import FolderReader
 from featureconvex.data.files.representation import Representation, representation
-from featureconvex.data.question import Question
 from featureconvex.data.schema import Schema, read_schema, said_otherwise
 from featureconvex.data.tables.frame import STANDARD_INPUT, is_table
 from featureconvex.data.tables.table import Missing, TableReader

@@ -6,11 +6,11 @@ from typing import Generic
 
 import numpy as np
 
+from featureconvex.data.classes.question import Question
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import list_classes, visible
 from featureconvex.data.files.representation import Representation
 from featureconvex.data.location import Location
-from featureconvex.data.question import Question
 from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
 from featureconvex.data.task import Loaded

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.class_dataset import ClassDataset, ClassSplit
+from featureconvex.data.classes.dataset import ClassDataset, ClassSplit
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.classes import choose_sensitive
+from featureconvex.data.classes.sensitive import choose_sensitive
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import ColumnSchema, Schema
 from featureconvex.data.suspicion import index_like

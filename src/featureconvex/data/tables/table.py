@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Generic, Literal
 
 import numpy as np
 
+from featureconvex.data.classes.question import Question
 from featureconvex.data.location import Location
-from featureconvex.data.question import Question
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import Schema
 from featureconvex.data.source import read_source

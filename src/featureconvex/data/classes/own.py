@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.data.class_dataset import ClassDataset, ClassSplit
-from featureconvex.data.sides import Halves
+from featureconvex.data.classes.dataset import ClassDataset, ClassSplit
+from featureconvex.data.classes.sides import Halves
 
 
 @dataclass(frozen=True)

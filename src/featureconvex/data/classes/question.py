@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from featureconvex.data.classes import SensitiveClasses, check_several, choose_sensitive
-from featureconvex.data.own_classes import OwnClasses
-from featureconvex.data.sides import Sides
+from featureconvex.data.classes.own import OwnClasses
+from featureconvex.data.classes.sensitive import SensitiveClasses, check_several, choose_sensitive
+from featureconvex.data.classes.sides import Sides
 from featureconvex.data.task import Loads
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from featureconvex.data import find_task
-from featureconvex.data.classes import choose_sensitive
+from featureconvex.data.classes.sensitive import choose_sensitive
 from featureconvex.data.inspection import inspect_table
 from featureconvex.data.schema.toml import schema_text
 from featureconvex.errors import UserError

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.classes.sides import Halves
 from featureconvex.data.dataset import Dataset, Split
-from featureconvex.data.sides import Halves
 from featureconvex.errors import UserError
 
 IMPLIED = (("0", "1"), ("False", "True"))
