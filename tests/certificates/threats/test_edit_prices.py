@@ -67,3 +67,21 @@ def test_thousands_of_levels_are_quick() -> None:
         assert evasion.found[0]
         assert evasion.distance[0] == 3
     assert time.process_time() - start < 12
+
+
+def test_any_step_is_projected_whatever_the_widths_of_blocks() -> None:
+    """A step that is no edit, rising or falling in every level, beside a wider block."""
+    table = [[0.0, 2.0], [3.0, 0.0]]
+    threat = fc.Edits(blocks=[[0, 1], [2, 3, 4, 5], [6]], price=[table, 1.0, 1.0])
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.randn(200, 8, generator=generator, dtype=torch.float64) * 2
+    steps = torch.cat((steps, steps.abs(), -steps.abs()))
+    budget = torch.linspace(0, 8, len(steps), dtype=torch.float64)
+    far = torch.full_like(steps, math.inf)
+    kept = threat.project(steps, budget, -far, far)
+    first = {(0.0, 0.0): 0.0, (-1.0, 1.0): 2.0, (1.0, -1.0): 3.0}
+    pairs = kept[:, :2].tolist()
+    spent = torch.tensor([first[a, b] for a, b in pairs], dtype=torch.float64)
+    spent += (kept[:, 2:6] != 0).any(1) + kept[:, 6].abs() + kept[:, 7].abs()
+    assert (spent <= budget + 1e-9).all()
+    assert (kept[:, :2] != 0).any()

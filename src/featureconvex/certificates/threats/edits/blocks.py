@@ -94,8 +94,11 @@ class Blocks:
         still = (moved == 0).all(2)
         away, onto = (moved == -1).sum(2) == 1, (moved == 1).sum(2) == 1
         edit = away & onto & ((moved != 0).sum(2) == 2)
-        onto_level = moved.argmax(2, keepdim=True)
-        price = self.prices.leaving(moved.argmin(2)).gather(2, onto_level).squeeze(2)
+        # What is no edit may rise or fall in every level that there is; padding is none.
+        none = members < 0
+        onto_level = moved.masked_fill(none, -torch.inf).argmax(2, keepdim=True)
+        left = moved.masked_fill(none, torch.inf).argmin(2)
+        price = self.prices.leaving(left).gather(2, onto_level).squeeze(2)
         return torch.where(still, 0.0, price.where(edit, torch.inf)).sum(1)
 
     def step(self, level: Tensor, block: int, to: Tensor, count: int) -> Tensor:
