@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 
 from featureconvex import ConvexityError, FeatureConvexModel, certify
 from featureconvex.features import Identity
+from featureconvex.models.frozen import in_precision
 from featureconvex.nn import (
     ConvexConvNet,
     ConvexMLP,
@@ -376,3 +377,19 @@ def test_convexity_survives_a_hostile_state_dict() -> None:
     state = {key: -10 * torch.rand_like(value) for key, value in net.state_dict().items()}
     net.load_state_dict(state)
     check_convex_on_lines(net.double().eval(), (4,))
+
+
+def test_a_weight_at_the_floor_is_the_same_number_in_another_precision() -> None:
+    """0.001 in float32 is not 0.001 in float64, and certificates are about the deployed one."""
+    net = ConvexMLP(3, (4, 4), batch_norm=True)
+    model = FeatureConvexModel(Identity(), net).eval()
+    with torch.no_grad():
+        raw(net.norms[1]).fill_(-1.0)
+    used = weight(net.norms[1]).double().clone()
+    x = torch.randn(20, 3)
+    frozen = in_precision(model, torch.float64)
+    wide = copy.deepcopy(model).double()
+    inner: Any = wide.convex_net
+    assert torch.equal(weight(inner.norms[1]), used)
+    assert torch.equal(wide(x.double()), frozen(x.double()))
+    assert torch.equal(copy.deepcopy(wide).float()(x), model(x))

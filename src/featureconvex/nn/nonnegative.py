@@ -72,6 +72,12 @@ class NonNegative(Constraint):
         return {"minimum": self.minimum}
 
     @torch.no_grad()
+    def keep(self, raw: Tensor) -> None:
+        """Clamp: ``minimum`` is another number in another precision."""
+        if bool((raw < self.minimum).any()):
+            self.project_(raw)
+
+    @torch.no_grad()
     def project_(self, raw: Tensor) -> None:
         """Clamp: outside the set the gradient vanishes."""
         raw.clamp_(min=self.minimum)
