@@ -96,6 +96,7 @@ def deployed_errors(
     """Of every network behind the same feature map, at inputs ``x`` (n, ...) float64."""
     mode = Mode(arithmetic, relaxed=False)
     phi, chain = chain_errors(features, x, arithmetic) if features.between_norms else (None, [])
+    computed = _computed(features, x, mode)
     found = []
     for network in networks:
         by_norms: list[tuple[Tensor, Tensor]] = []
@@ -107,7 +108,7 @@ def deployed_errors(
             by_norms = [(upper(out.radius + at, 1), per.expand_as(at)) for at, per in felt]
         found.append(
             DeployedError(
-                error_here(features, network, x, arithmetic),
+                network.forward(computed, mode)[0].radius,
                 error_growth(features, network, x, arithmetic),
                 tuple(by_norms),
                 reach(features, network, x, arithmetic),
@@ -119,10 +120,13 @@ def deployed_errors(
 def error_here(features: Graph, network: Graph, x: Tensor, arithmetic: Rounding) -> Tensor:
     """(n,): at most ``|fl(g(phi(x))) - g(phi(x))|``; ``x`` (n, ...) float64 need not be representable."""
     mode = Mode(arithmetic, relaxed=False)
-    arriving = Ball(x, upper(arithmetic.unit * x.abs() + arithmetic.underflow, 2))
-    phi, _ = features.forward(arriving, mode)
-    out, _ = network.forward(phi, mode)
-    return out.radius
+    return network.forward(_computed(features, x, mode), mode)[0].radius
+
+
+def _computed(features: Graph, x: Tensor, mode: Mode) -> Ball:
+    """The features of inputs that are rounded first."""
+    unit, least = mode.arithmetic.unit, mode.arithmetic.underflow
+    return features.forward(Ball(x, upper(unit * x.abs() + least, 2)), mode)[0]
 
 
 def _growing(network: Graph, phi: Tensor, mode: Mode) -> Ball:
