@@ -1,5 +1,6 @@
 """What a task loads: two splits of arrays and the words a report needs to describe them."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -68,7 +69,7 @@ class Split(Labelled):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class LabelledData:
+class LabelledData(ABC):
     """What is known of a loaded task, whatever is asked of its classes.
 
     Attributes:
@@ -130,9 +131,9 @@ class LabelledData:
                     )
 
     @property
+    @abstractmethod
     def class_names(self) -> tuple[str, ...]:
         """What the labels 0, 1, ... are called."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

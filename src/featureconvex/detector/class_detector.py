@@ -16,8 +16,8 @@ from featureconvex.certificates import (
     certify_classes,
 )
 from featureconvex.certificates.arguments import check_inputs, check_threat
-from featureconvex.data.tables.labels import class_names
 from featureconvex.detector.described import BATCH, Described
+from featureconvex.detector.scoring import labels_of, share_right
 from featureconvex.detector.table import with_table
 from featureconvex.errors import UserError
 from featureconvex.given import rows_tensor
@@ -157,26 +157,23 @@ class ClassDetector(Described, MultiClassModel):
         found = attack(self, X, check_threat(asked.threats), asked.domain, **options)
         return with_table(found, X, check_inputs(X, core), self.columns)
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose class is predicted right.
 
         Args:
             X: rows.
             y: (n,) names of classes.
+            sample_weight: (n,) >= 0, what each row counts.
 
         Raises:
             UserError: another number of labels, a label of no class, or a row that cannot be predicted.
         """
-        import pandas as pd
-
-        labels = class_names(pd.Series(np.asarray(y, dtype=object).reshape(-1)), "y")
         predicted = self.predict(X)
-        if len(labels) != len(predicted):
-            raise UserError(f"there are {len(labels)} labels for {len(predicted)} rows")
+        labels = labels_of(y, len(predicted))
         unknown = ~np.isin(labels, self.classes_)
         if unknown.any():
             raise UserError(
                 f"y has the label {str(labels[unknown.argmax()])!r}; the classes are "
                 f"{', '.join(self.classes_)}"
             )
-        return float((labels == predicted).mean())
+        return share_right(labels == predicted, sample_weight)

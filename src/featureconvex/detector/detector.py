@@ -16,11 +16,11 @@ from featureconvex.certificates import (
     certify,
 )
 from featureconvex.certificates.arguments import check_inputs, check_threat
-from featureconvex.data.tables.labels import class_names
 from featureconvex.detector.described import BATCH, Described
+from featureconvex.detector.scoring import labels_of, share_right
 from featureconvex.detector.table import with_table
 from featureconvex.errors import UserError
-from featureconvex.given import real_array, rows_tensor
+from featureconvex.given import rows_tensor
 from featureconvex.models.model import FeatureConvexModel, describe_inputs
 
 if TYPE_CHECKING:
@@ -158,12 +158,8 @@ class Detector(Described, FeatureConvexModel):
         Raises:
             UserError: another number of labels, a label of no class, or a row that cannot be predicted.
         """
-        import pandas as pd
-
-        labels = class_names(pd.Series(np.asarray(y, dtype=object).reshape(-1)), "y")
         predicted = self.predict(X)
-        if len(labels) != len(predicted):
-            raise UserError(f"there are {len(labels)} labels for {len(predicted)} rows")
+        labels = labels_of(y, len(predicted))
         other, sensitive = (str(name) for name in self.classes_)
         # Several classes together are called "a or b", or by their number where they are many.
         several = other == f"not {sensitive}"
@@ -177,10 +173,4 @@ class Detector(Described, FeatureConvexModel):
                 f"y has the label {str(labels[unknown.argmax()])!r}; the classes are {other!r} and "
                 f"{sensitive!r}"
             )
-        right = flagged == (predicted == sensitive)
-        if sample_weight is None:
-            return float(right.mean())
-        weight = real_array("sample_weight", sample_weight, "one number per row").astype(np.float64)
-        if weight.shape != right.shape or not (weight >= 0).all() or not weight.sum() > 0:
-            raise UserError("sample_weight takes one number >= 0 per row, not all of them 0")
-        return float(np.average(right, weights=weight))
+        return share_right(flagged == (predicted == sensitive), sample_weight)
