@@ -21,9 +21,9 @@ from featureconvex.files import write_text
 from featureconvex.norms import NORM_NAMES
 from featureconvex.provenance import provenance
 from featureconvex.results.columns import CLOSED_FORM, RAW, RadiusColumn
-from featureconvex.results.curves import flagged_radii
 from featureconvex.results.folder import Run, read_run
 from featureconvex.results.record import norm_of
+from featureconvex.results.statistics.curves import flagged_radii
 from featureconvex.results.strict_json import dump_json
 
 ROOT = Path(__file__).resolve().parents[2]

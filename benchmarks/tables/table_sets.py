@@ -19,8 +19,8 @@ from featureconvex.data import resolve_data_dir
 from featureconvex.files import write_text
 from featureconvex.provenance import provenance
 from featureconvex.results.columns import RadiusColumn
-from featureconvex.results.detection import certified_recall, threshold_at
 from featureconvex.results.rows import read_rows
+from featureconvex.results.statistics.detection import certified_recall, threshold_at
 from featureconvex.results.strict_json import dump_json, load_json
 from table_files import HALVES, TABLES, arguments_of
 

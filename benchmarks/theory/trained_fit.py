@@ -34,7 +34,7 @@ from featureconvex.files import write_text
 from featureconvex.nn import ConvexMLP, MaxAffine, project_
 from featureconvex.norms import NORMS, norm_name
 from featureconvex.provenance import provenance
-from featureconvex.results.intervals import clopper_pearson
+from featureconvex.results.statistics.intervals import clopper_pearson
 from featureconvex.results.strict_json import dump_json, load_json
 from featureconvex.theory.perfect_fit import perfect_fit
 from featureconvex.theory.separability import Lattice

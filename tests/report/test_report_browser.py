@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page
 from tests.report.browsing import PHONE, assert_fits_a_phone, launched, watched, wide_tables
 
-from featureconvex.results.intervals import clopper_pearson
 from featureconvex.results.rows import read_rows
+from featureconvex.results.statistics.intervals import clopper_pearson
 
 pytestmark = pytest.mark.browser
 

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from featureconvex.data import Split
 from featureconvex.data.named_tasks.malimg import CLEAN_FAMILY, FOLDER
 from featureconvex.errors import UserError
-from featureconvex.results.intervals import bootstrap, median, student
+from featureconvex.results.statistics.intervals import bootstrap, median, student
 from featureconvex.study.cascade.collection import EXECUTABLE, kind_of, picture
 from featureconvex.study.cascade.grid import MODEL, work
 from featureconvex.study.generalisation.grid import class_accuracy

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from featureconvex.comparison.schema import ComparisonTables
-from featureconvex.results.curves import CurveTable, counted_curve
+from featureconvex.results.statistics.curves import CurveTable, counted_curve
 
 Json = dict[str, Any]
 """What the file holds, of which levels differ from :class:`LevelTable`."""

@@ -21,7 +21,7 @@ from featureconvex.comparison.metrics import (
 )
 from featureconvex.comparison.schema import ComparisonTables, MethodTable, SettingTable
 from featureconvex.errors import UserError
-from featureconvex.results.curves import Floats
+from featureconvex.results.statistics.curves import Floats
 
 SAME = ("task", "shape", "n_fitting", "n_validation", "n_test", "samples", "seed", "data")
 """What two comparisons share if their settings stand side by side."""

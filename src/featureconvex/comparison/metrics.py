@@ -28,7 +28,7 @@ from featureconvex.comparison.schema import (
     SettingTable,
 )
 from featureconvex.norms import NORM_NAMES, parse_norm
-from featureconvex.results.curves import CurveTable, Floats, certified_counts, round_grid
+from featureconvex.results.statistics.curves import CurveTable, Floats, certified_counts, round_grid
 
 REFERENCE = ("feature-convex", "closed-form")
 """The method and level that costs are reported as a ratio to."""

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.comparison.schema import Difference, Pair, Stretches
-from featureconvex.results.curves import CurveTable
+from featureconvex.results.statistics.curves import CurveTable
 
 Mask = NDArray[np.bool_]
 

@@ -14,7 +14,7 @@ from featureconvex.comparison.schema import (
     MethodTable,
     Ordering,
 )
-from featureconvex.results.curves import CurveTable, round_down
+from featureconvex.results.statistics.curves import CurveTable, round_down
 
 Methods = Mapping[str, MethodTable]
 TELLING_SHARES = (0.9, 0.5, 0.1)

@@ -5,7 +5,7 @@ from typing import Any, NotRequired, TypedDict
 from featureconvex.baselines.description import MethodFacts
 from featureconvex.baselines.method import Setting
 from featureconvex.provenance import Provenance
-from featureconvex.results.curves import CurveTable
+from featureconvex.results.statistics.curves import CurveTable
 
 Stretches = list[list[float]]
 """Stretches of radii, each ``[first, last]``."""

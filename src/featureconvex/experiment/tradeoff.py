@@ -10,9 +10,9 @@ from featureconvex.experiment.settings import Settings
 from featureconvex.files import replacing, writable_folder, write_text
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance
-from featureconvex.results.curves import median_radius
-from featureconvex.results.detection import confusion
 from featureconvex.results.folder import Run, read_run
+from featureconvex.results.statistics.curves import median_radius
+from featureconvex.results.statistics.detection import confusion
 from featureconvex.results.strict_json import dump_json
 
 

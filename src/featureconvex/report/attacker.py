@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from featureconvex.report.table import Table
 from featureconvex.report.wording import LEVEL_NAMES
-from featureconvex.results.detection import area_under_curve, confusion
 from featureconvex.results.folder import Run
 from featureconvex.results.numbers import percent, significant
 from featureconvex.results.review import AtRisk, Budget, ColumnReview, Review
+from featureconvex.results.statistics.detection import area_under_curve, confusion
 from featureconvex.results.strict_json import Number
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.results.columns import RadiusColumn
-from featureconvex.results.curves import finite_and_infinite, round_up
+from featureconvex.results.statistics.curves import finite_and_infinite, round_up
 
 BINS = 30
 

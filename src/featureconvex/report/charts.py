@@ -12,12 +12,12 @@ import numpy as np
 from featureconvex.report.binning import radius_bins
 from featureconvex.report.operating_points import operating_points
 from featureconvex.report.wording import LEVEL_NAMES
-from featureconvex.results.curves import flagged_radii
 from featureconvex.results.folder import Run
 from featureconvex.results.history import Series, known_series, sorted_tradeoff
 from featureconvex.results.numbers import significant
 from featureconvex.results.radius_rows import RadiusRows
 from featureconvex.results.record import RunRecord
+from featureconvex.results.statistics.curves import flagged_radii
 
 Chart = dict[str, Any]
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featureconvex.results.curves import Floats
-from featureconvex.results.detection import certified_recall, confusion, roc_curve
 from featureconvex.results.folder import Run
 from featureconvex.results.numbers import significant
-from featureconvex.results.radii import telling_radii
 from featureconvex.results.rows import sensitive
+from featureconvex.results.statistics.curves import Floats
+from featureconvex.results.statistics.detection import certified_recall, confusion, roc_curve
+from featureconvex.results.statistics.radii import telling_radii
 
 MOST = 300
 

@@ -7,17 +7,17 @@ import numpy as np
 
 from featureconvex.report.wording import LEVEL_NAMES
 from featureconvex.results.columns import RAW, STD, RadiusColumn, is_count, is_patch
-from featureconvex.results.curves import (
+from featureconvex.results.numbers import unit_name
+from featureconvex.results.radius_rows import RadiusRows
+from featureconvex.results.rows import sensitive
+from featureconvex.results.statistics.curves import (
     Floats,
     finite_and_infinite,
     flagged_radii,
     radius_grid,
     round_down,
 )
-from featureconvex.results.intervals import clopper_pearson
-from featureconvex.results.numbers import unit_name
-from featureconvex.results.radius_rows import RadiusRows
-from featureconvex.results.rows import sensitive
+from featureconvex.results.statistics.intervals import clopper_pearson
 
 UNIT_NAMES = {STD: "standard deviations", RAW: "raw units"}
 

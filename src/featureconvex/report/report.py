@@ -32,9 +32,9 @@ from featureconvex.report.wording import (
     headline,
     level_text,
 )
-from featureconvex.results.detection import area_under_curve, confusion
 from featureconvex.results.folder import Run, read_run
 from featureconvex.results.metrics import METRICS_FILE, derive_metrics, write_metrics
+from featureconvex.results.statistics.detection import area_under_curve, confusion
 from featureconvex.results.warnings import run_warnings
 
 

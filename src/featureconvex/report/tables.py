@@ -8,24 +8,24 @@ from featureconvex.report.importance import Weight, strongest_features
 from featureconvex.report.pictures import encode_png, gradient_picture, picture
 from featureconvex.report.table import Table
 from featureconvex.report.wording import LEVEL_NAMES, threat_text
-from featureconvex.results.curves import (
+from featureconvex.results.examples import Specimen, most_and_least
+from featureconvex.results.folder import Run
+from featureconvex.results.numbers import duration, percent, significant, unit_name
+from featureconvex.results.radius_rows import RadiusRows
+from featureconvex.results.record import seconds_by_level
+from featureconvex.results.rows import sensitive
+from featureconvex.results.statistics.curves import (
     average_certified_radius,
     certified_curve,
     median_radius,
 )
-from featureconvex.results.detection import (
+from featureconvex.results.statistics.detection import (
     FALSE_POSITIVE_RATES,
     certified_recall,
     false_positive_rate_at,
     threshold_at,
 )
-from featureconvex.results.examples import Specimen, most_and_least
-from featureconvex.results.folder import Run
-from featureconvex.results.numbers import duration, percent, significant, unit_name
-from featureconvex.results.radii import telling_radii
-from featureconvex.results.radius_rows import RadiusRows
-from featureconvex.results.record import seconds_by_level
-from featureconvex.results.rows import sensitive
+from featureconvex.results.statistics.radii import telling_radii
 
 _TABLE_EACH = 3
 

@@ -3,13 +3,13 @@
 import math
 
 from featureconvex.results.columns import RAW, STD, RadiusColumn
-from featureconvex.results.curves import certified_counts, flagged_radii, round_down
-from featureconvex.results.detection import confusion
 from featureconvex.results.folder import Run
-from featureconvex.results.intervals import clopper_pearson
 from featureconvex.results.numbers import percent
 from featureconvex.results.radius_rows import RadiusRows
 from featureconvex.results.record import Record, RunRecord
+from featureconvex.results.statistics.curves import certified_counts, flagged_radii, round_down
+from featureconvex.results.statistics.detection import confusion
+from featureconvex.results.statistics.intervals import clopper_pearson
 from featureconvex.results.warnings import FEW
 
 LEVEL_NAMES = {

@@ -9,16 +9,6 @@ from featureconvex.files import write_text
 from featureconvex.norms import NORM_NAMES
 from featureconvex.provenance import Provenance
 from featureconvex.results.columns import CLOSED_FORM, RAW, STD, RadiusColumn, radius_columns
-from featureconvex.results.curves import Floats
-from featureconvex.results.detection import (
-    FALSE_POSITIVE_RATES,
-    area_under_curve,
-    certified_recall,
-    confusion,
-    false_positive_rate_at,
-    threshold_at,
-)
-from featureconvex.results.radii import RadiiByLevel, radii_by_level, telling_radii
 from featureconvex.results.record import (
     CalibrationRecord,
     ModelRecord,
@@ -27,6 +17,16 @@ from featureconvex.results.record import (
     norm_of,
 )
 from featureconvex.results.rows import sensitive
+from featureconvex.results.statistics.curves import Floats
+from featureconvex.results.statistics.detection import (
+    FALSE_POSITIVE_RATES,
+    area_under_curve,
+    certified_recall,
+    confusion,
+    false_positive_rate_at,
+    threshold_at,
+)
+from featureconvex.results.statistics.radii import RadiiByLevel, radii_by_level, telling_radii
 from featureconvex.results.strict_json import dump_json, jsonable
 from featureconvex.results.warnings import run_warnings
 

@@ -3,11 +3,11 @@
 import pandas as pd
 from scipy.stats import norm
 
-from featureconvex.results.detection import area_under_curve, confusion
-from featureconvex.results.intervals import CONFIDENCE, clopper_pearson
 from featureconvex.results.numbers import percent
 from featureconvex.results.record import Record
 from featureconvex.results.rows import sensitive
+from featureconvex.results.statistics.detection import area_under_curve, confusion
+from featureconvex.results.statistics.intervals import CONFIDENCE, clopper_pearson
 
 FEW = 20
 """Below this many test samples of a class, its rates are hardly known."""

@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from featureconvex.norms import NORM_NAMES
 from featureconvex.report.plot_style import BLUE, GREEN, INK, ORANGE, PINK, SKY, canvas, plain
-from featureconvex.results.intervals import student
+from featureconvex.results.statistics.intervals import student
 from featureconvex.study.small_models.spec import ModelSpec
 from featureconvex.study.small_models.trained import trained_row
 from featureconvex.study.small_models.variants import SEEDS, seeded, variant, variants

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from featureconvex.report.plot_style import BLUE, ORANGE, canvas, plain
-from featureconvex.results.intervals import share
+from featureconvex.results.statistics.intervals import share
 from featureconvex.study.small_models.spec import ModelSpec
 from featureconvex.study.small_models.trained import trained_row
 from featureconvex.study.small_models.variants import seeded, variant, variants

@@ -20,7 +20,7 @@ from tests.report.browsing import (
 from featureconvex.comparison.folder import read_comparison
 from featureconvex.comparison.norm_equivalence import conversion_factor
 from featureconvex.comparison.report.write import write_comparison_report
-from featureconvex.results.intervals import clopper_pearson
+from featureconvex.results.statistics.intervals import clopper_pearson
 
 pytestmark = pytest.mark.browser
 

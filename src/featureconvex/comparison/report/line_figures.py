@@ -22,8 +22,8 @@ from featureconvex.comparison.report.lines import (
 )
 from featureconvex.comparison.schema import ComparisonTables
 from featureconvex.report.plot_style import INK, as_written, canvas, certified_axes, panels, plain
-from featureconvex.results.curves import CurveTable, Floats
 from featureconvex.results.numbers import percent
+from featureconvex.results.statistics.curves import CurveTable, Floats
 
 COLUMNS = 3
 MARKERS_PER_LINE = 8

@@ -12,7 +12,7 @@ from featureconvex.comparison.norm_equivalence import in_norm
 from featureconvex.comparison.report.lines import MethodLine
 from featureconvex.comparison.schema import ComparisonTables
 from featureconvex.norms import parse_norm
-from featureconvex.results.curves import Floats, certified_counts
+from featureconvex.results.statistics.curves import Floats, certified_counts
 
 
 @dataclass(frozen=True)

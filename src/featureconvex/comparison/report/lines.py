@@ -7,7 +7,7 @@ from featureconvex.certificates import Guarantee
 from featureconvex.comparison.metrics import REFERENCE
 from featureconvex.comparison.ranking import best_index, first_level
 from featureconvex.comparison.schema import ComparisonTables, MethodTable
-from featureconvex.results.curves import CurveTable
+from featureconvex.results.statistics.curves import CurveTable
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from featureconvex.report.plot_style import (
 )
 from featureconvex.report.wording import LEVEL_NAMES
 from featureconvex.results.columns import RadiusColumn, is_count
-from featureconvex.results.curves import certified_curve, flagged_radii, radius_grid
 from featureconvex.results.numbers import unit_name
 from featureconvex.results.radius_rows import RadiusRows
+from featureconvex.results.statistics.curves import certified_curve, flagged_radii, radius_grid
 
 _LAYOUT = (3, 3.7, 3.1)
 """Panels to a row; width and height of each in inches."""

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from featureconvex.report.operating_points import operating_points
 from featureconvex.report.plot_style import BLUE, INK, SERIES, as_written, canvas, plain
-from featureconvex.results.detection import area_under_curve, confusion
 from featureconvex.results.folder import Run
 from featureconvex.results.numbers import percent
+from featureconvex.results.statistics.detection import area_under_curve, confusion
 
 
 def roc_figure(run: Run) -> Figure:

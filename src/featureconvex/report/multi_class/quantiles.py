@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featureconvex.results.columns import RadiusColumn
-from featureconvex.results.curves import finite_and_infinite, flagged_radii
 from featureconvex.results.multi_class.folder import ClassRun
+from featureconvex.results.statistics.curves import finite_and_infinite, flagged_radii
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Whiskers, box and middle."""

@@ -2,11 +2,11 @@
 
 from featureconvex.report.table import Table
 from featureconvex.results.columns import RadiusColumn
-from featureconvex.results.curves import median_radius
 from featureconvex.results.multi_class.counts import class_counts
 from featureconvex.results.multi_class.folder import ClassRun
 from featureconvex.results.multi_class.metrics import nearest_rival
 from featureconvex.results.numbers import percent, significant
+from featureconvex.results.statistics.curves import median_radius
 
 MOST_COLUMNS = 30
 """Classes of a confusion matrix that is shown whole."""

@@ -4,11 +4,11 @@ import numpy as np
 
 from featureconvex.report.wording import LEVEL_NAMES, promise, rate_text
 from featureconvex.results.columns import CLOSED_FORM
-from featureconvex.results.curves import median_radius
 from featureconvex.results.multi_class.counts import class_counts
 from featureconvex.results.multi_class.folder import ClassRun
 from featureconvex.results.multi_class.metrics import nearest_rival
 from featureconvex.results.numbers import percent, significant
+from featureconvex.results.statistics.curves import median_radius
 
 EFFECT = "turn the sample into another class"
 MEANING = (

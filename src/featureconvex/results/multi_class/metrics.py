@@ -8,13 +8,13 @@ import numpy as np
 from featureconvex.files import write_text
 from featureconvex.provenance import Provenance
 from featureconvex.results.columns import CLOSED_FORM, RAW, STD, RadiusColumn
-from featureconvex.results.curves import average_certified_radius, median_radius
 from featureconvex.results.multi_class.counts import class_counts
 from featureconvex.results.multi_class.folder import ClassRun
 from featureconvex.results.multi_class.warnings import class_warnings
-from featureconvex.results.radii import Radii, RadiiByLevel, radii_of_levels
 from featureconvex.results.radius_rows import RadiusRows
 from featureconvex.results.record import ModelRecord, Seconds, norm_of
+from featureconvex.results.statistics.curves import average_certified_radius, median_radius
+from featureconvex.results.statistics.radii import Radii, RadiiByLevel, radii_of_levels
 from featureconvex.results.strict_json import dump_json, jsonable
 
 

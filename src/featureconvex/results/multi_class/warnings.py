@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from featureconvex.results.intervals import clopper_pearson
 from featureconvex.results.multi_class.counts import class_counts
 from featureconvex.results.multi_class.record import ClassRecord
 from featureconvex.results.numbers import percent
+from featureconvex.results.statistics.intervals import clopper_pearson
 from featureconvex.results.warnings import FEW, few_samples
 
 

@@ -11,7 +11,7 @@ from featureconvex.certificates import Lp, certify
 from featureconvex.data import Split
 from featureconvex.data.named_tasks.malimg import FOLDER
 from featureconvex.norms import NORMS
-from featureconvex.results.intervals import median, share
+from featureconvex.results.statistics.intervals import median, share
 from featureconvex.study.cascade.collection import collected
 from featureconvex.study.cascade.families import Families, malimg
 from featureconvex.study.small_models.spec import ModelSpec

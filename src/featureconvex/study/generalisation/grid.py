@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from featureconvex.certificates import Lp, certify
 from featureconvex.data import Dataset, Split, chosen_rows, hold_out
 from featureconvex.experiment.prepared import prepare
-from featureconvex.results.intervals import median
+from featureconvex.results.statistics.intervals import median
 from featureconvex.study.generalisation.signs import signs
 from featureconvex.study.generalisation.tables import TABLES, public_table
 from featureconvex.study.generalisation.toys import TOYS, toy

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from featureconvex.results.intervals import CONFIDENCE, bootstrap
+from featureconvex.results.statistics.intervals import CONFIDENCE, bootstrap
 from featureconvex.study.generalisation.signs import DESCRIBED
 from featureconvex.study.ranks import rank_correlation
 from featureconvex.study.study import Row

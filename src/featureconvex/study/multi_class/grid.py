@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featureconvex.certificates import Lp, certify, certify_classes
 from featureconvex.models.multi_class import MultiClassModel
-from featureconvex.results.intervals import median, share
+from featureconvex.results.statistics.intervals import median, share
 from featureconvex.study.multi_class.ten_classes import first_of_each, ten_classes
 from featureconvex.study.small_models.spec import ModelSpec
 from featureconvex.study.study import Row, Settings

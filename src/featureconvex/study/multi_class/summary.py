@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from featureconvex.results.intervals import student
+from featureconvex.results.statistics.intervals import student
 from featureconvex.study.multi_class.grid import grouped
 from featureconvex.study.multi_class.ten_classes import FAMILIES
 from featureconvex.study.study import Row

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
-from featureconvex.results.intervals import CONFIDENCE, Interval
+from featureconvex.results.statistics.intervals import CONFIDENCE, Interval
 
 Floats = NDArray[np.float64]
 PENALTIES = np.logspace(-2, 3, 16)

@@ -10,7 +10,7 @@ from featureconvex.certificates import Lp, certify
 from featureconvex.data import Dataset, chosen_rows, to_tensor
 from featureconvex.models.model import FeatureConvexModel
 from featureconvex.norms import NORMS, norm_name, parse_norm
-from featureconvex.results.intervals import median, share
+from featureconvex.results.statistics.intervals import median, share
 from featureconvex.study.small_models.datasets import load
 from featureconvex.study.small_models.spec import ModelSpec
 from featureconvex.study.study import Row, Settings

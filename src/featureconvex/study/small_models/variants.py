@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from featureconvex.norms import NORM_NAMES
-from featureconvex.results.intervals import student
+from featureconvex.results.statistics.intervals import student
 from featureconvex.study.study import Row, Settings
 
 SEEDS = 3

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featureconvex.results.intervals import clopper_pearson
+from featureconvex.results.statistics.intervals import clopper_pearson
 from featureconvex.theory.separability import Lattice, separate
 from featureconvex.theory.theorem.bounds import check
 

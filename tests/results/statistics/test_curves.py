@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featureconvex.results.columns import parse_radius_column
-from featureconvex.results.curves import (
+from featureconvex.results.statistics.curves import (
     average_certified_radius,
     certified_curve,
     median_radius,

@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featureconvex.results.columns import RadiusColumn, is_count, is_patch
-from featureconvex.results.intervals import CONFIDENCE, clopper_pearson
 from featureconvex.results.rows import flagged, sensitive
+from featureconvex.results.statistics.intervals import CONFIDENCE, clopper_pearson
 
 Floats = NDArray[np.float64]
 GRID_POINTS = 201

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from featureconvex.errors import UserError
 from featureconvex.results.columns import parse_radius_column
-from featureconvex.results.curves import certified_curve
-from featureconvex.results.detection import (
+from featureconvex.results.statistics.curves import certified_curve
+from featureconvex.results.statistics.detection import (
     area_under_curve,
     certified_recall,
     confusion,

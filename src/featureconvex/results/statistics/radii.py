@@ -6,7 +6,7 @@ import pandas as pd
 
 from featureconvex.certificates import LEVELS
 from featureconvex.results.columns import CLOSED_FORM, RadiusColumn
-from featureconvex.results.curves import (
+from featureconvex.results.statistics.curves import (
     CurveTable,
     average_certified_radius,
     certified_curve,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from featureconvex.errors import UserError
-from featureconvex.results.intervals import clopper_pearson
+from featureconvex.results.statistics.intervals import clopper_pearson
 
 
 def test_matches_the_textbook_values() -> None:

@@ -1,0 +1,1 @@
+"""What is computed from rows: certified curves, detection rates, summaries of radii, and intervals."""
