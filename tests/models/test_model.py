@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from featureconvex import ConvexityError, FeatureConvexModel, UserError, certify
+from featureconvex import ConvexityError, FeatureConvexModel, MultiClassModel, UserError, certify
 from featureconvex.features import AbsConcat, Center, Compose, Identity
 from featureconvex.nn import ConvexMLP, MaxAffine, NonNegativeLinear
 
@@ -114,3 +114,28 @@ def test_one_number_per_row_is_demanded() -> None:
             certify(m, torch.randn(n, 3))
     good = FeatureConvexModel(Identity(), nn.Sequential(*net, nn.Flatten(0)), tau=5.0)
     assert len(certify(good, torch.randn(3, 3))) == 3
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_inputs_of_another_precision_are_refused_by_name(classes: int) -> None:
+    nets = [ConvexMLP(2, (3,)) for _ in range(classes)]
+    model: torch.nn.Module = FeatureConvexModel(Identity(), nets[0])
+    if classes > 1:
+        model = MultiClassModel(Identity(), nets)
+    model.double()
+    with pytest.raises(
+        UserError, match=r"computes in torch.float64 and got torch.float32; .*\.float\(\)"
+    ):
+        model(torch.zeros(1, 2))
+    assert model(torch.zeros(1, 2, dtype=torch.float64)).isfinite().all()
+
+
+def test_an_error_of_the_network_itself_stays_what_it_is() -> None:
+    class Fails(MaxAffine):
+        def forward(self, u: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("of its own")
+
+    model = FeatureConvexModel(Identity(), MaxAffine(2, 1))
+    model.convex_net.forward = Fails(2, 1).forward
+    with pytest.raises(RuntimeError, match="of its own"):
+        model(torch.zeros(1, 2))

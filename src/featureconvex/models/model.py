@@ -66,10 +66,26 @@ class FeatureConvexModel(nn.Module):
         """``g(phi(x))`` without the threshold, (n, ...) -> (n,), in the network's dtype.
 
         Raises:
-            UserError: the network does not answer one number per row.
+            UserError: the network does not answer one number per row, or cannot take the dtype of ``x``.
         """
-        out: Tensor = self.convex_net(self.feature_map(x))
-        return check_one_number_per_row(out, x)
+        return check_one_number_per_row(self.of_features(self.feature_map(x)), x)
+
+    def of_features(self, u: Tensor) -> Tensor:
+        """``g(u)``, features (n, ...) -> (n,), in the network's dtype.
+
+        Raises:
+            UserError: the network computes in another dtype than that of ``u`` and cannot take it.
+        """
+        try:
+            out: Tensor = self.convex_net(u)
+        except RuntimeError as error:
+            if u.dtype == self.dtype:
+                raise
+            raise UserError(
+                f"the network computes in {self.dtype} and got {u.dtype}; call the model with "
+                "x.to(model.dtype), or convert the model with .float() or .double()"
+            ) from error
+        return out
 
     def two_logits(self) -> "TwoLogits":
         """The same model as a classifier of two classes, for tools that expect one."""

@@ -142,7 +142,7 @@ class Lead(nn.Module):
 def scores_of(members: Sequence[FeatureConvexModel], x: Tensor) -> Tensor:
     """(n, classes) float64: the answers of models that share their feature map, computed once."""
     u = members[0].feature_map(x)
-    return torch.stack([part.convex_net(u).double() + part.tau for part in members], dim=1)
+    return torch.stack([part.of_features(u).double() + part.tau for part in members], dim=1)
 
 
 def lead_of(scores: Tensor, own: Tensor) -> Tensor:
