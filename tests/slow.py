@@ -26,7 +26,7 @@ def function_of(nodeid: str) -> str:
 
 
 def beyond_the_budget(spent: Mapping[str, float], budget: float) -> list[str]:
-    """The functions that do not fit into the budget behind all cheaper ones, by name.
+    """The functions that do not fit into the budget after all cheaper ones, by name.
 
     >>> beyond_the_budget({"a": 3.0, "b": 1.0, "c": 2.0}, budget=3.5)
     ['a']

@@ -119,7 +119,7 @@ def tally(
 
 
 def of_counts(files: Files, form: ByteCounts, each: int, logarithms: bool) -> list[dict[str, Any]]:
-    """Operations behind logarithms of counts, or slack behind plain counts."""
+    """Operations after logarithms of counts, or slack after plain counts."""
     x = np.array([form(content) for content in files.contents])
     model, rows = files.trained(x, logarithms)
     before, rng = margins(model, x[rows]), np.random.default_rng(0)

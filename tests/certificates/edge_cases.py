@@ -42,7 +42,7 @@ class EdgeCase:
     """One input of two coordinates, its attacker, and a scale for the margin.
 
     Attributes:
-        model: max-affine behind one of :data:`MAPS`, in units of ``size``.
+        model: max-affine after one of :data:`MAPS`, in units of ``size``.
         x: (2,).
         p: exponent.
         cost: (2,), positive; inf for a fixed coordinate.

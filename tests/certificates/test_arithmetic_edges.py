@@ -226,7 +226,7 @@ def test_extreme_exponents_are_near_their_limits(p: float, level: str) -> None:
     assert not (found.upper < found.radius).any()
 
 
-# Behind [-1, 1] the kinks of ReLU only raise the margin: no attack exists, and level tight may prove it.
+# Beyond [-1, 1] the kinks of ReLU only raise the margin: no attack exists, and level tight may prove it.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("activation", "level"),

@@ -70,7 +70,7 @@ def form_of(phi: FeatureMap, v: Tensor, x: Tensor) -> KinkedForm | None:
 
 MAPS: dict[str, Callable[[], FeatureMap]] = {
     "alone": lambda: Hinges(KNEES),
-    "behind a scale": lambda: Compose(Scale([2.0, -0.5], [0.1, 0.7]), Hinges(KNEES)),
+    "after a scale": lambda: Compose(Scale([2.0, -0.5], [0.1, 0.7]), Hinges(KNEES)),
     "between": lambda: Compose(Center(0.3), Hinges(KNEES), Scale([1.0, -2.0, 3.0, 0.5])),
     "a flat coordinate": lambda: Compose(Scale([1.0, 0.0]), Hinges(KNEES)),
 }

@@ -34,7 +34,7 @@ ACTIVATIONS = ("relu", "leaky_relu:0.2", "elu:1.0", "elu:0.6", "elu:0.0", "celu:
 
 
 def pooled() -> nn.Module:
-    """Overlapping, padded windows, and an average pool behind them."""
+    """Overlapping, padded windows, and an average pool after them."""
     return nn.Sequential(
         nn.Conv2d(1, 2, 3, padding=1),
         nn.ReLU(),

@@ -54,7 +54,7 @@ STEPS = {
     "uncentred": lambda: [StandardScaler(with_mean=False), MaxAbsScaler()],
     "robust": lambda: [RobustScaler(with_scaling=False), MinMaxScaler((-3, 5)), "passthrough"],
     "columns": lambda: [a_column_transformer()],
-    "behind": lambda: [StandardScaler().set_output(transform="pandas"), a_column_transformer()],
+    "after": lambda: [StandardScaler().set_output(transform="pandas"), a_column_transformer()],
 }
 
 
@@ -66,14 +66,14 @@ def test_the_folded_classifier_is_the_pipeline_in_raw_units(steps: str, norm: fl
     pipeline = make_pipeline(*STEPS[steps](), classifier(norm)).fit(frame, y)
     folded = fc.fold(pipeline)
     margin = folded.sensitive_margin(frame)
-    behind = pipeline[:-1].transform(frame)
-    np.testing.assert_allclose(margin, pipeline[-1].sensitive_margin(behind), rtol=1e-9, atol=1e-9)
+    after = pipeline[:-1].transform(frame)
+    np.testing.assert_allclose(margin, pipeline[-1].sensitive_margin(after), rtol=1e-9, atol=1e-9)
     np.testing.assert_array_equal(folded.predict(frame), pipeline.predict(frame))
     assert folded.n_features_in_ == 4
     assert [column.name for column in folded.schema.columns] == list("abcd")
     # In training standard deviations it does not matter where the scaling is.
     for p in (1, 2):
-        inside = pipeline[-1].certify(behind, fc.Lp(p, pipeline[-1].cost_))
+        inside = pipeline[-1].certify(after, fc.Lp(p, pipeline[-1].cost_))
         outside = folded.certify(frame, fc.Lp(p, folded.cost_))
         np.testing.assert_allclose(outside.radius, inside.radius, rtol=1e-6)
     box = fc.Box(x.min(0), x.max(0), immutable=["a"])
@@ -95,7 +95,7 @@ def test_the_range_is_that_of_the_raw_columns(steps: str) -> None:
     ends = np.array([x.min(axis=0), x.max(axis=0)])
     np.testing.assert_allclose(folded.range_[known], ends[known], rtol=1e-6)
     assert ((folded.range_[0] <= x) & (x <= folded.range_[1])).all()
-    assert known.all(axis=0).sum() == (3 if steps in ("columns", "behind") else 4)
+    assert known.all(axis=0).sum() == (3 if steps in ("columns", "after") else 4)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def price(value: Number) -> float:
 
 
 def test_a_described_table_keeps_its_columns(table: Path) -> None:
-    """Behind a learned map an edit of a price of 1 was certified up to a tenth of it."""
+    """After a learned map an edit of a price of 1 was certified up to a tenth of it."""
     assert json.loads((table / "run" / "record.json").read_text())["feature_map"] == "identity"
     review = reviewed(table / "run")
     assert review["budgets"][0]["unit"] == "euros"

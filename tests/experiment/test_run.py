@@ -400,7 +400,7 @@ def test_every_named_table_comes_to_an_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("norm", [1.0, 2.0, np.inf])
 def test_columns_stay_as_they_are_where_nobody_names_a_norm(norm: float) -> None:
-    """Behind a learned map the price of an attack is proved through l2 only (docs/training.md)."""
+    """After a learned map the price of an attack is proved through l2 only (docs/training.md)."""
     dataset = find_task("breast-cancer").load()
     recipe = RECIPES["default"]("", dataset.train.x.shape, norm)
     for priced in (False, True):

@@ -104,7 +104,7 @@ def test_a_subclass_of_scale_is_not_taken_for_one() -> None:
 
 
 def test_a_nested_composition_is_the_flat_one() -> None:
-    """A scale behind two brackets still only changes the cost."""
+    """A scale after two brackets still only changes the cost."""
     nested = Compose(Compose(Center(1.0), Compose(Scale([100.0, 1.0]))), AbsConcat())
     flat = Compose(Center(1.0), Scale([100.0, 1.0]), AbsConcat())
     assert [type(part) for part in nested.parts()] == [type(part) for part in flat.parts()]

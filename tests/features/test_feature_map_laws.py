@@ -40,7 +40,7 @@ CASES = {
         lambda: Compose(Center(0.25), AbsConcat()), (3,), lambda x: absolute(x - 0.25)
     ),
     "scaled-absolute": case(lambda: Compose(Scale([1.0, -3.0, 0.0]), AbsConcat()), (3,)),
-    "affine-behind": case(
+    "affine-after": case(
         lambda: Compose(AbsConcat(), Scale([1.0, 2.0, 3.0, -4.0]), Center(1.0)), (2,)
     ),
     "affine-both-ends": case(

@@ -150,7 +150,7 @@ def test_margins_and_radii_are_theirs(name: str) -> None:
         norm = torch.linalg.vector_norm(slope.flatten(1), dual, dim=1)
         theirs = (margin / norm / (constant if doubled else 1.0)).clamp_min(0)
         ours = torch.from_numpy(fc.certify(model, x, fc.Lp(p)).radius)
-        # Behind a centring the library may do better; behind (u, |u|) it is their formula.
+        # After a centring the library may do better; after (u, |u|) it is their formula.
         assert (ours >= theirs * (1 - 1e-4) - 1e-4).all()
         assert torch.allclose(ours, theirs.detach(), atol=1e-3, rtol=1e-3)
 

@@ -48,7 +48,7 @@ class Halve(FeatureMap):
 
 
 class Bowl(nn.Module):
-    """A network of a user's own: a constrained layer of torch's behind a ReLU."""
+    """A network of a user's own: a constrained layer of torch's after a ReLU."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from featureconvex.nn.initialisation import initialise_, principled_moments
 WIDTHS = (50, 200, 500)
 
 
-def test_the_product_moment_behind_relu_is_what_the_formula_uses() -> None:
+def test_the_product_moment_after_relu_is_what_the_formula_uses() -> None:
     """E[relu(h) relu(h')] for correlation 1/2, by numerical integration."""
     density = multivariate_normal(cov=[[1.0, 0.5], [0.5, 1.0]]).pdf
     integral, _ = dblquad(lambda a, b: a * b * density([a, b]), 0, 8, 0, 8, epsabs=1e-8)
@@ -88,7 +88,7 @@ def test_one_layer_keeps_mean_0_variance_1_correlation_half(width: int) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_stacked_layers_stay_of_order_one_where_the_papers_collapse(width: int) -> None:
-    """Four layers without passthrough. Not exactly 1: behind the first layer nothing is normal."""
+    """Four layers without passthrough. Not exactly 1: after the first layer nothing is normal."""
     ours = [second_moments(h) for h in preactivations(width, "principled", 4, 6)]
     paper = [second_moments(h) for h in preactivations(width, "paper", 4, 6)]
     assert all(0.3 < square < 40 for _, square, _ in ours)

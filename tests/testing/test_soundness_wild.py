@@ -81,7 +81,7 @@ def test_rare_exponents_share_a_name() -> None:
 @pytest.mark.parametrize("p", [1.0, 1.003, 1.4, 2.0, 30.0, 700.0, math.inf])
 @pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
 def test_attacks_spend_wild_budgets(p: float, scale: float) -> None:
-    """Behind an affine model the steepest move takes the margin to what was left unspent."""
+    """After an affine model the steepest move takes the margin to what was left unspent."""
     net = fc.nn.MaxAffine(3, 1).double()
     with torch.no_grad():
         net.affine.weight.copy_(torch.tensor([[1.0, -2.0, 0.5]]))

@@ -114,7 +114,7 @@ def test_a_table_with_points_inside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("features", ["abs-concat", "scattering"])
-def test_behind_a_feature_map(features: str, tmp_path: Path) -> None:
+def test_after_a_feature_map(features: str, tmp_path: Path) -> None:
     task = find_task("digits-3-8")
     result = separability(task, tmp_path / "out", Settings(features=features))
     assert result["separable"] is True
@@ -122,7 +122,7 @@ def test_behind_a_feature_map(features: str, tmp_path: Path) -> None:
     assert result["dimension"] > 64
 
 
-def test_behind_a_models_map(tmp_path: Path) -> None:
+def test_after_a_models_map(tmp_path: Path) -> None:
     phi = fc.features.Compose(fc.features.Center(0.5), fc.features.AbsConcat())
     save_model(fc.FeatureConvexModel(phi, fc.nn.ConvexMLP(4, (2,))), tmp_path / "model")
     found = mapped(parse_map(str(tmp_path), torch.zeros(1, 2)), np.array([[0.5, 2.0]]))
@@ -136,7 +136,7 @@ def test_behind_a_models_map(tmp_path: Path) -> None:
         separability(other, tmp_path / "out", Settings(features=str(tmp_path / "five")))
 
 
-def test_a_cross_is_separable_behind_the_absolute_value_only(tmp_path: Path) -> None:
+def test_a_cross_is_separable_after_the_absolute_value_only(tmp_path: Path) -> None:
     corners = [(a, b, int(a == b)) for a in (-1.0, 1.0) for b in (-1.0, 1.0)]
     path = _table(tmp_path, [*corners, (0.0, 0.0, 1)] * 4)
     task = find_task(str(path), "label", "1")

@@ -32,7 +32,7 @@ def _build(points: Points) -> fc.FeatureConvexModel:
     return fc.FeatureConvexModel(phi, fc.nn.ConvexMLP(x[0].numel(), (16, 4)))
 
 
-def test_behind_a_front_every_mirror_image_is_a_point_and_nothing_is_mirrored_again(
+def test_after_a_front_every_mirror_image_is_a_point_and_nothing_is_mirrored_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Mirrored coefficients with the orientations left as they are belong to no image."""
@@ -57,7 +57,7 @@ def test_behind_a_front_every_mirror_image_is_a_point_and_nothing_is_mirrored_ag
     assert fitted.recipe.augmentation.flip  # the record says what was asked for
 
 
-def test_behind_a_front_other_augmentations_are_refused() -> None:
+def test_after_a_front_other_augmentations_are_refused() -> None:
     for change in (Augmentation(shift=1), Augmentation(warp=0.1)):
         recipe = Recipe("r", temperature=0.3, epochs=1, augmentation=change)
         with pytest.raises(UserError, match="mirrored, not shifted or warped"):
@@ -108,7 +108,7 @@ def test_a_front_that_names_a_norm_is_trained_in_it_and_reports_in_the_one_asked
 def test_colour_images_have_the_model_of_their_norm(norm: float) -> None:
     architecture = image_architecture(SHAPE, "task", "default", norm, torch.device("cpu"))
     (build,) = architecture.builds.values()
-    model = architecture.join(build(architecture.behind(_images())))
+    model = architecture.join(build(architecture.after_front(_images())))
     phi = model.feature_map
     assert isinstance(phi, fc.features.Compose)
     kinds = {type(part) for part in phi.parts()}

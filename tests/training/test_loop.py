@@ -74,7 +74,7 @@ def test_the_best_settled_epoch_is_kept(settled: float) -> None:
     assert result.loss(tau, result.slopes * 0.5) == pytest.approx(best["validation_loss"])
 
 
-def test_resuming_behind_any_epoch_ends_with_the_same_weights(tmp_path: Path) -> None:
+def test_resuming_after_any_epoch_ends_with_the_same_weights(tmp_path: Path) -> None:
     recipe = RADIUS
     whole = _model()
     train(whole, recipe, _points(), _points(60, 1), seed=1)

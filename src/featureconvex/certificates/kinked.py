@@ -1,4 +1,4 @@
-"""The separable form of a minorant behind a whole feature map."""
+"""The separable form of a minorant after a whole feature map."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ def kinked_form(
     """The map's separable form under the slope ``v``, or None for a map without one.
 
     Known: every affine map (under one slope even a rotation is separable), and a map with a form of its own
-    with diagonal maps in front of it and affine ones behind. In front,
+    with diagonal maps before it and affine ones after it. Before it,
     ``|s x + t - z| = |s| |x - (z - t) / s|`` moves the scale into the coefficients.
 
     Args:
@@ -48,15 +48,15 @@ def kinked_form(
 
 
 def stretched(feature_map: FeatureMap, v: Tensor, x: Tensor) -> Stretched | None:
-    """What a map knows stretch by stretch, under the slope ``v`` behind it; affine maps may follow it.
+    """What a map knows stretch by stretch, under the slope ``v`` after it; affine maps may follow it.
 
     None for other maps, and for those with a map in front.
     """
-    first, *behind = feature_map.parts()
-    if not all(part.affine for part in behind) or first.stretches(x[:1], 1) is None:
+    first, *after = feature_map.parts()
+    if not all(part.affine for part in after) or first.stretches(x[:1], 1) is None:
         return None
     v = v.double()
-    for part in reversed(behind):
+    for part in reversed(after):
         v = part.pullback(v)
     return Stretched(first, v)
 

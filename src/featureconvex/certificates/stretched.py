@@ -1,4 +1,4 @@
-"""Curves of coordinates that move one way only, behind a map that knows its own stretch by stretch.
+"""Curves of coordinates that move one way only, after a map that knows its own stretch by stretch.
 
 A minorant falls by at most ``|v_i|`` times what the map changes, if ``v_i`` has the sign against which the
 coordinate moves, and not at all otherwise.
@@ -18,7 +18,7 @@ U = FLOAT64.unit
 
 @dataclass(frozen=True)
 class Stretched:
-    """A coordinatewise map and the slope behind it.
+    """A coordinatewise map and the slope after it.
 
     Attributes:
         feature_map: with :meth:`~featureconvex.features.FeatureMap.stretches`.

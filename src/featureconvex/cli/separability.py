@@ -26,7 +26,7 @@ def separability(
         str,
         typer.Option(
             metavar="MAP",
-            help="Ask behind a feature map: identity, abs-concat, scattering, or a saved model's.",
+            help="Ask about the features of a map: identity, abs-concat, scattering, or a saved model's.",
         ),
     ] = "identity",
     distance: Annotated[

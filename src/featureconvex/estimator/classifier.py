@@ -69,7 +69,7 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         norm: 1, 2 or inf (any p >= 1): the norm whose radius is trained, with every feature
             measured in training standard deviations.
         hidden: widths of the network's hidden layers.
-        feature_map: learned behind the standardisation and nonexpansive: ``"orthogonal"`` (l2),
+        feature_map: learned after the standardisation and nonexpansive: ``"orthogonal"`` (l2),
             ``"distances"`` (linf), ``"entries"`` (l1 to linf), or ``"identity"``; None: by the norm
             (:func:`~featureconvex.training.architectures.table_map`).
         temperature: trades clean accuracy (small) against radius (large); None lets

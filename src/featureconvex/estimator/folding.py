@@ -94,7 +94,7 @@ def fold(pipeline: Any) -> FeatureConvexClassifier:
     model = clf.model_
     phi = Compose(*_maps(columns, count), *model.feature_map.parts())
     if isinstance(model, MultiClassModel):
-        folded.model_ = model.behind(phi).double().eval()
+        folded.model_ = model.with_map(phi).double().eval()
     else:
         folded.model_ = FeatureConvexModel(phi, model.convex_net, float(model.tau)).double().eval()
     return folded
@@ -165,7 +165,7 @@ def _of_step(name: str, step: Any, count: int) -> _Columns:
         return _Columns(every, 1 / step.scale_, zeros)
     raise UserError(
         f"the step {name!r} ({kind.__name__}) is not known to map each column by a line of its own, so a "
-        f"radius behind it says nothing in raw units; fold knows {KNOWN}"
+        f"radius after it says nothing in raw units; fold knows {KNOWN}"
     )
 
 

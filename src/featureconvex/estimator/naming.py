@@ -42,7 +42,7 @@ class Side:
             intercepts = np.concatenate((-intercepts, intercepts)) / 2
         return Side(classes, coefficients, intercepts)
 
-    def behind(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def scores(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, m): by how much each class's score is below the best one, at most 0."""
         scores = features @ self.coefficients.T + self.intercepts
         found: NDArray[np.float64] = scores - scores.max(axis=1, keepdims=True)
@@ -108,8 +108,8 @@ class Naming:
         scores = np.full((len(features), count), np.nan)
         tie = np.finfo(np.float64).tiny
         held = np.where(margin > 0, margin, np.minimum(margin, -tie))[:, None]
-        scores[:, self.sensitive.classes] = held + self.sensitive.behind(features)
-        scores[:, self.others.classes] = self.others.behind(features) - held
+        scores[:, self.sensitive.classes] = held + self.sensitive.scores(features)
+        scores[:, self.others.classes] = self.others.scores(features) - held
         return scores
 
     def stored(self) -> dict[str, Any]:

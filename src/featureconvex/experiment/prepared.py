@@ -28,7 +28,7 @@ class Prepared:
         train, test: inputs and labels.
         architecture: what is trained.
         cost: (d,) one over the training standard deviations for tables, None for images.
-        trained_cost: of the units that the model is trained in; ``cost`` but behind a front.
+        trained_cost: of the units that the model is trained in; ``cost`` but after a front.
         recipe: what trains it.
     """
 
@@ -76,7 +76,7 @@ def prepare(
         learned = recipe.name == "default" and not kept
         name = table_map(recipe.norm) if learned else "identity"
         if kept and table_map(recipe.norm) != "identity":
-            # One-sided training in l2 pays behind the learned map only (results/table_maps.json).
+            # One-sided training in l2 pays after the learned map only (results/table_maps.json).
             recipe = recipe.replace(asymmetry=1.0)
         architecture, cost = table_architecture(train.x, (200, 50), place, name)
         return Prepared(train, test, architecture, cost, cost, recipe)
@@ -93,7 +93,7 @@ def prepare(
 def _has_an_attacker_of_its_own(dataset: LabelledData) -> bool:
     """Whether a schema says what an attacker can do, columns change by edits, or counts by operations.
 
-    Behind a learned map a certificate can make little of these; with one curve per column it can.
+    After a learned map a certificate can make little of these; with one curve per column it can.
     """
     edited = any(column.kind in ("category", "boolean") for column in dataset.columns or ())
     return dataset.schema is not None or edited or dataset.files == "other files"

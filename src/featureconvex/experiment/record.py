@@ -74,7 +74,7 @@ def shared_record(
 
 
 def describe(phi: FeatureMap, nets: Sequence[nn.Module]) -> ModelRecord:
-    """The architecture in words, and the number of parameters of the networks behind the map."""
+    """The architecture in words, and the number of parameters of the networks after the map."""
     net = nets[0]
     config: dict[str, Any] = net.config() if callable(getattr(net, "config", None)) else {}  # type: ignore[operator]
     words = ", ".join(f"{name}={value}" for name, value in config.items())

@@ -17,7 +17,7 @@ class AbsConcat(FeatureMap):
     """``phi(u) = (u, |u|)``, stacked on the channel axis (dimension 1).
 
     Constant ``2^(1/p)``: 2 for l1, sqrt 2 for l2, 1 for linf (the paper, section 2).
-    Compose it behind :class:`Center` for the paper's ``(x - mu, |x - mu|)``.
+    Compose it after :class:`Center` for the paper's ``(x - mu, |x - mu|)``.
 
     >>> AbsConcat()(torch.tensor([[1.0, -2.0]]))
     tensor([[ 1., -2.,  1.,  2.]])

@@ -35,7 +35,7 @@ class FeatureMap(nn.Module, ABC):
         optional: the same, of what a map need not say.
         coordinatewise: each output depends on one input only (``AbsConcat``: two copies).
         affine: ``phi(x) = A x + b``.
-        learned: trained together with the network behind it, or mixing coordinates as such maps do, and so
+        learned: trained together with the network after it, or mixing coordinates as such maps do, and so
             best between two certain norms.
     """
 

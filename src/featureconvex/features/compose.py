@@ -70,7 +70,7 @@ class Compose(FeatureMap):
         return best_path([partial(constant, part) for part in self.parts()], p, s)[s]
 
     def lipschitz_per_cost(self, cost: Tensor, p: float, s: float | None = None) -> float:
-        """Diagonal maps in front change the cost; the first map behind them takes it up."""
+        """Diagonal maps in front change the cost; the first map after them takes it up."""
         s = check_exponent(p if s is None else s)
         return self._constants(self.parts(), check_exponent(p), cost, s)[s]
 
@@ -121,7 +121,7 @@ class Compose(FeatureMap):
     def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
         """As in the base class, losing nothing to affine maps at either end.
 
-        Behind: ``<v, A u>`` is ``<A^T v, u>``. In front: ``||cost * delta||_p`` is
+        After: ``<v, A u>`` is ``<A^T v, u>``. In front: ``||cost * delta||_p`` is
         ``||(cost / |s|) * (s * delta)||_p`` for ``u = s x + t``, so a diagonal map only changes the cost.
         """
         parts = self.parts()
@@ -170,7 +170,7 @@ def _check_neighbours(maps: list[FeatureMap]) -> None:
             if before is not None:
                 name = type(part).__name__
                 check_shared_shape(
-                    **{"the constants of maps": before, f"those of the {name} behind": own}
+                    **{"the constants of maps": before, f"those of the {name} after": own}
                 )
             before = own if before is None else before + own
         elif type(part) is not Identity:

@@ -18,7 +18,7 @@ from featureconvex.rounding.graph import Graph
 class MonotoneLinear(LearnedLinear):
     """``phi(x) = A x + b`` with ``A >= 0``: (n, inputs) -> (n, outputs), nondecreasing in every coordinate.
 
-    With :class:`ThreeWays` between, and a monotone network behind, the model's worst point in a box is one
+    With :class:`ThreeWays` between, and a monotone network after, the model's worst point in a box is one
     of its corners, and its radius in linf is exact (:mod:`featureconvex.certificates.levels.corner`). No
     step of training, load or assignment makes a weight negative. Constants are measured on the weights in
     use; nothing bounds them by construction.

@@ -1,4 +1,4 @@
-"""The classifier: a convex network behind a Lipschitz feature map, and a threshold."""
+"""The classifier: a convex network after a Lipschitz feature map, and a threshold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

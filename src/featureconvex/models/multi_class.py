@@ -69,7 +69,7 @@ class MultiClassModel(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
-    def behind(self, feature_map: FeatureMap) -> "MultiClassModel":
+    def with_map(self, feature_map: FeatureMap) -> "MultiClassModel":
         """The same scores of another feature map, such as one with scalers in front."""
         nets = [part.convex_net for part in self.members()]
         return MultiClassModel(feature_map, nets, self.tau.tolist()).to(self.device)

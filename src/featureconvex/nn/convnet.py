@@ -62,7 +62,7 @@ class ConvexBlockCard(Composite[ConvexBlock]):
 class ConvexConvNet(nn.Module):
     """``g(u)`` for images: batch norm, free convolution, convex residual blocks, pool, readout.
 
-    The first batch norm and convolution see the input and are free in sign; everything behind is
+    The first batch norm and convolution see the input and are free in sign; everything after is
     nondecreasing, so ``g`` is convex (in eval mode). The paper's networks are
     ``ConvexConvNet(1, 28, features=4, depth=2, first_kernel=5, init="paper")`` (Fashion) and
     ``ConvexConvNet(6, 32, features=16, depth=4, first_kernel=11, init="paper")`` (CIFAR-10).

@@ -17,7 +17,7 @@ def initialise_(module: nn.Module, init: str = "principled") -> None:
 
     ``principled``: Hoedt and Klambauer (NeurIPS 2023). With nonnegative weights all units of a layer
     share a large common signal; log-normal weights and a negative bias turn normal pre-activations
-    of mean 0, variance 1 and correlation 1/2 into such of the same moments (for ReLU). Behind the
+    of mean 0, variance 1 and correlation 1/2 into such of the same moments (for ReLU). After the
     first layer they are no longer normal: stacked without passthrough, the second moment about doubles
     per layer (measured for width 200: 0.9, 1.7, 3.5, 6.8), where the paper's falls below 0.01.
     ``paper``: weights uniform on [0, 0.003] (linear) or [0, 0.005] (convolution), torch's default bias.
@@ -50,7 +50,7 @@ def principled_moments(fan_in: int) -> tuple[float, float]:
     """Mean and variance of the weights of a ReLU layer with ``fan_in`` inputs.
 
     For standard normal pre-activations of correlation 1/2, ``E[h h'] = (3 sqrt 3 + 2 pi) / (12 pi)``
-    after ReLU; variance 1 and correlation 1/2 behind the layer give the two values
+    after ReLU; variance 1 and correlation 1/2 after the layer give the two values
     (Hoedt and Klambauer 2023, equation 11).
     """
     spread = 6 * (math.pi - 1) + (fan_in - 1) * (3 * math.sqrt(3) + 2 * math.pi - 6)

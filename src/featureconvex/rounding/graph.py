@@ -153,7 +153,7 @@ class Graph:
         """``(rate, factor)`` with ``<p, |change of the output|> <= <rate, |change of the input|>``, in
         exact arithmetic, if ``factor`` is None, else ``<= factor ||rate * change of the input||_exponent``.
 
-        The first step from behind that mixes coordinates turns ``p`` into a number by Hoelder's inequality.
+        The last step that mixes coordinates turns ``p`` into a number by Hoelder's inequality.
 
         Raises:
             UserError: in front of such a step stands one of another kind that mixes, too.
@@ -181,7 +181,7 @@ class Graph:
         """(n,): what weights of :meth:`growth` say is at most this times ``||change of the input||_2``.
 
         Between the input and the first step that mixes weights stand for ``max(w) ||change||_2`` as long as
-        every step passes a coordinate on to few others; behind other steps they stand for
+        every step passes a coordinate on to few others; after other steps they stand for
         ``<w, |change|>``, which also holds, and is at most ``||w||_2 ||change||_2``.
         """
         step: Step | None = None

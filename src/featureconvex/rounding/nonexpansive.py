@@ -69,7 +69,7 @@ class SortPairs(_Map):
 
 @dataclass(frozen=True)
 class Folding(Step):
-    """Blocks of k x k pixels become channels, behind zeros where the image ends: no arithmetic."""
+    """Blocks of k x k pixels become channels, zeros added where the image ends: no arithmetic."""
 
     factor: int
     keeps_lengths: ClassVar[bool] = True

@@ -15,21 +15,21 @@ def periodic(x: Tensor, kernel: Tensor) -> Tensor:
 
     Plain sums of products, so that its rounding is known; a Fourier transform is faster.
     """
-    return F.conv2d(_around(x, behind=False), kernel.flip(2, 3))
+    return F.conv2d(_around(x, after=False), kernel.flip(2, 3))
 
 
 def periodic_transposed(g: Tensor, kernel: Tensor) -> Tensor:
     """The transposed map, (n, o, h, w) -> (n, i, h, w)."""
-    return F.conv2d(_around(g, behind=True), kernel.transpose(0, 1))
+    return F.conv2d(_around(g, after=True), kernel.transpose(0, 1))
 
 
-def _around(x: Tensor, behind: bool) -> Tensor:
+def _around(x: Tensor, after: bool) -> Tensor:
     """(n, c, h, w) -> (n, c, 2 h - 1, 2 w - 1), once more around the torus."""
     for dim in (2, 3):
         more = x.shape[dim] - 1
         if more:
-            extra = x.narrow(dim, 0 if behind else 1, more)
-            x = torch.cat((x, extra) if behind else (extra, x), dim=dim)
+            extra = x.narrow(dim, 0 if after else 1, more)
+            x = torch.cat((x, extra) if after else (extra, x), dim=dim)
     return x
 
 
@@ -47,7 +47,7 @@ class Periodic(Operator):
 
     @property
     def transposed_terms(self) -> int:
-        """The same behind."""
+        """The same after."""
         return self.kernel[:, 0].numel()
 
     def apply(self, x: Tensor) -> Tensor:

@@ -294,7 +294,7 @@ def sum_growth(g: Ball, arithmetic: Rounding) -> Ball:
 
 @dataclass(frozen=True)
 class Reshape(Step):
-    """Moves numbers without arithmetic: all dimensions behind ``start`` become ``tail``."""
+    """Moves numbers without arithmetic: all dimensions after ``start`` become ``tail``."""
 
     start: int
     tail: tuple[int, ...]

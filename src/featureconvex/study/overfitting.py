@@ -41,7 +41,7 @@ SWEEPS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 }
 """The last in shares of the distance between the classes: the radius is trained instead."""
 COSTLY = {("width", "512"), ("epochs", "80"), ("penalty lambda", "0.01")}
-"""Left out behind a learned map, whose steps take several times as long."""
+"""Left out after a learned map, whose steps take several times as long."""
 INTERPOLATED = 0.999
 
 

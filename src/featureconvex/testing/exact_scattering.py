@@ -32,7 +32,7 @@ def scattering(judge: "ExactMargin", phi: Scattering, z: Numbers) -> Numbers:
 
 
 def _paths(judge: "ExactMargin", cascade: Any, images: list[Numbers]) -> list[Numbers]:
-    """The averages of all images, then those of the moduli behind each scale of wavelets."""
+    """The averages of all images, then those of the moduli after each scale of wavelets."""
     stage, dtype = cascade.stage, judge.model.dtype
     spectra = [_spectrum(image) for image in images]
     low = judge.numbers(stage.low.to(dtype))

@@ -49,7 +49,7 @@ def build(make: Callable[[], M], seed: int = 0) -> M:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's global generator at ``seed`` inside, as it was behind."""
+    """torch's global generator at ``seed`` inside, as it was before afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

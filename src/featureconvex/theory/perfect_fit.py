@@ -22,7 +22,7 @@ BLOCK = 512
 
 
 def perfect_fit(sensitive: Lattice, others: Lattice, prune: bool = True) -> FeatureConvexModel:
-    """A max-affine model behind the identity that is right about every point, in float32.
+    """A max-affine model after the identity that is right about every point, in float32.
 
     Every piece has slope 1 in l2, and its zero is halfway between the other class and the sensitive
     points it is there for.

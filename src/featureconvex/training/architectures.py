@@ -34,14 +34,14 @@ from featureconvex.training.sparse import SparseRows
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model in two parts: a fixed front that is computed once, and what is trained behind it.
+    """A model in two parts: a fixed front that is computed once, and what is trained on its output.
 
     Attributes:
-        builds: by the name of the feature map, from the points to fit, (n, ...) behind the front, a fresh
-            untrained model for them, on the device to train on. Of several, pilots choose one.
+        builds: by the name of the feature map, from the points to fit, (n, ...) as the front gives them, a
+            fresh untrained model for them, on the device to train on. Of several, pilots choose one.
         front: a fixed feature map, or None. Training on its output saves computing it every epoch.
-        norm: exponent of the norm to train in behind the front, whatever norm is asked for: the one that
-            bounds all others through the front; None: the one asked for.
+        norm: exponent of the norm to train in on the output of the front, whatever norm is asked for: the
+            one that bounds all others through the front; None: the one asked for.
     """
 
     builds: Mapping[str, Callable[[Points], FeatureConvexModel]]
@@ -61,8 +61,8 @@ class Architecture:
             return tail
         return Compose(self.front, *(tail.parts() if isinstance(tail, Compose) else [tail]))
 
-    def behind(self, points: Points) -> Points:
-        """The points behind the front."""
+    def after_front(self, points: Points) -> Points:
+        """The points as the front gives them."""
         return points if self.front is None else Points(mapped(self.front, points.x), points.y)
 
 
@@ -125,7 +125,7 @@ def table_architecture(
         x: (n, d) training inputs.
         hidden: widths of the convex network.
         device: where the model lives.
-        feature_map: learned behind the standardisation, see :func:`learned_map`.
+        feature_map: learned after the standardisation, see :func:`learned_map`.
 
     Returns:
         The architecture, and (d,) float64 costs, ``1 / standard deviation`` (1 for a constant column).
@@ -151,8 +151,8 @@ def count_architecture(
 ) -> tuple[Architecture, Tensor]:
     """An MLP on standardised logarithms of counts ``log(1 + x)``, and the units it is trained in.
 
-    The logarithm is a front: radii are trained behind it, in its standard deviations, while certificates
-    are about the counts.
+    The logarithm is a front: radii are trained on its output, in its standard deviations, while
+    certificates are about the counts.
 
     Args:
         x: (n, d) training counts, >= 0.
@@ -160,14 +160,14 @@ def count_architecture(
         device: where the model lives.
 
     Returns:
-        The architecture, and (d,) float64, one over the standard deviations behind the logarithm.
+        The architecture, and (d,) float64, one over the standard deviations after the logarithm.
     """
     front = Log1p()
     architecture, cost = table_architecture(mapped(front, x), hidden, device)
     return replace(architecture, front=front), cost
 
 
-# Widths of the convex network behind a learned map.
+# Widths of the convex network after a learned map.
 HEAD = (64, 16)
 
 
@@ -187,7 +187,7 @@ def image_architecture(
     in linf it proves through l2, so it is trained for l2 there, too. Below l2 such a detour is worth a
     tenth of what pixels ``(u, |u|)`` prove.
 
-    With ``head=()`` what is trained behind a learned map is one affine function, as in 1-Lipschitz
+    With ``head=()`` a learned map is followed by one affine function, as in 1-Lipschitz
     networks: on digits, whose classes are nearly alike, large temperatures gain more radius with it.
 
     ``default`` learns a map before the network: for l2 orthogonal layers, for linf layers of distances, of
@@ -203,14 +203,14 @@ def image_architecture(
         return _on(device, distances=lambda x: _distances_of_means(x, head))
     if shape[0] == 3:
         front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
-        layers, behind_map = ((256, 256), head) if learned else ((), HEAD)
-        behind = _on(
+        layers, after_map = ((256, 256), head) if learned else ((), HEAD)
+        after = _on(
             device,
             scattering=lambda x: _mlp(
-                x, behind_map, Center(x.mean(dim=0)), *_orthogonal(x, *layers)
+                x, after_map, Center(x.mean(dim=0)), *_orthogonal(x, *layers)
             ),
         )
-        return replace(behind, front=front, norm=2.0)
+        return replace(after, front=front, norm=2.0)
     if not learned or norm < 2:
         return _on(device, identity=_pixels)
     if norm < WIDE:

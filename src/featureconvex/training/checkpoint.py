@@ -10,7 +10,7 @@ from featureconvex.files import replacing
 
 
 class Checkpoint:
-    """One file that holds the state behind the last finished epoch.
+    """One file that holds the state after the last finished epoch.
 
     Args:
         path: the file; None keeps nothing.

@@ -114,7 +114,7 @@ def fit(
             raise UserError(
                 f"recipe {recipe.name!r} calibrates on the test points; none were given"
             )
-        held_out, where = architecture.behind(test), "test"
+        held_out, where = architecture.after_front(test), "test"
     if points.weight is not None and target_fpr is None:
         # Where some points count far more, a few held-out ones say little about the least error.
         held_out, where = points, "training"
@@ -139,16 +139,16 @@ def fit(
 def _through(
     front: FeatureMap, recipe: Recipe, fitting: Points, held_out: Points, progress: bool
 ) -> tuple[Points, Points]:
-    """Both sets behind the front; a recipe that flips images gets every mirror image as a point.
+    """Both sets after the front; a recipe that flips images gets every mirror image as a point.
 
     Raises:
         UserError: another augmentation, which would need the front anew in every epoch.
     """
     if recipe.augmentation.shift or recipe.augmentation.warp:
-        raise UserError("behind a fixed front images can be mirrored, not shifted or warped")
+        raise UserError("after a fixed front images can be mirrored, not shifted or warped")
     x, y = fitting.x, fitting.y
     if fitting.weight is not None:
-        raise UserError("points behind a fixed front have no weights")
+        raise UserError("points after a fixed front have no weights")
     if recipe.augmentation.flip:
         x, y = torch.cat((x, x.flip(-1))), torch.cat((y, y))
     with progress_bar("features", len(x) + len(held_out), progress) as tick:
@@ -204,7 +204,7 @@ class _Job:
         watched: bool = True,
     ) -> tuple[FeatureConvexModel, History]:
         if self.architecture.front is not None:
-            # What is behind a front is no image: its mirror image would be nonsense.
+            # What is after a front is no image: its mirror image would be nonsense.
             recipe = recipe.replace(augmentation=Augmentation())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)

@@ -58,7 +58,7 @@ def fit_classes(
     device: torch.device | None = None,
     progress: bool = False,
 ) -> FittedClasses:
-    """Train one convex score for each class behind a feature map, for the radii of the recipe's norm.
+    """Train one convex score for each class after a feature map, for the radii of the recipe's norm.
 
     Args:
         feature_map: untrained, fit for the points; trained in place.

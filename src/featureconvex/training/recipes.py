@@ -199,7 +199,7 @@ SMALL = 5000
 
 
 def fixed(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
-    """A convex network behind a fixed feature map, both classes trained alike.
+    """A convex network after a fixed feature map, both classes trained alike.
 
     The certified radius in ``norm`` is trained directly; the temperature chooses itself.
 
@@ -216,7 +216,7 @@ def fixed(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
         # Batches of 32: a third of a point more accuracy than 64 on spambase, in cross-validation.
         values: dict[str, Any] = {"batch_size": 32, "epochs": 40 if small else 30, "share": 1 / 16}
     elif shape[1] == 3:
-        # Behind a scattering front: few numbers per image matter, and 15 epochs see them all.
+        # After a scattering front: few numbers per image matter, and 15 epochs see them all.
         flip = Augmentation(flip=True)
         values = {
             **{"batch_size": 250, "epochs": 15, "learning_rate": 4e-3, "augmentation": flip},

@@ -63,7 +63,7 @@ def test_notices_other_weights() -> None:
     assert torch.allclose(everything(pool), 2 * before, rtol=1e-5, atol=1e-6)
 
 
-def test_responses_have_the_covariance_of_the_noise_behind_the_layer() -> None:
+def test_responses_have_the_covariance_of_the_noise_after_the_layer() -> None:
     net = network()
     found = everything(NoisePool(net, UniformNoise(0.8), 40_000, 0, Stream.certificate))
     w = net.first.weight.detach() * net.scale

@@ -21,7 +21,7 @@ def test_coordinates_are_averaged_into_the_inputs_named(shape: tuple[int, ...]) 
     assert torch.allclose(sums / made.square**2, made._averaged(seen))
 
 
-def test_the_layers_behind_the_first_are_those_that_were_trained() -> None:
+def test_the_layers_after_the_first_are_those_that_were_trained() -> None:
     made = network((1, 5, 5))
     seen = torch.rand(50, 4, 25)
     weights = torch.cat([w.T for w in made.channel_weights()], dim=1)

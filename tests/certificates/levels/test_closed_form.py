@@ -135,7 +135,7 @@ def test_law(law: Law[CertificateCase], name: str) -> None:
 @pytest.mark.parametrize("p", EXPONENTS)
 @pytest.mark.parametrize("size", [1, 2])
 @pytest.mark.parametrize("seed", range(3))
-def test_never_above_brute_force_behind_absolute_values(p: float, size: int, seed: int) -> None:
+def test_never_above_brute_force_after_absolute_values(p: float, size: int, seed: int) -> None:
     """Every point of a fine grid nearer than the radius keeps class 1; kinks lie inside the grid."""
     x = grid((10, size), 2**-6, seed=seed)
     phi = Compose(Center(0.25), AbsConcat())

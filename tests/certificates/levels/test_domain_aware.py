@@ -211,7 +211,7 @@ def lattice(x: Tensor, lo: Tensor, hi: Tensor, extra: Tensor, points: int = 81) 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("where", ["free", "box", "one way"])
 def test_never_above_brute_force(seed: int, where: str) -> None:
-    """In two coordinates, for (u, |u|) behind a shift, in every norm, with and without costs."""
+    """In two coordinates, for (u, |u|) after a shift, in every norm, with and without costs."""
     torch.manual_seed(seed)
     x = torch.rand(8, 2, dtype=torch.float64)
     phi = Compose(Scale([1.0, -2.0], [-0.4, 0.7]), AbsConcat())

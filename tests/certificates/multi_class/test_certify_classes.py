@@ -323,7 +323,7 @@ def test_prices_without_categories_prove_what_an_l1_norm_does(phi: str) -> None:
 
 def test_counts_of_bytes_are_certified_between_classes() -> None:
     model, x = (
-        model_of("identity", "mlp", 3).behind(fc.features.Scale(1e-3)),
+        model_of("identity", "mlp", 3).with_map(fc.features.Scale(1e-3)),
         (1e3 * points(8)).round(),
     )
     append, norm = (

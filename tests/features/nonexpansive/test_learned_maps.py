@@ -57,7 +57,7 @@ CHAINS: dict[str, Callable[[], FeatureMap]] = {
     ),
     "affine": lambda: Compose(Scale([2.0, -3.0, 0.25, 1.0]), NonexpansiveLinear(4, 4)),
     "distance-net": lambda: Compose(Distances(4, 6), Distances(6, 3)),
-    "behind-absolute": lambda: Compose(AbsConcat(), NonexpansiveLinear(8, 4), MaxMin()),
+    "after-absolute": lambda: Compose(AbsConcat(), NonexpansiveLinear(8, 4), MaxMin()),
     "residuals": lambda: Compose(NonexpansiveResidual(4), NonexpansiveResidual(4, 2)),
 }
 # Of inputs (1, 2, 2).

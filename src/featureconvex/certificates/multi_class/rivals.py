@@ -78,7 +78,7 @@ class Rivals:
             models: one per class.
             x: the inputs.
             pulled: learned affine maps at the end of ``phi`` are the networks' first layers: exact for
-                scores with a single slope; a range of slopes says less behind a matrix than in front of it.
+                scores with a single slope; a range of slopes says less after a matrix than in front of it.
             arithmetic: in which the scores are compared, ``"real"`` or that of a deployed model; the models
                 are in its dtype.
 

@@ -19,7 +19,7 @@ class BytePlot:
     """The first ``values * window`` bytes: value j is the sum of window j over ``255 window``.
 
     Where the file has ended bytes count as 0, and the divisor stays, so appended bytes only raise values.
-    What lies behind the plot is not looked at.
+    What lies after the plot is not looked at.
 
     Attributes:
         values: how many.

@@ -6,7 +6,7 @@ window of W bytes, and never falls. So each file has a box of its own, and k is 
 box of k takes the flag away; fewer bytes have a smaller box.
 
 **Changed.** A byte that becomes another moves one value by at most ``1 / W``: with W = 1 it changes one
-coordinate, an l0 budget, else k of them move by at most ``k / W`` in l1. Behind the end nothing changes.
+coordinate, an l0 budget, else k of them move by at most ``k / W`` in l1. After the end nothing changes.
 
 **Slack** that is filled with any bytes moves the values whose windows it lies in, and no others, between
 what they are without it and what 255 in all of it makes of them: a box again.

@@ -75,7 +75,7 @@ def certify_slack_of_plots(
     """The same for files that a model sees as plots.
 
     Every byte of the slack may become any other: the value of a window of W bytes loses at most what its
-    slack adds now, over 255 W, and gains at most (free bytes) / W. Slack behind the plot changes nothing.
+    slack adds now, over 255 W, and gains at most (free bytes) / W. Slack after the plot changes nothing.
 
     Args:
         plots: the files as the model sees them.

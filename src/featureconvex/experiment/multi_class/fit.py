@@ -60,8 +60,11 @@ def fit_run(
     architecture, recipe = prepared.architecture, prepared.recipe
     points = prepared.train
     if architecture.front is not None:
-        # What is behind a front is no image.
-        points, recipe = architecture.behind(points), recipe.replace(augmentation=Augmentation())
+        # What is after a front is no image.
+        points, recipe = (
+            architecture.after_front(points),
+            recipe.replace(augmentation=Augmentation()),
+        )
     start = untrained(architecture, points, settings.seed)
     begin = time.perf_counter()
     fitted = fit_classes(
@@ -78,7 +81,7 @@ def fit_run(
     seconds = time.perf_counter() - begin
     model = fitted.model
     if architecture.front is not None:
-        model = model.behind(architecture.whole(model.feature_map))
+        model = model.with_map(architecture.whole(model.feature_map))
     if len(prepared.train.row_shape) == 1:
         # As of a classifier: certificates of a table should not depend on how it is batched.
         model = model.double()

@@ -27,7 +27,7 @@ COMPARED, HELD = 500, 100
 where the borders of pixels count, which takes many times as long. Fewer with more than ten classes, as each
 row is held against every rival."""
 NO_DOMAIN = "nothing says where the columns of a row may lie, so it is the closed form"
-MIXED = "behind a feature map that mixes all pixels it proves what the closed form does"
+MIXED = "after a feature map that mixes all pixels it proves what the closed form does"
 
 
 def certified_class_rows(

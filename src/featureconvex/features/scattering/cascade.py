@@ -66,11 +66,11 @@ class Filters:
         return Filters(values, stride, upper(gain, 1, gain > 0))
 
     def through(self, norm: Any, error: Any, limits: "Limits") -> Any:
-        """The error behind the filters, (..., m), from norm and error (...) in front."""
+        """The error after the filters, (..., m), from norm and error (...) in front."""
         norm, error = norm[..., None], error[..., None]
         arriving = error + limits.forward * (norm + error)
-        behind = self.gain * (arriving + limits.back(self.stride) * (norm + arriving))
-        return upper(behind, 12, behind > 0)
+        after = self.gain * (arriving + limits.back(self.stride) * (norm + arriving))
+        return upper(after, 12, after > 0)
 
     def shape(self) -> tuple[int, int]:
         """Of the images in front, (h, w)."""
@@ -110,7 +110,7 @@ class Limits:
         return (64 * size**2 * eta + 4 * size * math.sqrt(eta)) if self.lost else 0.0
 
 
-def behind_modulus(norm: Any, error: Any, gain: Tensor, limits: Limits) -> Any:
+def after_modulus(norm: Any, error: Any, gain: Tensor, limits: Limits) -> Any:
     """(..., m): the error of ``|z|``, where ``z`` errs by ``error`` and ``x`` had ``norm`` (...)."""
     size = gain * norm[..., None] + error
     out = error + 8 * limits.arithmetic.unit * size + limits.underflow
@@ -119,7 +119,7 @@ def behind_modulus(norm: Any, error: Any, gain: Tensor, limits: Limits) -> Any:
 
 @dataclass(frozen=True)
 class Cascade:
-    """One level, and the next one behind each of its scales.
+    """One level, and the next one after each of its scales.
 
     Attributes:
         low: the average.
@@ -153,7 +153,7 @@ class Cascade:
             z = _filtered(spectrum.unsqueeze(3) * filters.values, filters.stride)
             modulus = torch.linalg.vector_norm(z, dim=-2)
             error = filters.through(norm, x.error, limits)
-            error = behind_modulus(norm, error, filters.gain, limits)
+            error = after_modulus(norm, error, filters.gain, limits)
             out += deep.forward(Maps(modulus.flatten(2, 3), error.flatten(2)), arithmetic)
         return out
 
@@ -167,11 +167,11 @@ class Cascade:
         limits = Limits(self.low.shape(), arithmetic, lost=False)
         out = [self.low.through(norm, error, limits)[..., 0]]
         for filters, deep in zip(self.bands, self.deeper, strict=True):
-            behind = filters.through(norm, error, limits)
-            behind = behind_modulus(norm, behind, filters.gain, limits)
+            after = filters.through(norm, error, limits)
+            after = after_modulus(norm, after, filters.gain, limits)
             size = filters.gain * norm[..., None]
             size = upper(size, 1, size > 0)
-            out.append(deep.growth(size.flatten(), behind.flatten(), arithmetic))
+            out.append(deep.growth(size.flatten(), after.flatten(), arithmetic))
         return torch.cat(out)
 
 

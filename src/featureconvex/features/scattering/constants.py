@@ -51,7 +51,7 @@ class LevelNorms:
     Attributes:
         low: of the average.
         bands: of the wavelets, scale by scale.
-        deeper: of the levels behind them.
+        deeper: of the levels after them.
     """
 
     low: FilterSums
@@ -69,7 +69,7 @@ class LevelNorms:
         )
 
     def lipschitz(self, p: float) -> float:
-        """At least the norm of ``(low, c_j W_j)``, where ``c_j`` are the constants of the levels behind."""
+        """At least the norm of ``(low, c_j W_j)``, where ``c_j`` are the constants of the levels after."""
         weights = [1.0, *(deep.lipschitz(p) for deep in self.deeper)]
         parts = list(zip(weights, (self.low, *self.bands), strict=True))
         count = len(parts) + 4

@@ -64,7 +64,7 @@ class Scattered(Step):
         centre = torch.einsum("dc,nchw->ndhw", self.colour, x.centre)
         return Maps(centre, upper(error, terms + 8))
 
-    def _behind_colours(self, unit: Tensor, arithmetic: Rounding) -> tuple[Tensor, Tensor]:
+    def _after_colours(self, unit: Tensor, arithmetic: Rounding) -> tuple[Tensor, Tensor]:
         """The largest a channel's norm and error get for an input of length 1, and what products round."""
         if self.colour is None:
             return unit, 0 * unit
@@ -79,7 +79,7 @@ class Scattered(Step):
     def growth(self, g: Ball, shape: torch.Size, arithmetic: Rounding) -> Ball:
         """Weights of the l2 norm of a change, given to every pixel."""
         unit = torch.ones(1, dtype=torch.float64, device=g.centre.device)
-        norm, error = self._behind_colours(unit, arithmetic)
+        norm, error = self._after_colours(unit, arithmetic)
         changed = self.cascade.growth(norm, error, arithmetic)
         arriving = self.cascade.growth(0 * unit, upper(norm + error, 1), arithmetic)
         weight = g.centre.flatten(2).sum(-1).reshape(len(g.centre), -1, len(changed)).sum(1)
@@ -94,7 +94,7 @@ class Scattered(Step):
         if s != 2:
             return None
         unit = torch.ones(1, dtype=torch.float64, device=zero.device)
-        changed = self.cascade.growth(*self._behind_colours(unit, arithmetic), arithmetic)
+        changed = self.cascade.growth(*self._after_colours(unit, arithmetic), arithmetic)
         lost = self.forward(Ball.exact(zero), Mode(arithmetic, relaxed=False), None)[0].radius
         rate = float(euclidean_up(changed)) * math.sqrt(zero.shape[1]) * (1 + 2.0**-40)
         return OwnError(rate, 0.0, float(euclidean_up(lost[:, :, 0, 0])))

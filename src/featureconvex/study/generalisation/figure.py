@@ -10,7 +10,7 @@ from featureconvex.report.plot_style import BLUE, GREEN, INK, ORANGE, PINK, canv
 
 LOOKS = {
     "fixed": (ORANGE, "o", "convex in the input (recipe fixed)"),
-    "default": (BLUE, "s", "behind a learned map (recipe default)"),
+    "default": (BLUE, "s", "after a learned map (recipe default)"),
     "boosted trees": (GREEN, "^", "boosted trees"),
     "logistic regression": (PINK, "x", "logistic regression"),
 }

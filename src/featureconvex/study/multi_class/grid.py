@@ -23,7 +23,7 @@ TRAIN, TEST, SEEDS = 1200, 200, 3
 """Points of each class."""
 WIDTHS = (256, 256)
 HEADS: dict[str, tuple[int, ...]] = {"convex": (64, 16), "affine": ()}
-"""Affine scores behind orthogonal layers are a 1-Lipschitz network of ten classes."""
+"""Affine scores after orthogonal layers are a 1-Lipschitz network of ten classes."""
 TEMPERATURES = (0.25, 0.5, 1.0)
 ONE_SIDED = (1.0, 2.0)
 ASYMMETRY = 2.5

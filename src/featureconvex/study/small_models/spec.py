@@ -33,7 +33,7 @@ class ModelSpec:
     """A model for images, in plain values.
 
     Attributes:
-        map: one of ``MAPS``, behind the centring of the pixels: ``abs`` is ``(u, |u|)``, ``abs-abs`` the
+        map: one of ``MAPS``, after the centring of the pixels: ``abs`` is ``(u, |u|)``, ``abs-abs`` the
             same twice, centred again in between; ``scattering-K`` has up to K moduli in a row.
         widths: of the layers of a learned map.
         constant: the map is scaled by this.

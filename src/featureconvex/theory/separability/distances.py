@@ -4,7 +4,7 @@ Below: a separating direction ``w`` with ``<w, x> - max <w, y> = m`` keeps ``x``
 the hull, ``1/p + 1/q = 1``. ``m`` is an exact integer, and the quotient is rounded down. Above: the
 distance to any point of the hull, such as the nearest point of the other class.
 
-The distance is also the limit of every classifier that is convex behind the identity and passes the whole
+The distance is also the limit of every classifier that is convex after the identity and passes the whole
 other class: what it passes is a convex set around that class.
 """
 

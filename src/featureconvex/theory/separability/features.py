@@ -1,4 +1,4 @@
-"""The points behind a feature map, as the proofs take them."""
+"""The points after a feature map, as the proofs take them."""
 
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def parse_map(name: str, train: Tensor) -> FeatureMap:
 
 @torch.no_grad()
 def mapped(phi: FeatureMap, x: NDArray[Any]) -> NDArray[Any]:
-    """(n, ...) inputs as stored -> (n, d) features in float64; behind the identity, as they are.
+    """(n, ...) inputs as stored -> (n, d) features in float64; after the identity, as they are.
 
     Raises:
         UserError: the map is for inputs of another shape.

@@ -49,7 +49,7 @@ MAPS: dict[str, Callable[[], FeatureMap]] = {
     "columns": lambda: Compose(NonexpansiveLinear(D, 6, "columns"), MaxMin()),
     "distances": lambda: Compose(Distances(D, 6), Distances(6, 3)),
     "sums of distances": lambda: Compose(Distances(D, 4, 1), MaxMin()),
-    "behind absolute": lambda: Compose(AbsConcat(), NonexpansiveLinear(2 * D, 4), MaxMin()),
+    "after absolute": lambda: Compose(AbsConcat(), NonexpansiveLinear(2 * D, 4), MaxMin()),
     "residual": lambda: Compose(NonexpansiveResidual(D), NonexpansiveResidual(D, 3)),
 }
 IMAGES: dict[str, Callable[[], FeatureMap]] = {
@@ -214,7 +214,7 @@ def test_sums_before_a_map_that_mixes_coordinates_keep_their_length() -> None:
     pulled = graph.pull(one, trace.shapes)
     first = Graph(torch.float64, graph.nodes[:1] + [(s, p) for s, p in graph.nodes[2:]])
     first.nodes[1:] = [(step, (k,)) for k, (step, _) in enumerate(first.nodes[1:])]
-    behind = first.felt(first.pull(one, trace.shapes[1:]))
+    after = first.felt(first.pull(one, trace.shapes[1:]))
     # Sums of disjoint windows over k have norm 1.
-    assert float(graph.felt(pulled)) >= float(behind) * (1 - 1e-12)
-    assert float(pulled.amax()) < float(behind) * 0.6
+    assert float(graph.felt(pulled)) >= float(after) * (1 - 1e-12)
+    assert float(pulled.amax()) < float(after) * 0.6

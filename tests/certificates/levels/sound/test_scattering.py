@@ -1,4 +1,4 @@
-"""Level ``sound`` behind a scattering transform: the default model for colour images."""
+"""Level ``sound`` after a scattering transform: the default model for colour images."""
 
 import itertools
 import math

@@ -62,7 +62,7 @@ def lifted(model: FeatureConvexModel, tau: float) -> FeatureConvexModel:
 
 
 def least_margin(model: FeatureConvexModel, domain: Domain, x: Tensor) -> float:
-    """By linear programming, for a maximum of affine functions behind an affine map."""
+    """By linear programming, for a maximum of affine functions after an affine map."""
     net = model.convex_net
     assert isinstance(net, MaxAffine)
     zero = model.feature_map(torch.zeros_like(x[:1]))

@@ -6,7 +6,7 @@ times the norm of an orthogonal ``W``. In a norm s in which every step has a con
 Theorem. Let ``phi = T_m o ... o T_1`` with ``c_k`` at least the constant of ``T_k`` in l_s, and let a
 computed step err by at most ``a_k ||z||_s + o_k ||T_k(z)||_s + d_k`` at every real z (:class:`.OwnError`).
 Let the computed numbers in front of step k be within ``here + rate ||x' - x||_s`` of the exact ones at
-x', and the norm of these at most ``size + lip ||x' - x||_s``. Then behind it, with ``out`` the norm at x,
+x', and the norm of these at most ``size + lip ||x' - x||_s``. Then after it, with ``out`` the norm at x,
 
     here' = c here + a (size + here) + o (out + c here) + d,
     rate' = c rate + a (lip + rate) + o c (lip + rate),      lip' = c lip.
@@ -56,8 +56,8 @@ class ChainError:
         here = upper(arithmetic.unit * _length(Ball.exact(x), norm) + underflow, 2)
         return ChainError(norm, here, arithmetic.unit, 1.0)
 
-    def behind(self, step: Step, x: Ball, y: Ball, arithmetic: Rounding) -> "ChainError | None":
-        """Behind one more step, which makes ``y`` of ``x``; None where too little is known of it."""
+    def after(self, step: Step, x: Ball, y: Ball, arithmetic: Rounding) -> "ChainError | None":
+        """After one more step, which makes ``y`` of ``x``; None where too little is known of it."""
         constant = step.constant(self.norm, self.norm)
         own = step.own_error(self.norm, torch.zeros_like(x.centre[:1]), arithmetic)
         if own is None or not math.isfinite(constant + sum(own)):
@@ -94,8 +94,8 @@ def chain_errors(features: Graph, x: Tensor, arithmetic: Rounding) -> tuple[Ball
         if step is None or parents != (k - 1,) or not found:
             return ball, []
         image, _ = step.forward(ball, Mode(FLOAT64, relaxed=False), None)
-        behind = [error.behind(step, ball, image, arithmetic) for error in found]
-        found, ball = [error for error in behind if error is not None], image
+        after = [error.after(step, ball, image, arithmetic) for error in found]
+        found, ball = [error for error in after if error is not None], image
     return ball, found
 
 

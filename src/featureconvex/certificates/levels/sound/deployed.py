@@ -75,7 +75,7 @@ class DeployedError:
     reach: float
 
     def plus(self, other: "DeployedError") -> "DeployedError":
-        """Of the difference of two numbers that are computed behind the same feature map."""
+        """Of the difference of two numbers that are computed after the same feature map."""
         pairs = zip(self.by_norms, other.by_norms, strict=True)
         return DeployedError(
             upper(self.here + other.here, 1),
@@ -93,7 +93,7 @@ class DeployedError:
 def deployed_errors(
     features: Graph, networks: Sequence[Graph], x: Tensor, arithmetic: Rounding
 ) -> list[DeployedError]:
-    """Of every network behind the same feature map, at inputs ``x`` (n, ...) float64."""
+    """Of every network after the same feature map, at inputs ``x`` (n, ...) float64."""
     mode = Mode(arithmetic, relaxed=False)
     phi, chain = chain_errors(features, x, arithmetic) if features.between_norms else (None, [])
     computed = _computed(features, x, mode)

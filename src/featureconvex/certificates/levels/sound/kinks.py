@@ -139,7 +139,7 @@ def _image(scale: Ball, shift: Ball, point: Tensor) -> tuple[Tensor, Tensor]:
     finite = torch.isfinite(point)
     ball = plus(_scaled(Ball.exact(point.where(finite, 0.0)), scale), shift, FLOAT64)
     low, high = ball.lower(), -Ball(-ball.centre, ball.radius).lower()
-    # A coordinate without an end has none behind the map; of what sign, only a scale away from 0 tells.
+    # A coordinate without an end has none after the map; of what sign, only a scale away from 0 tells.
     sign = torch.where(scale.centre.abs() > scale.radius, scale.centre.sign(), 0.0)
     far = torch.where(sign == 0, torch.inf, point * sign)
     return low.where(finite, torch.where(sign == 0, -torch.inf, far)), high.where(finite, far)

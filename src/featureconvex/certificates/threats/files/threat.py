@@ -22,7 +22,7 @@ m + n - 1 of them, and as many before as after, since the file keeps its length.
 With ``up`` and ``down`` the factors of ``k`` (and ``r (n - 1)`` more where runs are filled), an affine
 minorant with curves ``h`` falls by at most
 ``D_up(up k) + D_down(down k)``: the worst cases of two l1 balls, one of rises and one of falls alone, since
-``m_i(u_i - d_i) <= max(h_i^+(u_i), h_i^-(d_i))``. Behind a map without curves,
+``m_i(u_i - d_i) <= max(h_i^+(u_i), h_i^-(d_i))``. After a map without curves,
 ``||u - d||_s <= k (up^s + down^s)^(1/s)``, a convex function of u and d that is largest where each has one
 coordinate only.
 """

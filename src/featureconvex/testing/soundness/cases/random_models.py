@@ -22,7 +22,7 @@ def _mlp(hidden: Sequence[int], **options: object) -> Maker:
 def _convnet(**options: int) -> Maker:
     def make(shape: Shape) -> nn.Module:
         settings = {"features": 3, "depth": 1, "first_kernel": 3} | options
-        # Behind pooling maps an image may be a single pixel.
+        # After pooling maps an image may be a single pixel.
         settings["pool"] = min(settings.get("pool", 1), *shape[1:])
         return fc.nn.ConvexConvNet(shape[0], (shape[1], shape[2]), **settings)  # type: ignore[arg-type]
 

@@ -88,7 +88,7 @@ REAL = (
     Training("mnist-3-8", norm=1, temperature=4.0),
     Training("mnist-3-8", "default", norm=2, temperature=2.0, settings=5, rows=16),
     Training("fashion-shirts", "paper", epochs=3, settings=5),
-    # One attack by windows on 64 colour images behind scattering takes a quarter of an hour.
+    # One attack by windows on 64 colour images after scattering takes a quarter of an hour.
     Training("cifar10-cats-dogs", temperature=1.0, epochs=5, points=1500, settings=4, rows=8),
 )
 
