@@ -34,9 +34,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("fashion-shirts", "default", "1", "36"),
     ("fashion-shirts", "default", "inf", "0.22"),
     ("cifar10-cats-dogs", "default", "2"),
-    ("cifar10-cats-dogs", "default", "2", "2"),
     ("cifar10-cats-dogs", "default", "2", "1.8"),
-    ("cifar10-cats-dogs", "default", "2", "1.6"),
     *(("breast-cancer", "default", norm) for norm in ("1", "2", "inf")),
     *(("spambase", "default", norm) for norm in ("1", "2", "inf")),
 )

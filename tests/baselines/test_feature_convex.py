@@ -26,25 +26,31 @@ def test_no_model_is_compared_twice() -> None:
         )
         for share in shares
     ]
-    affine = [("default", "l2", share, "affine") for share in ("0.5", "1.0")]
+    affine = [
+        ("default", norm, share, "affine")
+        for norm, shares in (("l2", ("0.5", "1.0")), ("linf", ("1.0", "8.0")))
+        for share in shares
+    ]
     paper = ("paper", "l2")
     assert settings((30,)) == ours
     assert settings((1, 28, 28)) == [*ours, *larger, *affine, paper]
     assert settings((3, 32, 32)) == [*ours, *larger, *affine, paper]
 
 
-def test_an_affine_head_makes_a_1_lipschitz_network() -> None:
+@pytest.mark.parametrize(("norm", "p", "dual"), [("l2", 2, 2), ("linf", math.inf, 1)])
+def test_an_affine_head_makes_a_1_lipschitz_network(norm: str, p: float, dual: float) -> None:
     fitting, validation, _ = digits()
-    setting = {"recipe": "default", "norm": "l2", "share": 0.5, "head": "affine"}
+    setting = {"recipe": "default", "norm": norm, "share": 0.5, "head": "affine"}
     method = FeatureConvex(options(1), setting)
     method.fit(fitting, validation)
     assert method.model is not None
     net, phi = method.model.convex_net, method.model.feature_map
     (layer,) = (part for part in net.modules() if isinstance(part, torch.nn.Linear))
     slope = layer.weight.detach()
-    bound = phi.lipschitz(2) * float(slope.norm())
+    assert slope.shape == (1, 256 if p == 2 else 2)
+    bound = phi.lipschitz(p) * float(slope.norm(dual))
     score = method.model.logits(validation.x)
-    far = (validation.x[:1] - validation.x).flatten(1).norm(dim=1)
+    far = (validation.x[:1] - validation.x).flatten(1).norm(p, dim=1)
     assert ((score[:1] - score).abs() <= bound * far * (1 + 1e-4) + 1e-5).all()
 
 

@@ -26,13 +26,15 @@ from featureconvex.training.architectures import (
 )
 from featureconvex.training.fit import fit
 from featureconvex.training.points import Points
-from featureconvex.training.recipes import Recipe, default, paper
+from featureconvex.training.recipes import WIDE, Recipe, default, paper
 from featureconvex.training.temperature import class_distance
 
 # Of the distance between the classes: temperatures for more radius, beside the one that is chosen.
 SHARES = {1.0: (0.25,), 2.0: (0.25, 0.5, 1.0, 2.0), math.inf: (0.5, 1.0, 8.0)}
 # The same for an affine function behind the learned map, which is a 1-Lipschitz network.
-AFFINE_SHARES = {1.0: (), 2.0: (0.5, 1.0), math.inf: ()}
+AFFINE_SHARES = {1.0: (), 2.0: (0.5, 1.0), math.inf: (1.0, 8.0)}
+# Layers of distances that end in two points gain by more and larger steps.
+OF_TWO_POINTS = {"batch_size": 128, "learning_rate": 0.01, "epochs": 30}
 LARGE = 2000
 EPOCHS_ON_CPU = 10
 """Of the paper's 150 for inputs of more than ``LARGE`` numbers: about a minute each without a GPU."""
@@ -129,6 +131,8 @@ class FeatureConvex(Method):
         norm = parse_norm(self.setting["norm"])
         build = {"default": lambda: default(tuple(shape), norm), "paper": self._paper}
         recipe = build[self.setting["recipe"]]()
+        if norm >= WIDE and self.setting.get("head") == "affine":
+            recipe = recipe.replace(**OF_TWO_POINTS)
         return recipe if self.options.epochs is None else recipe.replace(epochs=self.options.epochs)
 
     def _paper(self) -> Recipe:

@@ -188,7 +188,9 @@ def image_architecture(
     tenth of what pixels ``(u, |u|)`` prove.
 
     With ``head=()`` a learned map is followed by one affine function, as in 1-Lipschitz
-    networks: on digits, whose classes are nearly alike, large temperatures gain more radius with it.
+    networks: on digits, whose classes are nearly alike, large temperatures gain more radius with it. Layers
+    of distances then end in two points, as distance nets do: one affine function of many distances gained
+    less.
 
     ``default`` learns a map before the network: for l2 orthogonal layers, for linf layers of distances, of
     colour images between means over 2 x 2 pixels. Below l2 grey images keep their pixels, which certified
@@ -220,7 +222,7 @@ def image_architecture(
         )
     return _on(
         device,
-        distances=lambda x: _mlp(x, head, Center(x.mean()), *_distances(x, 512, 512)),
+        distances=lambda x: _mlp(x, head, Center(x.mean()), *_distances(x, *_points(head))),
     )
 
 
@@ -252,7 +254,12 @@ def _mlp(x: Tensor, hidden: tuple[int, ...], *maps: FeatureMap) -> FeatureConvex
 def _distances_of_means(x: Tensor, head: tuple[int, ...]) -> FeatureConvexModel:
     """Means are nonexpansive in linf: a quarter of the numbers, and nearly as much to see."""
     pooled = AveragePool(tuple(x.shape[1:]), min(2, *x.shape[2:]))
-    return _mlp(x, head, Center(x.mean()), pooled, *_distances(pooled(x[:1]), 512, 512))
+    return _mlp(x, head, Center(x.mean()), pooled, *_distances(pooled(x[:1]), *_points(head)))
+
+
+def _points(head: tuple[int, ...]) -> tuple[int, ...]:
+    """How many points each layer of distances has, before a network with such hidden layers."""
+    return (512, 512) if head else (512, 512, 2)
 
 
 def _pixels(x: Tensor) -> FeatureConvexModel:

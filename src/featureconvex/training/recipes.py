@@ -19,6 +19,7 @@ _MOST = {
     "other_temperature": math.inf,
     "learning_rate": math.inf,
     "validation_fraction": 1.0,
+    "pilot_share": 1.0,
 }
 
 
@@ -58,6 +59,8 @@ class Recipe:
             is once the radius falls; None: as far as the budget is above the lowest error and a percentage
             point more, whatever the radius does.
         pilots_settled: what ``settled`` is for pilots; None: the same.
+        pilot_share: of the epochs, for a pilot: it needs the order of the temperatures, not the last tenth
+            of a per cent.
         share: instead of that choice, a fixed share of the distance between the classes.
         jacobian_weight: ``lambda`` of the penalty ``lambda ||J||_F`` (objective ``"cross-entropy"``).
         optimiser: ``"adam"`` with a one-cycle rate, or ``"sgd"`` with momentum and exponential decay.
@@ -85,6 +88,7 @@ class Recipe:
     untried: tuple[float, ...] = ()
     patience: float | None = None
     pilots_settled: float | None = None
+    pilot_share: float = 0.4
     share: float | None = None
     jacobian_weight: float = 0.0
     optimiser: str = "adam"
@@ -165,9 +169,10 @@ def paper(task: str, norm: float = 2.0) -> Recipe:
 GREY_GROWTH, COLOUR_GROWTH = 1.15, 1.10
 # Of the default recipe, in colour: one-sided training buys more radius with the same errors.
 ONE_SIDED_ALLOWANCE_IN_COLOUR = 0.012
-# Of grey images: growth, allowance, and the ratio of the temperatures. Pilots of distances err more than
-# the longer run after them.
-GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01, 2.0), (1.28, 0.01, 2.5), (1.25, 0.015, 4.0)
+# Growth and allowance of grey images. Pilots of distances err more than the longer run after them.
+GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01), (1.28, 0.01), (1.25, 0.015)
+# Of learned maps of many grey images; their pilots stay as short as those of 20 epochs.
+GREY_EPOCHS, GREY_PILOT_SHARE = 28, 8 / 28
 # Pilots of distances take the longest, so there are fewer: of small temperatures one, for the lowest error.
 DISTANCES_UNTRIED, DISTANCES_PATIENCE = (1 / 16,), 0.005
 # While distances are blunt, pilots need no validation: it would take as long as their steps.
@@ -248,9 +253,9 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
         return recipe
     if shape[1] == 3 and norm < WIDE:
         return recipe.replace(allowance=ONE_SIDED_ALLOWANCE_IN_COLOUR)
-    growth, allowance, ratio = by_norm(norm, GREY_L1, GREY_L2, GREY_LINF)
+    growth, allowance = by_norm(norm, GREY_L1, GREY_L2, GREY_LINF)
     # With balanced classes less accuracy buys the same radius, but for distances.
-    recipe = recipe.replace(balanced=norm >= WIDE, asymmetry=ratio)
+    recipe = recipe.replace(balanced=norm >= WIDE)
     recipe = recipe.replace(epochs=15 if shape[1] == 3 else 20 if norm >= 2 else 25)
     recipe = recipe.replace(growth=growth, allowance=allowance)
     if norm < 2:
@@ -262,7 +267,9 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
             pilots_settled=DISTANCES_PILOTS_SETTLED,
         )
     # Orthogonal layers and distances take larger steps than a convex network alone.
-    large = {} if recipe.batch_size < 128 else {"batch_size": 256}
+    large: dict[str, Any] = {} if recipe.batch_size < 128 else {"batch_size": 256}
+    if large and shape[1] != 3:
+        large |= {"epochs": GREY_EPOCHS, "pilot_share": GREY_PILOT_SHARE}
     return recipe.replace(learning_rate=6e-3, **large)
 
 

@@ -29,8 +29,6 @@ from featureconvex.training.recipes import Recipe
 from featureconvex.training.validation import outputs
 
 RATIOS = (1 / 64, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)
-# A pilot needs the order of the temperatures, not the last tenth of a per cent.
-PILOT_SHARE = 0.4
 # Points that choose a pilot's epoch; all of the second half judge the pilot.
 WATCHED = 1000
 
@@ -92,7 +90,7 @@ def choose_temperature(
     median radius at a temperature within the budget is taken.
 
     Args:
-        recipe: of the final run; pilots last ``PILOT_SHARE`` of its epochs.
+        recipe: of the final run; pilots last ``pilot_share`` of its epochs.
         candidates: by the name of the feature map, what trains a fresh model by a recipe, under a title, on
             some points, judged on others.
         points: the points to fit on.
@@ -108,7 +106,9 @@ def choose_temperature(
     if recipe.temperature is not None:
         tried = [recipe.temperature]
     settled = recipe.settled if recipe.pilots_settled is None else recipe.pilots_settled
-    short = recipe.replace(epochs=max(3, round(recipe.epochs * PILOT_SHARE)), settled=settled)
+    short = recipe.replace(
+        epochs=max(3, round(recipe.epochs * recipe.pilot_share)), settled=settled
+    )
     pilots: list[Pilot] = []
     done: list[_Tried] = []
     most = len(tried) * len(candidates)
