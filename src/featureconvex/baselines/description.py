@@ -139,17 +139,22 @@ def settings_of(kind: type[Method], options: Options) -> list[Setting]:
 def has_words(setting: Mapping[str, Any], asked: str) -> bool:
     """Whether a setting has everything that is asked for: names, values, and names with their values.
 
-    The order, capitals and commas do not count.
+    The order, capitals and commas do not count. ``no NAME`` asks for settings without that name.
 
     >>> setting = {"recipe": "default", "norm": "l2", "share": 0.5}
     >>> [has_words(setting, asked) for asked in ("norm l2", "share .5, DEFAULT", "share", "norm l1")]
     [True, True, True, False]
+    >>> [has_words(setting, asked) for asked in ("norm l2, no head", "norm l2, no share")]
+    [True, False]
     """
     named = {key.lower(): _plain(value) for key, value in setting.items()}
     words = asked.lower().replace(",", " ").split()
     while words:
         word = words.pop(0)
-        if word in named:
+        if word == "no" and words:
+            if words.pop(0) in named:
+                return False
+        elif word in named:
             if words and words[0] not in named and _plain(words.pop(0)) != named[word]:
                 return False
         elif _plain(word) not in named.values():

@@ -33,7 +33,8 @@ def compare(
         str | None,
         typer.Option(
             help="Of each method only the settings that have these names and values, such as 'norm l2' or "
-            "'share 1.0, asymmetry' (default: all); a method without one is left alone."
+            "'share 1.0, asymmetry', or 'no head' for those without a name (default: all); a method "
+            "without such a setting is left alone."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(help="Use the first so many test points.")] = 1000,

@@ -18,7 +18,7 @@ from featureconvex.training.points import Points
 from featureconvex.training.recipes import asymmetry
 
 HIDDEN = (512, 512)
-TEMPERATURE, LARGER = 0.1, 0.3
+TEMPERATURE, LARGER, LARGEST = 0.1, 0.3, 1.0
 """Of the loss, in units of the margin: what a radius is worth against accuracy."""
 
 
@@ -50,13 +50,14 @@ class LinfDistance(NonexpansiveMethod):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """Two temperatures, for both classes alike and one-sided."""
+        """Two temperatures, for both classes alike and one-sided, and a large one, one-sided."""
         sided = {"asymmetry": asymmetry(math.inf)}
         return [
             {},
             {"temperature": LARGER},
             {"temperature": TEMPERATURE, **sided},
             {"temperature": LARGER, **sided},
+            {"temperature": LARGEST, **sided},
         ]
 
     def temperature(self, fitting: Points) -> float:
