@@ -72,12 +72,12 @@ def one(task: str, norm: str, method: str, words: str, seed: int) -> dict[str, A
 def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="a part of the name of the tasks to run")
+    parser.add_argument("--only", default="", help="a part of TASK-NORM-METHOD, for what to run")
     parser.add_argument("--seeds", default="0,1,2", help="separated by commas")
     arguments = parser.parse_args()
     runs = load_json(RESULT)["runs"] if RESULT.exists() else []
     for seed in map(int, arguments.seeds.split(",")):
-        for row in (row for row in ROWS if arguments.only in row[0]):
+        for row in (row for row in ROWS if arguments.only in "-".join(row[:3])):
             new = one(*row, seed)
             runs = [run for run in runs if key_of(run) != key_of(new)] + [new]
             write_text(RESULT, dump_json({"runs": runs, "provenance": provenance()}))
