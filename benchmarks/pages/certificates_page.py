@@ -145,7 +145,6 @@ BLOCKS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "level-cost": ("levels_cost", cost_table),
     "tight-gap": ("tight", gap_table),
     "campaign": ("soundness", campaign_table),
-    "campaign-recent": ("soundness_recent", campaign_table),
 }
 SCRIPTS = {
     "level_table": "levels/level_table.py",
@@ -153,7 +152,6 @@ SCRIPTS = {
     "levels_cost": "levels/levels.py",
     "tight": "levels/tight.py",
     "soundness": "soundness/soundness.py",
-    "soundness_recent": "soundness/soundness.py --out results/soundness_recent.json",
 }
 
 
