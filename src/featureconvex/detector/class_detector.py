@@ -1,34 +1,26 @@
 """A trained model of several classes with the columns, classes and attacker of its data."""
 
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from featureconvex.certificates import (
-    AttackResult,
     ClassCertificate,
     Domain,
     Level,
     Threat,
-    attack,
     certify_classes,
 )
-from featureconvex.certificates.arguments import check_inputs, check_threat
-from featureconvex.detector.described import BATCH, Described
+from featureconvex.detector.described import Described
 from featureconvex.detector.scoring import labels_of, share_right
-from featureconvex.detector.table import with_table
 from featureconvex.errors import UserError
-from featureconvex.given import rows_tensor
-from featureconvex.models.model import describe_inputs
+from featureconvex.models.model import FeatureConvexModel, describe_inputs
 from featureconvex.models.multi_class import MultiClassModel
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-
-class ClassDetector(Described, MultiClassModel):
+class ClassDetector(Described[ClassCertificate], MultiClassModel):
     """Names the class of a row, and proves how far it is from every other one.
 
     It takes data frames in the raw columns (found by name), arrays and tensors. As a torch module it is the
@@ -66,13 +58,7 @@ class ClassDetector(Described, MultiClassModel):
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """(n, classes) scores, the largest entry for the class predicted."""
-        x = rows_tensor(check_inputs(X, self.members()[0]))
-        scores = np.empty((len(x), len(self.classes_)))
-        with torch.no_grad():
-            for start in range(0, len(x), BATCH):
-                rows = slice(start, start + BATCH)
-                scores[rows] = self(x[rows].to(self.device, self.dtype)).cpu().numpy()
-        return scores
+        return self.answers(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(n,) names of classes.
@@ -97,65 +83,23 @@ class ClassDetector(Described, MultiClassModel):
         shares: NDArray[np.float64] = softmax(self.decision_function(X), axis=1)
         return shares
 
-    @overload
-    def certify(
+    @property
+    def core(self) -> FeatureConvexModel:
+        """The score of the first class."""
+        return self.members()[0]
+
+    def certificates(
         self,
         X: Any,
-        threat: Threat | None = ...,
-        domain: Domain | None = ...,
-        level: str | Level | None = ...,
-        **options: Any,
-    ) -> ClassCertificate: ...
-    @overload
-    def certify(
-        self,
-        X: Any,
-        threat: "Sequence[Threat]",
-        domain: Domain | None = ...,
-        level: str | Level | None = ...,
-        **options: Any,
-    ) -> list[ClassCertificate]: ...
-    def certify(
-        self,
-        X: Any,
-        threat: "Threat | Sequence[Threat] | None" = None,
-        domain: Domain | None = None,
-        level: str | Level | None = None,
+        threats: Threat | Sequence[Threat],
+        domain: Domain | None,
+        level: str | Level,
         **options: Any,
     ) -> ClassCertificate | list[ClassCertificate]:
-        """Certificates for rows; arguments as for :meth:`Detector.certify`.
-
-        Args:
-            X: rows.
-            threat: what the budget measures; None: the schema's prices, ``Lp(2)`` without one.
-            domain: where the attacker may move; None: the schema's, unless all threats are norms.
-            level: None: ``"closed-form"`` for norms everywhere, else ``"domain"``.
-            options: as :func:`featureconvex.certify_classes`.
-        """
-        asked = self.asked(self.members()[0], threat, domain, level)
-        several = threat is not None and not isinstance(threat, Threat)
-        found: Any = certify_classes(
-            self,
-            X,
-            list(asked.threats) if several else asked.threats[0],
-            asked.domain,
-            asked.level,
-            **options,
-        )
-        result: ClassCertificate | list[ClassCertificate] = found
-        return result
-
-    def attack(
-        self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
-    ) -> AttackResult:
-        """The nearest points that leave a row's class; see :func:`featureconvex.attack`.
-
-        Of a data frame the result has them as a ``table`` in its columns, too.
-        """
-        core = self.members()[0]
-        asked = self.asked(core, threat, domain)
-        found = attack(self, X, check_threat(asked.threats), asked.domain, **options)
-        return with_table(found, X, check_inputs(X, core), self.columns)
+        """By :func:`featureconvex.certify_classes`."""
+        found: Any = certify_classes(self, X, threats, domain, level, **options)
+        answer: ClassCertificate | list[ClassCertificate] = found
+        return answer
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose class is predicted right.

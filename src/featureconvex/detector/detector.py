@@ -1,33 +1,25 @@
 """A trained model of one sensitive class with the columns, classes and attacker of its data."""
 
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from featureconvex.certificates import (
-    AttackResult,
     Certificate,
     Domain,
     Level,
     Threat,
-    attack,
     certify,
 )
-from featureconvex.certificates.arguments import check_inputs, check_threat
-from featureconvex.detector.described import BATCH, Described
+from featureconvex.detector.described import Described
 from featureconvex.detector.scoring import labels_of, share_right
-from featureconvex.detector.table import with_table
 from featureconvex.errors import UserError
-from featureconvex.given import rows_tensor
 from featureconvex.models.model import FeatureConvexModel, describe_inputs
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-
-class Detector(Described, FeatureConvexModel):
+class Detector(Described[Certificate], FeatureConvexModel):
     """A trained model with the columns, classes and attacker of its data.
 
     It takes data frames in the raw columns (found by name), arrays and tensors. As a torch module it is the
@@ -58,13 +50,7 @@ class Detector(Described, FeatureConvexModel):
 
     def sensitive_margin(self, X: Any) -> NDArray[np.float64]:
         """``g(phi(x)) + tau``, (n,): positive for the sensitive class, NaN where a cell is missing."""
-        x = rows_tensor(check_inputs(X, self))
-        margin = np.empty(len(x))
-        with torch.no_grad():
-            for start in range(0, len(x), BATCH):
-                rows = slice(start, start + BATCH)
-                margin[rows] = self(x[rows].to(self.device, self.dtype)).cpu().numpy()
-        return margin
+        return self.answers(X)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """(n,), positive for ``classes_[1]``, the sensitive class."""
@@ -92,59 +78,23 @@ class Detector(Described, FeatureConvexModel):
         margin = self.sensitive_margin(X)
         return np.column_stack((expit(-margin), expit(margin)))
 
-    @overload
-    def certify(
+    @property
+    def core(self) -> FeatureConvexModel:
+        """The model itself."""
+        return self
+
+    def certificates(
         self,
         X: Any,
-        threat: Threat | None = ...,
-        domain: Domain | None = ...,
-        level: str | Level | None = ...,
-        **options: Any,
-    ) -> Certificate: ...
-    @overload
-    def certify(
-        self,
-        X: Any,
-        threat: "Sequence[Threat]",
-        domain: Domain | None = ...,
-        level: str | Level | None = ...,
-        **options: Any,
-    ) -> list[Certificate]: ...
-    def certify(
-        self,
-        X: Any,
-        threat: "Threat | Sequence[Threat] | None" = None,
-        domain: Domain | None = None,
-        level: str | Level | None = None,
+        threats: Threat | Sequence[Threat],
+        domain: Domain | None,
+        level: str | Level,
         **options: Any,
     ) -> Certificate | list[Certificate]:
-        """Certificates for rows; by default against the attacker of the schema, at level ``domain``.
-
-        Args:
-            X: rows.
-            threat: what the budget measures; None: the schema's prices, ``Lp(2)`` without one.
-            domain: where the attacker may move; None: the schema's, unless all threats are norms.
-            level: None: ``"closed-form"`` for norms everywhere, else ``"domain"``.
-            options: as :func:`featureconvex.certify`.
-        """
-        asked = self.asked(self, threat, domain, level)
-        several = threat is not None and not isinstance(threat, Threat)
-        threats = list(asked.threats) if several else asked.threats[0]
-        found: Certificate | list[Certificate] = certify(
-            self, X, threats, asked.domain, asked.level, **options
-        )
-        return found
-
-    def attack(
-        self, X: Any, threat: Threat | None = None, domain: Domain | None = None, **options: Any
-    ) -> AttackResult:
-        """Evasions, by default of the attacker of the schema; see :func:`featureconvex.attack`.
-
-        Of a data frame the result has them as a ``table`` in its columns, too.
-        """
-        asked = self.asked(self, threat, domain)
-        found = attack(self, X, check_threat(asked.threats), asked.domain, **options)
-        return with_table(found, X, check_inputs(X, self), self.columns)
+        """By :func:`featureconvex.certify`."""
+        found: Any = certify(self, X, threats, domain, level, **options)
+        answer: Certificate | list[Certificate] = found
+        return answer
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose class is predicted right, as scikit-learn has it.
