@@ -134,9 +134,9 @@ def test_pilots_stop_once_the_error_is_far_beyond_the_budget() -> None:
 @pytest.mark.parametrize(
     ("wrong", "radii", "pilots"),
     [
-        ([0, 0, 0, 0, 0, 0], [1, 2, 3, 4, 5, 6], 6),
+        ([0, 0, 0, 0, 0, 0, 0], [1, 2, 3, 4, 5, 6, 7], 7),
         ([0, 0, 0, 0, 0, 0], [1, 2, 3, 2, 5, 6], 4),  # the radius falls
-        ([0, 0, 1, 1, 1, 1], [1, 2, 3, 4, 5, 6], 6),  # 1 % wrong is within the budget
+        ([0, 0, 1, 1, 1, 1, 1], [1, 2, 3, 4, 5, 6, 7], 7),  # 1 % wrong is within the budget
         ([0, 0, 2, 2, 2, 2], [1, 2, 3, 4, 5, 6], 3),  # 2 % is beyond budget and patience
     ],
 )
@@ -162,10 +162,16 @@ def test_a_recipe_with_patience_has_fewer_pilots(
 
     monkeypatch.setattr("featureconvex.training.temperature.outputs", judged)
     recipe = Recipe(
-        "r", epochs=10, allowance=0.025, untried=(1 / 16,), patience=0.005, pilots_settled=0.75
+        "r",
+        epochs=10,
+        allowance=0.025,
+        untried=(1 / 16,),
+        further=(4.0,),
+        patience=0.005,
+        pilots_settled=0.75,
     )
     choose_temperature(recipe, {"own": train}, points)
-    assert ratios == pytest.approx([r for r in RATIOS if r != 1 / 16][:pilots])
+    assert ratios == pytest.approx([*(r for r in RATIOS if r != 1 / 16), 4.0][:pilots])
 
 
 def test_feature_maps_share_one_budget_of_errors() -> None:

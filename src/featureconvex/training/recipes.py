@@ -55,6 +55,7 @@ class Recipe:
         growth, allowance: of that choice: the error may reach ``growth`` times the lowest one plus
             ``allowance``.
         untried: temperatures that no pilot runs at, as shares of the distance between the classes.
+        further: larger ones than pilots of other recipes run at.
         patience: how far beyond its budget the error may be before no larger temperature is tried, and none
             is once the radius falls; None: as far as the budget is above the lowest error and a percentage
             point more, whatever the radius does.
@@ -86,6 +87,7 @@ class Recipe:
     growth: float = 1.0
     allowance: float = 0.0
     untried: tuple[float, ...] = ()
+    further: tuple[float, ...] = ()
     patience: float | None = None
     pilots_settled: float | None = None
     pilot_share: float = 0.4
@@ -171,8 +173,10 @@ GREY_GROWTH, COLOUR_GROWTH = 1.15, 1.10
 ONE_SIDED_ALLOWANCE_IN_COLOUR = 0.012
 # Growth and allowance of grey images. Pilots of distances err more than the longer run after them.
 GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01), (1.28, 0.01), (1.25, 0.015)
-# Of learned maps of many grey images; their pilots stay as short as those of 20 epochs.
+# Of learned maps of many grey images; their pilots stay as short as those of 20 epochs. In l2, garments can
+# afford more than twice the distance between the classes.
 GREY_EPOCHS, GREY_PILOT_SHARE = 28, 8 / 28
+GREY_L2_FURTHER = (4.0,)
 # Pilots of distances take the longest, so there are fewer: of small temperatures one, for the lowest error.
 DISTANCES_UNTRIED, DISTANCES_PATIENCE = (1 / 16,), 0.005
 # While distances are blunt, pilots need no validation: it would take as long as their steps.
@@ -266,6 +270,8 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
             patience=DISTANCES_PATIENCE,
             pilots_settled=DISTANCES_PILOTS_SETTLED,
         )
+    elif shape[0] >= SMALL:
+        recipe = recipe.replace(further=GREY_L2_FURTHER)
     # Orthogonal layers and distances take larger steps than a convex network alone.
     large: dict[str, Any] = {} if recipe.batch_size < 128 else {"batch_size": 256}
     if large and shape[1] != 3:

@@ -102,7 +102,7 @@ def choose_temperature(
     first, second = halves(points, seed, copies)
     watched = second if len(second) <= WATCHED else second.subset(spread(len(second), WATCHED))
     scale = class_distance(points, recipe.norm, cost)
-    tried = [scale * ratio for ratio in RATIOS if ratio not in recipe.untried]
+    tried = [scale * ratio for ratio in (*RATIOS, *recipe.further) if ratio not in recipe.untried]
     if recipe.temperature is not None:
         tried = [recipe.temperature]
     settled = recipe.settled if recipe.pilots_settled is None else recipe.pilots_settled
