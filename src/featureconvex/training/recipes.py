@@ -173,10 +173,9 @@ GREY_GROWTH, COLOUR_GROWTH = 1.15, 1.10
 ONE_SIDED_ALLOWANCE_IN_COLOUR = 0.012
 # Growth and allowance of grey images. Pilots of distances err more than the longer run after them.
 GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01), (1.28, 0.01), (1.25, 0.015)
-# Of learned maps of many grey images; their pilots stay as short as those of 20 epochs. In l2, garments can
-# afford more than twice the distance between the classes.
-GREY_EPOCHS, GREY_PILOT_SHARE = 28, 8 / 28
-GREY_L2_FURTHER = (4.0,)
+# Of orthogonal layers for many grey images: more epochs, but pilots as short as those of 20, and one at four
+# times the distance between the classes, which garments can afford.
+GREY_L2_LARGE: dict[str, Any] = {"epochs": 28, "pilot_share": 8 / 28, "further": (4.0,)}
 # Pilots of distances take the longest, so there are fewer: of small temperatures one, for the lowest error.
 DISTANCES_UNTRIED, DISTANCES_PATIENCE = (1 / 16,), 0.005
 # While distances are blunt, pilots need no validation: it would take as long as their steps.
@@ -271,11 +270,9 @@ def default(shape: tuple[int, ...], norm: float = 2.0) -> Recipe:
             pilots_settled=DISTANCES_PILOTS_SETTLED,
         )
     elif shape[0] >= SMALL:
-        recipe = recipe.replace(further=GREY_L2_FURTHER)
+        recipe = recipe.replace(**GREY_L2_LARGE)
     # Orthogonal layers and distances take larger steps than a convex network alone.
-    large: dict[str, Any] = {} if recipe.batch_size < 128 else {"batch_size": 256}
-    if large and shape[1] != 3:
-        large |= {"epochs": GREY_EPOCHS, "pilot_share": GREY_PILOT_SHARE}
+    large = {} if recipe.batch_size < 128 else {"batch_size": 256}
     return recipe.replace(learning_rate=6e-3, **large)
 
 
