@@ -12,8 +12,8 @@ from featureconvex.results.strict_json import load_json
 
 CHECKPOINTS = "checkpoints"
 """The folder in it that a killed training continues from."""
-# Settings that an older record, or one of another kind of run, may have in addition.
-_TELLING = ("multi_class",)
+# Tells the kinds of runs, which have different settings.
+_KIND = "multi_class"
 
 
 def output_folder(out: Path, task: str, asked: dict[str, Any]) -> Path:
@@ -40,9 +40,9 @@ def output_folder(out: Path, task: str, asked: dict[str, Any]) -> Path:
             f"{folder} holds the results of {before['task']}; choose another --out or delete it"
         )
     stored = before.get("asked", asked)
-    names = [*asked, *(name for name in _TELLING if name in stored and name not in asked)]
+    names = [_KIND] if stored.get(_KIND) != asked.get(_KIND) else list(asked)
     changed = [
-        f"{name} {stored.get(name)} there, {asked.get(name)} now"
+        f"{name} {_said(stored.get(name))} there, {_said(asked.get(name))} now"
         for name in names
         if stored.get(name) != asked.get(name)
     ]
@@ -52,6 +52,10 @@ def output_folder(out: Path, task: str, asked: dict[str, Any]) -> Path:
             "--out or delete it"
         )
     return folder
+
+
+def _said(value: object) -> str:
+    return "left out" if value is None else str(value)
 
 
 def reported(folder: Path, write: Callable[[Path], list[Path]]) -> list[Path]:

@@ -205,11 +205,11 @@ def test_the_report_is_rebuilt_from_its_rows(table: Path) -> None:
 
 def test_the_two_kinds_of_run_keep_apart(table: Path, mails: Path, tmp_path: Path) -> None:
     binary = find_task(str(mails), "kind", "scam", keep=("id",))
-    with pytest.raises(UserError, match=r"other settings .*multi_class own there, None now"):
+    with pytest.raises(UserError, match=r"other settings .*multi_class own there, left out now"):
         run(binary, table, Settings(epochs=8), progress=False)
     own = find_class_task(str(mails), "kind", keep=("id",))
     (tmp_path / "record.json").write_text(json.dumps({"task": "mails", "asked": {"norm": "l2"}}))
-    with pytest.raises(UserError, match="multi_class None there, own now"):
+    with pytest.raises(UserError, match="multi_class left out there, own now"):
         run_classes(own, tmp_path, QUICK, progress=False)
 
 
