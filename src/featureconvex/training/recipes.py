@@ -172,7 +172,7 @@ GREY_GROWTH, COLOUR_GROWTH = 1.15, 1.10
 # Of the default recipe, in colour: one-sided training buys more radius with the same errors.
 ONE_SIDED_ALLOWANCE_IN_COLOUR = 0.012
 # Growth and allowance of grey images. Pilots of distances err more than the longer run after them.
-GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01), (1.28, 0.01), (1.25, 0.015)
+GREY_L1, GREY_L2, GREY_LINF = (1.1, 0.01), (1.24, 0.01), (1.25, 0.015)
 # Of orthogonal layers for many grey images: more epochs, but pilots as short as those of 20, and one at
 # four times the distance between the classes, which garments can afford.
 GREY_L2_LARGE: dict[str, Any] = {"epochs": 28, "pilot_share": 8 / 28, "further": (4.0,)}
