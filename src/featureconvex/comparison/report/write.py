@@ -63,6 +63,7 @@ def _context(results: LineRadii) -> dict[str, Any]:
         "origins": origins(tables),
         "meaning": meaning(tables),
         "guarantees": guarantees(tables),
+        "classes": tables.get("classes", []),
         "by_class": class_tables(tables),
         "gains": gain_table(tables),
         "overview": overview_table(tables),
