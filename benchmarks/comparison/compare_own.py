@@ -1,12 +1,12 @@
-"""Methods for several classes side by side: ten digits, and ten garments, each of which is to stay what it is.
+"""Methods for several classes side by side: ten digits, ten garments, each of which is to stay what it is.
 
     python benchmarks/comparison/compare_own.py [--only fashion]
 
 Needs the real data (``FEATURECONVEX_DATA``). Works in folders below ``runs/compare-own``, where a killed
 comparison continues, and writes ``results/compare_own_<task>.json``; then
 ``benchmarks/pages/every_page.py`` brings the pages up to date. The same as ``featureconvex compare TASK
---multi-class own --limit 1000 --samples 10000 --epochs 2`` with all methods but smoothing, whose small network
-gets ten epochs in a folder of its own. About half an hour of a core for each task.
+--multi-class own --limit 1000 --samples 10000 --epochs 2`` with all methods but smoothing, whose small
+network gets ten epochs in a folder of its own. About half an hour of a core for each task.
 """
 
 import argparse
@@ -29,7 +29,7 @@ RESULTS = ROOT / "results"
 TASKS = ("mnist", "fashion")
 SMOOTHING = "smoothing-gaussian"
 EPOCHS = {",".join(name for name in CLASS_METHODS if name != SMOOTHING): 2, SMOOTHING: 10}
-"""By methods: a pass of the score methods over 60,000 pictures takes half a minute, of smoothing seconds."""
+"""By methods: over 60,000 pictures a pass of the others takes half a minute, one of smoothing seconds."""
 
 
 def one(task: str) -> None:

@@ -66,6 +66,7 @@ def compare(
     not, and the settings that `failed`.
     """
     from featureconvex.data import ClassTask, Task, find_class_task, find_task
+    from featureconvex.data.tables.table import TableReader
 
     found: Task | ClassTask
     if is_own(multi_class, task):
@@ -73,6 +74,9 @@ def compare(
         found = find_class_task(task, label)
     else:
         found = find_task(task, label, sensitive)
+    if isinstance(found.reader, TableReader):
+        # What is wrong with a table is said before torch is loaded.
+        found = found.read(data_dir)
     from featureconvex.comparison import CompareSettings
     from featureconvex.comparison import compare as run_comparison
     from featureconvex.report.folders import COMPARISON_FILE
