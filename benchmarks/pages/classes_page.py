@@ -1,4 +1,4 @@
-"""Write the comparison of methods for several classes in ``docs/several-classes.md`` from the committed results.
+"""Write the comparison of methods in ``docs/several-classes.md`` from the committed results.
 
     python benchmarks/pages/classes_page.py
 

@@ -280,6 +280,7 @@ def main_ends(arguments: list[str], status: int = 0) -> None:
     assert done.value.code == status
 
 
+@pytest.mark.filterwarnings("default::featureconvex.comparison.MethodFailedWarning")
 def test_a_table_of_three_classes_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
