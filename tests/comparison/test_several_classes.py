@@ -250,6 +250,37 @@ def test_one_failure_loses_nothing_else_and_one_class_is_no_classifier(tmp_path:
     assert list(found) == ["cayley", "sll", "linear"]
 
 
+def test_who_recognises_nothing_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Means.predict
+    monkeypatch.setattr(Means, "predict", lambda self, x: (right(self, x) + 5) % 10)
+    with pytest.raises(UserError, match="no method ran"), pytest.warns(MethodFailedWarning):
+        run(tmp_path, limit=6)
+    reason = json.loads((tmp_path / "comparison.json").read_text())["methods"]["sll"]["reason"]
+    assert reason == "no classifier, as it recognises no test point"
+
+
+def test_a_level_whose_points_are_all_wrong_has_no_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Means.predict
+
+    def covers(self: Means, level: str) -> int | None:
+        del self
+        return 3 if level == "some" else None
+
+    def predict(self: Means, x: Tensor) -> NDArray[np.int64]:
+        found = right(self, x)
+        found[:3] = (found[:3] + 5) % 10
+        return found
+
+    monkeypatch.setattr(Means, "covers", covers)
+    monkeypatch.setattr(Means, "predict", predict)
+    levels = run(tmp_path)["methods"]["sll"]["settings"][0]["levels"]
+    assert list(levels) == ["certified"]
+
+
 def test_methods_of_earlier_calls_stay_and_another_comparison_is_refused(tmp_path: Path) -> None:
     before = run(tmp_path)["methods"]["sll"]
     with pytest.warns(MethodFailedWarning):

@@ -1,16 +1,66 @@
-"""Numbers of a level that only several classes have: radii by class, and the gain over the first level."""
+"""Numbers that only several classes have: recall and radii by class, and the gain over the first level."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from featureconvex.comparison.columns import seconds_column
+from featureconvex.comparison.fit import OneFit
+from featureconvex.comparison.schema import AccuracyByClass, LevelTable
+from featureconvex.results.statistics.curves import Floats
+
+
+def was_asked(level: str, fit: OneFit) -> bool:
+    """Whether a level certified any point: there are zeros of it where it was about wrong ones only."""
+    refused = level in fit.record["unavailable"]
+    seconds = fit.rows.get(seconds_column(level))
+    return not refused and seconds is not None and bool(seconds.notna().any())
+
+
+def accuracy_by_class(fit: OneFit) -> AccuracyByClass:
+    """Of every class; of one that is sensitive and the other where one is."""
+    right, counted = fit.right, fit.counted
+    if fit.classes:
+        return recall_by_class(fit.rows["label"].to_numpy(), right, fit.classes)
+    return {
+        "sensitive": float(right[counted].mean()),
+        "other": float(right[~counted].mean()) if (~counted).any() else None,
+    }
+
+
+def add_by_class(
+    levels: Mapping[str, LevelTable],
+    radii: Mapping[str, Mapping[str, tuple[Floats, bool]]],
+    fit: OneFit,
+) -> None:
+    """Fill in ``n_points``, ``median_by_class`` and ``gain``.
+
+    Args:
+        levels: of a fit of several classes.
+        radii: per level and norm the radii of the points that it covers, and whether they are converted.
+        fit: rows and names.
+    """
+    native = {
+        level: {norm: values for norm, (values, converted) in found.items() if not converted}
+        for level, found in radii.items()
+    }
+    labels, right = fit.rows["label"].to_numpy(), fit.right
+    first = next(iter(native.values()), {})
+    for level, values in native.items():
+        count = len(next(iter(values.values())))
+        if count == len(right):
+            own = median_by_class(values, labels, right, fit.classes)
+            levels[level]["median_by_class"] = own
+        else:
+            levels[level]["n_points"] = count
+        if values is not first:
+            levels[level]["gain"] = gain(values, first)
 
 
 def recall_by_class(
     labels: NDArray[np.generic], right: NDArray[np.bool_], classes: Sequence[str]
-) -> dict[str, float | None]:
+) -> AccuracyByClass:
     """The share of each class's points that are predicted as it; None without any.
 
     >>> recall_by_class(np.array(["a", "a", "b"]), np.array([True, False, True]), ["a", "b", "c"])

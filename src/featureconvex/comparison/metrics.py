@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featureconvex.baselines.description import Description, MethodFacts
 from featureconvex.baselines.method import Radii, Setting
 from featureconvex.certificates import Guarantee
-from featureconvex.comparison.by_class import gain, median_by_class, recall_by_class
+from featureconvex.comparison.by_class import accuracy_by_class, add_by_class, was_asked
 from featureconvex.comparison.columns import radius_column, seconds_column
 from featureconvex.comparison.curves import curve
 from featureconvex.comparison.fit import OneFit
@@ -127,7 +127,7 @@ def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
     chosen, rows = fit.counted, fit.rows
     radii: dict[str, Radii] = {}
     for level in method.levels:
-        if fit.classes and level in fit.record["unavailable"]:
+        if fit.classes and not was_asked(level, fit):
             continue
         columns = {
             p: (found.dropna() if fit.classes else found.fillna(0)).to_numpy(dtype=np.float64)
@@ -182,11 +182,11 @@ def _measured(
         for level, found in converted.items()
     }
     if fit.classes:
-        _add_by_class(levels, converted, fit)
+        add_by_class(levels, converted, fit)
     return {
         "setting": record["setting"],
         "clean_accuracy": float(right.mean()),
-        "accuracy_by_class": _accuracy_by_class(fit),
+        "accuracy_by_class": accuracy_by_class(fit),
         "train_seconds": record["train_seconds"],
         "facts": record["facts"],
         "measurements": record["measurements"],
@@ -194,39 +194,6 @@ def _measured(
         "provenance": record["provenance"],
         "levels": levels,
     }
-
-
-def _accuracy_by_class(fit: OneFit) -> dict[str, float | None]:
-    right, of_class = fit.right, fit.counted
-    if fit.classes:
-        return recall_by_class(fit.rows["label"].to_numpy(), right, fit.classes)
-    return {
-        "sensitive": float(right[of_class].mean()),
-        "other": float(right[~of_class].mean()) if (~of_class).any() else None,
-    }
-
-
-def _add_by_class(
-    levels: dict[str, LevelTable],
-    radii: dict[str, dict[str, tuple[Floats, bool]]],
-    fit: OneFit,
-) -> None:
-    """Fill in what only several classes have."""
-    native = {
-        level: {norm: values for norm, (values, converted) in found.items() if not converted}
-        for level, found in radii.items()
-    }
-    labels, right = fit.rows["label"].to_numpy(), fit.right
-    first = next(iter(native.values()), {})
-    for level, values in native.items():
-        count = len(next(iter(values.values())))
-        if count == len(right):
-            own = median_by_class(values, labels, right, fit.classes)
-            levels[level]["median_by_class"] = own
-        else:
-            levels[level]["n_points"] = count
-        if values is not first:
-            levels[level]["gain"] = gain(values, first)
 
 
 def _level(

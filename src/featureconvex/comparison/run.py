@@ -19,7 +19,7 @@ from featureconvex.baselines.multi_class.method import ClassOptions
 from featureconvex.baselines.multi_class.registry import find_class_methods
 from featureconvex.baselines.registry import METHODS, find_methods
 from featureconvex.comparison.data import ComparisonData, comparison_data
-from featureconvex.comparison.fit import AnotherComparisonError, run_one_fit
+from featureconvex.comparison.fit import AnotherComparisonError, OneFit, run_one_fit
 from featureconvex.comparison.folder import (
     Comparison,
     kept_results,
@@ -222,17 +222,24 @@ def _run(
             failures.append(_failure(setting, error, own))
             continue
         (own / ERROR_FILE).unlink(missing_ok=True)
-        flags = fit.rows["predicted"]
-        if flags.nunique() > 1:
+        reason = _useless(fit)
+        if reason is None:
             fits.append(fit)
         else:
-            # Who flags everything certifies everything, by any radius, and would lead every table.
-            every = "every" if flags.iloc[0] else "no"
-            reason = f"no detector, as it flags {every} test point"
-            if data.classes:
-                reason = f"no classifier, as it takes every test point for {flags.iloc[0]!r}"
             failures.append(Failure(setting, reason))
     return MethodResult(described, fits, failures)
+
+
+def _useless(fit: OneFit) -> str | None:
+    """Why a fit is not compared; None if it is."""
+    flags = fit.rows["predicted"]
+    if flags.nunique() > 1:
+        nothing = fit.classes and not fit.right.any()
+        return "no classifier, as it recognises no test point" if nothing else None
+    # Who flags everything certifies everything, by any radius, and would lead every table.
+    if fit.classes:
+        return f"no classifier, as it takes every test point for {flags.iloc[0]!r}"
+    return f"no detector, as it flags {'every' if flags.iloc[0] else 'no'} test point"
 
 
 def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:
