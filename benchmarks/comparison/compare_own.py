@@ -11,17 +11,18 @@ network gets ten epochs in a folder of its own. About half an hour of a core for
 
 import argparse
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from featureconvex.baselines.multi_class.registry import CLASS_METHODS
 from featureconvex.comparison import CompareSettings, compare
 from featureconvex.comparison.curves import stored
-from featureconvex.comparison.folder import read_comparison
-from featureconvex.comparison.kept import with_kept
+from featureconvex.comparison.folder import Comparison, read_comparison
+from featureconvex.comparison.schema import Head
 from featureconvex.data import find_class_task
 from featureconvex.files import write_text
-from featureconvex.results.strict_json import dump_json, load_json
+from featureconvex.results.strict_json import dump_json
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "runs" / "compare-own"
@@ -40,11 +41,12 @@ def one(task: str) -> None:
         settings = CompareSettings(methods, limit=1000, samples=10_000, epochs=epochs)
         compare(find_class_task(task), folder, settings)
         folders.append(folder)
-    scores, smoothing = folders
-    tables = with_kept(read_comparison(scores), load_json(smoothing / "comparison.json"))
-    names = [name for name in CLASS_METHODS if name in tables["methods"]]
-    tables["methods"] = {name: tables["methods"][name] for name in names}
-    write_text(RESULTS / f"compare_own_{task}.json", dump_json(stored(tables)))
+    parts = [read_comparison(folder) for folder in folders]
+    results = {one.method.name: one for part in parts for one in part.results}
+    # Every setting says how many epochs it had.
+    head = cast("Head", {**parts[0].head, "epochs": None})
+    whole = Comparison([results[name] for name in CLASS_METHODS], head)
+    write_text(RESULTS / f"compare_own_{task}.json", dump_json(stored(whole.derive())))
 
 
 def main() -> None:
