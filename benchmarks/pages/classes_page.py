@@ -43,13 +43,24 @@ def methods_table(found: dict[str, ComparisonTables]) -> str:
                 for line in method_lines(content, norm)
                 if not line.converted
             ]
-    head = ["data", "norm", "method", "accuracy", "least recalled class", "median", "mean over all"]
-    return table([*head, "training", "a certificate"], body)
+    head = ["data", "norm", "method at its best", "accuracy", "least recalled class", "median"]
+    head += ["mean over all", "trained for the norm: mean at accuracy", "training", "a certificate"]
+    return table(head, body)
 
 
 def _row(content: ComparisonTables, line: MethodLine, norm: str) -> list[str]:
     setting = content["methods"][line.method]["settings"][line.place]
     level = setting["levels"][line.level]
+    own = [
+        s
+        for s in content["methods"][line.method]["settings"]
+        if s["setting"].get("norm", norm) == norm
+    ]
+    traded = [
+        f"{significant(s['levels'][line.level]['average_certified_radius'][norm])} at "
+        f"{percent(s['clean_accuracy'])}"
+        for s in own
+    ]
     recalls = [recall for recall in setting["accuracy_by_class"].values() if recall is not None]
     return [
         f"{line.name} ({line.setting})",
@@ -57,6 +68,7 @@ def _row(content: ComparisonTables, line: MethodLine, norm: str) -> list[str]:
         percent(min(recalls)),
         significant(line.median),
         significant(level["average_certified_radius"][norm]),
+        ", ".join(traded),
         duration(setting["train_seconds"]),
         duration(level["seconds_per_certificate"]),
     ]
