@@ -154,14 +154,10 @@ class CertifiedMethod(nn.Module, ABC):
 class Method(CertifiedMethod):
     """One certified classifier of the comparison, for one sensitive class.
 
-    A subclass builds its modules in ``__init__`` from the options and one setting (cheaply, and the
-    same every time, so that :meth:`load` can fill a fresh one), and writes :meth:`fit`,
-    :meth:`predict` and :meth:`certify`. The laws it must keep are
+    A subclass names the attributes of :class:`CertifiedMethod`, builds its modules in ``__init__`` from the
+    options and one setting (cheaply, and the same every time, so that ``load`` can fill a fresh one), and
+    writes ``fit``, :meth:`predict` and :meth:`certify`. The laws it must keep are
     :data:`featureconvex.testing.METHOD_LAWS`.
-
-    Attributes:
-        name, title, native_norms, levels, points_per_step, passes, literature, former_names: see
-            :class:`CertifiedMethod`.
     """
 
     @abstractmethod
