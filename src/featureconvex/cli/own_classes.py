@@ -1,4 +1,4 @@
-"""``featureconvex run --multi-class own``: which options go with it, and what it says."""
+"""``--multi-class own``: which options go with it, and what a run says."""
 
 from collections.abc import Mapping
 from pathlib import Path

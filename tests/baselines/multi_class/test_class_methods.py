@@ -188,6 +188,28 @@ def test_affine_scores_have_the_closed_formula(kind: type[ScoreMethod]) -> None:
         assert (radius <= np.array(wanted) * (1 + 1e-6)).all()
 
 
+def test_a_killed_fit_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    method = LinearClasses(options(), LinearClasses.settings(options())[-1])
+    done = 0
+
+    def dies(advance: int, words: str) -> None:
+        nonlocal done
+        del words
+        if done:
+            raise KeyboardInterrupt
+        done += advance
+
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(*points()[:2], folder=tmp_path, tick=dies)
+    assert list(tmp_path.iterdir())
+    method.fit(*points()[:2], folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+    whole = fitted(LinearClasses)
+    assert isinstance(whole, ScoreMethod)
+    x = points()[2].x
+    assert torch.equal(method.trained()(x), whole.trained()(x))
+
+
 def test_levels_above_the_closed_form_prove_as_much_and_cover_the_first_points() -> None:
     method, x = fitted(FeatureConvexClasses), points()[2].x[:4]
     assert set(FeatureConvexClasses.levels.values()) == {Guarantee.sound}

@@ -8,11 +8,6 @@ def points_words(tables: ComparisonTables) -> str:
     return "test points" if "classes" in tables else "sensitive test points"
 
 
-def kept_words(tables: ComparisonTables) -> str:
-    """Predicted as what they are to stay."""
-    return "recognised" if "classes" in tables else "flagged"
-
-
 def counted_words(tables: ComparisonTables) -> str:
-    """Those above a radius."""
-    return f"{kept_words(tables)} and certified"
+    """Those that are predicted as what they are to stay, with as large a radius."""
+    return f"{'recognised' if 'classes' in tables else 'flagged'} and certified"
