@@ -123,7 +123,10 @@ def test_certify_refuses_what_it_can_before_torch_is_loaded(
         (("digits", "--counts", "log1p"), "logarithms of counts"),
         (("digits-3-8", "--multi-class", "own"), "has one sensitive class, '3'"),
         (("digits", "--multi-class", "set"), "written digits-A-B"),
-        (("t.csv", "--label", "y"), "or several as 'A|B' (or `run` it with --multi-class own"),
+        (
+            ("t.csv", "--label", "y"),
+            "or several as 'A|B' (or `run` or `compare` with --multi-class own",
+        ),
         (("t.csv", "--multi-class", "own"), "name the label column with --label"),
     ],
     ids=" ".join,

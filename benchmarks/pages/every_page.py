@@ -6,6 +6,7 @@ Scripts that measure write results alone. ``pictures.py``, which trains what it 
 """
 
 import certificates_page
+import classes_page
 import comparison_page
 import readme
 import study_pages
@@ -15,6 +16,7 @@ import theory_pages
 if __name__ == "__main__":
     for page in (
         certificates_page,
+        classes_page,
         comparison_page,
         study_pages,
         tables_page,

@@ -123,6 +123,17 @@ def test_the_page_of_public_tables_is_the_committed_results(
     assert module.maps_filled(training) == training
 
 
+def test_the_comparison_of_several_classes_is_the_committed_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = script("classes_page", monkeypatch)
+    page = module.PAGE.read_text(encoding="utf-8")
+    assert module.filled(page) == page
+    wrong = re.sub(r"(?<=\| l2 \| )\w", "9", page, count=1)
+    assert wrong != page
+    assert module.filled(wrong) == page
+
+
 def test_the_pages_on_studies_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
     module = script("study_pages", monkeypatch)
     for name in module.PAGES:

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.baselines.method import Method, Radii
+from featureconvex.baselines.method import CertifiedMethod, Method, Radii
 
 FACTS = ("epochs", "train_accuracy")
 """What ``fit`` must tell."""
 
 
-def checked_facts(method: Method, facts: Any) -> dict[str, Any]:
+def checked_facts(method: CertifiedMethod, facts: Any) -> dict[str, Any]:
     """What ``fit`` returned.
 
     Raises:
@@ -41,7 +41,7 @@ def flags_of(method: Method, x: Tensor) -> NDArray[np.bool_]:
     return flags
 
 
-def radii_of(method: Method, x: Tensor, level: str) -> Radii:
+def radii_of(method: CertifiedMethod, x: Tensor, level: str) -> Radii:
     """What ``certify`` says of inputs (n, *shape).
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from featureconvex.baselines.method import Method, Options, Setting
+from featureconvex.baselines.method import CertifiedMethod, Options, Setting
 from featureconvex.certificates import Guarantee
 from featureconvex.errors import UserError
 from featureconvex.norms import NORMS, norm_name, parse_norm
@@ -58,7 +58,7 @@ class Description:
     """A method without its code, so that results outlive the class that made them.
 
     Attributes:
-        name, title, native_norms, levels, passes, literature: as in :class:`Method`.
+        name, title, native_norms, levels, passes, literature: as in :class:`CertifiedMethod`.
     """
 
     name: str
@@ -69,11 +69,11 @@ class Description:
     literature: str
 
     @classmethod
-    def of(cls, kind: type[Method]) -> "Description":
+    def of(cls, kind: type[CertifiedMethod]) -> "Description":
         """The description of a method's class.
 
         Raises:
-            UserError: an attribute is missing, or not what :class:`Method` says.
+            UserError: an attribute is missing, or not what :class:`CertifiedMethod` says.
         """
         for name, (right, what) in _ATTRIBUTES.items():
             if not right(getattr(kind, name, None)):
@@ -120,7 +120,7 @@ class Description:
         }
 
 
-def settings_of(kind: type[Method], options: Options) -> list[Setting]:
+def settings_of(kind: type[CertifiedMethod], options: Options) -> list[Setting]:
     """The settings of a method's class, at least one and no two alike.
 
     Raises:

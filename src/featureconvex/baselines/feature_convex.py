@@ -31,7 +31,7 @@ from featureconvex.training.temperature import class_distance
 
 # Of the distance between the classes: temperatures for more radius, beside the one that is chosen.
 SHARES = {1.0: (0.25,), 2.0: (0.25, 0.5, 1.0, 2.0), math.inf: (0.5, 1.0, 8.0)}
-# The same for an affine function behind the learned map, which is a 1-Lipschitz network.
+# The same for an affine function after the learned map, which is a 1-Lipschitz network.
 AFFINE_SHARES = {1.0: (), 2.0: (0.5, 1.0), math.inf: (1.0, 8.0)}
 # Layers of distances that end in two points gain by more and larger steps.
 OF_TWO_POINTS = {"batch_size": 128, "learning_rate": 0.01, "epochs": 30}
@@ -41,7 +41,7 @@ EPOCHS_ON_CPU = 10
 
 
 class FeatureConvex(Method):
-    """A convex network behind a Lipschitz feature map (arXiv 2302.01961), and what goes beyond."""
+    """A convex network after a Lipschitz feature map (arXiv 2302.01961), and what goes beyond."""
 
     name = "feature-convex"
     title = "feature-convex"

@@ -57,13 +57,8 @@ class Options:
         return len(self.shape) == 3
 
 
-class Method(nn.Module, ABC):
-    """One certified classifier of the comparison.
-
-    A subclass builds its modules in ``__init__`` from the options and one setting (cheaply, and the
-    same every time, so that :meth:`load` can fill a fresh one), and writes :meth:`fit`,
-    :meth:`predict` and :meth:`certify`. The laws it must keep are
-    :data:`featureconvex.testing.METHOD_LAWS`.
+class CertifiedMethod(nn.Module, ABC):
+    """One certified classifier of a comparison: what methods for one class and for several share.
 
     Attributes:
         name: in tables and on the command line.
@@ -106,7 +101,8 @@ class Method(nn.Module, ABC):
         """Train on ``fitting`` and balance the classes on ``validation``.
 
         Args:
-            fitting, validation: inputs (n, *shape) float32 and labels, 1 sensitive, 0 other.
+            fitting, validation: inputs (n, *shape) float32 and labels: 1 sensitive and 0 other, or the
+                numbers of the classes.
             folder: where a killed training may continue from; None keeps nothing.
             tick: called with the work done since the last call, in epochs, and words for the bar.
 
@@ -115,17 +111,17 @@ class Method(nn.Module, ABC):
         """
 
     @abstractmethod
-    def predict(self, x: Tensor) -> NDArray[np.bool_]:
-        """Whether each input (n, *shape) is predicted sensitive, (n,)."""
-
-    @abstractmethod
     def certify(self, x: Tensor, level: str) -> Radii:
         """Certified radii of inputs (n, *shape) in each native norm.
 
-        Every perturbation of norm strictly less than the radius keeps an input sensitive (with the
-        method's confidence, for sampling methods). 0 where it is not predicted sensitive, or where
-        the method abstains; never NaN.
+        Every perturbation of norm strictly less than the radius keeps the prediction (with the method's
+        confidence, for sampling methods). 0 where the method abstains; never NaN.
         """
+
+    def covers(self, level: str) -> int | None:
+        """How many of the test points a level is asked about, the first ones; None: all."""
+        del level
+        return None
 
     def measurements(self, x: Tensor) -> dict[str, float]:
         """Further figures worth reporting, measured on a few flagged sensitive points (n, *shape)."""
@@ -153,3 +149,26 @@ class Method(nn.Module, ABC):
             raise UserError(
                 f"{path} is not a saved {self.name}: {error}; delete it to fit anew"
             ) from error
+
+
+class Method(CertifiedMethod):
+    """One certified classifier of the comparison, for one sensitive class.
+
+    A subclass names the attributes of :class:`CertifiedMethod`, builds its modules in ``__init__`` from the
+    options and one setting (cheaply, and the same every time, so that ``load`` can fill a fresh one), and
+    writes ``fit``, :meth:`predict` and :meth:`certify`. The laws it must keep are
+    :data:`featureconvex.testing.METHOD_LAWS`.
+    """
+
+    @abstractmethod
+    def predict(self, x: Tensor) -> NDArray[np.bool_]:
+        """Whether each input (n, *shape) is predicted sensitive, (n,)."""
+
+    @abstractmethod
+    def certify(self, x: Tensor, level: str) -> Radii:
+        """Certified radii of inputs (n, *shape) in each native norm.
+
+        Every perturbation of norm strictly less than the radius keeps an input sensitive (with the
+        method's confidence, for sampling methods). 0 where it is not predicted sensitive, or where
+        the method abstains; never NaN.
+        """

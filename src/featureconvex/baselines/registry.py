@@ -1,8 +1,11 @@
 """The methods by name."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from featureconvex.baselines.description import Description
 from featureconvex.baselines.feature_convex import FeatureConvex
-from featureconvex.baselines.method import Method
+from featureconvex.baselines.method import CertifiedMethod, Method
 from featureconvex.baselines.monotone import Monotone
 from featureconvex.baselines.nonexpansive.cayley import Cayley
 from featureconvex.baselines.nonexpansive.linear import Linear
@@ -17,6 +20,8 @@ from featureconvex.baselines.smoothing.variants import (
 )
 from featureconvex.baselines.splitting.method import Splitting
 from featureconvex.errors import UserError
+
+Kind = TypeVar("Kind", bound=CertifiedMethod)
 
 _KINDS: tuple[type[Method], ...] = (
     FeatureConvex,
@@ -54,11 +59,16 @@ def find_methods(names: str | None) -> list[type[Method]]:
     Raises:
         UserError: an unknown name.
     """
+    return named_kinds(names, METHODS)
+
+
+def named_kinds(names: str | None, known: Mapping[str, type[Kind]]) -> list[type[Kind]]:
+    """Those of ``known`` that ``names`` lists, as :func:`find_methods`."""
     if names is None:
-        return list(METHODS.values())
+        return list(known.values())
     wanted = dict.fromkeys(name.strip() for name in names.split(",") if name.strip())
-    unknown = [name for name in wanted if name not in METHODS]
+    unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
         said = f"unknown method {', '.join(unknown)}" if unknown else "no method named"
-        raise UserError(f"{said}; use some of {', '.join(METHODS)}")
-    return [METHODS[name] for name in wanted]
+        raise UserError(f"{said}; use some of {', '.join(known)}")
+    return [known[name] for name in wanted]

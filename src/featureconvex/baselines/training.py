@@ -19,6 +19,8 @@ from featureconvex.training.points import Points
 Loss = Callable[[nn.Module, Tensor, Tensor, float], Tensor]
 """``(network, x, sign, done) -> loss``: ``sign`` is +1 for sensitive, -1 for other; ``done`` in
 [0, 1] is the share of training done so far, for schedules."""
+Targets = Callable[[Tensor, torch.dtype], Tensor]
+"""``(labels, dtype) -> targets`` of the loss."""
 Perturb = Callable[[Tensor, torch.Generator], Tensor]
 """``(x, generator) -> x``: noise or quantisation, drawn anew in every step."""
 
@@ -27,6 +29,11 @@ def logistic(network: nn.Module, x: Tensor, sign: Tensor, done: float) -> Tensor
     """Binary cross-entropy on the scores (n,)."""
     del done
     return softplus(-sign * network(x)).mean()
+
+
+def signs(y: Tensor, dtype: torch.dtype) -> Tensor:
+    """+1 for sensitive, -1 for other."""
+    return y.to(dtype) * 2 - 1
 
 
 def train_network(
@@ -44,6 +51,7 @@ def train_network(
     after_step: Callable[[], None],
     folder: Path | None = None,
     tick: Ticker = silent,
+    targets: Targets = signs,
 ) -> None:
     """Train ``network``, (n, *shape) -> (n,), in place; leaves it in eval mode.
 
@@ -61,6 +69,7 @@ def train_network(
         after_step: called after every step, to project weights, say.
         folder: the training continues from its last epoch here after a kill.
         tick: called with 1 and words after every epoch.
+        targets: what the loss is given of labels, in place of ``sign``.
 
     Raises:
         UserError: the loss is no longer finite.
@@ -86,7 +95,7 @@ def train_network(
             rows = order[step * size : (step + 1) * size]
             batch = perturb(augmentation(x[rows], order_generator), generator)
             progress = (epoch + step / steps) / epochs
-            value = loss(network, batch, y[rows].to(batch.dtype) * 2 - 1, progress)
+            value = loss(network, batch, targets(y[rows], batch.dtype), progress)
             adam.zero_grad(set_to_none=True)
             value.backward()  # type: ignore[no-untyped-call]
             adam.step()

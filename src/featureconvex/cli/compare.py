@@ -9,12 +9,14 @@ from featureconvex.cli.options import (
     DataDir,
     Device,
     Label,
+    MultiClass,
     Out,
     Quiet,
     Seed,
     Sensitive,
     TaskName,
 )
+from featureconvex.cli.own_classes import is_own, refuse_with_own
 from featureconvex.feedback import feedback
 
 
@@ -26,7 +28,8 @@ def compare(
         typer.Option(
             help="Methods separated by commas (default: all): feature-convex, smoothing-gaussian, "
             "smoothing-laplacian, smoothing-uniform, splitting, cayley, sll, linf-distance, "
-            "alpha-beta-crown, interval, monotone, linear."
+            "alpha-beta-crown, interval, monotone, linear; with --multi-class own feature-convex, "
+            "smoothing-gaussian, cayley, sll, linf-distance, linear."
         ),
     ] = None,
     settings: Annotated[
@@ -49,10 +52,13 @@ def compare(
     device: Device = "auto",
     label: Label = None,
     sensitive: Sensitive = None,
+    multi_class: MultiClass = "auto",
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the model and every baseline, certify the same test points, and compare.
+
+    One class is sensitive, or a set of them; with --multi-class own each class is to stay what it is.
 
     Writes comparison.json, rows.parquet (one row per method, setting and test point), figures/ and
     report.html into --out. A comparison that was killed continues when the same command is given
@@ -60,9 +66,18 @@ def compare(
     the others stand. The exit status is 0 if any ran: comparison.json has the `reason` of a method that did
     not, and the settings that `failed`.
     """
-    from featureconvex.data import find_task
+    from featureconvex.data import ClassTask, Task, find_class_task, find_task
+    from featureconvex.data.tables.table import TableReader
 
-    found = find_task(task, label, sensitive)
+    found: Task | ClassTask
+    if is_own(multi_class, task):
+        refuse_with_own({"--sensitive": sensitive})
+        found = find_class_task(task, label)
+    else:
+        found = find_task(task, label, sensitive)
+    if isinstance(found.reader, TableReader):
+        # What is wrong with a table is said before torch is loaded.
+        found = found.read(data_dir)
     from featureconvex.comparison import CompareSettings
     from featureconvex.comparison import compare as run_comparison
     from featureconvex.report.folders import COMPARISON_FILE

@@ -1,7 +1,9 @@
-"""``featureconvex run --multi-class own``: which options go with it, and what it says."""
+"""``--multi-class own``: which options go with it, and what a run says."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from featureconvex.cli.options import MULTI_CLASS
 from featureconvex.errors import UserError
 
 WITHOUT_OWN = {
@@ -14,25 +16,28 @@ WITHOUT_OWN = {
 """Options that do not go with --multi-class own, and why."""
 
 
-def refuse_with_own(
-    sensitive: str | None,
-    target_fpr: float | None,
-    other_temperature: float | None,
-    recipe: str,
-    counts: str | None,
-) -> None:
+def is_own(multi_class: str, task: str) -> bool:
+    """Whether each class is its own: where that is said, or nothing is and the task is named for all.
+
+    Raises:
+        UserError: no value of --multi-class.
+    """
+    from featureconvex.data import names_every_class
+    from featureconvex.scalars import one_of
+
+    one_of("multi-class", multi_class, MULTI_CLASS)
+    return multi_class == "own" or (multi_class == "auto" and names_every_class(task) is not None)
+
+
+def refuse_with_own(given: Mapping[str, object]) -> None:
     """Refuse options of one sensitive class where each class is its own.
+
+    Args:
+        given: their values, None where they were left out.
 
     Raises:
         UserError: the first one that was given.
     """
-    given = {
-        "--sensitive": sensitive,
-        "--target-fpr": target_fpr,
-        "--other-temperature": other_temperature,
-        "--recipe": None if recipe == "default" else recipe,
-        "--counts": counts,
-    }
     for option, value in given.items():
         if value is not None:
             raise UserError(

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from featureconvex.cli.options import (
-    MULTI_CLASS,
     RECIPE_NAMES,
     AsJson,
     DataDir,
@@ -30,7 +29,7 @@ from featureconvex.cli.options import (
     written,
 )
 from featureconvex.cli.outcome import tell
-from featureconvex.cli.own_classes import class_sentences, refuse_with_own
+from featureconvex.cli.own_classes import class_sentences, is_own, refuse_with_own
 from featureconvex.feedback import feedback
 
 
@@ -109,18 +108,26 @@ def run(
 
     A run that was killed continues when the same command is given; a column of --keep is no feature.
     """
-    from featureconvex.data import find_class_task, find_task, names_every_class
+    from featureconvex.data import find_class_task, find_task
     from featureconvex.data.tables.table import TableReader
     from featureconvex.files import writable_folder
     from featureconvex.scalars import one_of
 
     # What can be wrong with a command line, before torch is loaded.
     one_of("recipe", recipe, RECIPE_NAMES)
-    one_of("multi-class", multi_class, MULTI_CLASS)
+    own_classes = is_own(multi_class, task)
     kept = tuple(keep or ())
     said = (kept, missing, schema, counts, most_bytes, written(sep, decimal, encoding, na))
-    if multi_class == "own" or (multi_class == "auto" and names_every_class(task)):
-        refuse_with_own(sensitive, target_fpr, other_temperature, recipe, count_map)
+    if own_classes:
+        refuse_with_own(
+            {
+                "--sensitive": sensitive,
+                "--target-fpr": target_fpr,
+                "--other-temperature": other_temperature,
+                "--recipe": None if recipe == "default" else recipe,
+                "--counts": count_map,
+            }
+        )
         classes = find_class_task(task, label, *said)
         if isinstance(classes.reader, TableReader):
             writable_folder(out)

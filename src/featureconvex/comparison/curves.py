@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from featureconvex.comparison.schema import ComparisonTables
+from featureconvex.comparison.schema import ComparisonTables, counted_points
 from featureconvex.results.statistics.curves import CurveTable, counted_curve
 
 Json = dict[str, Any]
@@ -56,11 +56,13 @@ def restored(tables: Json) -> ComparisonTables:
         KeyError: there are no counts or no grids in it.
     """
 
+    points = counted_points(tables)
+
     def drawn(level: Json) -> Json:
         found = level[COUNTS].items()
         return {
             CURVES: {
-                norm: curve(tables[GRIDS][norm], counts, tables["n_sensitive"])
+                norm: curve(tables[GRIDS][norm], counts, level.get("n_points", points))
                 for norm, counts in found
             }
         }

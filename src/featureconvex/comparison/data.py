@@ -1,13 +1,16 @@
 """A task's points as every method gets them: the same split, the same test points, the same units."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.data import Dataset, hold_out, to_tensor
+from featureconvex.data import ClassDataset, Dataset, hold_out, to_tensor
 from featureconvex.errors import UserError
 from featureconvex.training.points import Points
 
@@ -21,16 +24,24 @@ class ComparisonData:
     Attributes:
         fitting, validation: the training points, 90 % and 10 % of each class.
         test: the first test points, as many as asked for.
+        classes: names of the classes that each are to stay what they are; none: the points of label 1
+            are to stay there.
     """
 
     fitting: Points
     validation: Points
     test: Points
+    classes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one input."""
         return tuple(self.test.x.shape[1:])
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """(n,): the test points whose radii count."""
+        return counted(self.test.y.numpy(), self.classes)
 
     @cached_property
     def digest(self) -> str:
@@ -43,7 +54,13 @@ class ComparisonData:
         return found.hexdigest()
 
 
-def comparison_data(dataset: Dataset, limit: int, seed: int) -> ComparisonData:
+def counted(labels: NDArray[np.generic], classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(n,): which points are to stay what they are: of several classes all, else those of label 1."""
+    wanted: NDArray[np.bool_] = np.ones(len(labels), dtype=bool) if classes else labels == 1
+    return wanted
+
+
+def comparison_data(dataset: Dataset | ClassDataset, limit: int, seed: int) -> ComparisonData:
     """Split and scale a task's data.
 
     Images are float32 in [0, 1]; the columns of tables are standardised by the training points, so
@@ -55,7 +72,8 @@ def comparison_data(dataset: Dataset, limit: int, seed: int) -> ComparisonData:
         seed: of the validation split.
 
     Raises:
-        UserError: ``limit`` < 1, or the first test points hold one class only.
+        UserError: ``limit`` < 1, no sensitive one among the first test points, or one of several classes
+            has too few points.
     """
     if limit < 1:
         raise UserError(f"a comparison needs at least one test point, got --limit {limit}")
@@ -63,14 +81,18 @@ def comparison_data(dataset: Dataset, limit: int, seed: int) -> ComparisonData:
     if dataset.kind == "table":
         x, test = _standardised(x, test)
     y, test_y = (torch.from_numpy(v).long() for v in (dataset.train.y, dataset.test.y[:limit]))
-    if not bool(test_y.any()):
+    classes: tuple[str, ...] = ()
+    if isinstance(dataset, ClassDataset):
+        dataset.check_counts()
+        classes = dataset.classes
+    elif not bool(test_y.any()):
         raise UserError(
             f"none of the first {limit} test points is sensitive, so there is nothing to certify; "
             "use a larger --limit"
         )
     held = torch.from_numpy(hold_out(dataset.train.y, VALIDATION_FRACTION, seed))
     return ComparisonData(
-        Points(x[~held], y[~held]), Points(x[held], y[held]), Points(test, test_y)
+        Points(x[~held], y[~held]), Points(x[held], y[held]), Points(test, test_y), classes
     )
 
 

@@ -10,12 +10,14 @@ from typing import Any, NotRequired, TypedDict, cast
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from featureconvex.baselines.answers import checked_facts, flags_of, radii_of
-from featureconvex.baselines.method import Method, Setting
+from featureconvex.baselines.method import CertifiedMethod, Method, Setting
+from featureconvex.baselines.multi_class.method import ClassMethod, classes_of
 from featureconvex.comparison.columns import radius_column, seconds_column
-from featureconvex.comparison.data import ComparisonData
+from featureconvex.comparison.data import ComparisonData, counted
 from featureconvex.comparison.schema import FitRecord
 from featureconvex.errors import UserError
 from featureconvex.files import replacing, write_text
@@ -35,12 +37,27 @@ class OneFit:
     Attributes:
         rows: one row per test point: ``index``, ``label`` (1 sensitive), ``predicted``; per level and
             native norm ``radius_<norm>_<level>`` (0 where not flagged, NaN for the other class, which
-            is not certified); per level ``seconds_<level>``, of all native norms together.
+            is not certified); per level ``seconds_<level>``, of all native norms together. Of several
+            classes ``label`` and ``predicted`` are names, a radius is 0 where they differ, and NaN where a
+            level does not cover a point.
         record: of the fit.
+        classes: names of several classes that each are to stay what they are; none: one is sensitive.
     """
 
     rows: pd.DataFrame
     record: FitRecord
+    classes: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """(n,): the points whose radii count."""
+        return counted(self.rows["label"].to_numpy(), self.classes)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(n,): the points that are predicted as what they are."""
+        found: NDArray[np.bool_] = (self.rows["predicted"] == self.rows["label"]).to_numpy()
+        return found
 
 
 class StoredFit(TypedDict):
@@ -63,7 +80,9 @@ class StoredFit(TypedDict):
     measurements: NotRequired[dict[str, float]]
 
 
-def run_one_fit(method: Method, data: ComparisonData, folder: Path, progress: bool) -> OneFit:
+def run_one_fit(
+    method: CertifiedMethod, data: ComparisonData, folder: Path, progress: bool
+) -> OneFit:
     """Fit ``method`` and certify every test point, or go on where a killed run stopped.
 
     Everything is kept in ``folder``: the model, the record of the fit, and one file of rows for each
@@ -81,10 +100,12 @@ def run_one_fit(method: Method, data: ComparisonData, folder: Path, progress: bo
     with progress_bar(title, len(data.test), progress) as tick:
         parts = [_step(method, data, step, folder / "rows", record, tick) for step in steps]
     if "measurements" not in record:
-        flagged = _flagged_sensitive(method, data.test.x, data.test.y)
-        record["measurements"] = method.measurements(data.test.x[flagged[:10]])
+        kept = np.flatnonzero(
+            data.counted & (_predictions(method, data.test.x) == data.test.y.numpy())
+        )
+        record["measurements"] = method.measurements(data.test.x[torch.from_numpy(kept[:10])])
         _write(record, folder)
-    return OneFit(pd.concat(parts, ignore_index=True), fit_record(record))
+    return OneFit(pd.concat(parts, ignore_index=True), fit_record(record), data.classes)
 
 
 def fit_record(fields: Mapping[str, Any]) -> FitRecord:
@@ -96,24 +117,28 @@ def fit_record(fields: Mapping[str, Any]) -> FitRecord:
     return cast("FitRecord", {name: fields[name] for name in FitRecord.__annotations__})
 
 
-def _words(method: Method) -> str:
+def _words(method: CertifiedMethod) -> str:
     return "".join(f"{key} {value} " for key, value in method.setting.items())
 
 
-def _fingerprint(method: Method, data: ComparisonData) -> dict[str, Any]:
+def _fingerprint(method: CertifiedMethod, data: ComparisonData) -> dict[str, Any]:
     """Of a fit on this data."""
     options = {**asdict(method.options), "shape": list(method.options.shape)}
     sizes = {"n_fitting": len(data.fitting), "n_test": len(data.test)}
+    named = {"class_names": list(data.classes)} if data.classes else {}
     return {
         "method": method.name,
         "setting": method.setting,
         **options,
         **sizes,
+        **named,
         "data": data.digest,
     }
 
 
-def _fitted(method: Method, data: ComparisonData, folder: Path, progress: bool) -> StoredFit:
+def _fitted(
+    method: CertifiedMethod, data: ComparisonData, folder: Path, progress: bool
+) -> StoredFit:
     """Load the fit of an earlier run, or fit; the record so far."""
     fingerprint, path = _fingerprint(method, data), folder / "record.json"
     if path.exists():
@@ -173,7 +198,7 @@ def _write(record: StoredFit, folder: Path) -> None:
 
 
 def _step(
-    method: Method,
+    method: CertifiedMethod,
     data: ComparisonData,
     step: slice,
     folder: Path,
@@ -199,36 +224,48 @@ def _step(
     return pd.read_parquet(path)
 
 
-def _flagged_sensitive(method: Method, x: Tensor, y: Tensor) -> Tensor:
-    return torch.from_numpy(np.flatnonzero(flags_of(method, x) & (y.numpy() > 0)))
+def _predictions(method: CertifiedMethod, x: Tensor) -> NDArray[np.int64]:
+    """(n,): numbers of classes, or 1 where flagged."""
+    if isinstance(method, ClassMethod):
+        return classes_of(method, x)
+    assert isinstance(method, Method)
+    return flags_of(method, x).astype(np.int64)
 
 
 def _certified(
-    method: Method, data: ComparisonData, step: slice, record: StoredFit
+    method: CertifiedMethod, data: ComparisonData, step: slice, record: StoredFit
 ) -> pd.DataFrame:
-    x, y = data.test.x[step], data.test.y[step].numpy()
-    predicted = flags_of(method, x)
-    # Nobody gains from faking the other class, so only sensitive points are certified and counted.
-    asked = np.flatnonzero(predicted & (y > 0))
+    x, y, counts = data.test.x[step], data.test.y[step].numpy(), data.counted[step]
+    predicted = _predictions(method, x)
+    # Nobody gains from faking the other class, so only points that count are certified.
+    kept = np.flatnonzero(counts & (predicted == y))
+    names = np.array(data.classes, dtype=object) if data.classes else np.arange(2, dtype=np.int8)
     columns: dict[str, Any] = {
         "index": np.arange(step.start, step.stop, dtype=np.int64),
-        "label": y.astype(np.int8),
-        "predicted": predicted.astype(np.int8),
+        "label": names[y],
+        "predicted": names[predicted],
     }
     for level in method.levels:
-        if level in record["unavailable"] or not len(asked):
+        most = method.covers(level)
+        end = len(y) if most is None else min(len(y), most - step.start)
+        asked = kept[kept < end]
+        # Points of several classes all count, with a radius of 0 where nothing else is said.
+        if level in record["unavailable"] or end <= 0 or not (len(asked) or data.classes):
             continue
         started = time.perf_counter()
+        radii = {p: np.zeros(0) for p in method.native_norms}
         try:
-            radii = radii_of(method, x[torch.from_numpy(asked)], level)
+            if len(asked):
+                radii = radii_of(method, x[torch.from_numpy(asked)], level)
         except UserError as error:
             record["unavailable"][level] = str(error)
             continue
         seconds = np.full(len(y), np.nan)
-        seconds[asked] = (time.perf_counter() - started) / len(asked)
+        seconds[asked] = (time.perf_counter() - started) / max(1, len(asked))
         columns[seconds_column(level)] = seconds
         for p, radius in radii.items():
-            column = np.where(y > 0, 0.0, np.nan)
+            column = np.where(counts, 0.0, np.nan)
             column[asked] = radius
+            column[end:] = np.nan
             columns[radius_column(p, level)] = column
     return pd.DataFrame(columns)

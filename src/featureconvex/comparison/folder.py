@@ -77,8 +77,9 @@ def read_comparison(folder: Path) -> Comparison:
         head = cast("Head", {key: value for key, value in table.items() if key not in DERIVED})
         ran = any("reason" not in method for method in table["methods"].values())
         rows = _read_rows(folder / ROWS_FILE) if ran else pd.DataFrame()
+        classes = tuple(table.get("classes", ()))
         results = [
-            _method_result(Description.from_table(name, method), method, rows, folder)
+            _method_result(Description.from_table(name, method), method, rows, folder, classes)
             for name, method in table["methods"].items()
         ]
         comparison = Comparison(results, head)
@@ -138,7 +139,11 @@ def _read_rows(path: Path) -> pd.DataFrame:
 
 
 def _method_result(
-    method: Description, table: dict[str, Any], rows: pd.DataFrame, folder: Path
+    method: Description,
+    table: dict[str, Any],
+    rows: pd.DataFrame,
+    folder: Path,
+    classes: tuple[str, ...],
 ) -> MethodResult:
     if "reason" in table:
         return MethodResult(method, failures=[Failure({}, str(table["reason"]))])
@@ -153,5 +158,5 @@ def _method_result(
             )
         # A column of another method is empty here.
         own = own.drop(columns=["method", "setting"]).dropna(axis=1, how="all")
-        fits.append(OneFit(own.reset_index(drop=True), fit_record(setting)))
+        fits.append(OneFit(own.reset_index(drop=True), fit_record(setting), classes))
     return MethodResult(method, fits, [Failure(**failed) for failed in table["failed"]])

@@ -107,7 +107,7 @@ def _continued(
 
 
 def _padded(setting: Mapping[str, Any], grids: Grids) -> dict[str, Any]:
-    """A kept setting with zeros behind the end of its curves."""
+    """A kept setting with zeros after the end of its curves."""
     levels = {
         name: {
             **level,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from featureconvex.baselines.description import Description, MethodFacts
 from featureconvex.baselines.method import Radii, Setting
 from featureconvex.certificates import Guarantee
+from featureconvex.comparison.by_class import accuracy_by_class, add_by_class, was_asked
 from featureconvex.comparison.columns import radius_column, seconds_column
 from featureconvex.comparison.curves import curve
 from featureconvex.comparison.fit import OneFit
@@ -119,14 +120,20 @@ def tables_of(measured: Mapping[str, MeasuredMethod], head: Head) -> ComparisonT
 
 
 def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
-    """Per level that worked: radii of the sensitive test points (n_sensitive,), 0 where not certified."""
-    chosen = (fit.rows["label"] == 1).to_numpy()
+    """Per level that worked: radii of the points that count, (n,), 0 where not certified.
+
+    Of several classes without the points that a level does not cover, which are the last ones.
+    """
+    chosen, rows = fit.counted, fit.rows
     radii: dict[str, Radii] = {}
     for level in method.levels:
+        if fit.classes and not was_asked(level, fit):
+            continue
         columns = {
-            p: fit.rows.loc[chosen, name].fillna(0).to_numpy(dtype=np.float64)
+            p: (found.dropna() if fit.classes else found.fillna(0)).to_numpy(dtype=np.float64)
             for p in method.native_norms
-            if (name := radius_column(p, level)) in fit.rows
+            if (name := radius_column(p, level)) in rows
+            for found in [rows.loc[chosen, name]]
         }
         if columns:
             radii[level] = columns
@@ -164,20 +171,22 @@ def _measured(
     grids: Grids,
     dimension: int,
 ) -> SettingTable:
-    rows, record = fit.rows, fit.record
-    flags, truth = rows["predicted"].to_numpy() > 0, rows["label"].to_numpy() > 0
-    levels = {
-        level: _level(method.levels[level], rows[seconds_column(level)], found, flags[truth], grids)
+    rows, record, right = fit.rows, fit.record, fit.right
+    kept = right[fit.counted]
+    converted = {
+        level: {norm: in_norm(radii, parse_norm(norm), dimension) for norm in grids}
         for level, radii in native.items()
-        for found in [{norm: in_norm(radii, parse_norm(norm), dimension) for norm in grids}]
     }
+    levels = {
+        level: _level(method.levels[level], rows[seconds_column(level)], found, kept, grids)
+        for level, found in converted.items()
+    }
+    if fit.classes:
+        add_by_class(levels, converted, fit)
     return {
         "setting": record["setting"],
-        "clean_accuracy": float((flags == truth).mean()),
-        "accuracy_by_class": {
-            "sensitive": float(flags[truth].mean()),
-            "other": float((~flags[~truth]).mean()) if (~truth).any() else None,
-        },
+        "clean_accuracy": float(right.mean()),
+        "accuracy_by_class": accuracy_by_class(fit),
         "train_seconds": record["train_seconds"],
         "facts": record["facts"],
         "measurements": record["measurements"],
@@ -191,7 +200,7 @@ def _level(
     guarantee: Guarantee,
     seconds: pd.Series,
     radii: dict[str, tuple[Floats, bool]],
-    flags: NDArray[np.bool_],
+    kept: NDArray[np.bool_],
     grids: Grids,
 ) -> LevelTable:
     """Per norm: the certified curve with exact intervals, medians, means, areas; ``converted`` norms.
@@ -200,6 +209,7 @@ def _level(
     taken from the radii, as a converted norm's may all lie between the first two points of the grid.
     """
     values = {norm: found for norm, (found, _) in radii.items()}
+    flags = kept[: min(map(len, values.values()))]
     return {
         "guarantee": str(guarantee),
         # The fastest step: whatever else the machine does only adds.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from featureconvex.baselines.description import (
     Description,
@@ -14,10 +14,12 @@ from featureconvex.baselines.description import (
     setting_words,
     settings_of,
 )
-from featureconvex.baselines.method import Method, Options, Setting
+from featureconvex.baselines.method import CertifiedMethod, Options, Setting
+from featureconvex.baselines.multi_class.method import ClassOptions
+from featureconvex.baselines.multi_class.registry import find_class_methods
 from featureconvex.baselines.registry import METHODS, find_methods
 from featureconvex.comparison.data import ComparisonData, comparison_data
-from featureconvex.comparison.fit import AnotherComparisonError, run_one_fit
+from featureconvex.comparison.fit import AnotherComparisonError, OneFit, run_one_fit
 from featureconvex.comparison.folder import (
     Comparison,
     kept_results,
@@ -25,12 +27,13 @@ from featureconvex.comparison.folder import (
 )
 from featureconvex.comparison.metrics import Failure, MethodResult
 from featureconvex.comparison.schema import Head
-from featureconvex.data import Task
+from featureconvex.data import ClassDataset, ClassTask, Dataset, Task
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.files import writable_folder, write_text
 from featureconvex.provenance import provenance
 from featureconvex.report.folders import METHODS_FOLDER
+from featureconvex.results.multi_class.record import OWN
 
 ERROR_FILE = "error.txt"
 
@@ -75,13 +78,16 @@ class CompareSettings:
 
 
 def compare(
-    task: Task,
+    task: Task | ClassTask,
     out: Path,
     settings: CompareSettings,
     data_dir: Path | None = None,
     progress: bool = True,
 ) -> list[Path]:
     """Fit and certify every method on ``task``, and write everything below ``out``.
+
+    A :class:`~featureconvex.data.ClassTask` compares methods for several classes, each of which is to stay
+    what it is.
 
     A killed comparison goes on, step by step, when it is called again with the same settings.
     ``comparison.json`` and ``rows.parquet`` are written anew after every method, figures and
@@ -96,36 +102,14 @@ def compare(
         UserError: a bad setting, missing data, results of other settings in ``out``, or no method that ran.
     """
     started = datetime.now(UTC)
-    kinds = find_methods(settings.methods)
+    kinds = _kinds(task, settings.methods)
     place = device(settings.device)
     folder = writable_folder(out)
     dataset = task.load(data_dir)
     data = comparison_data(dataset, settings.limit, settings.seed)
-    options = Options(
-        shape=data.shape,
-        task=dataset.name,
-        seed=settings.seed,
-        epochs=settings.epochs,
-        samples=settings.samples,
-        device=str(place),
-    )
+    options = _options(dataset, data, settings, str(place))
     kinds = _asked(kinds, options, settings.only)
-    head: Head = {
-        "task": dataset.name,
-        "shape": list(data.shape),
-        "sensitive_name": dataset.sensitive_name,
-        "other_name": dataset.other_name,
-        "n_fitting": len(data.fitting),
-        "n_validation": len(data.validation),
-        "n_test": len(data.test),
-        "n_sensitive": int(data.test.y.sum()),
-        "unit": "pixels in [0, 1]" if options.image else "training standard deviations",
-        "note": dataset.note,
-        "samples": settings.samples,
-        "epochs": settings.epochs,
-        "seed": settings.seed,
-        "data": data.digest,
-    }
+    head = _head(dataset, data, settings)
     results = kept_results(folder, head)
     for kind in kinds:
         own = folder / METHODS_FOLDER / kind.name
@@ -146,7 +130,44 @@ def compare(
     return written
 
 
-def _asked(kinds: list[type[Method]], options: Options, only: str | None) -> list[type[Method]]:
+def _kinds(task: Task | ClassTask, names: str | None) -> list[type[CertifiedMethod]]:
+    found = find_class_methods if isinstance(task, ClassTask) else find_methods
+    return list(found(names))
+
+
+def _options(
+    dataset: Dataset | ClassDataset, data: ComparisonData, settings: CompareSettings, place: str
+) -> Options:
+    chosen = {"seed": settings.seed, "epochs": settings.epochs, "samples": settings.samples}
+    given: dict[str, Any] = {"shape": data.shape, "task": dataset.name, **chosen, "device": place}
+    return ClassOptions(**given, classes=len(data.classes)) if data.classes else Options(**given)
+
+
+def _head(dataset: Dataset | ClassDataset, data: ComparisonData, settings: CompareSettings) -> Head:
+    sizes = {"n_fitting": len(data.fitting), "n_validation": len(data.validation)}
+    sizes["n_test"] = len(data.test)
+    if isinstance(dataset, ClassDataset):
+        named: dict[str, Any] = {"multi_class": OWN, "classes": list(data.classes), **sizes}
+    else:
+        names = {"sensitive_name": dataset.sensitive_name, "other_name": dataset.other_name}
+        named = {**names, **sizes, "n_sensitive": int(data.counted.sum())}
+    head = {
+        "task": dataset.name,
+        "shape": list(data.shape),
+        **named,
+        "unit": "pixels in [0, 1]" if len(data.shape) == 3 else "training standard deviations",
+        "note": dataset.note,
+        "samples": settings.samples,
+        "epochs": settings.epochs,
+        "seed": settings.seed,
+        "data": data.digest,
+    }
+    return cast("Head", head)
+
+
+def _asked(
+    kinds: list[type[CertifiedMethod]], options: Options, only: str | None
+) -> list[type[CertifiedMethod]]:
     """The methods that have a setting with the words of ``only``; the others are named in a warning.
 
     Raises:
@@ -154,7 +175,7 @@ def _asked(kinds: list[type[Method]], options: Options, only: str | None) -> lis
     """
     if only is None:
         return kinds
-    named: dict[type[Method], list[Setting]] = {}
+    named: dict[type[CertifiedMethod], list[Setting]] = {}
     for kind in kinds:
         # What is wrong with the settings themselves is said where they are run.
         with suppress(Exception):
@@ -177,7 +198,7 @@ def _asked(kinds: list[type[Method]], options: Options, only: str | None) -> lis
 
 
 def _run(
-    kind: type[Method],
+    kind: type[CertifiedMethod],
     options: Options,
     data: ComparisonData,
     folder: Path,
@@ -201,14 +222,24 @@ def _run(
             failures.append(_failure(setting, error, own))
             continue
         (own / ERROR_FILE).unlink(missing_ok=True)
-        flags = fit.rows["predicted"]
-        if flags.nunique() > 1:
+        reason = _useless(fit)
+        if reason is None:
             fits.append(fit)
         else:
-            # Who flags everything certifies everything, by any radius, and would lead every table.
-            every = "every" if flags.iloc[0] else "no"
-            failures.append(Failure(setting, f"no detector, as it flags {every} test point"))
+            failures.append(Failure(setting, reason))
     return MethodResult(described, fits, failures)
+
+
+def _useless(fit: OneFit) -> str | None:
+    """Why a fit is not compared; None if it is."""
+    flags = fit.rows["predicted"]
+    if flags.nunique() > 1:
+        nothing = fit.classes and not fit.right.any()
+        return "no classifier, as it recognises no test point" if nothing else None
+    # Who flags everything certifies everything, by any radius, and would lead every table.
+    if fit.classes:
+        return f"no classifier, as it takes every test point for {flags.iloc[0]!r}"
+    return f"no detector, as it flags {'every' if flags.iloc[0] else 'no'} test point"
 
 
 def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:
@@ -221,7 +252,10 @@ def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:
 
 
 def _place(name: str) -> int:
-    """In tables and figures; methods that are not registered here come last."""
+    """In tables and figures; methods that are not registered here come last.
+
+    Those for several classes have the names and the order of those for one.
+    """
     return list(METHODS).index(name) if name in METHODS else len(METHODS)
 
 

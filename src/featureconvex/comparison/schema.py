@@ -1,5 +1,6 @@
 """The numbers of a comparison: what ``comparison.json`` holds, with whole curves (see :func:`stored`)."""
 
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 from featureconvex.baselines.description import MethodFacts
@@ -12,16 +13,23 @@ Stretches = list[list[float]]
 
 
 class Head(TypedDict):
-    """What was compared, and how."""
+    """What was compared, and how.
+
+    Attributes:
+        sensitive_name, other_name, n_sensitive: where one class is sensitive.
+        multi_class, classes: ``"own"`` and names where each of several classes is to stay what it is.
+    """
 
     task: str
     shape: list[int]
-    sensitive_name: str
-    other_name: str
+    sensitive_name: NotRequired[str]
+    other_name: NotRequired[str]
+    multi_class: NotRequired[str]
+    classes: NotRequired[list[str]]
     n_fitting: int
     n_validation: int
     n_test: int
-    n_sensitive: int
+    n_sensitive: NotRequired[int]
     unit: str
     note: str
     samples: int
@@ -38,6 +46,10 @@ class LevelTable(TypedDict):
         area: under the certified curve, up to the end of its grid.
         converted: whether the radii come from another norm.
         cost_ratio: seconds per certificate over those of the reference.
+        n_points: of several classes, where the level covers the first so many points only; curves, medians,
+            means and areas are then of these.
+        median_by_class: of several classes, per norm certified itself, where it covers all of them.
+        gain: likewise, how much larger its mean radius is than the first level's on the same points.
     """
 
     guarantee: str
@@ -48,13 +60,13 @@ class LevelTable(TypedDict):
     area: dict[str, float]
     converted: dict[str, bool]
     cost_ratio: NotRequired[float | None]
+    n_points: NotRequired[int]
+    median_by_class: NotRequired[dict[str, dict[str, float | None]]]
+    gain: NotRequired[dict[str, float | None]]
 
 
-class AccuracyByClass(TypedDict):
-    """None where there is no point of the class."""
-
-    sensitive: float
-    other: float | None
+AccuracyByClass = dict[str, float | None]
+"""Of ``sensitive`` and ``other``, or of each class by its name; None where there is no point of it."""
 
 
 class FitRecord(TypedDict):
@@ -201,3 +213,8 @@ class ComparisonTables(Head):
     reference: Reference
     methods: dict[str, MethodTable]
     ordering: dict[str, Ordering]
+
+
+def counted_points(tables: Head | Mapping[str, Any]) -> int:
+    """How many test points stand behind a curve: the sensitive ones, or of several classes all."""
+    return int(tables["n_test"] if "classes" in tables else tables["n_sensitive"])

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +11,15 @@ from torch import Tensor, nn
 from featureconvex.ambient import undisturbed
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
+from featureconvex.models.model import FeatureConvexModel
 from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.nn import ConvexMLP
-from featureconvex.progress import progress_bar
+from featureconvex.progress import Ticker, progress_bar
+from featureconvex.training.architectures import Architecture, untrained
+from featureconvex.training.augmentation import Augmentation
 from featureconvex.training.checkpoint import Checkpoint
 from featureconvex.training.epochs import History, Run
-from featureconvex.training.fit import split_points
+from featureconvex.training.fit import fingerprint, split_points
 from featureconvex.training.losses import SMALLEST_SLOPE
 from featureconvex.training.points import Points
 from featureconvex.training.recipes import Recipe
@@ -43,6 +47,75 @@ class FittedClasses:
     n_train: int
 
 
+def fit_architecture(
+    architecture: Architecture,
+    recipe: Recipe,
+    points: Points,
+    *,
+    hidden: Sequence[int] | None = None,
+    seed: int = 0,
+    cost: Tensor | None = None,
+    path: Path | None = None,
+    device: torch.device | None = None,
+    progress: bool = False,
+    tick: Ticker | None = None,
+) -> FittedClasses:
+    """Train the architecture that one sensitive class would have, with a score for each class.
+
+    Args:
+        architecture: without a choice of several.
+        recipe: as in :func:`fit_classes`, and so are the others.
+        points: with what is before a fixed front.
+        hidden: widths of every score's hidden layers; None: those of the architecture's own network.
+        seed: likewise.
+        cost: likewise.
+        path: of the checkpoint that a killed training goes on from; None: none.
+        device: likewise.
+        progress: likewise.
+        tick: likewise.
+
+    Returns:
+        As :func:`fit_classes`, the model with a fixed front before it.
+    """
+    if architecture.front is not None:
+        # What is after a front is no image.
+        points, recipe = (
+            architecture.after_front(points),
+            recipe.replace(augmentation=Augmentation()),
+        )
+    start = untrained(architecture, points, seed)
+    fitted = fit_classes(
+        start.feature_map,
+        _widths(start) if hidden is None else hidden,
+        recipe,
+        points,
+        seed=seed,
+        cost=cost,
+        checkpoint=Checkpoint(path, fingerprint(recipe, seed, points)),
+        device=device,
+        progress=progress,
+        tick=tick,
+    )
+    if architecture.front is None:
+        return fitted
+    whole = architecture.whole(fitted.model.feature_map)
+    return replace(fitted, model=fitted.model.with_map(whole))
+
+
+def _widths(model: FeatureConvexModel) -> tuple[int, ...]:
+    """Of the network's hidden layers.
+
+    Raises:
+        UserError: an architecture whose networks are trained for one sensitive class only.
+    """
+    net = model.convex_net
+    if not isinstance(net, ConvexMLP):
+        raise UserError(
+            f"several classes are trained with a ConvexMLP each, got {type(net).__name__}"
+        )
+    return tuple(net.config()["hidden"])
+
+
 @undisturbed()
 @torch.enable_grad()
 def fit_classes(
@@ -57,6 +130,7 @@ def fit_classes(
     checkpoint: Checkpoint | None = None,
     device: torch.device | None = None,
     progress: bool = False,
+    tick: Ticker | None = None,
 ) -> FittedClasses:
     """Train one convex score for each class after a feature map, for the radii of the recipe's norm.
 
@@ -73,6 +147,7 @@ def fit_classes(
         checkpoint: where a killed training goes on from.
         device: where to train.
         progress: show a bar on standard error.
+        tick: in place of that bar, called with the epochs done since the last call, and words.
 
     Raises:
         UserError: a class without points, an input that is not finite, or training diverged.
@@ -96,9 +171,24 @@ def fit_classes(
     wanted = torch.zeros(classes, dtype=torch.bool)
     wanted[list(range(classes) if sensitive is None else sensitive)] = True
     run = _Classes(model, recipe, fitting, held_out, wanted, seed, cost)
-    with progress_bar("training", run.steps_per_epoch * recipe.epochs, progress) as tick:
-        history = run.to_end(checkpoint, tick)
+    if tick is not None:
+        history = run.to_end(checkpoint, _by_epochs(tick, run.steps_per_epoch))
+    else:
+        with progress_bar("training", run.steps_per_epoch * recipe.epochs, progress) as steps:
+            history = run.to_end(checkpoint, steps)
     return FittedClasses(model.eval(), recipe, history, len(fitting))
+
+
+def _by_epochs(tick: Ticker, steps: int) -> Ticker:
+    """A ticker of steps that tells ``tick`` whole epochs of so many of them."""
+    done = 0
+
+    def stepped(advance: int, words: str) -> None:
+        nonlocal done
+        before, done = done // steps, done + advance
+        tick(done // steps - before, words)
+
+    return stepped
 
 
 def nearest_class(points: Points, p: float, cost: Tensor | None = None) -> float:

@@ -61,7 +61,7 @@ def blocks(length: int, size: int) -> int:
 
 
 def folded(shape: Shape, factor: int) -> Shape:
-    """The shape behind :class:`featureconvex.features.Fold`.
+    """The shape after :class:`featureconvex.features.Fold`.
 
     >>> folded((3, 32, 30), 4)
     (48, 8, 8)

@@ -23,7 +23,7 @@ TEMPERATURE, LARGER, LARGEST = 0.1, 0.3, 1.0
 
 
 class LinfDistance(NonexpansiveMethod):
-    """Half the difference of two neurons behind layers of linf distances: the margin is a radius.
+    """Half the difference of two neurons after layers of linf distances: the margin is a radius.
 
     **Certificate.** Every layer has constant 1 from linf to linf, and half a difference of two coordinates
     moves by at most the larger move. Level ``sound`` takes the rounding of the forward pass off.

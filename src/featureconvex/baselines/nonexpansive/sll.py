@@ -34,7 +34,7 @@ class SLL(DenseOrConvolutional):
         return [NonexpansiveResidual(inputs, HIDDEN) for _ in range(4)]
 
     def convolutions(self, shape: Shape) -> Sequence[FeatureMap]:
-        """The same behind an orthogonal map of every pixel's channels, with two dense layers at the end."""
+        """The same after an orthogonal map of every pixel's channels, with two dense layers at the end."""
         fold = blocks(max(shape[1:]), 16)
         first = folded(shape, fold)
         wide = (max(CHANNELS, first[0]), *first[1:])

@@ -1,7 +1,6 @@
 """Randomized smoothing: train under noise, guess, count, bound, certify."""
 
 import math
-import zlib
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -14,9 +13,10 @@ from featureconvex.baselines.method import Options, Radii, Setting
 from featureconvex.baselines.scored_network import ScoredNetwork
 from featureconvex.baselines.smoothing.bound import probability_bound
 from featureconvex.baselines.smoothing.cost import seconds_with_fresh_noise
-from featureconvex.baselines.smoothing.network import NoisyMLP
+from featureconvex.baselines.smoothing.network import NoisyMLP, of_options
 from featureconvex.baselines.smoothing.noise import Noise, paper_sigmas
 from featureconvex.baselines.smoothing.pool import NoisePool, Stream, seed_of
+from featureconvex.baselines.smoothing.votes import chosen_scores, count_votes
 from featureconvex.certificates import Guarantee
 from featureconvex.errors import UserError
 from featureconvex.training.augmentation import Augmentation, AugmentationPolicy
@@ -30,6 +30,19 @@ THRESHOLD_COPIES = 501
 POOL = 10_000
 """Noise vectors from which each point's copies for the threshold and for the guess are chosen."""
 COST_POINTS = 3
+
+
+def enough_samples(samples: int) -> None:
+    """Make sure that so many samples of noise can certify something.
+
+    Raises:
+        UserError: they cannot.
+    """
+    if samples < FEWEST_SAMPLES:
+        raise UserError(
+            f"with {samples} samples of noise nothing can be certified at confidence "
+            f"{1 - ALPHA:g}; smoothing needs at least {FEWEST_SAMPLES}"
+        )
 
 
 class Smoothing(ScoredNetwork):
@@ -72,11 +85,7 @@ class Smoothing(ScoredNetwork):
     network: NoisyMLP
 
     def __init__(self, options: Options, setting: Setting) -> None:
-        if options.samples < FEWEST_SAMPLES:
-            raise UserError(
-                f"with {options.samples} samples of noise nothing can be certified at confidence "
-                f"{1 - ALPHA:g}; smoothing needs at least {FEWEST_SAMPLES}"
-            )
+        enough_samples(options.samples)
         super().__init__(options, setting)
         self._thresholding = self._pool(Stream.threshold, POOL)
         self._guessing = self._pool(Stream.guess, POOL)
@@ -94,10 +103,8 @@ class Smoothing(ScoredNetwork):
         """For inputs of about unit variance after scaling."""
         options = self.options
         self.noise = self.noise_type(float(self.setting["sigma"]))
-        # Pixels lie in [0, 1]; tables are standardised.
-        centre, spread = (0.5, 0.35) if options.image else (0.0, 1.0)
         torch.manual_seed(seed_of(options.seed, Stream.weights))
-        return NoisyMLP(options.shape, self.noise.sigma, centre, spread)
+        return of_options(options, self.noise.sigma)
 
     def training_seed(self) -> int:
         """Of a stream of its own."""
@@ -116,17 +123,10 @@ class Smoothing(ScoredNetwork):
         return float(np.mean(self.predict(fitting.x) == (fitting.y.numpy() > 0)))
 
     def _noisy_scores(self, x: Tensor, pool: NoisePool, copies: int) -> Tensor:
-        """(n, copies) scores under noise chosen from the pool by each input's own content.
-
-        So an input's copies are the same whatever comes with it, and inputs share few of them.
-        """
-        responses = torch.cat(list(pool))
-        scores = torch.empty(len(x), copies, device=responses.device)
-        for row, point in enumerate(x.float()):
-            generator = torch.Generator().manual_seed(zlib.crc32(point.cpu().numpy().tobytes()))
-            chosen = torch.randint(len(responses), (copies,), generator=generator)
-            shift = self.network.response(point[None].to(responses.device))
-            scores[row] = self.network.scores(responses[chosen.to(responses.device)] + shift)
+        """(n, copies) scores under noise chosen from the pool."""
+        scores = torch.empty(len(x), copies, device=self.tau.device)
+        for row, own in enumerate(chosen_scores(self.network, pool, x, copies)):
+            scores[row] = own
         return scores
 
     @torch.no_grad()
@@ -138,16 +138,12 @@ class Smoothing(ScoredNetwork):
     @torch.no_grad()
     def counts(self, x: Tensor) -> NDArray[np.int64]:
         """How many of ``options.samples`` noisy copies score as sensitive, (n, *shape) -> (n,)."""
-        if not len(x):
-            return np.zeros(0, dtype=np.int64)
-        # One point and one chunk at a time: the same numbers in every batch, and little memory.
-        where = self.tau.device
-        shifts = [self.network.response(point[None].to(where)) for point in x.float()]
-        counts = torch.zeros(len(x), dtype=torch.int64, device=where)
-        for chunk in self._certifying:
-            for row, shift in enumerate(shifts):
-                counts[row] += (self.network.scores(chunk + shift).double() + self.tau > 0).sum()
-        return np.asarray(counts.cpu().numpy())
+
+        def flagged(row: int, scores: Tensor) -> Tensor:
+            del row
+            return scores.double() + self.tau > 0
+
+        return count_votes(self.network, self._certifying, x, flagged)
 
     def certify(self, x: Tensor, level: str) -> Radii:
         """The noise's radii at a lower bound on the sensitive class's probability."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, linear
 
+from featureconvex.baselines.method import Options
+
 HIDDEN = (200, 50)
 LONGEST_SIDE = 64
 
@@ -21,9 +23,17 @@ class NoisyMLP(nn.Module):
         shape: of one input, (c, h, w) or (d,).
         sigma: standard deviation of the noise on a coordinate.
         centre, spread: of the inputs without noise.
+        outputs: scores of an input: of one class (n,), or of several (n, outputs).
     """
 
-    def __init__(self, shape: tuple[int, ...], sigma: float, centre: float, spread: float) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        sigma: float,
+        centre: float,
+        spread: float,
+        outputs: int = 1,
+    ) -> None:
         super().__init__()
         self.square = math.ceil(max(shape[1:]) / LONGEST_SIDE) if len(shape) == 3 else 1
         self.shape, self.centre = shape, centre
@@ -34,8 +44,8 @@ class NoisyMLP(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(*HIDDEN),
             nn.ReLU(inplace=True),
-            nn.Linear(HIDDEN[1], 1),
-            nn.Flatten(0),
+            nn.Linear(HIDDEN[1], outputs),
+            nn.Flatten(0) if outputs == 1 else nn.Identity(),
         )
 
     def _averaged(self, x: Tensor) -> Tensor:
@@ -53,10 +63,17 @@ class NoisyMLP(nn.Module):
         return linear(self._averaged(z), self.first.weight * self.scale)
 
     def scores(self, response: Tensor) -> Tensor:
-        """What the later layers make of the first one's response, (n, 200) -> (n,); overwrites it."""
+        """What the later layers make of the first one's response, (n, 200) -> scores; overwrites it."""
         out: Tensor = self.head(response)
         return out
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores, (n, *shape) -> (n,), larger for the sensitive class."""
+        """Scores, (n, *shape) -> (n,), larger for the sensitive class, or (n, outputs)."""
         return self.scores(self.response(x))
+
+
+def of_options(options: Options, sigma: float, outputs: int = 1) -> NoisyMLP:
+    """The untrained network for a comparison's inputs."""
+    # Pixels lie in [0, 1]; tables are standardised.
+    centre, spread = (0.5, 0.35) if options.image else (0.0, 1.0)
+    return NoisyMLP(options.shape, sigma, centre, spread, outputs)

@@ -13,7 +13,8 @@ from featureconvex.comparison.report.lines import (
     with_levels,
     with_settings,
 )
-from featureconvex.comparison.schema import ComparisonTables
+from featureconvex.comparison.report.words import counted_words, points_words
+from featureconvex.comparison.schema import ComparisonTables, counted_points
 from featureconvex.report.readout import counted_radii, interval_of_counts
 
 METHODS_KEY = "methods"
@@ -26,7 +27,9 @@ def line_data(results: LineRadii) -> dict[str, Any]:
     """
     tables = results.tables
     return {
-        **interval_of_counts(tables["n_sensitive"]),
+        **interval_of_counts(counted_points(tables)),
+        "points": points_words(tables),
+        "counted": counted_words(tables),
         "unit": tables["unit"],
         "groups": _groups(tables),
         "norms": [_norm(results, norm) for norm in norms(tables)],

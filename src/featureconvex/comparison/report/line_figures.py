@@ -20,7 +20,8 @@ from featureconvex.comparison.report.lines import (
     with_levels,
     with_settings,
 )
-from featureconvex.comparison.schema import ComparisonTables
+from featureconvex.comparison.report.words import points_words
+from featureconvex.comparison.schema import ComparisonTables, counted_points
 from featureconvex.report.plot_style import INK, as_written, canvas, certified_axes, panels, plain
 from featureconvex.results.numbers import percent
 from featureconvex.results.statistics.curves import CurveTable, Floats
@@ -110,7 +111,7 @@ def norm_figure(tables: ComparisonTables, norm: str) -> Figure:
         alignment="left",
         handlelength=3.4,
     )
-    title = f"{as_written(tables['task'])}: {tables['n_sensitive']} sensitive test points"
+    title = f"{as_written(tables['task'])}: {counted_points(tables)} {points_words(tables)}"
     axes.set_title(title, color=INK, fontsize=10, loc="left")
     _key(figure, lines)
     return figure

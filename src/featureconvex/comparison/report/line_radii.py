@@ -10,7 +10,7 @@ from featureconvex.comparison.folder import Comparison
 from featureconvex.comparison.metrics import native_radii
 from featureconvex.comparison.norm_equivalence import in_norm
 from featureconvex.comparison.report.lines import MethodLine
-from featureconvex.comparison.schema import ComparisonTables
+from featureconvex.comparison.schema import ComparisonTables, counted_points
 from featureconvex.norms import parse_norm
 from featureconvex.results.statistics.curves import Floats, certified_counts
 
@@ -43,6 +43,6 @@ class LineRadii:
         return np.sort(values[values > 0])
 
     def share(self, line: MethodLine, norm: str, radius: float) -> float:
-        """Certified accuracy: the share of sensitive test points with at least this radius."""
+        """Certified accuracy: the share of the points that count with at least this radius."""
         counts = certified_counts(self.radii(line, norm), [radius])
-        return float(counts[0]) / self.tables["n_sensitive"]
+        return float(counts[0]) / (line.points or counted_points(self.tables))

@@ -28,6 +28,7 @@ class MethodLine:
         curve: ``radius``, ``accuracy``, ``low``, ``high``, each (k,).
         median: over the flagged sensitive test points; None without any.
         area: under the curve up to the end of its axis.
+        points: how many it is about, the first ones; None: all that count.
     """
 
     method: str
@@ -43,6 +44,7 @@ class MethodLine:
     curve: CurveTable
     median: float | None
     area: float
+    points: int | None = None
 
 
 def ran(tables: ComparisonTables) -> dict[str, MethodTable]:
@@ -111,8 +113,13 @@ def with_settings(tables: ComparisonTables) -> list[str]:
 
 
 def with_levels(tables: ComparisonTables) -> list[str]:
-    """The methods with more than one level."""
-    return [name for name, m in ran(tables).items() if len(m["levels"]) > 1]
+    """The methods with more than one level, all of them about the same points."""
+    return [
+        name
+        for name, m in ran(tables).items()
+        if len(m["levels"]) > 1
+        and not any("n_points" in level for s in m["settings"] for level in s["levels"].values())
+    ]
 
 
 def _slots(tables: ComparisonTables) -> dict[str, int]:
@@ -140,4 +147,5 @@ def _line(
         curve=measured["certified_accuracy"][norm],
         median=measured["median_radius"][norm],
         area=measured["area"][norm],
+        points=measured.get("n_points"),
     )

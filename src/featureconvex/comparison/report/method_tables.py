@@ -56,15 +56,21 @@ def headline_setting(method: MethodTable) -> SettingTable:
     return next(s for s in method["settings"] if s["setting"] == wanted)
 
 
-def accuracies(setting: SettingTable) -> list[str]:
-    """Clean accuracy in words: of both classes, of the sensitive one, of the other."""
+def accuracies(tables: ComparisonTables, setting: SettingTable) -> list[str]:
+    """Clean accuracy in words: of both classes, of the sensitive one, of the other; the least of many."""
     by_class = setting["accuracy_by_class"]
+    if "classes" in tables:
+        known = {name: recall for name, recall in by_class.items() if recall is not None}
+        worst = min(known, key=lambda name: known[name])
+        return [percent(setting["clean_accuracy"]), f"{percent(known[worst])} ({worst})"]
     values = (setting["clean_accuracy"], by_class["sensitive"], by_class["other"])
     return ["–" if value is None else percent(value) for value in values]
 
 
 def accuracy_head(tables: ComparisonTables) -> list[str]:
     """The columns of :func:`accuracies`."""
+    if "classes" in tables:
+        return ["clean accuracy", "class recognised least"]
     return [
         "clean accuracy",
         f"{tables['sensitive_name']} (sensitive)",
@@ -82,18 +88,23 @@ def _table(results: LineRadii, norm: str, lines: Sequence[MethodLine], levels: b
         body.append(
             [
                 tables["methods"][line.method]["title"],
-                *([line.level] if levels else []),
+                *([_level_words(line)] if levels else []),
                 _worth(tables, line, norm),
                 _median(line),
                 *shares,
                 significant(line.area),
-                *accuracies(settings[line.method][line.place]),
+                *accuracies(tables, settings[line.method][line.place]),
                 line.setting or "–",
             ]
         )
     certified = [f"{norm} ≥ {significant(radius)}" for radius in radii]
     head = ["method", *(["level"] if levels else []), "radii are", "median radius", *certified]
     return Table([*head, "area", *accuracy_head(tables), "setting"], body)
+
+
+def _level_words(line: MethodLine) -> str:
+    """A level, and where it is about some of the points."""
+    return line.level if line.points is None else f"{line.level} (first {line.points} points)"
 
 
 def _worth(tables: ComparisonTables, line: MethodLine, norm: str) -> str:

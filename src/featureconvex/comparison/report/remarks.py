@@ -8,7 +8,7 @@ from featureconvex.comparison.report.method_tables import CONVERTED, headline_se
 from featureconvex.comparison.schema import ComparisonTables, LevelTable, MethodTable
 from featureconvex.results.numbers import duration, percent, significant
 
-MEANING = (
+_ONE_SIDED = (
     "Certified accuracy at radius r: the share of the sensitive test points that a method flags and "
     "certifies for at least r. At 0: certified for any positive radius. Where a method abstains, "
     "nothing is certified.",
@@ -17,6 +17,15 @@ MEANING = (
     "Whoever deploys one setting must pick it without these test points.",
     "Thresholds are balanced on validation points, the same way for every method. Certificates are "
     "one-sided: only points of the sensitive class are certified and counted.",
+)
+_EACH_ITS_OWN = (
+    "Certified accuracy at radius r: the share of all test points that a method recognises as their own "
+    "class and certifies to stay there for at least r. At 0: certified for any positive radius. Where a "
+    "method abstains, nothing is certified.",
+    "Area: under the certified curve, up to the end of the axis; a mean radius over all test points, 0 "
+    "where the class is wrong, cut off there. Best setting: the one with the largest area in the norm "
+    "shown. Whoever deploys one setting must pick it without these test points.",
+    "A certificate holds against every other class. Medians are over the points that are recognised.",
 )
 GUARANTEES = {
     Guarantee.deterministic: "a proof, computed in floating point, so off by rounding",
@@ -31,6 +40,11 @@ CONVERSION = (
     "certified in another norm and shown here by norm equivalence: a ball of this norm that lies "
     f"inside the certified one; marked {CONVERTED} in tables"
 )
+
+
+def meaning(tables: ComparisonTables) -> tuple[str, ...]:
+    """What the numbers are."""
+    return _EACH_ITS_OWN if "classes" in tables else _ONE_SIDED
 
 
 def opening(tables: ComparisonTables) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from featureconvex.comparison.folder import read_comparison, write_comparison
+from featureconvex.comparison.report.class_tables import class_tables, gain_table
 from featureconvex.comparison.report.costs import every_runtime_table, runtime_table
 from featureconvex.comparison.report.line_data import line_data
 from featureconvex.comparison.report.line_figures import draw_comparison
@@ -19,10 +20,10 @@ from featureconvex.comparison.report.method_tables import every_table, norm_tabl
 from featureconvex.comparison.report.origins import origins
 from featureconvex.comparison.report.pairwise_tables import leaders_table, pairwise_table
 from featureconvex.comparison.report.remarks import (
-    MEANING,
     failures,
     guarantees,
     literature,
+    meaning,
     opening,
     unavailable,
 )
@@ -60,8 +61,11 @@ def _context(results: LineRadii) -> dict[str, Any]:
         "about": tables,
         "opening": opening(tables),
         "origins": origins(tables),
-        "meaning": MEANING,
+        "meaning": meaning(tables),
         "guarantees": guarantees(tables),
+        "classes": tables.get("classes", []),
+        "by_class": class_tables(tables),
+        "gains": gain_table(tables),
         "overview": overview_table(tables),
         "norms": [_norm(results, norm) for norm in norms(tables)],
         "runtime": runtime_table(tables),

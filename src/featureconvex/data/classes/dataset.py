@@ -44,3 +44,17 @@ class ClassDataset(LabelledData):
     def class_names(self) -> tuple[str, ...]:
         """What the labels are called."""
         return self.classes
+
+    def check_counts(self) -> None:
+        """Make sure that each class has points to fit and to validate.
+
+        Raises:
+            UserError: one has too few, naming it.
+        """
+        counts = np.bincount(self.train.y, minlength=len(self.classes))
+        rarest = int(counts.argmin())
+        if counts[rarest] < 2:
+            raise UserError(
+                f"class {self.classes[rarest]!r} has {counts[rarest]} training points besides its test "
+                "points, and 2 are needed; give it more rows, or leave it out"
+            )

@@ -96,8 +96,8 @@ def choose_sensitive(
             f"{origin} has the classes {listed}; name the one an attacker wants to leave with "
             "--sensitive"
             + (
-                ", or several as 'A|B' (or `run` it with --multi-class own, where each class is to stay "
-                "what it is)"
+                ", or several as 'A|B' (or `run` or `compare` with --multi-class own, where each class is "
+                "to stay what it is)"
                 if len(classes) > 2
                 else ""
             )

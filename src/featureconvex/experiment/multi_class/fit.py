@@ -6,17 +6,10 @@ from pathlib import Path
 
 import torch
 
-from featureconvex.errors import UserError
 from featureconvex.experiment.multi_class.settings import ClassSettings
 from featureconvex.experiment.prepared import Prepared
-from featureconvex.models.model import FeatureConvexModel
 from featureconvex.models.multi_class import MultiClassModel
-from featureconvex.nn import ConvexMLP
-from featureconvex.training.architectures import untrained
-from featureconvex.training.augmentation import Augmentation
-from featureconvex.training.checkpoint import Checkpoint
-from featureconvex.training.fit import fingerprint
-from featureconvex.training.multi_class import FittedClasses, fit_classes
+from featureconvex.training.multi_class import FittedClasses, fit_architecture
 from featureconvex.training.points import Points
 
 CHECKPOINT = "training.pt"
@@ -57,49 +50,23 @@ def fit_run(
         place: where to train.
         progress: show a bar.
     """
-    architecture, recipe = prepared.architecture, prepared.recipe
-    points = prepared.train
-    if architecture.front is not None:
-        # What is after a front is no image.
-        points, recipe = (
-            architecture.after_front(points),
-            recipe.replace(augmentation=Augmentation()),
-        )
-    start = untrained(architecture, points, settings.seed)
     begin = time.perf_counter()
-    fitted = fit_classes(
-        start.feature_map,
-        _widths(start),
-        recipe,
-        points,
+    fitted = fit_architecture(
+        prepared.architecture,
+        prepared.recipe,
+        prepared.train,
         seed=settings.seed,
         cost=prepared.trained_cost,
-        checkpoint=Checkpoint(folder / CHECKPOINT, fingerprint(recipe, settings.seed, points)),
+        path=folder / CHECKPOINT,
         device=place,
         progress=progress,
     )
     seconds = time.perf_counter() - begin
     model = fitted.model
-    if architecture.front is not None:
-        model = model.with_map(architecture.whole(model.feature_map))
     if len(prepared.train.row_shape) == 1:
         # As of a classifier: certificates of a table should not depend on how it is batched.
         model = model.double()
     return FittedRun(fitted, model.eval(), _accuracy(model, prepared.train), seconds)
-
-
-def _widths(model: FeatureConvexModel) -> tuple[int, ...]:
-    """Of the network's hidden layers.
-
-    Raises:
-        UserError: an architecture whose networks are trained for one sensitive class only.
-    """
-    net = model.convex_net
-    if not isinstance(net, ConvexMLP):
-        raise UserError(
-            f"several classes are trained with a ConvexMLP each, got {type(net).__name__}"
-        )
-    return tuple(net.config()["hidden"])
 
 
 @torch.no_grad()

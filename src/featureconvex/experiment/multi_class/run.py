@@ -5,11 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
 from featureconvex.data import ClassDataset, ClassTask
 from featureconvex.device import device
-from featureconvex.errors import UserError
 from featureconvex.experiment.multi_class.fit import FittedRun, fit_run
 from featureconvex.experiment.multi_class.rows import certified_class_rows
 from featureconvex.experiment.multi_class.settings import ClassSettings
@@ -51,7 +48,7 @@ def run_classes(
     dataset = task.load(data_dir)
     if progress and dataset.note:
         remark(f"{dataset.name}: {dataset.note}")
-    _check_counts(dataset)
+    dataset.check_counts()
     recipe = settings.resolve(dataset.name, dataset.train.x.shape)
     prepared = prepare(dataset, recipe, place, priced=settings.priced)
     done = fit_run(prepared, settings, folder / CHECKPOINTS, place, progress)
@@ -73,17 +70,6 @@ def run_classes(
     from featureconvex.report.multi_class.report import write_class_report
 
     return reported(folder, write_class_report)
-
-
-def _check_counts(dataset: ClassDataset) -> None:
-    """Refuse classes with too few points to fit and to validate, by name."""
-    counts = np.bincount(dataset.train.y, minlength=len(dataset.classes))
-    rarest = int(counts.argmin())
-    if counts[rarest] < 2:
-        raise UserError(
-            f"class {dataset.classes[rarest]!r} has {counts[rarest]} training points besides its test "
-            "points, and 2 are needed; give it more rows, or leave it out"
-        )
 
 
 def _record(

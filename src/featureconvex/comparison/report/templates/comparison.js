@@ -153,7 +153,7 @@
     const wanted = [...rows].sort((a, b) => b.k - a.k || a.place - b.place);
     wanted.forEach((entry, i) => { if (body.rows[i] !== entry.row) body.insertBefore(entry.row, body.rows[i]); });
     $("reading-title").textContent =
-      `Share of the ${readout.n} sensitive test points flagged and certified for ${state.norm} radius ` +
+      `Share of the ${readout.n} ${readout.points} ${readout.counted} for ${state.norm} radius ` +
       `${short(state.radius)}, the largest first`;
   }
 

@@ -1,0 +1,72 @@
+"""``feature-convex`` for several classes: a convex network per class, at every level with a proof."""
+
+import math
+from typing import ClassVar
+
+from torch import Tensor
+
+from featureconvex.baselines.feature_convex import FeatureConvex
+from featureconvex.baselines.method import Radii, Setting
+from featureconvex.baselines.multi_class.method import ClassOptions
+from featureconvex.baselines.multi_class.scores import CLOSED_FORM, ScoreMethod
+from featureconvex.certificates import Guarantee
+from featureconvex.device import device
+from featureconvex.errors import UserError
+from featureconvex.training.architectures import (
+    HEAD,
+    Architecture,
+    image_architecture,
+    table_architecture,
+    table_map,
+)
+from featureconvex.training.points import Points
+
+COVERED = 100
+"""The first test points that levels above the closed form certify: they take up to a second for a point."""
+TABLE_HIDDEN = (200, 50)
+
+
+class FeatureConvexClasses(ScoreMethod):
+    """Convex networks after the map that recipe ``default`` learns for the norm.
+
+    Levels above the closed form are about the first :data:`COVERED` test points.
+    """
+
+    name = FeatureConvex.name
+    title = FeatureConvex.title
+    native_norms: ClassVar[tuple[float, ...]] = (1.0, 2.0, math.inf)
+    levels: ClassVar[dict[str, Guarantee]] = {
+        CLOSED_FORM: Guarantee.sound,
+        "domain": Guarantee.sound,
+        "tight": Guarantee.sound,
+    }
+    literature = "None for several classes: the certificates of arXiv 2302.01961 are of one class."
+
+    def __init__(self, options: ClassOptions, setting: Setting) -> None:
+        super().__init__(options, setting)
+        self.hidden = HEAD if options.image else TABLE_HIDDEN
+
+    def architecture(self, points: Points) -> Architecture:
+        """As of ``featureconvex run --multi-class own``."""
+        place = device(self.options.device)
+        if not self.options.image:
+            return table_architecture(points.x, TABLE_HIDDEN, place, table_map(self.norm))[0]
+        shape, task = self.options.shape, self.options.task
+        return image_architecture(shape, task, "default", self.norm, place)
+
+    def covers(self, level: str) -> int | None:
+        """All for the closed form."""
+        return None if level == CLOSED_FORM else COVERED
+
+    def certify(self, x: Tensor, level: str) -> Radii:
+        """As for all scores.
+
+        Raises:
+            UserError: level ``domain`` where it is the closed form.
+        """
+        coordinatewise = self.trained().feature_map.coordinatewise
+        if level == "domain" and not (self.options.image and coordinatewise):
+            raise UserError(
+                "after a map that mixes coordinates, and without ranges of a table, it is the closed form"
+            )
+        return super().certify(x, level)
