@@ -125,6 +125,8 @@ def _fingerprint(method: CertifiedMethod, data: ComparisonData) -> dict[str, Any
     """Of a fit on this data."""
     options = {**asdict(method.options), "shape": list(method.options.shape)}
     sizes = {"n_fitting": len(data.fitting), "n_test": len(data.test)}
+    # Steps of another length would have other rows in files of the same names.
+    sizes["points_per_step"] = method.points_per_step
     named = {"class_names": list(data.classes)} if data.classes else {}
     return {
         "method": method.name,
