@@ -23,7 +23,7 @@ RESULT = ROOT / "results" / "compare_seeds.json"
 ROWS = (
     ("mnist-3-8", "l1", "feature-convex", "norm l1, share 0.25"),
     ("mnist-3-8", "l1", "interval", "norm l1"),
-    ("mnist-3-8", "l2", "feature-convex", "share 1.0, head affine"),
+    ("mnist-3-8", "l2", "feature-convex", "norm l2, share 0.5, head affine"),
     ("mnist-3-8", "l2", "sll", "share 1.0, asymmetry"),
     ("mnist-3-8", "l2", "cayley", "share 1.0, asymmetry"),
     ("mnist-3-8", "linf", "feature-convex", "norm linf, share 1.0, no head"),
@@ -53,7 +53,10 @@ def one(task: str, norm: str, method: str, words: str, seed: int) -> dict[str, A
     folder = RUNS / f"{task}-{norm}-{method}-seed{seed}"
     settings = CompareSettings(method, limit=LIMIT, only=words, seed=seed)
     compare(find_task(task), folder, settings, progress=False)
-    (fit,) = read_comparison(folder).derive()["methods"][method]["settings"]
+    found = read_comparison(folder).derive()["methods"][method]["settings"]
+    if len(found) != 1:
+        raise SystemExit(f"{task}, {method}: {words!r} are the words of {len(found)} settings")
+    (fit,) = found
     level = max(fit["levels"].values(), key=lambda found: found["average_certified_radius"][norm])
     return {
         "task": task,
