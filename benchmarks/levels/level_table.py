@@ -4,8 +4,8 @@
 
 Reads the runs that ``benchmarks/training/main_table.py`` left, any number of seeds, and trains nothing.
 Writes ``results/level_table.json``, from which ``benchmarks/pages/certificates_page.py`` makes a table
-and a figure. Rows that no run is found for stay as they were, and so do the records of the runs they come
-from.
+and a figure. Rows that no run is found for, or only one trained for another norm, stay as they were, and so
+do the records of the runs they come from.
 """
 
 import argparse
@@ -130,12 +130,14 @@ def _keys() -> list[tuple[str, str, str]]:
 
 
 def kept(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows, with an earlier result where no run was found now."""
+    """The rows, with an earlier result where no run was found now, or only one trained for another norm."""
     earlier = {(row["task"], row["recipe"], row["norm"]): row for row in before}
-    return [
-        row if row["seeds"] else earlier.get((row["task"], row["recipe"], row["norm"]), row)
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        old = earlier.get((row["task"], row["recipe"], row["norm"]), row)
+        fits, fitted = (one.get("trained_for") == one["norm"] for one in (row, old))
+        found.append(old if not row["seeds"] or (fitted and not fits) else row)
+    return found
 
 
 def main() -> None:
