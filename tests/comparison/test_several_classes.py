@@ -21,6 +21,7 @@ from featureconvex.certificates import Guarantee
 from featureconvex.cli import main
 from featureconvex.comparison import CompareSettings, MethodFailedWarning, compare
 from featureconvex.comparison.folder import read_comparison
+from featureconvex.comparison.metrics import _reached
 from featureconvex.comparison.report.words import counted_words, points_words
 from featureconvex.data import find_class_task, find_task
 from featureconvex.data.named_tasks.bundled import (
@@ -358,3 +359,20 @@ def test_what_does_not_go_with_own_classes_is_refused(
     main_ends(["compare", *arguments, "--out", "out"], 2)
     assert words in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_lost_methods_are_named(tmp_path: Path) -> None:
+    (tmp_path / "methods" / "cayley").mkdir(parents=True)
+    with pytest.warns(
+        MethodFailedWarning, match=r"has fits of cayley, too.* name them in --methods"
+    ):
+        run(tmp_path)
+
+
+def test_few_certified_points_have_a_curve_of_their_own() -> None:
+    few = np.zeros(1000)
+    few[:20] = np.linspace(0.5, 1.0, 20)
+    assert 0.9 < _reached(few) <= 1.0
+    many = np.linspace(0.0, 1.0, 1000)
+    assert _reached(many) == np.quantile(many, 0.95)
+    assert _reached(np.zeros(5)) == 0.0

@@ -1,20 +1,27 @@
 """``featureconvex compare``: every baseline beside ours."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from featureconvex.cli.options import (
     AsJson,
     DataDir,
+    Decimal,
     Device,
+    EmptyWords,
+    Encoding,
     Label,
+    Missing,
     MultiClass,
     Out,
     Quiet,
+    SchemaFile,
     Seed,
     Sensitive,
+    Separator,
     TaskName,
+    written,
 )
 from featureconvex.cli.own_classes import is_own, refuse_with_own
 from featureconvex.feedback import feedback
@@ -53,6 +60,12 @@ def compare(
     label: Label = None,
     sensitive: Sensitive = None,
     multi_class: MultiClass = "auto",
+    missing: Missing = "refuse",
+    schema: SchemaFile = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    na: EmptyWords = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -70,11 +83,12 @@ def compare(
     from featureconvex.data.tables.table import TableReader
 
     found: Task | ClassTask
+    said: Any = ((), missing, schema, None, None, written(sep, decimal, encoding, na))
     if is_own(multi_class, task):
         refuse_with_own({"--sensitive": sensitive})
-        found = find_class_task(task, label)
+        found = find_class_task(task, label, *said)
     else:
-        found = find_task(task, label, sensitive)
+        found = find_task(task, label, sensitive, *said)
     if isinstance(found.reader, TableReader):
         # What is wrong with a table is said before torch is loaded.
         found = found.read(data_dir)
@@ -85,5 +99,7 @@ def compare(
 
     asked = CompareSettings(methods, limit, samples, epochs, seed, device, settings)
     with feedback(quiet, as_json) as say:
-        written = run_comparison(found, out, asked, data_dir)
-        say(list, [f"report: {written[-1]}"], lambda: load_json(out / COMPARISON_FILE))
+        report = run_comparison(found, out, asked, data_dir)[-1]
+        table = load_json(out / COMPARISON_FILE)
+        leading = [f"{norm}: {found['sentences'][0]}" for norm, found in table["ordering"].items()]
+        say(lambda: leading, [f"report: {report}"], lambda: table)

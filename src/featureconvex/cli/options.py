@@ -48,6 +48,12 @@ Missing = Annotated[
     Literal["refuse", "drop"],
     typer.Option(help="Rows of your table with a gap: refuse the file, or drop the rows."),
 ]
+SchemaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--schema", help="What the columns of your table are, from `featureconvex inspect`."
+    ),
+]
 Separator = Annotated[
     str | None,
     typer.Option(

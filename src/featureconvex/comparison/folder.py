@@ -22,7 +22,7 @@ ROWS_FILE = "rows.parquet"
 DERIVED = ("reference", "methods", "ordering", GRIDS)
 REMEDY = (
     f"delete {COMPARISON_FILE} and {ROWS_FILE}, and run the `featureconvex compare` command again: "
-    "it makes both anew from what methods/ keeps"
+    "it makes both anew from what methods/ keeps of the methods that it names"
 )
 
 
@@ -120,6 +120,8 @@ def kept_results(folder: Path, head: Head) -> dict[str, MethodResult]:
 
 
 def _load_table(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path} is missing; {REMEDY}")
     try:
         table = load_json(path)
     except UserError as error:

@@ -32,6 +32,8 @@ from featureconvex.norms import NORM_NAMES, parse_norm
 from featureconvex.results.statistics.curves import CurveTable, Floats, certified_counts, round_grid
 
 REFERENCE = ("feature-convex", "closed-form")
+# The share of points with a radius below which a curve is drawn for them alone.
+FEW_CERTIFIED = 0.1
 """The method and level that costs are reported as a ratio to."""
 
 Grids = dict[str, Floats]
@@ -143,15 +145,21 @@ def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
 def _grids(all_radii: list[Radii], dimension: int) -> Grids:
     """One grid per norm, the same for all methods, so that their curves can share a panel.
 
-    Up to the largest radius that a twentieth of the sensitive points of some method reaches.
+    Up to the largest radius that a twentieth of the points of some method reaches.
     """
     grids = {}
     for norm in NORM_NAMES:
         values = [in_norm(radii, parse_norm(norm), dimension)[0] for radii in all_radii]
-        tops = [float(np.quantile(v[np.isfinite(v)], 0.95)) for v in values if np.isfinite(v).any()]
-        top = max(tops, default=0.0)
-        grids[norm] = round_grid(top)
+        grids[norm] = round_grid(max((_reached(radii) for radii in values), default=0.0))
     return grids
+
+
+def _reached(radii: Floats) -> float:
+    """What a twentieth of the points (n,) reach, or of those with a radius where these are few."""
+    finite = radii[np.isfinite(radii)]
+    positive = finite[finite > 0]
+    counted = finite if len(positive) >= FEW_CERTIFIED * len(finite) else positive
+    return float(np.quantile(counted, 0.95)) if len(counted) else 0.0
 
 
 def _method(

@@ -111,6 +111,7 @@ def compare(
     kinds = _asked(kinds, options, settings.only)
     head = _head(dataset, data, settings)
     results = kept_results(folder, head)
+    _name_left_out(folder, {*results, *(kind.name for kind in kinds)})
     for kind in kinds:
         own = folder / METHODS_FOLDER / kind.name
         result = _run(kind, options, data, own, progress, settings.only)
@@ -228,6 +229,19 @@ def _run(
         else:
             failures.append(Failure(setting, reason))
     return MethodResult(described, fits, failures)
+
+
+def _name_left_out(folder: Path, compared: set[str]) -> None:
+    """Warn of methods that an earlier command fitted and whose results were lost since."""
+    there = sorted(path.name for path in (folder / METHODS_FOLDER).glob("*") if path.is_dir())
+    lost = [name for name in there if name not in compared]
+    if lost:
+        warnings.warn(
+            f"{folder / METHODS_FOLDER} has fits of {', '.join(lost)}, too, which this command does not "
+            "name; name them in --methods, and they join without being fitted again",
+            MethodFailedWarning,
+            stacklevel=3,
+        )
 
 
 def _useless(fit: OneFit) -> str | None:

@@ -36,9 +36,9 @@ class FeatureConvexClasses(ScoreMethod):
     title = FeatureConvex.title
     native_norms: ClassVar[tuple[float, ...]] = (1.0, 2.0, math.inf)
     levels: ClassVar[dict[str, Guarantee]] = {
-        CLOSED_FORM: Guarantee.sound,
-        "domain": Guarantee.sound,
-        "tight": Guarantee.sound,
+        CLOSED_FORM: Guarantee.deterministic,
+        "domain": Guarantee.deterministic,
+        "tight": Guarantee.deterministic,
     }
     literature = "None for several classes: the certificates of arXiv 2302.01961 are of one class."
 

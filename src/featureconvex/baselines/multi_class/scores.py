@@ -34,8 +34,8 @@ class ScoreMethod(ClassMethod):
 
     A subclass names its native norms and writes :meth:`architecture`. Trained by
     :func:`featureconvex.training.multi_class.fit_architecture` with the numbers of recipe ``default``, the
-    same objective for all; certified by :func:`featureconvex.certify_classes`, which counts every rounding
-    error at every level.
+    same objective for all; certified by :func:`featureconvex.certify_classes`, whose numbers are rounded
+    outwards: proofs about the stored weights, not about what float32 makes of them.
 
     Attributes:
         hidden: widths of every score's hidden layers; none: affine scores.
@@ -144,4 +144,4 @@ class ScoreMethod(ClassMethod):
 class AffineScores(ScoreMethod):
     """Affine scores, whose radii are ``(f_k - f_j) / ||w_k - w_j||_q`` against each other class ``j``."""
 
-    levels: ClassVar[dict[str, Guarantee]] = {"certified": Guarantee.sound}
+    levels: ClassVar[dict[str, Guarantee]] = {"certified": Guarantee.deterministic}
