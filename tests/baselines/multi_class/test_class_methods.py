@@ -212,7 +212,7 @@ def test_a_killed_fit_goes_on_and_ends_the_same(tmp_path: Path) -> None:
 
 def test_levels_above_the_closed_form_prove_as_much_and_cover_the_first_points() -> None:
     method, x = fitted(FeatureConvexClasses), points()[2].x[:4]
-    assert set(FeatureConvexClasses.levels.values()) == {Guarantee.sound}
+    assert set(FeatureConvexClasses.levels.values()) == {Guarantee.deterministic}
     closed, tight = (radii_of(method, x, level) for level in ("closed-form", "tight"))
     for p, radius in closed.items():
         assert (tight[p] >= radius).all()

@@ -8,10 +8,11 @@ from torch import Tensor
 from featureconvex.baselines.feature_convex import FeatureConvex
 from featureconvex.baselines.method import Radii, Setting
 from featureconvex.baselines.multi_class.method import ClassOptions
-from featureconvex.baselines.multi_class.scores import CLOSED_FORM, ScoreMethod
+from featureconvex.baselines.multi_class.scores import ScoreMethod
 from featureconvex.certificates import Guarantee
 from featureconvex.device import device
 from featureconvex.errors import UserError
+from featureconvex.results.columns import CLOSED_FORM
 from featureconvex.training.architectures import (
     HEAD,
     Architecture,

@@ -18,6 +18,7 @@ from featureconvex.models.file import load_any_model, save_model
 from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.norms import norm_name, parse_norm
 from featureconvex.progress import Ticker, silent
+from featureconvex.results.columns import CLOSED_FORM
 from featureconvex.training.architectures import Architecture
 from featureconvex.training.multi_class import fit_architecture, nearest_class
 from featureconvex.training.points import Points
@@ -25,7 +26,6 @@ from featureconvex.training.recipes import default
 
 SHARES = (1 / 32, 1 / 8)
 """Temperatures, as shares of the distance between classes: one for accuracy, one for radius."""
-CLOSED_FORM = "closed-form"
 ROWS = 500
 
 
