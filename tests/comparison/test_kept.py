@@ -1,6 +1,7 @@
 """Settings of an earlier comparison beside new ones: as if all had been run together."""
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from tests.comparison.comparisons import synthetic_comparison
 from featureconvex.comparison.curves import stored
 from featureconvex.comparison.folder import Comparison
 from featureconvex.comparison.kept import with_kept
+from featureconvex.comparison.metrics import Failure
 from featureconvex.errors import UserError
 from featureconvex.results.strict_json import dump_json
 
@@ -65,6 +67,19 @@ def test_a_setting_that_is_run_again_replaces_the_earlier_one() -> None:
     assert max(ends) > 2
     areas = {norm: table["areas"][0]["method"] for norm, table in found["ordering"].items()}
     assert set(areas.values()) == {"feature-convex"}
+
+
+def test_a_failure_goes_when_its_setting_has_run_and_is_told_once_where_it_has_not() -> None:
+    part = synthetic_comparison(NAMES[:1], n=80)
+    (ours,) = part.results
+    before = file_of(synthetic_comparison(NAMES, n=80))
+    failed = before["methods"]["feature-convex"]["failed"]
+    failed += [{"setting": ours.fits[0].record["setting"], "reason": "killed"}]
+    failed += [{"setting": {"sigma": 9.0}, "reason": "earlier"}]
+    again = replace(ours, failures=[Failure({"sigma": 9.0}, "later")])
+    found = with_kept(replace(part, results=[again]), before)["methods"]["feature-convex"]
+    assert found["failed"] == [{"setting": {"sigma": 9.0}, "reason": "later"}]
+    assert len(found["settings"]) == len(ours.fits)
 
 
 def test_where_a_kept_curve_goes_on_all_end_where_it_did() -> None:

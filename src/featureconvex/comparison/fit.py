@@ -99,13 +99,12 @@ def run_one_fit(
     title = f"{method.name} {_words(method)}certify"
     with progress_bar(title, len(data.test), progress) as tick:
         parts = [_step(method, data, step, folder / "rows", record, tick) for step in steps]
+    rows = pd.concat(parts, ignore_index=True)
     if "measurements" not in record:
-        kept = np.flatnonzero(
-            data.counted & (_predictions(method, data.test.x) == data.test.y.numpy())
-        )
+        kept = np.flatnonzero(data.counted & (rows["predicted"] == rows["label"]).to_numpy())
         record["measurements"] = method.measurements(data.test.x[torch.from_numpy(kept[:10])])
         _write(record, folder)
-    return OneFit(pd.concat(parts, ignore_index=True), fit_record(record), data.classes)
+    return OneFit(rows, fit_record(record), data.classes)
 
 
 def fit_record(fields: Mapping[str, Any]) -> FitRecord:

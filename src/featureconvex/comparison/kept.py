@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from featureconvex.baselines.description import MethodFacts
+from featureconvex.baselines.description import MethodFacts, setting_words
 from featureconvex.baselines.method import Setting
 from featureconvex.comparison.curves import COUNTS, GRIDS, restored
 from featureconvex.comparison.folder import Comparison
@@ -127,7 +127,15 @@ def _joined(
     """The facts of the later one, and the settings of both, in an order, what is not in it last."""
     both = [method for method in (old, new) if method is not None]
     settings = [setting for method in both for setting in method.get("settings", [])]
-    failed = [failure for method in both for failure in method.get("failed", [])]
+    # Of a setting that failed and ran since, or failed twice, what came last counts.
+    ran = [setting["setting"] for setting in settings]
+    latest = {
+        setting_words(failure["setting"]): failure
+        for method in both
+        for failure in method.get("failed", [])
+        if failure["setting"] not in ran
+    }
+    failed = list(latest.values())
 
     def place(setting: SettingTable) -> int:
         return order.index(setting["setting"]) if setting["setting"] in order else len(order)

@@ -32,9 +32,9 @@ from featureconvex.norms import NORM_NAMES, parse_norm
 from featureconvex.results.statistics.curves import CurveTable, Floats, certified_counts, round_grid
 
 REFERENCE = ("feature-convex", "closed-form")
+"""The method and level that costs are reported as a ratio to."""
 # The share of points with a radius below which a curve is drawn for them alone.
 FEW_CERTIFIED = 0.1
-"""The method and level that costs are reported as a ratio to."""
 
 Grids = dict[str, Floats]
 """Radii of the curves, per norm."""

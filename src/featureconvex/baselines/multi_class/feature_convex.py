@@ -48,7 +48,7 @@ class FeatureConvexClasses(ScoreMethod):
         self.hidden = HEAD if options.image else TABLE_HIDDEN
 
     def architecture(self, points: Points) -> Architecture:
-        """As of ``featureconvex run --multi-class own``."""
+        """The map that ``featureconvex run --multi-class own`` learns."""
         place = device(self.options.device)
         if not self.options.image:
             return table_architecture(points.x, TABLE_HIDDEN, place, table_map(self.norm))[0]

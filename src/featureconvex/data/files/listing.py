@@ -6,7 +6,7 @@ from pathlib import Path
 from featureconvex.errors import UserError
 
 LITTER = frozenset({"thumbs.db", "desktop.ini"})
-"""Files that a desktop leaves after; they and hidden files are no examples."""
+"""Files that a desktop leaves behind; they and hidden files are no examples."""
 
 
 def visible(folder: Path) -> list[Path]:
