@@ -49,7 +49,7 @@ def build(make: Callable[[], M], seed: int = 0) -> M:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's global generator at ``seed`` inside, as it was before afterwards."""
+    """torch's global generator at ``seed`` inside, and restored afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
