@@ -137,6 +137,7 @@ def _fit(name: str, k: int, place: int, n: int, infinite: bool) -> OneFit:
             else {}
         ),
         "unavailable": unavailable,
+        "covered": {},
         "provenance": _PROVENANCE,
     }
     return OneFit(pd.DataFrame(columns), record)

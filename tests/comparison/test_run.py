@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,10 +20,12 @@ from featureconvex.baselines.nonexpansive.linear import Linear
 from featureconvex.certificates import Guarantee
 from featureconvex.cli import main
 from featureconvex.comparison import CompareSettings, MethodFailedWarning, compare
+from featureconvex.comparison.folder import read_comparison
 from featureconvex.comparison.report.write import write_comparison_report
 from featureconvex.data import find_task
 from featureconvex.errors import UserError
 from featureconvex.progress import Ticker, silent
+from featureconvex.results.statistics.intervals import clopper_pearson
 from featureconvex.training.points import Points
 
 
@@ -137,6 +140,59 @@ def test_one_setting_of_many_is_run_alone(tmp_path: Path) -> None:
     assert list(json.loads((tmp_path / "comparison.json").read_text())["methods"]) == ["ink"]
     with pytest.raises(UserError, match="names no setting"):
         CompareSettings("ink", only=" , ")
+
+
+def test_costly_methods_certify_the_first_points_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, covered = find_task("digits-3-8"), 30
+    settings = CompareSettings("ink,linear", limit=72, costly_limit=covered)
+    compare(task, tmp_path / "cheap", settings, progress=False)
+    monkeypatch.setattr(Ink, "costly", True)
+    with pytest.raises(UserError, match=r"none of the first 1 test .* larger --costly-limit"):
+        compare(
+            find_task("digits-8-3"),
+            tmp_path,
+            CompareSettings("ink", costly_limit=1),
+            progress=False,
+        )
+    compare(task, tmp_path, settings, progress=False)
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    ink = rows[(rows["method"] == "ink") & (rows["setting"] == "factor 1.0")]
+    sensitive, first = ink[ink["label"] == 1], ink[:covered][ink["label"][:covered] == 1]
+    assert sensitive["radius_linf_certified"].notna().sum() == len(first) < len(sensitive)
+    setting = found["methods"]["ink"]["settings"][0]
+    assert setting["clean_accuracy"] == (ink["label"] == ink["predicted"]).mean()
+    assert setting["covered"] == {"certified": covered, "never": covered}
+    level = setting["levels"]["certified"]
+    assert level["n_points"] == len(first)
+    radii = first["radius_linf_certified"].to_numpy()
+    assert level["average_certified_radius"]["linf"] == pytest.approx(radii.mean())
+    assert level["certified"]["linf"][0] == (radii > 0).sum()
+    read = read_comparison(tmp_path).derive()["methods"]["ink"]["settings"][0]["levels"][
+        "certified"
+    ]
+    curve = read["certified_accuracy"]["linf"]
+    assert curve["accuracy"][0] == (radii > 0).mean()
+    assert curve["low"][0] == pytest.approx(clopper_pearson([(radii > 0).sum()], len(radii))[0][0])
+    page = (tmp_path / "report.html").read_text()
+    assert f"ink (first {len(first)} sensitive test points)" in page
+    script = re.search(r'id="report-data"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert script is not None
+    fewer = json.loads(script[1])["readout"]["fewer"]
+    assert list(fewer) == [str(len(first))]
+    assert len(fewer[str(len(first))]["low"]) == len(first) + 1
+    # The linear model certifies all of them, with or without.
+    linear = rows[rows["method"] == "linear"]
+    assert linear.loc[linear["label"] == 1, "radius_l2_certified"].notna().all()
+    whole = json.loads((tmp_path / "cheap" / "comparison.json").read_text())["methods"]
+    assert "n_points" not in whole["ink"]["settings"][0]["levels"]["certified"]
+    assert whole["linear"]["settings"][0]["levels"].keys() == {"certified"}
+    # What decides the rows of a costly method tells its fits apart.
+    settings = CompareSettings("ink,linear", limit=72, costly_limit=40)
+    with pytest.raises(UserError, match="holds results with another costly_limit"):
+        compare(task, tmp_path, settings, progress=False)
 
 
 def test_nothing_is_certified_where_the_radius_is_zero(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_level_may_cover_the_first_points_only(tmp_path: Path) -> None:
     accuracy = curve["certified_accuracy"]["l2"]["accuracy"]
     assert accuracy[0] == (some[:COVERED] > 0).mean()
     page = (tmp_path / "report.html").read_text()
-    assert f"some (first {COVERED} points)" in page
+    assert f"some (first {COVERED} test points)" in page
     assert "+50.0 %" in page
 
 

@@ -37,6 +37,8 @@ class Options:
         epochs: of training; None leaves it to the method.
         samples: of noise per certificate, for sampling methods.
         device: where to compute, as torch writes it.
+        costly_limit: how many test points a :attr:`CertifiedMethod.costly` method certifies, the first
+            ones; None: all.
     """
 
     shape: tuple[int, ...]
@@ -45,6 +47,7 @@ class Options:
     epochs: int | None = None
     samples: int = 100_000
     device: str = "cpu"
+    costly_limit: int | None = None
 
     @property
     def dimension(self) -> int:
@@ -66,6 +69,7 @@ class CertifiedMethod(nn.Module, ABC):
         native_norms: the exponents of the norms it certifies without conversion.
         levels: its kinds of certificate, cheapest first, each with what it promises. Most have one.
         points_per_step: how many points are certified between two saves.
+        costly: whether a certificate takes so long, by samples or by search, that a user may ask for fewer.
         passes: what one certificate takes, in words ("1 forward, 1 backward").
         literature: what its paper reports on the nearest comparable task, with the source.
         former_names: how names of tensors began in files of earlier versions -> how they begin now.
@@ -76,6 +80,7 @@ class CertifiedMethod(nn.Module, ABC):
     native_norms: ClassVar[tuple[float, ...]]
     levels: ClassVar[Mapping[str, Guarantee]] = {"certified": Guarantee.deterministic}
     points_per_step: ClassVar[int] = 250
+    costly: ClassVar[bool] = False
     passes: ClassVar[str]
     literature: ClassVar[str]
     former_names: ClassVar[Mapping[str, str]] = {}
@@ -121,7 +126,7 @@ class CertifiedMethod(nn.Module, ABC):
     def covers(self, level: str) -> int | None:
         """How many of the test points a level is asked about, the first ones; None: all."""
         del level
-        return None
+        return self.options.costly_limit if self.costly else None
 
     def measurements(self, x: Tensor) -> dict[str, float]:
         """Further figures worth reporting, measured on a few flagged sensitive points (n, *shape)."""

@@ -48,6 +48,13 @@ def compare(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(help="Use the first so many test points.")] = 1000,
+    costly_limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Of these certify only the first so many by methods that sample or search for each "
+            "certificate, smoothing and alpha-beta-crown (default: all)."
+        ),
+    ] = None,
     samples: Annotated[
         int, typer.Option(help="Noise samples per certificate, for smoothing.")
     ] = 100_000,
@@ -97,7 +104,7 @@ def compare(
     from featureconvex.report.folders import COMPARISON_FILE
     from featureconvex.results.strict_json import load_json
 
-    asked = CompareSettings(methods, limit, samples, epochs, seed, device, settings)
+    asked = CompareSettings(methods, limit, samples, epochs, seed, device, settings, costly_limit)
     with feedback(quiet, as_json) as say:
         report = run_comparison(found, out, asked, data_dir)[-1]
         table = load_json(out / COMPARISON_FILE)

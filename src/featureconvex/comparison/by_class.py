@@ -34,7 +34,7 @@ def add_by_class(
     radii: Mapping[str, Mapping[str, tuple[Floats, bool]]],
     fit: OneFit,
 ) -> None:
-    """Fill in ``n_points``, ``median_by_class`` and ``gain``.
+    """Fill in ``median_by_class`` and ``gain``.
 
     Args:
         levels: of a fit of several classes.
@@ -52,8 +52,6 @@ def add_by_class(
         if count == len(right):
             own = median_by_class(values, labels, right, fit.classes)
             levels[level]["median_by_class"] = own
-        else:
-            levels[level]["n_points"] = count
         if values is not first:
             levels[level]["gain"] = gain(values, first)
 

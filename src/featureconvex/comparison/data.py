@@ -60,7 +60,9 @@ def counted(labels: NDArray[np.generic], classes: Sequence[str]) -> NDArray[np.b
     return wanted
 
 
-def comparison_data(dataset: Dataset | ClassDataset, limit: int, seed: int) -> ComparisonData:
+def comparison_data(
+    dataset: Dataset | ClassDataset, limit: int, seed: int, costly_limit: int | None = None
+) -> ComparisonData:
     """Split and scale a task's data.
 
     Images are float32 in [0, 1]; the columns of tables are standardised by the training points, so
@@ -69,6 +71,7 @@ def comparison_data(dataset: Dataset | ClassDataset, limit: int, seed: int) -> C
     Args:
         dataset: a loaded task.
         limit: at most so many test points, the first.
+        costly_limit: how many of these every method certifies; None: all.
         seed: of the validation split.
 
     Raises:
@@ -77,6 +80,7 @@ def comparison_data(dataset: Dataset | ClassDataset, limit: int, seed: int) -> C
     """
     if limit < 1:
         raise UserError(f"a comparison needs at least one test point, got --limit {limit}")
+    fewest = limit if costly_limit is None else min(limit, costly_limit)
     x, test = to_tensor(dataset.train.x), to_tensor(dataset.test.x[:limit])
     if dataset.kind == "table":
         x, test = _standardised(x, test)
@@ -85,10 +89,11 @@ def comparison_data(dataset: Dataset | ClassDataset, limit: int, seed: int) -> C
     if isinstance(dataset, ClassDataset):
         dataset.check_counts()
         classes = dataset.classes
-    elif not bool(test_y.any()):
+    elif not bool(test_y[:fewest].any()):
+        larger = "--limit" if fewest == limit else "--costly-limit"
         raise UserError(
-            f"none of the first {limit} test points is sensitive, so there is nothing to certify; "
-            "use a larger --limit"
+            f"none of the first {fewest} test points is sensitive, so there is nothing to certify; "
+            f"use a larger {larger}"
         )
     held = torch.from_numpy(hold_out(dataset.train.y, VALIDATION_FRACTION, seed))
     return ComparisonData(

@@ -37,9 +37,9 @@ class OneFit:
     Attributes:
         rows: one row per test point: ``index``, ``label`` (1 sensitive), ``predicted``; per level and
             native norm ``radius_<norm>_<level>`` (0 where not flagged, NaN for the other class, which
-            is not certified); per level ``seconds_<level>``, of all native norms together. Of several
-            classes ``label`` and ``predicted`` are names, a radius is 0 where they differ, and NaN where a
-            level does not cover a point.
+            is not certified, and where a level does not cover a point); per level ``seconds_<level>``, of
+            all native norms together. Of several classes ``label`` and ``predicted`` are names, and a
+            radius is 0 where they differ.
         record: of the fit.
         classes: names of several classes that each are to stay what they are; none: one is sensitive.
     """
@@ -104,7 +104,7 @@ def run_one_fit(
         kept = np.flatnonzero(data.counted & (rows["predicted"] == rows["label"]).to_numpy())
         record["measurements"] = method.measurements(data.test.x[torch.from_numpy(kept[:10])])
         _write(record, folder)
-    return OneFit(rows, fit_record(record), data.classes)
+    return OneFit(rows, fit_record({**record, "covered": _covered(method, data)}), data.classes)
 
 
 def fit_record(fields: Mapping[str, Any]) -> FitRecord:
@@ -113,7 +113,14 @@ def fit_record(fields: Mapping[str, Any]) -> FitRecord:
     Raises:
         KeyError: one is missing.
     """
-    return cast("FitRecord", {name: fields[name] for name in FitRecord.__annotations__})
+    known = {"covered": {}, **fields}  # records of earlier versions, where every level covered all
+    return cast("FitRecord", {name: known[name] for name in FitRecord.__annotations__})
+
+
+def _covered(method: CertifiedMethod, data: ComparisonData) -> dict[str, int]:
+    """The levels that are about the first so many test points only."""
+    asked = {level: method.covers(level) for level in method.levels}
+    return {level: n for level, n in asked.items() if n is not None and n < len(data.test)}
 
 
 def _words(method: CertifiedMethod) -> str:
@@ -123,6 +130,8 @@ def _words(method: CertifiedMethod) -> str:
 def _fingerprint(method: CertifiedMethod, data: ComparisonData) -> dict[str, Any]:
     """Of a fit on this data."""
     options = {**asdict(method.options), "shape": list(method.options.shape)}
+    if not method.costly or method.options.costly_limit is None:
+        del options["costly_limit"]
     sizes = {"n_fitting": len(data.fitting), "n_test": len(data.test)}
     # Steps of another length would have other rows in files of the same names.
     sizes["points_per_step"] = method.points_per_step

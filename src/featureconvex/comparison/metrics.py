@@ -124,18 +124,18 @@ def tables_of(measured: Mapping[str, MeasuredMethod], head: Head) -> ComparisonT
 def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
     """Per level that worked: radii of the points that count, (n,), 0 where not certified.
 
-    Of several classes without the points that a level does not cover, which are the last ones.
+    Those that a level does not cover, the last ones, are left out.
     """
-    chosen, rows = fit.counted, fit.rows
     radii: dict[str, Radii] = {}
     for level in method.levels:
         if fit.classes and not was_asked(level, fit):
             continue
+        end = fit.record["covered"].get(level)
+        rows = fit.rows[:end][fit.counted[:end]]
         columns = {
-            p: (found.dropna() if fit.classes else found.fillna(0)).to_numpy(dtype=np.float64)
+            p: rows[name].fillna(0).to_numpy(dtype=np.float64)
             for p in method.native_norms
             if (name := radius_column(p, level)) in rows
-            for found in [rows.loc[chosen, name]]
         }
         if columns:
             radii[level] = columns
@@ -189,6 +189,10 @@ def _measured(
         level: _level(method.levels[level], rows[seconds_column(level)], found, kept, grids)
         for level, found in converted.items()
     }
+    for level, radii in native.items():
+        points = len(next(iter(radii.values())))
+        if points < len(kept):
+            levels[level]["n_points"] = points
     if fit.classes:
         add_by_class(levels, converted, fit)
     return {
@@ -199,6 +203,7 @@ def _measured(
         "facts": record["facts"],
         "measurements": record["measurements"],
         "unavailable": record["unavailable"],
+        "covered": record["covered"],
         "provenance": record["provenance"],
         "levels": levels,
     }

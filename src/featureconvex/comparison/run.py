@@ -49,6 +49,8 @@ class CompareSettings:
     Attributes:
         methods: names separated by commas; None for all.
         limit: the first so many test points.
+        costly_limit: fewer of them for methods whose certificates take long
+            (:attr:`featureconvex.baselines.CertifiedMethod.costly`); None for all.
         samples: of noise per certificate, for sampling methods.
         epochs: of training, for every method; None leaves it to each.
         seed: of everything random.
@@ -65,9 +67,10 @@ class CompareSettings:
     seed: int = 0
     device: str = "auto"
     only: str | None = None
+    costly_limit: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("limit", "samples", "epochs"):
+        for name in ("limit", "samples", "epochs", "costly_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} must be a whole number >= 1, got {value}")
@@ -106,7 +109,7 @@ def compare(
     place = device(settings.device)
     folder = writable_folder(out)
     dataset = task.load(data_dir)
-    data = comparison_data(dataset, settings.limit, settings.seed)
+    data = comparison_data(dataset, settings.limit, settings.seed, settings.costly_limit)
     options = _options(dataset, data, settings, str(place))
     kinds = _asked(kinds, options, settings.only)
     head = _head(dataset, data, settings)
@@ -139,7 +142,8 @@ def _kinds(task: Task | ClassTask, names: str | None) -> list[type[CertifiedMeth
 def _options(
     dataset: Dataset | ClassDataset, data: ComparisonData, settings: CompareSettings, place: str
 ) -> Options:
-    chosen = {"seed": settings.seed, "epochs": settings.epochs, "samples": settings.samples}
+    names = ("seed", "epochs", "samples", "costly_limit")
+    chosen = {name: getattr(settings, name) for name in names}
     given: dict[str, Any] = {"shape": data.shape, "task": dataset.name, **chosen, "device": place}
     return ClassOptions(**given, classes=len(data.classes)) if data.classes else Options(**given)
 

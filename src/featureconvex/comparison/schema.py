@@ -46,10 +46,11 @@ class LevelTable(TypedDict):
         area: under the certified curve, up to the end of its grid.
         converted: whether the radii come from another norm.
         cost_ratio: seconds per certificate over those of the reference.
-        n_points: of several classes, where the level covers the first so many points only; curves, medians,
+        n_points: where the level covers the first so many of the points that count only; curves, medians,
             means and areas are then of these.
-        median_by_class: of several classes, per norm certified itself, where it covers all of them.
-        gain: likewise, how much larger its mean radius is than the first level's on the same points.
+        median_by_class: of several classes, per norm certified itself, where it covers all points.
+        gain: of several classes, how much larger its mean radius is than that of the first level, on the
+            same points.
     """
 
     guarantee: str
@@ -75,6 +76,7 @@ class FitRecord(TypedDict):
     Attributes:
         facts: what the method told of its fit.
         unavailable: levels that refused the model, with the reason.
+        covered: levels that are about the first so many test points only.
         provenance: of the fit, as settings of one comparison may come from several commands.
     """
 
@@ -83,6 +85,7 @@ class FitRecord(TypedDict):
     train_seconds: float
     measurements: dict[str, float]
     unavailable: dict[str, str]
+    covered: dict[str, int]
     provenance: Provenance
 
 

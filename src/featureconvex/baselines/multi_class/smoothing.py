@@ -42,6 +42,7 @@ class SmoothingClasses(ClassMethod):
     native_norms: ClassVar[tuple[float, ...]] = GaussianNoise.norms
     levels = Smoothing.levels
     passes = Smoothing.passes
+    costly = Smoothing.costly
     literature = SmoothingGaussian.literature
 
     def __init__(self, options: ClassOptions, setting: Setting) -> None:

@@ -75,6 +75,7 @@ class Smoothing(ScoredNetwork):
 
     levels: ClassVar[dict[str, Guarantee]] = {"certified": Guarantee.probabilistic}
     passes = "100 + n forward (100,100 at the default n)"
+    costly = True
     noise_type: ClassVar[type[Noise]]
     guesses: ClassVar[int] = 100
     former_names: ClassVar[Mapping[str, str]] = {"network.behind.": "network.head."}

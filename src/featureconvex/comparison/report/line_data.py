@@ -6,6 +6,7 @@ from featureconvex.comparison.report.line_radii import LineRadii
 from featureconvex.comparison.report.line_style import filled, marker, style
 from featureconvex.comparison.report.lines import (
     MethodLine,
+    all_lines,
     level_lines,
     method_lines,
     norms,
@@ -23,16 +24,27 @@ METHODS_KEY = "methods"
 def line_data(results: LineRadii) -> dict[str, Any]:
     """Per norm and per group of lines, each line's radii and look; and the interval of every count.
 
-    Groups: every method at its best setting; one method's settings; one method's levels.
+    Groups: every method at its best setting; one method's settings; one method's levels. ``fewer`` has the
+    intervals of lines that are about some of the points only, by how many.
     """
     tables = results.tables
     return {
         **interval_of_counts(counted_points(tables)),
+        "fewer": {str(n): interval_of_counts(n) for n in _fewer(tables)},
         "points": points_words(tables),
         "counted": counted_words(tables),
         "unit": tables["unit"],
         "groups": _groups(tables),
         "norms": [_norm(results, norm) for norm in norms(tables)],
+    }
+
+
+def _fewer(tables: ComparisonTables) -> set[int]:
+    return {
+        line.points
+        for norm in norms(tables)
+        for line in all_lines(tables, norm)
+        if line.points is not None
     }
 
 
@@ -76,6 +88,7 @@ def _line(results: LineRadii, line: MethodLine, norm: str) -> dict[str, Any]:
     return {
         "name": line.name,
         "setting": "" if line.setting == line.name else line.setting,
+        "points": line.points,
         "kind": str(line.guarantee) + (", converted" if line.converted else ""),
         "clean": line.clean_accuracy,
         "slot": line.slot,

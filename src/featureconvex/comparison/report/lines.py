@@ -28,7 +28,7 @@ class MethodLine:
         curve: ``radius``, ``accuracy``, ``low``, ``high``, each (k,).
         median: over the flagged sensitive test points; None without any.
         area: under the curve up to the end of its axis.
-        points: how many it is about, the first ones; None: all that count.
+        points: how many of those that count it is about, the first ones; None: all.
     """
 
     method: str

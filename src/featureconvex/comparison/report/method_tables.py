@@ -10,6 +10,7 @@ from featureconvex.comparison.report.lines import (
     norms,
     ran,
 )
+from featureconvex.comparison.report.words import points_words
 from featureconvex.comparison.schema import ComparisonTables, MethodTable, SettingTable
 from featureconvex.report.table import Table
 from featureconvex.results.numbers import percent, significant
@@ -29,7 +30,7 @@ def overview_table(tables: ComparisonTables) -> Table:
         lines = [best[norm][name] for norm in columns]
         body.append(
             [
-                method["title"],
+                _method_words(tables, best[columns[0]][name]),
                 method["guarantee"],
                 ", ".join(method["native_norm"]),
                 *(f"{_median(line)} at {percent(line.clean_accuracy)}" for line in lines),
@@ -87,8 +88,10 @@ def _table(results: LineRadii, norm: str, lines: Sequence[MethodLine], levels: b
         shares = (percent(results.share(line, norm, radius)) for radius in radii)
         body.append(
             [
-                tables["methods"][line.method]["title"],
-                *([_level_words(line)] if levels else []),
+                _method_words(tables, line)
+                if not levels
+                else tables["methods"][line.method]["title"],
+                *([f"{line.level}{_points_words(tables, line)}"] if levels else []),
                 _worth(tables, line, norm),
                 _median(line),
                 *shares,
@@ -102,9 +105,13 @@ def _table(results: LineRadii, norm: str, lines: Sequence[MethodLine], levels: b
     return Table([*head, "area", *accuracy_head(tables), "setting"], body)
 
 
-def _level_words(line: MethodLine) -> str:
-    """A level, and where it is about some of the points."""
-    return line.level if line.points is None else f"{line.level} (first {line.points} points)"
+def _method_words(tables: ComparisonTables, line: MethodLine) -> str:
+    return f"{tables['methods'][line.method]['title']}{_points_words(tables, line)}"
+
+
+def _points_words(tables: ComparisonTables, line: MethodLine) -> str:
+    """In brackets, which points a line is about; nothing where it is about all that count."""
+    return "" if line.points is None else f" (first {line.points} {points_words(tables)})"
 
 
 def _worth(tables: ComparisonTables, line: MethodLine, norm: str) -> str:

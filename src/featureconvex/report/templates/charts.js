@@ -77,7 +77,7 @@ const Charts = (function () {
     box.append(row);
   }
 
-  /** Of all n points, those of a line with a radius of at least r: exact, by bisection. */
+  /** Of all n points, or of the fewer that a line is about, those with a radius of at least r: exact, by bisection. */
   function read(readout, line, r) {
     let low = 0, high = line.radii.length;
     while (low < high) {
@@ -85,7 +85,8 @@ const Charts = (function () {
       if (line.radii[middle] >= r) high = middle; else low = middle + 1;
     }
     const k = line.radii.length - low + line.infinite;
-    return { k, share: k / readout.n, low: readout.low[k], high: readout.high[k] };
+    const { n, low: lows, high: highs } = line.points ? readout.fewer[line.points] : readout;
+    return { k, share: k / n, low: lows[k], high: highs[k] };
   }
 
   const interval = (reading) => `${percent(reading.low)} to ${percent(reading.high)}`;

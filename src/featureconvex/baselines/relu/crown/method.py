@@ -35,6 +35,7 @@ class AlphaBetaCrown(ReluNetworkMethod):
     title = "alpha,beta-CROWN"
     levels: ClassVar[Mapping[str, Guarantee]] = {"branch-and-bound": Guarantee.deterministic}
     points_per_step = 10
+    costly = True
     passes = (
         f"{EFFORT.rounds + EFFORT.trials} bounds of every neuron, "
         f"up to {EFFORT.budget.nodes} nodes of {EFFORT.budget.steps} steps"

@@ -121,7 +121,7 @@
         Plotly.restyle($("plot-curves"), { visible: box.checked }, [place]);
       });
       const words = document.createElement("span");
-      words.textContent = line.name;
+      words.textContent = line.points ? `${line.name} (first ${line.points} ${readout.points})` : line.name;
       if (line.setting) words.append(document.createElement("br"), small(line.setting));
       label.append(box, swatch(line), words);
       head.append(label);
@@ -145,12 +145,12 @@
   function showReading() {
     for (const entry of rows) {
       const reading = read(readout, entry.line, state.radius);
-      entry.k = reading.k;
+      entry.share = reading.share;
       entry.row.cells[1].textContent = percent(reading.share);
       entry.row.cells[2].textContent = interval(reading);
     }
     const body = $("reading").querySelector("tbody");
-    const wanted = [...rows].sort((a, b) => b.k - a.k || a.place - b.place);
+    const wanted = [...rows].sort((a, b) => b.share - a.share || a.place - b.place);
     wanted.forEach((entry, i) => { if (body.rows[i] !== entry.row) body.insertBefore(entry.row, body.rows[i]); });
     $("reading-title").textContent =
       `Share of the ${readout.n} ${readout.points} ${readout.counted} for ${state.norm} radius ` +
