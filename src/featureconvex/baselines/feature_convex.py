@@ -19,6 +19,7 @@ from featureconvex.norms import norm_name, parse_norm
 from featureconvex.progress import Ticker, silent
 from featureconvex.training.architectures import (
     HEAD,
+    TABLE_HIDDEN,
     Architecture,
     image_architecture,
     table_architecture,
@@ -144,7 +145,7 @@ class FeatureConvex(Method):
     def _architecture(self, x: Tensor) -> Architecture:
         place, norm = device(self.options.device), parse_norm(self.setting["norm"])
         if not self.options.image:
-            return table_architecture(x, (200, 50), place, table_map(norm))[0]
+            return table_architecture(x, TABLE_HIDDEN, place, table_map(norm))[0]
         head = () if self.setting.get("head") == "affine" else HEAD
         recipe, task = self.setting["recipe"], self.options.task
         return image_architecture(self.options.shape, task, recipe, norm, place, head)

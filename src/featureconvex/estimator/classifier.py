@@ -42,11 +42,17 @@ from featureconvex.models.model import FeatureConvexModel
 from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.norms import parse_norm
 from featureconvex.results.strict_json import jsonable
-from featureconvex.training.architectures import table_architecture, table_map, untrained_map
+from featureconvex.training.architectures import (
+    TABLE_HIDDEN,
+    Architecture,
+    table_architecture,
+    table_map,
+    untrained_map,
+)
 from featureconvex.training.fit import Fitted, fit
 from featureconvex.training.multi_class import FittedClasses, fit_classes
 from featureconvex.training.points import Points
-from featureconvex.training.recipes import default
+from featureconvex.training.recipes import Recipe, default
 from featureconvex.training.sparse import SparseRows
 
 
@@ -110,7 +116,7 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         *,
         multi_class: str = "auto",
         norm: float | str = 2,
-        hidden: tuple[int, ...] = (200, 50),
+        hidden: tuple[int, ...] = TABLE_HIDDEN,
         feature_map: str | None = None,
         temperature: float | None = None,
         other_temperature: float | None = None,
@@ -163,62 +169,23 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError("the labels have 1 class; two or more are needed")
-        try:
-            hidden = tuple(int(width) for width in self.hidden)
-        except (TypeError, ValueError) as error:
-            raise UserError(
-                f"hidden takes layer widths such as (200, 50), got {self.hidden!r}"
-            ) from error
+        hidden = self._widths()
         sensitive = sensitive_labels(self.sensitive_class, self.classes_, self.multi_class)
-        if self.target_fpr is not None and real_number("target_fpr", self.target_fpr, 0) > 1:
-            raise UserError(
-                f"a false-positive rate is in [0, 1], got target_fpr={self.target_fpr!r}"
-            )
-        own = question(self.multi_class, sensitive, self.classes_, self.target_fpr) == "own"
+        own = self._own(sensitive)
         numbers = np.searchsorted(self.classes_, y)
         flagged = np.isin(y, sensitive)
         if own:
             check_counts(self.classes_, numbers)
+        inputs = SparseRows(X) if issparse(X) else shared(X)
         points = Points(
-            SparseRows(X) if issparse(X) else shared(X),
+            inputs,
             torch.from_numpy((numbers if own else flagged).astype(np.int64)),
             weight=self._weights(X, y, sample_weight),
         )
-        names = (
-            *("temperature", "other_temperature", "epochs"),
-            *("batch_size", "learning_rate", "validation_fraction"),
-        )
-        changes = {name: getattr(self, name) for name in names}
-        recipe = default(X.shape, parse_norm(self.norm)).replace(
-            **{name: value for name, value in changes.items() if value is not None}
-        )
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        recipe = self._recipe(X.shape)
         name = table_map(recipe.norm) if self.feature_map is None else self.feature_map
-        rows = SparseRows(X) if issparse(X) else points.x
-        architecture, cost = table_architecture(rows, hidden, device(self.device), name)
-        fitted: Fitted | FittedClasses
-        if own:
-            fitted = fit_classes(
-                untrained_map(architecture, points, seed),
-                hidden,
-                recipe,
-                points,
-                sensitive=np.flatnonzero(np.isin(self.classes_, sensitive)).tolist(),
-                seed=seed,
-                cost=cost,
-                device=device(self.device),
-                progress=self.verbose,
-            )
-        else:
-            fitted = fit(
-                architecture,
-                recipe,
-                points,
-                seed=seed,
-                cost=cost,
-                target_fpr=self.target_fpr,
-                progress=self.verbose,
-            )
+        architecture, cost = table_architecture(inputs, hidden, device(self.device), name)
+        fitted = self._trained(architecture, recipe, points, cost, sensitive if own else None)
         # float64 from here on: certificates of a table should not depend on how it is batched.
         self.model_: FeatureConvexModel | MultiClassModel = fitted.model.double().cpu()
         # Kept from here on: a parameter that is set later is for the next fit.
@@ -231,6 +198,72 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
         self.temperature_ = fitted.recipe.temperature
         self.history_ = fitted.history
         return self
+
+    def _widths(self) -> tuple[int, ...]:
+        try:
+            return tuple(int(width) for width in self.hidden)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"hidden takes layer widths such as {TABLE_HIDDEN}, got {self.hidden!r}"
+            ) from error
+
+    def _own(self, sensitive: NDArray[Any]) -> bool:
+        """Whether each sensitive class is to stay what it is, rather than one of the set."""
+        if self.target_fpr is not None and real_number("target_fpr", self.target_fpr, 0) > 1:
+            raise UserError(
+                f"a false-positive rate is in [0, 1], got target_fpr={self.target_fpr!r}"
+            )
+        return question(self.multi_class, sensitive, self.classes_, self.target_fpr) == "own"
+
+    def _recipe(self, shape: tuple[int, ...]) -> Recipe:
+        """The default one with the numbers that are given."""
+        names = (
+            *("temperature", "other_temperature", "epochs"),
+            *("batch_size", "learning_rate", "validation_fraction"),
+        )
+        changes = {name: getattr(self, name) for name in names}
+        return default(shape, parse_norm(self.norm)).replace(
+            **{name: value for name, value in changes.items() if value is not None}
+        )
+
+    def _trained(
+        self,
+        architecture: Architecture,
+        recipe: Recipe,
+        points: Points,
+        cost: torch.Tensor,
+        own: NDArray[Any] | None,
+    ) -> Fitted | FittedClasses:
+        """Train one network, or one for each class.
+
+        Args:
+            architecture, recipe: what, and how.
+            points: labelled by class where ``own``, otherwise 1 for sensitive.
+            cost: (d,), as in :class:`featureconvex.Lp`.
+            own: the classes that each are to stay what they are; None: one set is sensitive.
+        """
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        if own is None:
+            return fit(
+                architecture,
+                recipe,
+                points,
+                seed=seed,
+                cost=cost,
+                target_fpr=self.target_fpr,
+                progress=self.verbose,
+            )
+        return fit_classes(
+            untrained_map(architecture, points, seed),
+            self._widths(),
+            recipe,
+            points,
+            sensitive=np.flatnonzero(np.isin(self.classes_, own)).tolist(),
+            seed=seed,
+            cost=cost,
+            device=device(self.device),
+            progress=self.verbose,
+        )
 
     def _weights(self, X: Any, y: NDArray[Any], sample_weight: Any) -> torch.Tensor | None:
         """(n,) with mean 1, or None where no weights were asked for."""

@@ -10,6 +10,7 @@ from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.errors import UserError
 from featureconvex.features import standardise
 from featureconvex.training.architectures import (
+    TABLE_HIDDEN,
     Architecture,
     count_architecture,
     image_architecture,
@@ -68,7 +69,7 @@ def prepare(
             raise UserError(
                 f"--counts {counts} is for files whose bytes are counted, not for {dataset.name}"
             )
-        architecture, inner = count_architecture(train.x, (200, 50), place)
+        architecture, inner = count_architecture(train.x, TABLE_HIDDEN, place)
         cost = standardise(train.x).scale.abs()
         return Prepared(train, test, architecture, cost, inner, recipe)
     if dataset.kind == "table":
@@ -78,7 +79,7 @@ def prepare(
         if kept and table_map(recipe.norm) != "identity":
             # One-sided training in l2 pays after the learned map only (results/table_maps.json).
             recipe = recipe.replace(asymmetry=1.0)
-        architecture, cost = table_architecture(train.x, (200, 50), place, name)
+        architecture, cost = table_architecture(train.x, TABLE_HIDDEN, place, name)
         return Prepared(train, test, architecture, cost, cost, recipe)
     return Prepared(
         train,

@@ -76,8 +76,9 @@ def mapped(front: FeatureMap, x: Tensor, tick: Ticker = silent, batch_size: int 
     return torch.cat(parts)
 
 
-# Of learned maps for tables.
+# Of learned maps for tables, and of the convex network after them.
 TABLE_WIDTH = 64
+TABLE_HIDDEN = (200, 50)
 MAPS = ("identity", "orthogonal", "distances", "entries")
 
 

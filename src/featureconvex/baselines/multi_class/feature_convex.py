@@ -6,15 +6,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from featureconvex.baselines.feature_convex import FeatureConvex
-from featureconvex.baselines.method import Radii, Setting
-from featureconvex.baselines.multi_class.method import ClassOptions
+from featureconvex.baselines.method import Radii
 from featureconvex.baselines.multi_class.scores import ScoreMethod
 from featureconvex.certificates import Guarantee
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.results.columns import CLOSED_FORM
 from featureconvex.training.architectures import (
-    HEAD,
+    TABLE_HIDDEN,
     Architecture,
     image_architecture,
     table_architecture,
@@ -24,7 +23,6 @@ from featureconvex.training.points import Points
 
 COVERED = 100
 """The first test points that levels above the closed form certify: they take up to a second for a point."""
-TABLE_HIDDEN = (200, 50)
 
 
 class FeatureConvexClasses(ScoreMethod):
@@ -42,13 +40,10 @@ class FeatureConvexClasses(ScoreMethod):
         "tight": Guarantee.deterministic,
     }
     literature = "None for several classes: the certificates of arXiv 2302.01961 are of one class."
-
-    def __init__(self, options: ClassOptions, setting: Setting) -> None:
-        super().__init__(options, setting)
-        self.hidden = HEAD if options.image else TABLE_HIDDEN
+    hidden = None
 
     def architecture(self, points: Points) -> Architecture:
-        """The map that ``featureconvex run --multi-class own`` learns."""
+        """What ``featureconvex run --multi-class own`` trains."""
         place = device(self.options.device)
         if not self.options.image:
             return table_architecture(points.x, TABLE_HIDDEN, place, table_map(self.norm))[0]

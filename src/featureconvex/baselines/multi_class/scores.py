@@ -38,11 +38,12 @@ class ScoreMethod(ClassMethod):
     outwards: proofs about the stored weights, not about what float32 makes of them.
 
     Attributes:
-        hidden: widths of every score's hidden layers; none: affine scores.
+        hidden: widths of every score's hidden layers; none: affine scores; None: those of the network that
+            one sensitive class would have.
     """
 
     passes = "1 forward, 1 backward for each class"
-    hidden: Sequence[int] = ()
+    hidden: Sequence[int] | None = ()
 
     def __init__(self, options: ClassOptions, setting: Setting) -> None:
         super().__init__(options, setting)
