@@ -1,6 +1,9 @@
 """Attacks on models of several classes: they flip, cost what they say, and are exact for affine scores."""
 
 import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from tests.certificates.multi_class.scores import D, model_of, points
 
 import featureconvex as fc
 from featureconvex.norms import dual_exponent, vector_norm
+from featureconvex.progress import Ticker
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
@@ -76,3 +80,33 @@ def test_foolbox_agrees() -> None:
     theirs = fc.attack(model, x, fc.Lp(2), fc.Box(-4, 4), method="foolbox")
     assert theirs.found.all()
     np.testing.assert_allclose(ours.distance, theirs.distance, rtol=0.1)
+
+
+@pytest.mark.parametrize("several", [True, False])
+@pytest.mark.parametrize("budget", [None, 0.5])
+def test_a_bar_ends_where_its_work_does(
+    several: bool, budget: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, totals = [], []
+
+    @contextmanager
+    def bar(title: str, total: int, enabled: bool) -> Iterator[Ticker]:
+        assert (title, enabled) == ("attack", True)
+        totals.append(total)
+
+        def tick(advance: int, words: str) -> None:
+            del words
+            done.append(advance)
+
+        yield tick
+
+    module = sys.modules[fc.attack.__module__]  # the package has a function of that name
+    monkeypatch.setattr(module, "progress_bar", bar)
+    model, x = model_of("identity", "mlp", classes=3), points(9)
+    x[0, 0] = math.nan
+    one = model if several else model.members()[0]
+    found = fc.attack(one, x, fc.Lp(2), steps=3, budget=budget, progress=True)
+    assert sum(done) == totals[0] == 9 * (2 if several else 1)
+    monkeypatch.undo()
+    quiet = fc.attack(one, x, fc.Lp(2), steps=3, budget=budget)
+    np.testing.assert_array_equal(found.adversarial, quiet.adversarial)

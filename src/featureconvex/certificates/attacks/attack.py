@@ -21,9 +21,10 @@ from featureconvex.certificates.attacks.search import Search, search_all
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
-from featureconvex.given import one_of, real_tensor, rows_tensor, whole_number
+from featureconvex.given import one_of, real_tensor, rows_tensor, whole_number, yes_or_no
 from featureconvex.models.frozen import frozen_model
 from featureconvex.models.multi_class import MultiClassModel
+from featureconvex.progress import progress_bar
 
 METHODS = ("descent", "foolbox")
 
@@ -39,6 +40,7 @@ def attack(
     restarts: int = 1,
     method: str = "descent",
     seed: int = 0,
+    progress: bool = False,
 ) -> AttackResult:
     """Look for points that leave the sensitive class: an upper bound on every radius.
 
@@ -61,6 +63,7 @@ def attack(
             ten times this.
         method: ``"descent"``, or ``"foolbox"`` for an independent check (extra ``attacks``).
         seed: of the random starts.
+        progress: show a bar on standard error.
 
     Raises:
         UserError: a negative budget, an unknown method, or what foolbox cannot do.
@@ -97,13 +100,16 @@ def attack(
     check_about_files([threat], model)
     limit = _limit(budget, len(x), x.device)
     search = Search(threat, steps, restarts, method, seed)
-    with undisturbed():
+    progress, work = yes_or_no("progress", progress), len(x) * max(1, len(members) - 1)
+    with undisturbed(), progress_bar("attack", work, progress) as tick:
         frozen = [frozen_model(member, x) for member in members]
         if isinstance(several, MultiClassModel):
             wanted = getattr(clf_or_model, "sensitive_", np.ones(len(frozen), dtype=bool))
-            points, margin, distance = search_classes(frozen, x, domain, limit, search, wanted)
+            points, margin, distance = search_classes(
+                frozen, x, domain, limit, search, wanted, tick
+            )
         else:
-            points, margin, distance = search_all(frozen[0], x, domain, limit, search)
+            points, margin, distance = search_all(frozen[0], x, domain, limit, search, tick=tick)
     return AttackResult(
         adversarial=points.cpu().numpy(),
         found=~np.isnan(distance.cpu().numpy()),

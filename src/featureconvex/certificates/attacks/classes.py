@@ -11,6 +11,7 @@ from featureconvex.certificates.attacks.search import Found, Search, better, sea
 from featureconvex.certificates.domain import Domain
 from featureconvex.models.model import FeatureConvexModel
 from featureconvex.models.multi_class import Lead, lead_of, margin_of, scores_of
+from featureconvex.progress import Ticker, silent
 
 
 def search_classes(
@@ -20,6 +21,7 @@ def search_classes(
     limit: Tensor | None,
     search: Search,
     sensitive: NDArray[np.bool_],
+    tick: Ticker = silent,
 ) -> Found:
     """As :func:`.search_all`, for every class and every rival of it: with many classes that takes long.
 
@@ -30,6 +32,7 @@ def search_classes(
         limit: (n,), the largest budgets, or None.
         search: how to look.
         sensitive: (classes,): a row of another class has left before it starts.
+        tick: called with the rows done since the last call, each once for every rival.
     """
     with torch.no_grad():
         scores = scores_of(members, x)
@@ -37,13 +40,15 @@ def search_classes(
     usable = searchable(x, margin, domain, search.threat)
     distance = torch.where(usable & (margin <= 0), 0.0, torch.nan).to(margin.dtype)
     predicted = scores.nan_to_num().argmax(1)
+    sought = usable & (margin > 0) & torch.from_numpy(sensitive).to(x.device)[predicted]
+    tick(int((~sought).sum()) * (len(members) - 1), "")
     for k in np.flatnonzero(sensitive).tolist():
-        rows = (usable & (margin > 0) & (predicted == k)).nonzero().squeeze(1)
+        rows = (sought & (predicted == k)).nonzero().squeeze(1)
         most = None if limit is None else limit[rows]
         best: Found | None = None
         for j in set(range(len(members))) - {k} if len(rows) else ():
             lead = Lead(members[k], members[j], float(scores[rows].abs().amax()))
-            found = search_all(lead, x[rows], domain.rows(rows), most, search)
+            found = search_all(lead, x[rows], domain.rows(rows), most, search, tick=tick)
             best = found if best is None else better(best, found)
         if best is not None:
             points[rows], _, distance[rows] = best

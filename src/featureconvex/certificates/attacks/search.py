@@ -16,6 +16,7 @@ from featureconvex.certificates.attacks.verify import STEPS, shortened, verified
 from featureconvex.certificates.domain import Domain
 from featureconvex.certificates.threats import Edits, Threat
 from featureconvex.certificates.threats.support import Support
+from featureconvex.progress import Ticker, silent
 
 # Rows searched at once.
 CHUNK_NUMBERS = 2**19
@@ -120,6 +121,7 @@ def search_all(
     limit: Tensor | None,
     search: Search,
     safe: Tensor | None = None,
+    tick: Ticker = silent,
 ) -> Found:
     """Points, margins and distances of all rows, in chunks; only sensitive rows are searched.
 
@@ -130,6 +132,7 @@ def search_all(
         limit: (n,), the largest budgets, or None.
         search: how to look.
         safe: see :meth:`Search.run`.
+        tick: called with the rows done since the last call.
     """
     with torch.no_grad():
         margin = model(x)
@@ -137,6 +140,7 @@ def search_all(
     usable = searchable(x, margin, domain, search.threat)
     distance[usable & (margin <= 0)] = 0.0
     rows = (usable & (margin > 0)).nonzero().squeeze(1)
+    tick(len(x) - len(rows), "")
     size = max(1, CHUNK_NUMBERS // max(1, x[:1].numel()))
     groups = [rows]
     if limit is not None:
@@ -146,6 +150,7 @@ def search_all(
         target = Target.of(model, x[part], search.threat, domain.rows(part))
         most, known = (None if each is None else each[part] for each in (limit, safe))
         points[part], _, distance[part] = search.run(target, most, known)
+        tick(len(part), "")
     if limit is not None and (search.threat.convex or search.threat.counts):
         left = groups[0][torch.isnan(distance[groups[0]])]
         for part in torch.split(left, size) if len(left) else ():
