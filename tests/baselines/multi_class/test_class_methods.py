@@ -212,10 +212,19 @@ def test_a_killed_fit_goes_on_and_ends_the_same(tmp_path: Path) -> None:
 
 def test_levels_above_the_closed_form_prove_as_much_and_cover_the_first_points() -> None:
     method, x = fitted(FeatureConvexClasses), points()[2].x[:4]
-    assert set(FeatureConvexClasses.levels.values()) == {Guarantee.deterministic}
-    closed, tight = (radii_of(method, x, level) for level in ("closed-form", "tight"))
+    closed, sound, tight = (
+        radii_of(method, x, level) for level in ("closed-form", "sound", "tight")
+    )
     for p, radius in closed.items():
         assert (tight[p] >= radius).all()
+        assert (sound[p] <= radius).all()
+        assert (sound[p] >= 0.99 * radius).all()
+        assert (sound[p] < radius).any()
+    others = {name: guarantee for name, guarantee in method.levels.items() if name != "sound"}
+    assert (method.levels["sound"], set(others.values())) == (
+        Guarantee.sound,
+        {Guarantee.deterministic},
+    )
     assert method.covers("closed-form") is None
     assert method.covers("tight") == 100
     # After layers of distances the domain is no help.

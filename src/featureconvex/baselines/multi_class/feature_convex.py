@@ -9,6 +9,7 @@ from featureconvex.baselines.feature_convex import FeatureConvex
 from featureconvex.baselines.method import Radii
 from featureconvex.baselines.multi_class.scores import ScoreMethod
 from featureconvex.certificates import Guarantee
+from featureconvex.certificates.levels import Sound
 from featureconvex.device import device
 from featureconvex.errors import UserError
 from featureconvex.results.columns import CLOSED_FORM
@@ -28,7 +29,8 @@ COVERED = 100
 class FeatureConvexClasses(ScoreMethod):
     """Convex networks after the map that recipe ``default`` learns for the norm.
 
-    Levels above the closed form are about the first :data:`COVERED` test points.
+    Levels above the closed form are about the first :data:`COVERED` test points. Level ``sound`` is the
+    closed form again, about the class that the stored model computes in its own precision.
     """
 
     name = FeatureConvex.name
@@ -37,6 +39,7 @@ class FeatureConvexClasses(ScoreMethod):
     levels: ClassVar[dict[str, Guarantee]] = {
         CLOSED_FORM: Guarantee.deterministic,
         "domain": Guarantee.deterministic,
+        "sound": Guarantee.sound,
         "tight": Guarantee.deterministic,
     }
     literature = "None for several classes: the certificates of arXiv 2302.01961 are of one class."
@@ -65,4 +68,7 @@ class FeatureConvexClasses(ScoreMethod):
             raise UserError(
                 "after a map that mixes coordinates, and without ranges of a table, it is the closed form"
             )
+        if level == "sound":
+            computed = str(self.trained().dtype).removeprefix("torch.")
+            return self.certified(x, Sound(CLOSED_FORM, arithmetic=computed))
         return super().certify(x, level)

@@ -13,6 +13,7 @@ from torch import Tensor
 from featureconvex.baselines.method import Options, Radii, Setting
 from featureconvex.baselines.multi_class.method import ClassMethod, ClassOptions
 from featureconvex.certificates import Box, Domain, Guarantee, Lp, Unbounded, certify_classes
+from featureconvex.certificates.levels import Level
 from featureconvex.device import device
 from featureconvex.models.file import load_any_model, save_model
 from featureconvex.models.multi_class import MultiClassModel
@@ -124,11 +125,14 @@ class ScoreMethod(ClassMethod):
 
     def certify(self, x: Tensor, level: str) -> Radii:
         """The library's certificates of classes; above the closed form pixels stay in [0, 1]."""
-        named = CLOSED_FORM if level == "certified" else level
-        held = self.options.image and named != CLOSED_FORM
+        return self.certified(x, CLOSED_FORM if level == "certified" else level)
+
+    def certified(self, x: Tensor, level: str | Level) -> Radii:
+        """Radii of a level of the library."""
+        held = self.options.image and level != CLOSED_FORM
         domain: Domain = Box(0, 1) if held else Unbounded()
         threats = [Lp(p) for p in self.native_norms]
-        found = certify_classes(self.trained(), x, threats, domain, named)
+        found = certify_classes(self.trained(), x, threats, domain, level)
         return {p: one.radius for p, one in zip(self.native_norms, found, strict=True)}
 
     def save(self, path: Path) -> None:
