@@ -9,9 +9,11 @@ what this script writes. A task whose result is missing is named with the comman
 import re
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from matplotlib.figure import Figure
 
+from featureconvex.baselines.description import setting_words
 from featureconvex.baselines.registry import METHODS
 from featureconvex.comparison.curves import restored
 from featureconvex.comparison.report.costs import cost_sentences, runtime_table
@@ -200,22 +202,30 @@ def seeds_table(path: Path) -> str:
         return "Not run here yet: `python benchmarks/comparison/compare_seeds.py`."
     runs = load_json(path)["runs"]
     body = []
-    for task, norm, method in dict.fromkeys((r["task"], r["norm"], r["method"]) for r in runs):
-        own = [r for r in runs if (r["task"], r["norm"], r["method"]) == (task, norm, method)]
+    for key in dict.fromkeys(map(_kind_of_run, runs)):
+        task, norm, method, setting = key
+        own = [run for run in runs if _kind_of_run(run) == key]
         radii = [run["mean_radius"] for run in own]
         body.append(
             [
                 TASKS[task],
                 norm,
                 METHODS[method].title,
+                setting or "–",
                 str(len(own)),
                 percent(median(run["clean_accuracy"] for run in own)),
                 f"{significant(median(radii))} ({significant(min(radii))} to {significant(max(radii))})",
             ]
         )
     body.sort(key=lambda cells: (cells[0], cells[1]))
-    head = ["task", "norm", "method", "seeds", "clean accuracy", "mean radius"]
+    head = ["task", "norm", "method", "setting", "seeds", "clean accuracy", "mean radius"]
     return table(head, body)
+
+
+def _kind_of_run(run: dict[str, Any]) -> tuple[str, str, str, str]:
+    """What tells it from others but for its seed; all of ours are of recipe default."""
+    own = {name: value for name, value in run["setting"].items() if name != "recipe"}
+    return run["task"], run["norm"], run["method"], setting_words(own)
 
 
 def blocks() -> dict[str, str]:
