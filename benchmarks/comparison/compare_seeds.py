@@ -30,6 +30,7 @@ ROWS = (
     ("mnist-3-8", "l2", "sll", "share 1.0, asymmetry"),
     ("mnist-3-8", "l2", "cayley", "share 1.0, asymmetry"),
     ("mnist-3-8", "linf", "feature-convex", "norm linf, share 1.0, no head"),
+    ("mnist-3-8", "linf", "feature-convex", "norm linf, share 8.0, head affine"),
     ("mnist-3-8", "linf", "linf-distance", "temperature 0.3, asymmetry"),
     ("mnist-3-8", "linf", "monotone", "0.4"),
     ("fashion-shirts", "l1", "feature-convex", "norm l1, share 0.25"),
