@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featureconvex.data.classes.question import Question
 from featureconvex.data.location import Location
@@ -66,28 +67,8 @@ class TableReader(Generic[Loaded]):
             UserError: the file cannot be read, the label column is missing or unnamed, the
                 sensitive class is unknown, or a column has no use as a feature.
         """
-        # Labels as they are written: 01 and 1 are two.
-        said = self.schema
-        words = [c.name for c in said.features if c.type == "category"] if said else []
-        as_written = (*self.keep, *words, *([] if self.label is None else [self.label]))
-        with self._or_described():
-            source = read_source(self.path, as_written, form=self.form)
-        frame, rows = source.frame, source.rows
-        assert frame is not None
+        frame, rows = self._read()
         origin = str(self.path)
-        listed = ", ".join(str(column) for column in frame.columns[:10])
-        listed += " ..." if len(frame.columns) > 10 else ""
-        if self.label is None:
-            raise UserError(f"{origin}: name the label column with --label, one of: {listed}")
-        if self.label not in frame.columns:
-            raise UserError(
-                f"{origin} has no column {self.label!r}; --label must be one of: {listed}"
-            )
-        for kept in self.keep:
-            if kept not in frame.columns or kept == self.label:
-                raise UserError(
-                    f"{origin}: --keep {kept!r} must name a column besides the label, one of: {listed}"
-                )
         asked = (self.label, *self.keep)
         index = [column for column in frame.attrs.get("index", []) if column not in asked]
         features = frame.drop(columns=[*asked, *index])
@@ -125,9 +106,39 @@ class TableReader(Generic[Loaded]):
             test_rows=rows[test],
             rows_from=f"a row of {origin}, counted from 0 below the header",
             test_kept=frame[list(self.keep)].iloc[test] if self.keep else None,
-            schema=said,
+            schema=self.schema,
             form=self.form,
         )
+
+    def _read(self) -> "tuple[pd.DataFrame, NDArray[np.int64]]":
+        """The table, which has the columns that are named, and which row of the file each row is.
+
+        Raises:
+            UserError: the file cannot be read, or has no such columns.
+        """
+        # Labels as they are written: 01 and 1 are two.
+        words = (
+            [c.name for c in self.schema.features if c.type == "category"] if self.schema else []
+        )
+        as_written = (*self.keep, *words, *([] if self.label is None else [self.label]))
+        with self._or_described():
+            source = read_source(self.path, as_written, form=self.form)
+        frame, rows = source.frame, source.rows
+        assert frame is not None
+        listed = ", ".join(str(column) for column in frame.columns[:10])
+        listed += " ..." if len(frame.columns) > 10 else ""
+        if self.label is None:
+            raise UserError(f"{self.path}: name the label column with --label, one of: {listed}")
+        if self.label not in frame.columns:
+            raise UserError(
+                f"{self.path} has no column {self.label!r}; --label must be one of: {listed}"
+            )
+        for kept in self.keep:
+            if kept not in frame.columns or kept == self.label:
+                raise UserError(
+                    f"{self.path}: --keep {kept!r} must name a column besides the label, one of: {listed}"
+                )
+        return frame, rows
 
     @contextmanager
     def _or_described(self) -> Iterator[None]:

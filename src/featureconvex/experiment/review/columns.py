@@ -61,7 +61,7 @@ def _may(said: ColumnSchema) -> str:
 
 def _share_of_score(detector: Detector, x: Tensor) -> NDArray[np.float64]:
     """(d,): the median over rows of ``|d margin / d x_i| / margin``."""
-    z = x.to(detector.device, detector.dtype).requires_grad_()
+    z = x.to(detector.device, detector.dtype, copy=True).requires_grad_()
     margin = detector(z)
     (slope,) = torch.autograd.grad(margin.sum(), z)
     share: NDArray[np.float64] = (

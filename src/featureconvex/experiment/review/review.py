@@ -1,6 +1,7 @@
 """The attacker first: budgets, columns, the test points most at risk, and detectors without proofs."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -43,6 +44,25 @@ PLOTTED = (
 FILES = "The attacker may append bytes to a file, insert bytes anywhere, or change bytes."
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What is certified, and how a page speaks of it.
+
+    Attributes:
+        threats: one, or one per operation on files.
+        domain: where the attacker may move.
+        unit: of budgets.
+        sentence: what the attacker may do.
+        real: whether what an attack finds is an input that exists: of n-grams no file need have the counts.
+    """
+
+    threats: list[Threat]
+    domain: Domain
+    unit: str
+    sentence: str
+    real: bool
+
+
 def review(
     detector: Detector, dataset: Dataset, test: Tensor, seed: int = 0, progress: bool = False
 ) -> Review | None:
@@ -62,30 +82,14 @@ def review(
     Returns:
         None for images, and for tables that say too little about their columns.
     """
-    attacker = detector.attacker
-    plotted = dataset.counts if isinstance(dataset.counts, BytePlot) else None
-    if plotted is not None:
-        threats: list[Threat] = [OnPlot(name).threat for name in ON_PLOTS]
-        unit, sentence, real = "bytes", PLOTTED, False
-        domain: Domain = Unbounded()
-    elif dataset.files == "other files":
-        counts = dataset.counts if isinstance(dataset.counts, ByteCounts) else ByteCounts()
-        ngram, most = counts.ngram, counts.most
-        threats = [kind(ngram, most=most) for kind in (Append, Insert, Change)]
-        # Of n-grams no file need have the counts that an attack finds.
-        real = ngram == 1
-        unit, sentence = "bytes", FILES
-        domain = Unbounded()
-    elif attacker is not None:
-        threats = [attacker.threat]
-        unit, sentence, domain = attacker.schema.unit, attacker.sentence, attacker.domain
-        real = True
-    else:
+    asked = _asked(detector, dataset)
+    if asked is None:
         return None
+    plotted = dataset.counts if isinstance(dataset.counts, BytePlot) else None
     place = np.flatnonzero((detector.sensitive_margin(test) > 0) & (dataset.test.y == 1))
     x = test[torch.from_numpy(place)]
     found = Review(
-        sentence=sentence,
+        sentence=asked.sentence + _outside_in_words(x, asked.domain),
         level="tight" if plotted is None and len(place) <= TIGHT else "domain",
         flagged=len(place),
         budgets=[],
@@ -95,37 +99,32 @@ def review(
     )
     if not len(place):
         return found
-    outside = int((~domain.contains(x.double())).sum())
-    if outside:
-        found["sentence"] += (
-            f" {outside} of {len(x)} flagged sensitive test rows lie outside these ranges; nothing is "
-            "certified of them."
-        )
     level = level_named(found["level"]).without_attacks()
     if plotted is not None:
         radii = _radii_of_plots(detector, plotted, x, dataset, place, level)
     else:
-        radii = [c.radius for c in certify(detector, x, threats, domain, level, progress=progress)]
+        certified = certify(detector, x, asked.threats, asked.domain, level, progress=progress)
+        radii = [certificate.radius for certificate in certified]
     found["budgets"] = [
         Budget(
             threat=threat.name,
-            unit=unit,
+            unit=asked.unit,
             certified=int((radius > 0).sum()),
             # At least half reach it; of counts it is one of them.
             median=float(np.quantile(radius, 0.5, method="lower")),
         )
-        for threat, radius in zip(threats, radii, strict=True)
+        for threat, radius in zip(asked.threats, radii, strict=True)
     ]
-    weakest = np.argsort(radii[0], kind="stable")[:AT_RISK]
-    some = x[torch.from_numpy(weakest)]
+    attacker = detector.attacker
     if attacker is not None and plotted is None:
         found["columns"] = review_columns(detector, attacker, x, progress)
         words = partial(change_in_words, attacker)
     else:
         words = partial(_bytes_in_words, dataset.feature_names or [])
-    evasions: list[tuple[str, float | None]] = [("", None)] * len(some)
-    if real:
-        evasions = _evasions(detector, some, threats[0], domain, words, seed)
+    weakest = np.argsort(radii[0], kind="stable")[:AT_RISK]
+    evasions: list[tuple[str, float | None]] = [("", None)] * len(weakest)
+    if asked.real:
+        evasions = _evasions(detector, x[torch.from_numpy(weakest)], asked, words, seed)
     names = dataset.test_rows if dataset.test_rows is not None else np.arange(len(dataset.test))
     found["at_risk"] = [
         AtRisk(
@@ -138,6 +137,32 @@ def review(
         for k, (evasion, price) in zip(weakest, evasions, strict=True)
     ]
     return found
+
+
+def _asked(detector: Detector, dataset: Dataset) -> _Asked | None:
+    """Of plots of files, counts of their bytes, or rows; None where nobody is asked about."""
+    if isinstance(dataset.counts, BytePlot):
+        on_plots: list[Threat] = [OnPlot(name).threat for name in ON_PLOTS]
+        return _Asked(on_plots, Unbounded(), "bytes", PLOTTED, real=False)
+    if dataset.files == "other files":
+        counts = dataset.counts if isinstance(dataset.counts, ByteCounts) else ByteCounts()
+        on_counts = [kind(counts.ngram, most=counts.most) for kind in (Append, Insert, Change)]
+        return _Asked([*on_counts], Unbounded(), "bytes", FILES, real=counts.ngram == 1)
+    if (attacker := detector.attacker) is not None:
+        unit, sentence = attacker.schema.unit, attacker.sentence
+        return _Asked([attacker.threat], attacker.domain, unit, sentence, real=True)
+    return None
+
+
+def _outside_in_words(x: Tensor, domain: Domain) -> str:
+    """How many points lie where the attacker's ranges say there are none; nothing for none."""
+    outside = int((~domain.contains(x.double())).sum()) if len(x) else 0
+    if not outside:
+        return ""
+    return (
+        f" {outside} of {len(x)} flagged sensitive test rows lie outside these ranges; nothing is "
+        "certified of them."
+    )
 
 
 def _radii_of_plots(
@@ -157,13 +182,12 @@ def _radii_of_plots(
 def _evasions(
     detector: Detector,
     x: Tensor,
-    threat: Threat,
-    domain: Domain,
+    asked: _Asked,
     words: Callable[[Row, Row], str],
     seed: int,
 ) -> list[tuple[str, float | None]]:
     """The cheapest that an attack finds, and its price; ``("", None)`` where it finds none."""
-    found = detector.attack(x, threat, domain, seed=seed)
+    found = detector.attack(x, asked.threats[0], asked.domain, seed=seed)
     # As the model has them: the attack answers in its dtype.
     before = x.to(detector.dtype).double().numpy()
     after = np.asarray(found.adversarial, dtype=np.float64)
