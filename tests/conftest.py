@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
+from typing import Any
 
 # Before scipy is imported: lets scikit-learn's array API check run instead of skipping itself.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -67,11 +68,14 @@ def pytest_runtest_call() -> Generator[None, None, None]:
 def own_methods() -> Iterator[None]:
     """What a test registers for the comparison is gone with it."""
     from featureconvex.baselines import METHODS
+    from featureconvex.baselines.multi_class import CLASS_METHODS
 
-    before = dict(METHODS)
+    registries: tuple[dict[str, Any], ...] = (METHODS, CLASS_METHODS)
+    before = [dict(known) for known in registries]
     yield
-    METHODS.clear()
-    METHODS.update(before)
+    for known, kinds in zip(registries, before, strict=True):
+        known.clear()
+        known.update(kinds)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class Options:
         epochs: of training; None leaves it to the method.
         samples: of noise per certificate, for sampling methods.
         device: where to compute, as torch writes it.
-        costly_limit: how many test points a :attr:`CertifiedMethod.costly` method certifies, the first
+        costly_limit: how many test points a method that is ``costly`` certifies, the first
             ones; None: all.
     """
 

@@ -47,9 +47,7 @@ def register_method(kind: type[Method]) -> type[Method]:
     Raises:
         UserError: the name is taken, or an attribute is missing or not what :class:`Method` says.
     """
-    Description.of(kind)
-    if METHODS.setdefault(kind.name, kind) is not kind:
-        raise UserError(f"a method named {kind.name!r} exists already; choose another name")
+    add_kind(kind, METHODS)
     return kind
 
 
@@ -60,6 +58,13 @@ def find_methods(names: str | None) -> list[type[Method]]:
         UserError: an unknown name.
     """
     return named_kinds(names, METHODS)
+
+
+def add_kind(kind: type[Kind], known: dict[str, type[Kind]]) -> None:
+    """Put a class into ``known`` by its name, as :func:`register_method`."""
+    Description.of(kind)
+    if known.setdefault(kind.name, kind) is not kind:
+        raise UserError(f"a method named {kind.name!r} exists already; choose another name")
 
 
 def named_kinds(names: str | None, known: Mapping[str, type[Kind]]) -> list[type[Kind]]:

@@ -50,7 +50,7 @@ class CompareSettings:
         methods: names separated by commas; None for all.
         limit: the first so many test points.
         costly_limit: fewer of them for methods whose certificates take long
-            (:attr:`featureconvex.baselines.CertifiedMethod.costly`); None for all.
+            (:class:`featureconvex.baselines.CertifiedMethod`, ``costly``); None for all.
         samples: of noise per certificate, for sampling methods.
         epochs: of training, for every method; None leaves it to each.
         seed: of everything random.

@@ -21,7 +21,11 @@ from featureconvex.baselines.method import Setting
 from featureconvex.baselines.multi_class.feature_convex import FeatureConvexClasses
 from featureconvex.baselines.multi_class.method import ClassMethod, ClassOptions, classes_of
 from featureconvex.baselines.multi_class.nonexpansive import CayleyClasses, LinearClasses
-from featureconvex.baselines.multi_class.registry import CLASS_METHODS, find_class_methods
+from featureconvex.baselines.multi_class.registry import (
+    CLASS_METHODS,
+    find_class_methods,
+    register_class_method,
+)
 from featureconvex.baselines.multi_class.scores import ScoreMethod
 from featureconvex.baselines.multi_class.smoothing import SmoothingClasses
 from featureconvex.baselines.registry import METHODS
@@ -243,6 +247,18 @@ def test_methods_are_found_by_name() -> None:
         find_class_methods("nix")
     with pytest.raises(UserError, match="needs at least"):
         SmoothingClasses(ClassOptions(shape=(2,), samples=3, classes=3), {"sigma": 1.0})
+
+
+@pytest.mark.usefixtures("own_methods")
+def test_a_method_of_one_s_own_joins_by_its_name() -> None:
+    kind = type("Own", (LinearClasses,), {"name": "own"})
+    assert register_class_method(kind) is kind
+    assert find_class_methods("own") == [kind]
+    assert register_class_method(kind) is kind
+    with pytest.raises(UserError, match="'own' exists already"):
+        register_class_method(type("Own", (LinearClasses,), {"name": "own"}))
+    with pytest.raises(UserError, match=r"Own\.native_norms must be a tuple"):
+        register_class_method(type("Own", (LinearClasses,), {"name": "two", "native_norms": ()}))
 
 
 class Liar(ClassMethod):

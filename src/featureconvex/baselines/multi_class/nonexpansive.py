@@ -28,6 +28,8 @@ class NonexpansiveClasses(AffineScores):
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
+        if "binary" not in vars(cls):
+            return
         kind = cls.binary
         cls.name, cls.title = kind.name, kind.title
         cls.native_norms, cls.literature = kind.native_norms, kind.literature

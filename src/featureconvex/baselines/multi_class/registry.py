@@ -9,7 +9,7 @@ from featureconvex.baselines.multi_class.nonexpansive import (
     SLLClasses,
 )
 from featureconvex.baselines.multi_class.smoothing import SmoothingClasses
-from featureconvex.baselines.registry import METHODS, named_kinds
+from featureconvex.baselines.registry import METHODS, add_kind, named_kinds
 from featureconvex.errors import UserError
 
 _KINDS: tuple[type[ClassMethod], ...] = (
@@ -22,6 +22,16 @@ _KINDS: tuple[type[ClassMethod], ...] = (
 )
 CLASS_METHODS: dict[str, type[ClassMethod]] = {kind.name: kind for kind in _KINDS}
 """In the order of tables and figures."""
+
+
+def register_class_method(kind: type[ClassMethod]) -> type[ClassMethod]:
+    """Add a method of your own to comparisons of several classes. Usable as a decorator.
+
+    Raises:
+        UserError: the name is taken, or an attribute is missing or not what :class:`ClassMethod` says.
+    """
+    add_kind(kind, CLASS_METHODS)
+    return kind
 
 
 def find_class_methods(names: str | None) -> list[type[ClassMethod]]:
