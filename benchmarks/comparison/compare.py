@@ -6,7 +6,8 @@
 Needs the real data (``FEATURECONVEX_DATA``). Works in one folder each below ``runs/compare``, where a
 killed comparison continues, and copies each ``comparison.json`` to ``results/compare_<task>.json``; then
 ``benchmarks/pages/every_page.py`` brings pages and figures up to date. With ``--keep`` settings that the
-committed result has and the folder has not stay in it, under their own command and revision. The same as
+committed result has and the folder has not stay in it, under their own command and revision, and about
+fewer points if it has fewer. The same as
 ``featureconvex compare TASK --out DIR --costly-limit N``.
 """
 
@@ -32,7 +33,7 @@ def one(task: str, methods: str | None, only: str | None, threads: int, keep: bo
     """Compare on one task; the path of the committed result."""
     import torch
 
-    from featureconvex.comparison import CompareSettings, compare
+    from featureconvex.comparison import CompareSettings, compare, comparison_data
     from featureconvex.comparison.folder import read_comparison
     from featureconvex.comparison.kept import with_kept
     from featureconvex.data import find_task
@@ -45,7 +46,12 @@ def one(task: str, methods: str | None, only: str | None, threads: int, keep: bo
     result = RESULTS / f"compare_{task}.json"
     comparison = read_comparison(RUNS / task)
     earlier = load_json(result) if keep and result.exists() else None
-    tables = comparison.derive() if earlier is None else with_kept(comparison, earlier)
+    if earlier is None:
+        tables = comparison.derive()
+    else:
+        dataset = find_task(task).load()
+        first = comparison_data(dataset, earlier["n_test"], settings.seed).digest
+        tables = with_kept(comparison, earlier, first)
     write_text(result, dump_json(stored(tables)))
     return str(result.relative_to(ROOT))
 

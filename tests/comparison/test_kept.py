@@ -12,6 +12,7 @@ from featureconvex.comparison.curves import stored
 from featureconvex.comparison.folder import Comparison
 from featureconvex.comparison.kept import with_kept
 from featureconvex.comparison.metrics import Failure
+from featureconvex.comparison.schema import ComparisonTables
 from featureconvex.errors import UserError
 from featureconvex.results.strict_json import dump_json
 
@@ -19,7 +20,11 @@ NAMES = ["feature-convex", "smoothing-gaussian", "cayley", "linear"]
 
 
 def file_of(comparison: Comparison) -> dict[str, Any]:
-    return cast("dict[str, Any]", json.loads(dump_json(stored(comparison.derive()))))
+    return file_of_tables(comparison.derive())
+
+
+def file_of_tables(tables: ComparisonTables) -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads(dump_json(stored(tables))))
 
 
 def scaled(comparison: Comparison, name: str, factor: float) -> Comparison:
@@ -89,6 +94,36 @@ def test_where_a_kept_curve_goes_on_all_end_where_it_did() -> None:
     part = scaled(synthetic_comparison(NAMES[:1], n=80), "feature-convex", 4.0)
     radius = with_kept(part, earlier)["methods"]["linear"]["certified_accuracy"]["l2"]["radius"]
     assert np.asarray(radius)[-1] == earlier["grids"]["l2"][-1]
+
+
+def test_what_is_kept_of_fewer_points_says_so() -> None:
+    earlier = file_of(synthetic_comparison(NAMES, n=80, data="first"))
+    part = synthetic_comparison(NAMES[:1], n=400, data="all")
+    with pytest.raises(UserError, match="another n_test, data"):
+        with_kept(part, earlier)
+    with pytest.raises(UserError, match="another data"):
+        with_kept(part, earlier, "other")
+    found = with_kept(part, earlier, "first")
+    assert found["n_test"] == 400
+    alone = part.derive()["methods"]["feature-convex"]["settings"]
+    for mine, its in zip(found["methods"]["feature-convex"]["settings"], alone, strict=True):
+        for name, level in mine["levels"].items():
+            assert "n_points" not in level
+            assert (
+                level["average_certified_radius"] == its["levels"][name]["average_certified_radius"]
+            )
+    for name in NAMES[1:]:
+        for kept, was in zip(
+            found["methods"][name]["settings"], earlier["methods"][name]["settings"], strict=True
+        ):
+            level = kept["levels"]["certified"]
+            assert level["n_points"] == earlier["n_sensitive"] == 40
+            for norm, counts in was["levels"]["certified"]["certified"].items():
+                shares = np.asarray(level["certified_accuracy"][norm]["accuracy"])
+                np.testing.assert_allclose(shares[: len(counts)], np.array(counts) / 40)
+    # Kept once more, of a file that has both.
+    again = with_kept(part, file_of_tables(found))
+    assert json.loads(dump_json(again)) == json.loads(dump_json(found))
 
 
 def test_other_points_are_refused() -> None:

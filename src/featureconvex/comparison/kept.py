@@ -19,7 +19,12 @@ from featureconvex.comparison.metrics import (
     derive_comparison,
     tables_of,
 )
-from featureconvex.comparison.schema import ComparisonTables, MethodTable, SettingTable
+from featureconvex.comparison.schema import (
+    ComparisonTables,
+    MethodTable,
+    SettingTable,
+    counted_points,
+)
 from featureconvex.errors import UserError
 from featureconvex.results.statistics.curves import Floats
 
@@ -27,7 +32,9 @@ SAME = ("task", "shape", "n_fitting", "n_validation", "n_test", "samples", "seed
 """What two comparisons share if their settings stand side by side."""
 
 
-def with_kept(comparison: Comparison, earlier: Mapping[str, Any]) -> ComparisonTables:
+def with_kept(
+    comparison: Comparison, earlier: Mapping[str, Any], digest_of_first: str | None = None
+) -> ComparisonTables:
     """The numbers of ``comparison``, and of the settings of ``earlier`` that it does not have.
 
     Every setting keeps its provenance, so that tables can say what comes from which command. Methods stand
@@ -36,11 +43,17 @@ def with_kept(comparison: Comparison, earlier: Mapping[str, Any]) -> ComparisonT
     Args:
         comparison: with rows.
         earlier: a ``comparison.json``.
+        digest_of_first: where it has fewer test points, the digest of this comparison's data with as many;
+            its settings are then about the first points, and say so.
 
     Raises:
         UserError: they are not about the same points.
     """
-    different = [key for key in SAME if earlier.get(key) != comparison.head.get(key)]
+    wanted: dict[str, Any] = {**comparison.head}
+    fewer = digest_of_first is not None and earlier["n_test"] < wanted["n_test"]
+    if fewer:
+        wanted |= {"n_test": earlier["n_test"], "data": digest_of_first}
+    different = [key for key in SAME if earlier.get(key) != wanted.get(key)]
     if different:
         raise UserError(
             f"the earlier comparison has another {', '.join(different)}; run all its methods again"
@@ -60,6 +73,8 @@ def with_kept(comparison: Comparison, earlier: Mapping[str, Any]) -> ComparisonT
         for name, method in earlier["methods"].items()
     }
     old = restored({**earlier, GRIDS: grids, "methods": before})["methods"]
+    if fewer:
+        _say_how_many(old, counted_points(earlier))
     order = [
         setting["setting"]
         for method in earlier["methods"].values()
@@ -70,6 +85,13 @@ def with_kept(comparison: Comparison, earlier: Mapping[str, Any]) -> ComparisonT
         for name in dict.fromkeys((*earlier["methods"], *own["methods"]))
     }
     return tables_of(measured, comparison.head)
+
+
+def _say_how_many(methods: Mapping[str, MethodTable], points: int) -> None:
+    for method in methods.values():
+        for setting in method.get("settings", []):
+            for level in setting["levels"].values():
+                level.setdefault("n_points", points)
 
 
 def _missing(method: Mapping[str, Any], fresh: MethodTable | None) -> list[dict[str, Any]]:
