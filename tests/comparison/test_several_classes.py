@@ -191,6 +191,15 @@ def test_a_level_may_cover_the_first_points_only(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert f"some (first {COVERED} test points)" in page
     assert "+50.0 %" in page
+    # A folder of an earlier version says it by its rows alone.
+    path = tmp_path / "comparison.json"
+    tables = json.loads(path.read_text())
+    for setting in tables["methods"]["sll"]["settings"]:
+        assert setting.pop("covered") == {"some": COVERED}
+    path.write_text(json.dumps(tables))
+    again = read_comparison(tmp_path).derive()["methods"]["sll"]["settings"][0]["levels"]["some"]
+    assert again["n_points"] == COVERED
+    assert again["average_certified_radius"] == level["average_certified_radius"]
 
 
 def test_a_killed_comparison_goes_on_and_gives_the_same(tmp_path: Path) -> None:

@@ -133,9 +133,11 @@ def native_radii(method: Description, fit: OneFit) -> dict[str, Radii]:
         end = fit.record["covered"].get(level)
         rows = fit.rows[:end][fit.counted[:end]]
         columns = {
-            p: rows[name].fillna(0).to_numpy(dtype=np.float64)
+            # Of several classes earlier versions wrote NaN alone where a level does not cover a point.
+            p: (found.dropna() if fit.classes else found.fillna(0)).to_numpy(dtype=np.float64)
             for p in method.native_norms
             if (name := radius_column(p, level)) in rows
+            for found in [rows[name]]
         }
         if columns:
             radii[level] = columns
