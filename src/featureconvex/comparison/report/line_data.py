@@ -6,7 +6,7 @@ from featureconvex.comparison.report.line_radii import LineRadii
 from featureconvex.comparison.report.line_style import filled, marker, style
 from featureconvex.comparison.report.lines import (
     MethodLine,
-    all_lines,
+    fewer_points,
     level_lines,
     method_lines,
     norms,
@@ -30,21 +30,12 @@ def line_data(results: LineRadii) -> dict[str, Any]:
     tables = results.tables
     return {
         **interval_of_counts(counted_points(tables)),
-        "fewer": {str(n): interval_of_counts(n) for n in _fewer(tables)},
+        "fewer": {str(n): interval_of_counts(n) for n in fewer_points(tables)},
         "points": points_words(tables),
         "counted": counted_words(tables),
         "unit": tables["unit"],
         "groups": _groups(tables),
         "norms": [_norm(results, norm) for norm in norms(tables)],
-    }
-
-
-def _fewer(tables: ComparisonTables) -> set[int]:
-    return {
-        line.points
-        for norm in norms(tables)
-        for line in all_lines(tables, norm)
-        if line.points is not None
     }
 
 

@@ -107,6 +107,12 @@ def all_lines(tables: ComparisonTables, norm: str) -> list[MethodLine]:
     ]
 
 
+def fewer_points(tables: ComparisonTables) -> set[int]:
+    """How many points the lines are about that are about some of the points that count only."""
+    lines = (line for norm in norms(tables) for line in all_lines(tables, norm))
+    return {line.points for line in lines if line.points is not None}
+
+
 def with_settings(tables: ComparisonTables) -> list[str]:
     """The methods with more than one setting."""
     return [name for name, m in ran(tables).items() if len(m["settings"]) > 1]

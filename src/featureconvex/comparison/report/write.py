@@ -15,7 +15,7 @@ from featureconvex.comparison.report.line_data import line_data
 from featureconvex.comparison.report.line_figures import draw_comparison
 from featureconvex.comparison.report.line_radii import LineRadii
 from featureconvex.comparison.report.line_style import COLOURS
-from featureconvex.comparison.report.lines import norms
+from featureconvex.comparison.report.lines import fewer_points, norms
 from featureconvex.comparison.report.method_tables import every_table, norm_table, overview_table
 from featureconvex.comparison.report.origins import origins
 from featureconvex.comparison.report.pairwise_tables import leaders_table, pairwise_table
@@ -63,6 +63,7 @@ def _context(results: LineRadii) -> dict[str, Any]:
         "origins": origins(tables),
         "meaning": meaning(tables),
         "guarantees": guarantees(tables),
+        "fewer": bool(fewer_points(tables)),
         "classes": tables.get("classes", []),
         "by_class": class_tables(tables),
         "gains": gain_table(tables),
