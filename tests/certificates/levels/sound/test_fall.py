@@ -1,6 +1,7 @@
 """Falls inside a domain against exact rational arithmetic, coordinate by coordinate."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -167,6 +168,26 @@ def test_the_separable_form_covers_the_exact_fall(
         ) + Fraction(form.lost.item())
         assert covered >= exact
         assert float(covered - exact) < 1e-12 * (1 + float(delta.abs().max())) * 100
+
+
+def test_a_row_of_wide_slack_leaves_the_others_their_form() -> None:
+    torch.manual_seed(0)
+    x, slope = torch.randn(3, 4).double(), torch.randn(3, 4).double()
+    slack = torch.tensor([[1e-9], [0.5], [1e-3]]).double() * slope.abs()
+    far, zero = torch.full_like(x, math.inf), torch.zeros(3).double()
+    line = SoundLine(zero, slope, slack, math.inf, Graph(torch.float64), [])
+    form = kinked(Identity(), line, x, -far, far)
+    assert form is not None
+    assert form.b is not None
+    for k in (0, 2):
+        one = replace(line, value=zero[:1], slope=slope[k : k + 1], slack=slack[k : k + 1])
+        alone = kinked(Identity(), one, x[k : k + 1], -far[:1], far[:1])
+        assert alone is not None
+        assert alone.b is None
+        assert not form.b[k].any()
+        assert torch.equal(form.slack[k], alone.slack[0])
+    assert (form.b[1] <= -slack[1]).all()
+    assert not form.slack[1].any()
 
 
 def _exact_fall(

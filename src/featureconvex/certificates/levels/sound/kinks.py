@@ -77,10 +77,12 @@ def kinked(
         w = _scaled(v, scale)
         slack = upper(line.slack + w.radius, 1, line.slack + w.radius > 0)
         none_lost = torch.zeros_like(line.value)
-        if bool((_largest(slack) > WIDE * _largest(w.centre)).any()):
-            # ``slack |delta|`` is a kink at x, which knows the two ways of a coordinate apart.
-            nothing = torch.zeros_like(slack)
-            return Kinked(w.centre, -slack, x.double(), nothing, none_lost, exact=True)
+        wide = _largest(slack) > WIDE * _largest(w.centre)
+        if bool(wide.any()):
+            # ``slack |delta|`` is a kink at x, which knows the two ways of a coordinate apart; by row, as a
+            # row's radius should not depend on the others.
+            rest = slack.masked_fill(wide.view(-1, *[1] * (slack.ndim - 1)), 0.0)
+            return Kinked(w.centre, rest - slack, x.double(), rest, none_lost, exact=True)
         return Kinked(w.centre, None, None, slack, none_lost, exact=True)
     around = Around(dtype, lambda: _ends(scale, shift, x.double(), lo.double(), hi.double()))
     form = parts[at].kinked_form(v.centre, around)
