@@ -32,6 +32,7 @@ from featureconvex.data.named_tasks.bundled import (
 from featureconvex.data.named_tasks.every_class import EveryClass
 from featureconvex.errors import UserError
 from featureconvex.progress import Ticker, silent
+from featureconvex.results.strict_json import load_json
 from featureconvex.training.points import Points
 
 NAMES = tuple("0123456789")
@@ -191,6 +192,10 @@ def test_a_level_may_cover_the_first_points_only(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert f"some (first {COVERED} test points)" in page
     assert "+50.0 %" in page
+    assert (
+        "names"
+        not in load_json(tmp_path / "methods" / "sll" / "factor-1.0" / "record.json")["fingerprint"]
+    )
     # A folder of an earlier version says it by its rows alone.
     path = tmp_path / "comparison.json"
     tables = json.loads(path.read_text())

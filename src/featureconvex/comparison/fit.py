@@ -132,6 +132,7 @@ def _fingerprint(method: CertifiedMethod, data: ComparisonData) -> dict[str, Any
     options = {**asdict(method.options), "shape": list(method.options.shape)}
     if not method.costly or method.options.costly_limit is None:
         del options["costly_limit"]
+    options.pop("names", None)  # class_names below
     sizes = {"n_fitting": len(data.fitting), "n_test": len(data.test)}
     # Steps of another length would have other rows in files of the same names.
     sizes["points_per_step"] = method.points_per_step

@@ -145,7 +145,9 @@ def _options(
     names = ("seed", "epochs", "samples", "costly_limit")
     chosen = {name: getattr(settings, name) for name in names}
     given: dict[str, Any] = {"shape": data.shape, "task": dataset.name, **chosen, "device": place}
-    return ClassOptions(**given, classes=len(data.classes)) if data.classes else Options(**given)
+    if not data.classes:
+        return Options(**given)
+    return ClassOptions(**given, classes=len(data.classes), names=data.classes)
 
 
 def _head(dataset: Dataset | ClassDataset, data: ComparisonData, settings: CompareSettings) -> Head:

@@ -3,6 +3,7 @@
 import copy
 import functools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from featureconvex.baselines.multi_class.scores import ScoreMethod
 from featureconvex.baselines.multi_class.smoothing import SmoothingClasses
 from featureconvex.baselines.registry import METHODS
 from featureconvex.certificates import Guarantee
+from featureconvex.detector import ClassDetector
 from featureconvex.errors import UserError
 from featureconvex.training.points import Points
 
@@ -247,6 +249,26 @@ def test_methods_are_found_by_name() -> None:
         find_class_methods("nix")
     with pytest.raises(UserError, match="needs at least"):
         SmoothingClasses(ClassOptions(shape=(2,), samples=3, classes=3), {"sigma": 1.0})
+
+
+def test_a_model_of_images_is_a_detector_with_names(tmp_path: Path) -> None:
+    known = fitted(LinearClasses)
+    assert isinstance(known, ScoreMethod)
+    named = LinearClasses(replace(options(), names=("zero", "one", "two")), known.setting)
+    named.model = known.model
+    named.save(tmp_path / "named")
+    detector, x = fc.load(tmp_path / "named"), points()[2].x
+    assert isinstance(detector, ClassDetector)
+    assert detector.classes_.tolist() == ["zero", "one", "two"]
+    assert (detector.predict(x) == detector.classes_[known.predict(x)]).all()
+    # Of a table it would take standardised columns, which nobody's rows are.
+    table = replace(named.options, shape=(64,))
+    for told in (known.options, table):
+        bare = LinearClasses(told, known.setting)
+        bare.model = known.model
+        bare.save(tmp_path / "bare")
+        with pytest.raises(UserError, match="whose names nobody wrote down"):
+            fc.load(tmp_path / "bare")
 
 
 @pytest.mark.usefixtures("own_methods")

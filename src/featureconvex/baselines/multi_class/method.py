@@ -17,9 +17,11 @@ class ClassOptions(Options):
 
     Attributes:
         classes: how many there are, at least 2.
+        names: of the classes, for what is stored; none where nobody named them.
     """
 
     classes: int = 2
+    names: tuple[str, ...] = ()
 
 
 class ClassMethod(CertifiedMethod):
