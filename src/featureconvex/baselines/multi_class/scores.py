@@ -136,9 +136,10 @@ class ScoreMethod(ClassMethod):
         return {p: one.radius for p, one in zip(self.native_norms, found, strict=True)}
 
     def save(self, path: Path) -> None:
-        """A model file, as :func:`featureconvex.save` writes it; of images :func:`featureconvex.load` takes it.
+        """A model file, as :func:`featureconvex.save` writes it.
 
-        Of tables it knows standardised columns only, which nobody's rows are, and so has no names.
+        Of images :func:`featureconvex.load` takes it. Of tables it knows standardised columns only, which
+        nobody's rows are, and so it has no names.
         """
         names = self.options.names if self.options.image else ()
         save_model(self.trained(), path, {"classes": list(names)} if names else None)
