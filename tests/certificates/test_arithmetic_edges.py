@@ -26,7 +26,7 @@ from featureconvex.certificates.threats.ball.dual import penalised
 from featureconvex.certificates.threats.ball.linf import largest_uniform_budget
 from featureconvex.certificates.threats.ball.logarithms import budget_in_logs, multiplier_in_logs
 from featureconvex.certificates.threats.ball.power import largest_concave_budget
-from featureconvex.features import AbsConcat, Compose, Identity, Scattering
+from featureconvex.features import AbsConcat, Compose, Identity, MaxMin, Scattering
 from featureconvex.nn import ConvexMLP, MaxAffine
 from featureconvex.testing import max_affine_radius
 
@@ -388,3 +388,45 @@ def test_counts_take_slopes_of_any_size() -> None:
     model = max_affine(np.array([[3.0, 4.0]]) * 1e250, np.array([10.0]) * 1e250, Identity())
     x = torch.zeros(1, 2, dtype=torch.float64)
     assert certify(model, x, L0(), Box(-2, 2), "domain").radius[0] == 1
+
+
+@settings(max_examples=60)
+@given(seed=SEEDS, bits=st.integers(3, 52), boxed=st.booleans())
+def test_exponents_just_above_1_prove_no_more_than_1(seed: int, bits: int, boxed: bool) -> None:
+    """``||z||_p <= ||z||_1``: a radius in l_p is none above that in l1, however near p is."""
+    rng, p = np.random.default_rng(seed), 1 + 2.0**-bits
+    features = int(rng.integers(1, 9))
+    net = MaxAffine(features, pieces=1).double()
+    weight = rng.normal(size=features) * 10.0 ** rng.uniform(-4, 4, features)
+    net.affine.weight.data.copy_(torch.from_numpy(weight)[None])
+    net.affine.bias.data.fill_(1.0)
+    model = FeatureConvexModel(Identity(), net)
+    x = torch.zeros(1, features, dtype=torch.float64)
+    cost = 10.0 ** rng.uniform(-4, 4, features)
+    box = Box(-(10.0 ** rng.uniform(-3, 3, features)), 10.0 ** rng.uniform(-3, 3, features))
+    domain = box if boxed else Unbounded()
+    for level in ("closed-form", "domain", "tight"):
+        near, limit = (certify(model, x, Lp(q, cost=cost), domain, level).radius[0] for q in (p, 1))
+        assert near <= limit * (1 + 1e-9), level
+        # And hardly less: ``||z||_1 <= n^(1 - 1 / p) ||z||_p``.
+        if level != "closed-form" and math.isfinite(limit):
+            assert near >= limit * features ** (1 / p - 1) * (1 - 1e-6), level
+
+
+@settings(max_examples=40)
+@given(seed=SEEDS, bits=st.integers(3, 51))
+def test_exponents_just_above_that_of_a_constant_prove_no_more(seed: int, bits: int) -> None:
+    rng, features = np.random.default_rng(seed), 6
+    net = MaxAffine(features, pieces=1).double()
+    net.affine.weight.data.copy_(torch.from_numpy(rng.normal(size=features))[None])
+    net.affine.bias.data.fill_(1.0)
+    model = FeatureConvexModel(MaxMin(), net)
+    x = torch.from_numpy(rng.normal(size=(1, features)) / 10)
+    cost = 10.0 ** rng.uniform(-4, 4, features)
+    box = Box(x[0].numpy() - 10.0 ** rng.uniform(-2, 2, features), x[0].numpy() + 1.0)
+    for domain in (Unbounded(), box):
+        near, limit = (
+            certify(model, x, Lp(q, cost=cost), domain, "domain").radius[0]
+            for q in (2 * (1 + 2.0**-bits), 2)
+        )
+        assert near <= limit * (1 + 1e-9)

@@ -7,14 +7,17 @@ they end, the first curves are full and the others free: the pace is found from 
 """
 
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.drops import FAR
 
-# Covers the rounding of logarithms of a size of up to a million.
-SLACK = 1 - 2**-30
+# What logarithms may be off by: as they are, and for every unit of the largest number on the way.
+SLACK, ROUNDING = 2.0**-30, 2.0**-48
+# Of p / (p - s): beyond it a way in l_s is also looked at as one in l_p.
+NEARLY_EQUAL = 2.0**10
 
 
 def budget_in_logs(slope: Tensor, end: Tensor, margin: Tensor, p: float) -> Tensor:
@@ -29,9 +32,11 @@ def budget_in_logs(slope: Tensor, end: Tensor, margin: Tensor, p: float) -> Tens
         p: in (1, inf).
     """
     a, b, full = _logs(slope, end, p)
-    pace = _pace(a + b, a + full, margin.log())
+    goal = margin.log()
+    pace = _pace(a + b, a + full, goal)
     moved = torch.minimum(full, pace[:, None] + b).masked_fill(torch.isneginf(a), -torch.inf)
-    return _log_norm(moved, p).exp() * SLACK
+    off = SLACK + ROUNDING * _largest(a, b, full, goal[:, None], pace[:, None])
+    return (_log_norm(moved, p) - off).exp()
 
 
 def pace_of_budget(slope: Tensor, end: Tensor, budget: Tensor, p: float) -> Tensor:
@@ -53,6 +58,15 @@ def budget_of_way(share: Tensor, costs: Tensor, s: float, p: float) -> Tensor:
         s: in [1, p].
         p: finite or inf.
     """
+    found = _least_way(share, costs, s, p)
+    if math.isinf(p) or s == p or p < NEARLY_EQUAL * (p - s):
+        return found
+    # ``c <= ||u||_p <= 1``, so ``u / ||u||_p`` is a way in l_p, whose numbers are ordinary ones.
+    c = share.shape[1] ** (1 / p - 1 / s) * (1 - 2**-40)
+    return torch.maximum(found, c * _least_way((share / c).clamp(max=1.0), costs, p, p))
+
+
+def _least_way(share: Tensor, costs: Tensor, s: float, p: float) -> Tensor:
     full, cost = share.log(), costs.log().expand_as(share)
     if s == p:
         cost, order = cost.sort(dim=1)
@@ -60,16 +74,23 @@ def budget_of_way(share: Tensor, costs: Tensor, s: float, p: float) -> Tensor:
         paid = torch.logcumsumexp(s * full, 1)
         before = torch.cat((torch.full_like(paid[:, :1], -torch.inf), paid[:, :-1]), 1)
         left = torch.log1p(-before.exp().clamp(max=1.0)) / s
-        used = torch.minimum(full, left)
+        used, most = torch.minimum(full, left), _largest(full, cost)
     else:
         falls = -cost * (1.0 if math.isinf(p) else p / (p - s))
         falls = falls.masked_fill(torch.isneginf(full), -torch.inf)
         pace = _pace(s * falls, s * full, torch.zeros_like(full[:, 0])) / s
         used = torch.minimum(full, pace[:, None] + falls.masked_fill(torch.isneginf(full), 0.0))
-    spent = cost + used
+        most = _largest(full, cost, falls, pace[:, None])
+    spent, off = cost + used, SLACK + ROUNDING * most
     if math.isinf(p):
-        return spent.amax(1).exp() * SLACK
-    return _log_norm(spent, p).exp() * SLACK
+        return (spent.amax(1) - off).exp()
+    return (_log_norm(spent, p) - off).exp()
+
+
+def _largest(*logs: Tensor) -> Tensor:
+    """(n,): the largest finite size among logarithms (n, d)."""
+    sizes = [part.abs().masked_fill(~torch.isfinite(part), 0.0).amax(1) for part in logs]
+    return reduce(torch.maximum, sizes)
 
 
 def _logs(slope: Tensor, end: Tensor, p: float) -> tuple[Tensor, Tensor, Tensor]:

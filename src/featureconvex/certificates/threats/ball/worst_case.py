@@ -110,6 +110,11 @@ def _filled(drops: Drops, margin: Tensor, p: float, reached: Tensor) -> Tensor:
     wild = (reached & (margin > 0) & ~plain).nonzero().squeeze(1)
     if len(wild):
         found[wild] = budget_in_logs(slope[wild], end[wild], margin[wild], p)
+        if p < NEAR_1:
+            # ``||t||_1 <= n^(1 - 1 / p) ||t||_p``: l1 loses little, where logarithms may lose all.
+            share = max(1, drops.count) ** (1 / p - 1) * ROUND_DOWN
+            in_l1 = largest_greedy_budget(drops.rows(wild), margin[wild]) * share
+            found[wild] = torch.fmax(found[wild], in_l1)
     return found
 
 
