@@ -24,7 +24,7 @@ from featureconvex import (
     certify,
 )
 from featureconvex.certificates import Domain, Minorant, Threat, moves, separable, tangent
-from featureconvex.certificates.levels import Tight
+from featureconvex.certificates.levels import Sound, Tight
 from featureconvex.certificates.levels import domain_aware as level
 from featureconvex.certificates.levels.domain_aware import radius_of, worst_case
 from featureconvex.certificates.levels.problem import Problem
@@ -413,3 +413,28 @@ def test_a_row_that_is_no_number_costs_only_itself(name: str, odd: float) -> Non
     np.testing.assert_allclose(found.radius[others], alone.radius[others], rtol=1e-5)
     assert np.isfinite(found.radius[2])
     assert name == "closed-form" or found.radius[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("threat", "domain"),
+    [
+        (Lp(2, cost=[math.inf, 1.0]), Unbounded()),
+        (Lp(1, cost=[math.inf, 1.0]), Unbounded()),
+        (Lp(2, cost=[1e3, 1.0]), Unbounded()),
+        (Lp(1, cost=[math.inf, 1.0]), Box([-math.inf, -math.inf], [math.inf, 1.0])),
+        (Lp(math.inf, cost=[50.0, 1.0]), Box([-math.inf, -3.0], [math.inf, math.inf])),
+        (Lp(2), Box([-math.inf, -3.0], [math.inf, math.inf])),
+    ],
+    ids=str,
+)
+def test_an_infinite_radius_that_is_not_proved_leaves_the_closed_form(
+    threat: Lp, domain: Domain
+) -> None:
+    """The line does not fall, but for what rounding leaves open, on a map without borders."""
+    net = MaxAffine(4, pieces=1)
+    net.affine.weight.data.copy_(torch.tensor([[5.0, 0.1, 5.0, 1.0]]))
+    net.affine.bias.data.fill_(1.0)
+    model, x = FeatureConvexModel(AbsConcat(), net), torch.tensor([[0.3, 0.3]])
+    for closed, aware in (("closed-form", "domain"), (Sound("closed-form"), Sound("domain"))):
+        low = certify(model, x, threat, domain, closed).radius[0]
+        assert certify(model, x, threat, domain, aware).radius[0] >= low > 0

@@ -42,8 +42,9 @@ class Domain(Level):
         found = checked(problem, problem.tangent, radius)
         lost = (torch.isinf(radius) & ~torch.isinf(found)).nonzero().squeeze(1)
         if len(lost):
-            # What holds everywhere holds in the domain, too.
+            # What holds everywhere holds in the domain, too: with any border, and by the closed form.
             found[lost] = torch.fmax(found[lost], _without_borders(problem, lost))
+            found[lost] = torch.fmax(found[lost], _finite_closed_form(problem, lost))
         return Bound.of(marked(problem, found), problem.tangent, multiplier=multiplier)
 
 
@@ -52,6 +53,16 @@ def _without_borders(problem: Problem, rows: Tensor) -> Tensor:
     line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
     part = problem.rows(rows, tangent=line, domain=Unbounded())
     return checked(part, line, _proved(part, line)[0])
+
+
+def _finite_closed_form(problem: Problem, rows: Tensor) -> Tensor:
+    """The closed form of some rows, 0 where there is none or it is infinite: (m,)."""
+    value, slope = problem.tangent.value[rows], problem.tangent.slope[rows]
+    steepest = problem.threat.steepness(problem.model.feature_map, slope)
+    if steepest is None:
+        return torch.zeros_like(value)
+    found = closed_form_radius(value, steepest)
+    return found.where(torch.isfinite(found), 0.0)
 
 
 def marked(problem: Problem, radius: Tensor) -> Tensor:
