@@ -86,8 +86,18 @@ class MultiClassModel(nn.Module):
         return margin_of(self(x), sensitive)
 
     def members(self) -> list[FeatureConvexModel]:
-        """The score of every class as a model of its own; they share the feature map."""
-        return list(self.classes)  # type: ignore[arg-type]
+        """The score of every class as a model of its own; they share the feature map.
+
+        Raises:
+            UserError: they do not, as one was replaced.
+        """
+        found: list[FeatureConvexModel] = list(self.classes)  # type: ignore[arg-type]
+        if any(part.feature_map is not self.feature_map for part in found):
+            raise UserError(
+                "the feature map of a MultiClassModel was replaced, and its scores have another one; "
+                "with_map(feature_map) gives the same scores of another map"
+            )
+        return found
 
     @property
     def tau(self) -> Tensor:

@@ -1,7 +1,9 @@
 """Certificates of several classes: never violated, never below the formula, exact where all is affine."""
 
 import math
+from functools import partial
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -350,3 +352,52 @@ def test_the_nearest_class_is_never_one_s_own() -> None:
     endless = fc.certify_classes(fc.MultiClassModel(fc.features.Identity(), flat), x)
     assert np.isinf(endless.radius).all()
     assert (endless.nearest != endless.predicted).all()
+
+
+class Turned(fc.MultiClassModel):
+    """Says the opposite of its scores."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return -super().forward(x)
+
+
+def test_code_around_the_scores_is_refused() -> None:
+    """A hook or an overriding class answers something else than what is certified."""
+
+    def turned(model: torch.nn.Module) -> fc.MultiClassModel:
+        assert isinstance(model, fc.MultiClassModel)
+        nets = [part.convex_net for part in model.members()]
+        return Turned(model.feature_map, nets, model.tau.tolist()).eval()
+
+    def replaced(model: fc.MultiClassModel) -> fc.MultiClassModel:
+        model.forward = lambda x: -fc.MultiClassModel.forward(model, x)  # type: ignore[method-assign]
+        return model
+
+    def hooked(model: fc.MultiClassModel) -> fc.MultiClassModel:
+        model.register_forward_hook(lambda *called: -called[2])
+        return model
+
+    def seen_before(model: fc.MultiClassModel) -> fc.MultiClassModel:
+        model.register_forward_pre_hook(lambda *called: (-called[1][0],))
+        return model
+
+    x = points(3)
+    for change in (turned, replaced, hooked, seen_before):
+        model = change(model_of("identity", "mlp"))
+        for ask in (fc.certify_classes, fc.attack):
+            with pytest.raises(fc.ConvexityError, match=r"hook|of its own|replaced"):
+                ask(model, x)
+        with pytest.raises(fc.ConvexityError):
+            fc.certify_classes(model, x, level=fc.levels.Sound(arithmetic="float64"))
+
+
+def test_a_replaced_feature_map_is_refused_wherever_it_is(tmp_path: Path) -> None:
+    for place in ("whole", "member"):
+        model, x = model_of("identity", "mlp"), points(3)
+        owner = model if place == "whole" else model.members()[1]
+        owner.feature_map = fc.features.Center(0.5)
+        for ask in (model, partial(fc.certify_classes, model), partial(fc.attack, model)):
+            with pytest.raises(fc.UserError, match="was replaced"):
+                ask(x)
+        with pytest.raises(fc.UserError, match="was replaced"):
+            fc.save_model(model, tmp_path / "model")

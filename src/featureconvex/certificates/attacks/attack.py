@@ -23,6 +23,7 @@ from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
 from featureconvex.given import one_of, real_tensor, rows_tensor, whole_number, yes_or_no
 from featureconvex.models.frozen import frozen_model
+from featureconvex.models.frozen_classes import frozen_members
 from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.progress import progress_bar
 
@@ -102,14 +103,16 @@ def attack(
     search = Search(threat, steps, restarts, method, seed)
     progress, work = yes_or_no("progress", progress), len(x) * max(1, len(members) - 1)
     with undisturbed(), progress_bar("attack", work, progress) as tick:
-        frozen = [frozen_model(member, x) for member in members]
         if isinstance(several, MultiClassModel):
+            frozen = frozen_members(several, x)
             wanted = getattr(clf_or_model, "sensitive_", np.ones(len(frozen), dtype=bool))
             points, margin, distance = search_classes(
                 frozen, x, domain, limit, search, wanted, tick
             )
         else:
-            points, margin, distance = search_all(frozen[0], x, domain, limit, search, tick=tick)
+            points, margin, distance = search_all(
+                frozen_model(model, x), x, domain, limit, search, tick=tick
+            )
     return AttackResult(
         adversarial=points.cpu().numpy(),
         found=~np.isnan(distance.cpu().numpy()),

@@ -29,7 +29,7 @@ from featureconvex.certificates.multi_class.certificate import ClassCertificate,
 from featureconvex.certificates.threats import Threat
 from featureconvex.errors import UserError
 from featureconvex.given import whole_number, yes_or_no
-from featureconvex.models.frozen import frozen_model
+from featureconvex.models.frozen_classes import frozen_members
 from featureconvex.models.multi_class import MultiClassModel
 from featureconvex.progress import progress_bar
 from featureconvex.rounding.directed import check_gradual_underflow
@@ -143,7 +143,7 @@ def certify_classes(
         for batch in batches(x, size, model.device, model.dtype):
             for item in threats:
                 item.check(tuple(batch.shape[1:]))
-            frozen = [frozen_model(member, batch) for member in members]
+            frozen = frozen_members(model, batch)
             held = domain.rows(slice(start, start + len(batch)))
             with torch.no_grad(), plain_convolutions():
                 if len(batch):
