@@ -37,8 +37,15 @@ def test_a_gradient_is_that_of_the_largest_coordinate() -> None:
     assert torch.equal(slope, expected)
 
 
-def test_what_is_not_a_number_stays_so() -> None:
-    x, w = torch.zeros(FEW, 20), torch.zeros(FEW, 20)
-    x[3, 17] = math.nan
-    assert distances(x, w, math.inf)[3].isnan().all()
-    assert not distances(x, w, math.inf)[:3].isnan().any()
+@pytest.mark.parametrize("rows", [1, FEW])
+@pytest.mark.parametrize("graded", [False, True])
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+def test_what_is_not_a_number_stays_so(rows: int, graded: bool, p: float) -> None:
+    x, w = torch.zeros(rows + 1, 20), torch.zeros(FEW, 20)
+    x[1, 17] = math.nan
+    found = distances(x.requires_grad_(graded), w, p)
+    assert found[1].isnan().all()
+    assert not found[0].isnan().any()
+    w[3, 5] = math.nan
+    found = distances(x, w, p)
+    assert found[0].isnan().tolist() == [k == 3 for k in range(FEW)]

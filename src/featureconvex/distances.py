@@ -30,7 +30,12 @@ def distances(x: Tensor, points: Tensor, p: float) -> Tensor:
     graded = torch.is_grad_enabled() and (x.requires_grad or points.requires_grad)
     if math.isinf(p) and plain and not graded and min(len(x), len(points)) >= FEW:
         return torch.from_numpy(_largest_differences(x.detach().numpy(), points.detach().numpy()))
-    return torch.cdist(x, points, p=p, compute_mode="donot_use_mm_for_euclid_dist")
+    found = torch.cdist(x, points, p=p, compute_mode="donot_use_mm_for_euclid_dist")
+    if math.isinf(p):
+        # Its largest of numbers passes over what is none.
+        none = torch.isnan(x).any(1)[:, None] | torch.isnan(points).any(1)
+        found = found.masked_fill(none, torch.nan)
+    return found
 
 
 Numbers = NDArray[np.floating]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from featureconvex import L0, Box, FeatureConvexModel, Lp, Patch, Status, Unbounded, certify
 from featureconvex.certificates import Domain, Threat
+from featureconvex.certificates.levels import Sound
 from featureconvex.certificates.levels.tight import Tight, certify_unbounded
 from featureconvex.features import AbsConcat, Center, Compose, FeatureMap, Identity, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine
@@ -234,3 +235,13 @@ def test_planted_patience_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certify_unbounded, "_exact", lambda *_: True)
     with pytest.raises(AssertionError):
         test_inf_exactly_where_linear_programming_says_so(Identity, Unbounded())
+
+
+def test_cuts_that_all_overflow_prove_nothing_and_lose_no_other_row() -> None:
+    net = MaxAffine(2, pieces=1)
+    net.affine.weight.data.copy_(torch.tensor([[1e30, 1.0]]))
+    net.affine.bias.data.fill_(1.0)
+    model, threat = FeatureConvexModel(Identity(), net), Lp(2, cost=[1e-9, 1.0])
+    for level in ("tight", Sound("tight")):
+        radius = certify(model, torch.zeros(3, 2), threat, level=level).radius
+        assert (radius < 1e-38).all()

@@ -57,7 +57,10 @@ def proved_unbounded(geometry: Geometry, cuts: Cuts, rows: Tensor) -> Tensor:
         values = cuts.heights[row].cpu().numpy()
         # A cut from too far away may have overflowed.
         good = np.isfinite(values) & np.isfinite(slopes).all(axis=1)
-        proved[row] = _System(slopes[good], values[good], down, up, rounding).proves()
+        if good.any():
+            # A height is as uncertain as a slope.
+            values = values - rounding * np.abs(values)
+            proved[row] = _System(slopes[good], values[good], down, up, rounding).proves()
     return proved
 
 
