@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import featureconvex as fc
 from featureconvex.errors import UserError
-from featureconvex.models.file import load_model, save_model
+from featureconvex.models.file import load_any_model, load_model, save_model
 
 CENTER = fc.features.Center(torch.rand(3, 1, 1))
 MODELS = {
@@ -211,3 +211,22 @@ def test_numpy_numbers_in_a_constructor_can_be_stored(tmp_path: Path) -> None:
     assert torch.equal(loaded(x), model(x))
     with pytest.raises(UserError, match="cannot hold"):
         save_model(model, tmp_path / "m", {"rate": {1, 2}})
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("first", [torch.float32, torch.float64])
+def test_a_converted_model_with_constants_comes_back(
+    tmp_path: Path, several: bool, first: torch.dtype
+) -> None:
+    """``.float()`` rounds the constants of a feature map, which files have in float64."""
+    phi = fc.features.Compose(
+        fc.features.Center([0.1, 0.2]), fc.features.Scale([1.1, 0.7], [0.3, 0.1])
+    )
+    nets = [fc.nn.ConvexMLP(2, (3,)) for _ in range(3)]
+    model: fc.FeatureConvexModel | fc.MultiClassModel
+    model = fc.MultiClassModel(phi, nets) if several else fc.FeatureConvexModel(phi, nets[0], 0.1)
+    model = model.eval().to(first).float()
+    fc.save_model(model, tmp_path / "model")
+    again, _ = load_any_model(tmp_path / "model")
+    x = torch.rand(20, 2)
+    assert torch.equal(again(x), model(x))
