@@ -1,6 +1,7 @@
 """The main job, end to end on bundled data."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +181,17 @@ def test_tradeoff_draws_and_keeps_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "temperature-0.1" / "report.html").stat().st_mtime_ns == stamp
     points = json.loads((tmp_path / "tradeoff.json").read_text())["points"]
     assert [point["temperature"] for point in points] == [0.1, 1.0]
+    # What another sweep left is not taken for this one's.
+    before = (tmp_path / "tradeoff.json").read_bytes()
+    for other, changed in (
+        (task, Settings(epochs=3)),
+        (find_task("breast-cancer"), settings),
+        (task, Settings(epochs=2, norm=math.inf)),
+    ):
+        with pytest.raises(UserError, match="holds the results of"):
+            tradeoff(other, tmp_path, changed, [1.0, 2.0], progress=False)
+    assert (tmp_path / "tradeoff.json").read_bytes() == before
+    assert not (tmp_path / "temperature-2").exists()
 
 
 def test_certify_file_reads_what_users_have(digits: Path, table: Path, tmp_path: Path) -> None:

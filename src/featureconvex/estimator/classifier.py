@@ -325,11 +325,13 @@ class FeatureConvexClassifier(Predictions, ClassifierMixin, BaseEstimator):
                 x, threats if several else threats[0], domain, level, options
             )
             return whole
-        starts = range(0, max(1, x.shape[0]), BATCH)
-        parts = [
-            self._certified(dense(x[start : start + BATCH]), threats, domain, level, options)
-            for start in starts
-        ]
+        domain.check_count(x.shape[0])
+        parts = []
+        for start in range(0, max(1, x.shape[0]), BATCH):
+            rows = slice(start, start + BATCH)
+            parts.append(
+                self._certified(dense(x[rows]), threats, domain.rows(rows), level, options)
+            )
         found = [joined(same) for same in zip(*parts, strict=True)]
         return found if several else found[0]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from featureconvex.data import Task
 from featureconvex.errors import UserError
+from featureconvex.experiment.output import output_folder
 from featureconvex.experiment.run import run
 from featureconvex.experiment.settings import Settings
 from featureconvex.files import replacing, writable_folder, write_text
@@ -30,15 +31,29 @@ def tradeoff(
 
     Returns:
         The figure ``tradeoff.png``; ``tradeoff.json`` beside it holds the numbers.
+
+    Raises:
+        UserError: no temperature; as :func:`.run`, where a run of another task or other settings is there.
     """
     if not temperatures:
         raise UserError("name at least one temperature, for example --temperatures 0.1,0.3,1")
     folder = writable_folder(out)
+    asked = [
+        (
+            temperature,
+            folder / f"temperature-{temperature:g}",
+            replace(settings, temperature=temperature),
+        )
+        for temperature in temperatures
+    ]
+    for _, place, own in asked:
+        if place.exists():
+            # Refuses what another sweep left, before any training.
+            output_folder(place, task.name, own.values())
     points = []
-    for temperature in temperatures:
-        place = folder / f"temperature-{temperature:g}"
+    for temperature, place, own in asked:
         if not (place / "report.html").exists():
-            run(task, place, replace(settings, temperature=temperature), data_dir, progress)
+            run(task, place, own, data_dir, progress)
         points.append({"temperature": temperature, **_summary(read_run(place))})
     text = dump_json(
         {
