@@ -142,6 +142,55 @@ def test_one_setting_of_many_is_run_alone(tmp_path: Path) -> None:
         CompareSettings("ink", only=" , ")
 
 
+def test_settings_that_are_run_alone_join_those_that_are_there(tmp_path: Path) -> None:
+    for only in ("factor 0.5", "factor 1.0", "factor 0.5"):
+        settings = CompareSettings("ink", limit=40, only=only)
+        compare(find_task("digits-3-8"), tmp_path, settings, progress=False)
+    found = json.loads((tmp_path / "comparison.json").read_text())["methods"]["ink"]
+    assert [one["setting"] for one in found["settings"]] == [{"factor": 1.0}, {"factor": 0.5}]
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    assert set(rows["setting"]) == {"factor 1.0", "factor 0.5"}
+    assert Ink.calls.count("fit") == 2
+
+
+def test_what_another_command_adds_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, task = Ink.fit, find_task("digits-3-8")
+
+    def fit(self: Ink, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        with pytest.warns(MethodFailedWarning, match="fits of ink, too"):
+            compare(task, tmp_path, CompareSettings("linear", limit=40), progress=False)
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(Ink, "fit", fit)
+    compare(task, tmp_path, CompareSettings("ink", limit=40), progress=False)
+    found = json.loads((tmp_path / "comparison.json").read_text())["methods"]
+    assert set(found) == {"ink", "linear"}
+    assert all("settings" in method for method in found.values())
+
+
+@pytest.mark.parametrize("handled", [True, False])
+def test_an_interruption_that_became_another_error_stops_the_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handled: bool
+) -> None:
+    """As a class does whose ``__set_name__`` is interrupted."""
+
+    def fit(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        del args, kwargs
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interruption:
+            if handled:
+                raise RuntimeError("set_name") from interruption
+            raise ValueError("while cleaning up")  # noqa: B904  (its context has the interruption)
+
+    monkeypatch.setattr(Ink, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        compare(find_task("digits-3-8"), tmp_path, CompareSettings("ink", limit=40), progress=False)
+    assert not (tmp_path / "comparison.json").exists()
+
+
 def test_costly_methods_certify_the_first_points_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,8 +94,9 @@ def compare(
 
     A killed comparison goes on, step by step, when it is called again with the same settings.
     ``comparison.json`` and ``rows.parquet`` are written anew after every method, figures and
-    ``report.html`` at the end. Methods that ``out`` holds from earlier calls stay in the comparison. A
-    setting that fails, or flags every point or none, is left out with its reason, and named in a
+    ``report.html`` at the end. What ``out`` holds from earlier calls, or gets meanwhile from another one,
+    stays in the comparison: other methods, and the settings that ``settings.only`` leaves alone. A setting
+    that fails, or flags every point or none, is left out with its reason, and named in a
     :class:`MethodFailedWarning`; the others of its method stay.
 
     Returns:
@@ -115,16 +116,21 @@ def compare(
     head = _head(dataset, data, settings)
     results = kept_results(folder, head)
     _name_left_out(folder, {*results, *(kind.name for kind in kinds)})
+    fresh: dict[str, MethodResult] = {}
     for kind in kinds:
         own = folder / METHODS_FOLDER / kind.name
         result = _run(kind, options, data, own, progress, settings.only)
-        results[kind.name] = result
+        if settings.only is not None and kind.name in results:
+            result = _joined(results[kind.name], result)
+        fresh[kind.name] = result
+        # Read again, as another command may have added methods meanwhile.
+        results = {**kept_results(folder, head), **fresh}
         for setting, reason in result.failures:
             what = f"{kind.name} {setting_words(setting)}".rstrip()
             warnings.warn(f"{what} is left out: {reason}", MethodFailedWarning, stacklevel=2)
-        head["provenance"] = provenance(started)
         ordered = sorted(results.values(), key=lambda result: _place(result.method.name))
-        write_comparison(Comparison(ordered, head), folder)
+        now = cast("Head", {**head, "provenance": provenance(started)})
+        write_comparison(Comparison(ordered, now), folder)
     # Loads matplotlib and plotly, which nothing before this line needs.
     from featureconvex.comparison.report.write import write_comparison_report
 
@@ -225,6 +231,7 @@ def _run(
         except AnotherComparisonError:
             raise
         except Exception as error:
+            _stop_if_interrupted(error)
             # Whatever one setting does, the others' results stand; the report shows the reason.
             failures.append(_failure(setting, error, own))
             continue
@@ -235,6 +242,16 @@ def _run(
         else:
             failures.append(Failure(setting, reason))
     return MethodResult(described, fits, failures)
+
+
+def _joined(earlier: MethodResult, later: MethodResult) -> MethodResult:
+    """The later one, and the earlier one's settings that it is not about."""
+    again = [fit.record["setting"] for fit in later.fits]
+    again += [failure.setting for failure in later.failures]
+    fits = [fit for fit in earlier.fits if fit.record["setting"] not in again]
+    # Without a setting it was about the whole method.
+    failures = [one for one in earlier.failures if one.setting and one.setting not in again]
+    return MethodResult(later.method, [*fits, *later.fits], [*failures, *later.failures])
 
 
 def _name_left_out(folder: Path, compared: set[str]) -> None:
@@ -260,6 +277,19 @@ def _useless(fit: OneFit) -> str | None:
     if fit.classes:
         return f"no classifier, as it takes every test point for {flags.iloc[0]!r}"
     return f"no detector, as it flags {'every' if flags.iloc[0] else 'no'} test point"
+
+
+def _stop_if_interrupted(error: BaseException) -> None:
+    """Ctrl-C stays what it is where code on the way made another error of it.
+
+    Raises:
+        KeyboardInterrupt: the error comes from one.
+    """
+    before: BaseException | None = error
+    while before is not None:
+        if isinstance(before, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        before = before.__cause__ or before.__context__
 
 
 def _failure(setting: Setting, error: Exception, folder: Path) -> Failure:
