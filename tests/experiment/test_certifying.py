@@ -24,7 +24,7 @@ from featureconvex.detector import Detector
 from featureconvex.errors import UserError
 from featureconvex.experiment import Settings, run
 from featureconvex.experiment.certifying import certify_files
-from featureconvex.experiment.certifying.against import Plan
+from featureconvex.experiment.certifying.against import PRICES_ASIDE, Plan, planned
 from featureconvex.experiment.certifying.certifier import Certifier
 from featureconvex.experiment.certifying.summary import Summary
 
@@ -421,3 +421,17 @@ def test_whatever_the_lines_every_row_has_a_status(
     assert rows["id"][:4].tolist() == [f"{i:03d}" for i in range(4)] or summary.failed
     sure = rows["status_l2"].isin(["certified", "unbounded"])
     assert ((rows["radius_l2"] > 0) == sure).all()
+
+
+def test_prices_that_a_command_sets_aside_are_said(model: Path) -> None:
+    detector = fc.load(model)
+    plain = planned(detector, None, None, None, None, described=True)
+    assert [type(threat) for threat in plain.threats] == [fc.Edits]
+    assert plain.sentence != PRICES_ASIDE
+    for domain, cost in ((fc.Box(0, 9), None), (None, "std")):
+        for described, said in ((True, PRICES_ASIDE), (False, "")):
+            found = planned(detector, None, domain, None, cost, described)
+            assert [type(threat) for threat in found.threats] == [fc.Lp]
+            assert found.sentence == said
+    # Who names the threat knows what it is.
+    assert planned(detector, [fc.Lp(2)], fc.Box(0, 9), None, None, True).sentence == ""

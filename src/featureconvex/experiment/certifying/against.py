@@ -28,6 +28,13 @@ from featureconvex.given import one_of
 from featureconvex.models.multi_class import MultiClassModel
 
 
+PRICES_ASIDE = (
+    "The schema's prices are set aside, as the command says where or at what cost the attacker moves: "
+    "changes are measured in l2, in units of the columns unless --cost says otherwise; --threat edits "
+    "certifies the prices."
+)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Threats, domain and level; the attacker of a schema in words, slack by file, questions on plots."""
@@ -85,9 +92,12 @@ def planned(
         plan = planned(model, [*others, Slack()], domain, level, cost, described)
         kept = [threat for threat in plan.threats if not isinstance(threat, Slack)]
         return replace(plan, threats=kept, slack=slack)
+    aside = ""
     if threats is None:
-        own = described and attacker is not None and domain is None and cost is None
+        priced = described and attacker is not None
+        own = priced and domain is None and cost is None
         threats = [Edits.NAME] if own else [Lp(2)]
+        aside = PRICES_ASIDE if priced and not own else ""
     threats = [
         threat if isinstance(threat, Threat) or threat == Edits.NAME else _of_files(threat, model)
         for threat in threats
@@ -117,7 +127,7 @@ def planned(
         else:
             found.append(threat)
     asked = question(attacker, found, domain, level)
-    return Plan(found, asked.domain, asked.level, asked.sentence)
+    return Plan(found, asked.domain, asked.level, asked.sentence or aside)
 
 
 def _refuse_places_in_files(
