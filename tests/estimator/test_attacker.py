@@ -292,6 +292,17 @@ def test_the_summary_tells_the_median_in_the_schema_s_unit(
     assert 0.98 * median <= float(found[1]) <= median * 1.005
     detector: Any = fc.load(a_run / "run")
     assert found[2] == detector.schema.unit
+    # A norm is in the columns' own units, or in those of the prices; a count is a whole number.
+    for more, words in (
+        (("--norm", "2"), r"half of them for [0-9.]+ or more, in the columns' own units"),
+        (("--norm", "2", "--cost", "std"), r"[0-9.]+ or more, in training standard deviations"),
+        (("--norm", "2", "--cost", "schema"), f"[0-9.]+ or more, in {detector.schema.unit}$"),
+        (("--threat", "l0"), r"l0: 0 of|half of them for (1 coordinate|\d+ coordinates) or more"),
+    ):
+        assert certify_said(a_run, *more) == 0
+        assert re.search(words, capsys.readouterr().out, flags=re.MULTILINE), more
+    assert certify_said(a_run, "--cost", "gold", "--threat", "edits") == 2
+    assert "use one of std, schema" in capsys.readouterr().err
 
 
 def test_what_contradicts_the_schema_is_refused(
