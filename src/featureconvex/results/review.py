@@ -1,7 +1,7 @@
 """``attacker.json``: what the attacker of a table or of files can do to a trained detector."""
 
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 import pandas as pd
 
@@ -57,11 +57,15 @@ class BaselineReview(TypedDict):
 
 
 class Review(TypedDict):
-    """The file."""
+    """The file.
+
+    ``outside`` of the flagged sensitive test points lie where the attacker's ranges say there are none.
+    """
 
     sentence: str
     level: str
     flagged: int
+    outside: NotRequired[int]
     budgets: list[Budget]
     columns: list[ColumnReview]
     at_risk: list[AtRisk]
