@@ -148,6 +148,34 @@ def test_columns_alone_are_certified(table: Path) -> None:
         assert (found.adversarial == before)[:, others].all()
 
 
+def test_columns_are_in_the_order_of_what_is_shown_of_them(table: Path) -> None:
+    review, model = reviewed(table / "run"), fc.load(table / "run" / "model")
+    takes = [price(column["step_takes"]) for column in review["columns"]]
+    fixed = [column["attacker"] == "cannot change" for column in review["columns"]]
+    assert fixed == [False, False, False, True]
+    assert takes[:-1] == sorted(takes[:-1], reverse=True)
+    # The score is convex: an edit takes off at most what the slope says.
+    assert isinstance(model, Detector)
+    assert model.attacker is not None
+    data = find_task(str(table / "mails.csv"), schema=table / "schema.toml").load()
+    x = torch.from_numpy(data.test.x).to(model.dtype)
+    x = x[torch.from_numpy((model.sensitive_margin(x) > 0) & (data.test.y == 1))]
+    before = model.sensitive_margin(x)
+    for said, _, places in model.attacker.placed:
+        if said.numeric:
+            continue
+        after = []
+        for level in places:
+            edited = x.clone()
+            edited[:, list(places)] = 0.0
+            edited[:, level] = 1.0 if len(places) > 1 else 1.0 - x[:, level]
+            after.append(model.sensitive_margin(edited))
+        takes_off = np.median(np.maximum(0.0, 1 - np.min(after, axis=0) / before))
+        shown = next(c for c in review["columns"] if c["column"] == said.name)
+        assert shown["step"] is None
+        assert 0 < takes_off <= price(shown["step_takes"]) * (1 + 1e-5)
+
+
 def test_tables_are_written_for_spreadsheets(table: Path) -> None:
     review = reviewed(table / "run")
     for name in ("columns", "at_risk", "baselines"):

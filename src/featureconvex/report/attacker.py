@@ -126,7 +126,7 @@ def _columns(columns: list[ColumnReview]) -> Table:
             column["attacker"],
             column["price"],
             _number(column["std"]),
-            _number(column["step"]),
+            "one edit" if column["step"] is None else _number(column["step"]),
             "–"
             if not isinstance(column["step_takes"], float)
             else f"{percent(min(1.0, column['step_takes']))}",
@@ -134,7 +134,7 @@ def _columns(columns: list[ColumnReview]) -> Table:
         ]
         for column in columns
     ]
-    return Table(head, body, "Column by column, the strongest first")
+    return Table(head, body, "Column by column, by what one step takes off the score")
 
 
 def _accuracy(review: Review, run: Run) -> Table:

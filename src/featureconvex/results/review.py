@@ -24,8 +24,9 @@ class Budget(TypedDict):
 class ColumnReview(TypedDict):
     """What one column is to the attacker; medians over flagged sensitive test points.
 
-    ``step`` is one unit, or one standard deviation where that has the price; ``step_takes`` the share
-    of the score that it takes off at the present slope, both null for a category; ``alone`` how far this
+    ``step`` is one unit, or one standard deviation where that has the price, and null where it is one edit,
+    of a category or boolean; ``step_takes`` the share of the score that it takes off at the present slope,
+    of a category the edit that takes off most; ``alone`` how far this
     column alone may move, certified, in its own units (of a category or boolean: in the schema's).
     """
 
