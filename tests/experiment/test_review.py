@@ -396,8 +396,15 @@ def test_an_endless_budget_is_said_in_words() -> None:
     ],
 )
 def test_one_is_one(flagged: int, budget: Budget, words: str) -> None:
-    parts: Any = {"columns": [], "at_risk": [], "baselines": []}
-    review = Review(sentence="", level="tight", flagged=flagged, budgets=[budget], **parts)
+    review = Review(
+        sentence="",
+        level="tight",
+        flagged=flagged,
+        budgets=[budget],
+        columns=[],
+        at_risk=[],
+        baselines=[],
+    )
     assert budget_sentences(review) == [f"Certified (tight): {words}"]
 
 
