@@ -189,7 +189,11 @@ def _without_std(
 ) -> list[str]:
     """A sentence for each column priced by a standard deviation that the training rows do not have."""
     features = schema.features if schema else ()
-    priced = {said.name for said in features if said.numeric and said.cost == STD}
+    priced = {
+        said.name
+        for said in features
+        if said.numeric and said.cost == STD and said.attacker != "fixed"
+    }
     ends = np.cumsum([column.width for column in columns])
     return [
         f"The column {column.name!r} is the same in all training rows, so it has no standard deviation and "
