@@ -11,7 +11,7 @@ from tests.undrawn import undrawn_reports
 
 import featureconvex as fc
 from featureconvex import cli
-from featureconvex.cli.certify import certify
+from featureconvex.cli.certify import certify, level_of
 from featureconvex.cli.options import RECIPE_NAMES
 from featureconvex.data import described_tasks
 from featureconvex.training.recipes import RECIPES
@@ -104,6 +104,26 @@ def test_certify_refuses_what_it_can_before_torch_is_loaded(
     done = _refused_before_torch("certify", *arguments)
     assert done.returncode == 2
     assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((None, "tight", None), "--base is an option of level sound; add --level sound, or leave"),
+        (("tight", "domain", None), "add --level sound in place of tight"),
+        ((None, None, 5), "add --level tight, or --level sound --base tight, or leave"),
+        (("domain", None, 5), "--level sound --base tight in place of domain"),
+        (("sound", None, 5), "--iterations is an option of level tight"),
+    ],
+)
+def test_an_option_of_a_level_names_that_level(
+    options: tuple[str | None, str | None, int | None], words: str
+) -> None:
+    for held in (False, True):
+        with pytest.raises(fc.UserError, match=words):
+            level_of(*options, held)
+    assert level_of("sound", "tight", 5, True) == fc.levels.Sound(fc.levels.Tight(iterations=5))
+    assert level_of(None, None, None, True) is None
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,20 @@ def one_of(name: str, value: object, choices: Iterable[str]) -> str:
     return str(value)
 
 
+def listed(names: Iterable[object], most: int | None = 10) -> str:
+    """Names as a message lists them, the first so many; quoted where a comma would look like two.
+
+    >>> listed(["a", "b, c", "d"], most=2)
+    "a, 'b, c' ..."
+    """
+    every = [str(name) for name in names]
+    told = [
+        repr(name) if "," in name or name != name.strip() or not name else name for name in every
+    ]
+    more = most is not None and len(told) > most
+    return ", ".join(told[:most]) + " ..." * more
+
+
 def _not_a_scalar(value: object) -> bool:
     text_or_flag = isinstance(value, str | bytes | bytearray | bool | np.bool_ | np.ma.MaskedArray)
     flags = str(getattr(value, "dtype", "")).endswith("bool")  # of numpy's arrays or torch's

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featureconvex.cli import main
+from featureconvex.data import find_task
 from featureconvex.data.inspection import class_lines, inspect_folder, inspect_table, look_lines
 from featureconvex.data.schema import (
     ColumnSchema,
     Schema,
     TableForm,
     parse_schema,
+    read_schema,
     schema_text,
     sniffed,
 )
@@ -28,6 +30,7 @@ from featureconvex.data.tables.look import look_at
 from featureconvex.errors import UserError
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+named = words.filter(str.strip)
 amounts = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -45,7 +48,12 @@ def columns(draw: st.DrawFn, name: str) -> ColumnSchema:
     elif kind != "boolean":
         low, high = sorted([draw(amounts), draw(amounts)])
         ways = st.sampled_from(["free", "fixed", "increase", "decrease"])
-        given |= {"low": low, "high": high, "attacker": draw(ways), "unit": draw(words)}
+        given |= {
+            "low": low,
+            "high": high,
+            "attacker": draw(ways),
+            "unit": draw(st.just("") | named),
+        }
         given["missing"] = draw(st.sampled_from(["refuse", "median"]))
     return ColumnSchema(name, cost=draw(cost), **given)
 
@@ -56,7 +64,7 @@ def test_what_is_written_is_read_back(data: st.DataObject) -> None:
     said = tuple(data.draw(columns(name)) for name in names)
     label = data.draw(words.filter(lambda word: word not in names) | st.none())
     form = TableForm(";", ",", "cp1252", tuple(data.draw(st.lists(words, unique=True, max_size=2))))
-    schema = Schema(said, label, data.draw(words | st.none()), data.draw(words), form)
+    schema = Schema(said, label, data.draw(words | st.none()), data.draw(named), form)
     remarks = {name: data.draw(words) for name in names}
     assert parse_schema(schema_text(schema, data.draw(words), remarks)) == schema
     assert Schema.from_stored(schema.stored()) == schema
@@ -78,7 +86,13 @@ def test_any_text_is_a_schema_or_refused(text: str) -> None:
         ("columns = 3", "columns is a table"),
         ("[columns]\na = 3", "table of its own"),
         ('[columns.a]\nrole = "feat"', "role of column 'a'"),
-        ('[columns.a]\ncost = "much"', "cost of column"),
+        ('[columns.a]\ncost = "much"', 'cost of column .* or "std", got'),
+        ('[columns.a]\ntype = "category"\ncost = "std"', "category has no standard deviation"),
+        ('[columns.a]\ntype = "boolean"\ncost = "std"', "boolean has no standard deviation"),
+        ('[columns.a]\nunit = ""', r'unit in \[columns."a"\] has no words'),
+        ('unit = " "', "unit in the schema has no words"),
+        ('[columns."Größe (kB)"]\nrange = 3', r'range in \[columns."Größe \(kB\)"\] is'),
+        ("[columns.a]\nrole = 3", r'role in \[columns."a"\] is a text in quotes'),
         ("[columns.a]\ncost = -1", "must be"),
         ("[columns.a]\ncost = inf", "must be a finite number"),
         ("[columns.a]\nrange = [1]", "low, high"),
@@ -275,3 +289,55 @@ def test_a_schema_that_cannot_be_written_is_said_first(tmp_path: Path) -> None:
         main(["inspect", str(tmp_path), "--out", str(tmp_path / "s.toml")])
     assert stop.value.code == 2
     assert not (tmp_path / "s.toml").exists()
+
+
+def test_a_schema_that_was_edited_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv").write_text("a,l\n1,x\n2,y\n")
+    schema = tmp_path / "s.toml"
+    command = ["inspect", str(tmp_path / "t.csv"), "--out", str(schema)]
+    for _ in range(2):  # the same again is no loss
+        with pytest.raises(SystemExit) as stop:
+            main(command)
+        assert not stop.value.code
+    schema.write_text("# mine")
+    for wrong in (schema, tmp_path):
+        with pytest.raises(SystemExit) as stop:
+            main([*command[:-1], str(wrong)])
+        assert stop.value.code == 2
+    assert "choose another --out, or delete it" in capsys.readouterr().err
+    assert schema.read_text() == "# mine"
+
+
+def test_a_schema_file_that_is_none_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no schema .*featureconvex inspect"):
+        read_schema(tmp_path / "s.tml")
+    with pytest.raises(UserError, match="name a TOML file"):
+        read_schema(tmp_path)
+    (tmp_path / "s.toml").write_bytes(b"# Gr\xf6\xdfe")
+    with pytest.raises(UserError, match="save it as UTF-8"):
+        read_schema(tmp_path / "s.toml")
+
+
+def test_words_with_commas_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a,l\n"de, en",x\nfr,y\n"de, en",x\n')
+    assert inspect_table(path)[0].remarks["a"] == "'de, en', fr, 2 distinct"
+    frame = pd.DataFrame({f"c{k}": [k] for k in range(11)})
+    with pytest.raises(UserError, match=r"c8, c9 \.\.\.$"):
+        look_at(frame, "typo")
+
+
+def test_gaps_and_constants_of_a_schema_are_told_in_its_words(tmp_path: Path) -> None:
+    schema, table = tmp_path / "s.toml", tmp_path / "t.csv"
+    rows = "".join(f"{k},{'red' if k % 3 else 'blue'},7,{'xy'[k % 2]}\n" for k in range(40))
+    schema.write_text('[columns.a]\n[columns.b]\ntype = "category"\n[columns.c]\n')
+    for row, remedy in ((",red,7,x\n", "median"), ("1,,7,x\n", "level")):
+        table.write_text("a,b,c,l\n" + rows + row)
+        with pytest.raises(UserError, match=f'write missing = "{remedy}" for it in the schema'):
+            find_task(str(table), "l", "x", schema=schema).load()
+    table.write_text("a,b,c,l\n" + rows)
+    note = find_task(str(table), "l", "x", schema=schema).load().note
+    assert "'c' is the same in all training rows, so it has no standard deviation and its" in note
+    assert "'a'" not in note

@@ -153,6 +153,10 @@ def test_the_attacker_in_one_sentence() -> None:
         "change; what is missing stays missing, and nothing is blanked; all prices together, in EUR, are "
         "the budget."
     )
+    assert attacker.moves_sentence == (
+        "The attacker may move links up only and change lang; age cannot change; what is missing stays "
+        "missing, and nothing is blanked."
+    )
     assert attacker.columns_changed.measure(torch.tensor([[1.0, 1, 1, -1, 1]])).tolist() == [3]
     assert attacker.unit_costs.tolist() == [2, 1, 1, 3, 3]
     with pytest.raises(fc.UserError, match="does not name the column 'x'"):
@@ -244,7 +248,12 @@ def test_one_rule_fills_in_what_was_not_said(a_run: Path) -> None:
     assert question(attacker, [fc.Lp(1)]).domain is None
     assert question(attacker, [fc.Lp(1)]).level == "closed-form"
     assert question(attacker, [fc.Lp(1)], fc.Box(0, 1)).level == "domain"
-    assert question(attacker, [fc.L0()]).sentence == attacker.sentence
+    unpriced = question(attacker, [fc.L0()]).sentence
+    assert unpriced == attacker.moves_sentence
+    assert "price" not in unpriced
+    assert question(attacker, [fc.L0(), attacker.threat]).sentence == attacker.sentence
+    own = question(attacker, [fc.L0()], fc.Box(0, 1)).sentence
+    assert own.startswith("Where the attacker may move is what was asked for")
     assert repr(question(attacker, [fc.L0()]).domain) == repr(attacker.domain)
     # Of other places than the schema's its sentence would be untrue.
     assert "in place of the schema's" in question(attacker, None, fc.Box(0, 1)).sentence
@@ -283,6 +292,17 @@ def test_the_summary_tells_the_median_in_the_schema_s_unit(
     assert 0.98 * median <= float(found[1]) <= median * 1.005
     detector: Any = fc.load(a_run / "run")
     assert found[2] == detector.schema.unit
+    # A norm is in the columns' own units, or in those of the prices; a count is a whole number.
+    for more, words in (
+        (("--norm", "2"), r"half of them for [0-9.]+ or more, in the columns' own units"),
+        (("--norm", "2", "--cost", "std"), r"[0-9.]+ or more, in training standard deviations"),
+        (("--norm", "2", "--cost", "schema"), f"[0-9.]+ or more, in {detector.schema.unit}$"),
+        (("--threat", "l0"), r"l0: 0 of|half of them for (1 coordinate|\d+ coordinates) or more"),
+    ):
+        assert certify_said(a_run, *more) == 0
+        assert re.search(words, capsys.readouterr().out, flags=re.MULTILINE), more
+    assert certify_said(a_run, "--cost", "gold", "--threat", "edits") == 2
+    assert "use one of std, schema" in capsys.readouterr().err
 
 
 def test_what_contradicts_the_schema_is_refused(

@@ -27,6 +27,7 @@ from featureconvex.experiment.certifying import certify_files
 from featureconvex.experiment.certifying.against import PRICES_ASIDE, Plan, planned
 from featureconvex.experiment.certifying.certifier import Certifier
 from featureconvex.experiment.certifying.summary import Summary
+from featureconvex.results.columns import RadiusColumn
 
 L2 = [fc.Lp(2)]
 ROWS = 90
@@ -164,6 +165,22 @@ def test_pieces_have_the_certificates_of_the_whole(model: Path, tmp_path: Path) 
     assert summary.rows == ROWS
     assert sum(summary.statuses["l2"].values()) == ROWS
     assert summary.certified("l2") == (certificate.radius > 0).sum()
+
+
+def test_a_summary_counts_whole_things_and_names_units() -> None:
+    summary = Summary(units={"l2": "the columns' own units", "edits": "EUR"})
+    for threat, radius in (("l0", 3), ("append", 1), ("patch-2", 2), ("l2", 0.5), ("edits", 2)):
+        column = RadiusColumn(threat)
+        frame = pd.DataFrame({column.status: ["certified"], column.name: [float(radius)]})
+        summary.add(frame)
+    ends = [line.partition(")")[2] for line in summary.lines]
+    assert ends == [
+        "; half of them for 3 coordinates or more",
+        "; half of them for 1 byte or more",
+        "",
+        "; half of them for 0.5 or more, in the columns' own units",
+        "; half of them for 2 EUR or more",
+    ]
 
 
 def test_processes_and_formats_do_not_matter(model: Path, tmp_path: Path) -> None:

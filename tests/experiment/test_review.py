@@ -14,6 +14,7 @@ from tests.undrawn import undrawn_reports
 import featureconvex as fc
 from featureconvex import cli
 from featureconvex.attacker import Attacker, change_in_words
+from featureconvex.cli.run import run_sentences
 from featureconvex.data import find_task
 from featureconvex.data.schema import ColumnSchema, Schema
 from featureconvex.data.tables.columns import Column
@@ -147,6 +148,34 @@ def test_columns_alone_are_certified(table: Path) -> None:
         assert (found.adversarial == before)[:, others].all()
 
 
+def test_columns_are_in_the_order_of_what_is_shown_of_them(table: Path) -> None:
+    review, model = reviewed(table / "run"), fc.load(table / "run" / "model")
+    takes = [price(column["step_takes"]) for column in review["columns"]]
+    fixed = [column["attacker"] == "cannot change" for column in review["columns"]]
+    assert fixed == [False, False, False, True]
+    assert takes[:-1] == sorted(takes[:-1], reverse=True)
+    # The score is convex: an edit takes off at most what the slope says.
+    assert isinstance(model, Detector)
+    assert model.attacker is not None
+    data = find_task(str(table / "mails.csv"), schema=table / "schema.toml").load()
+    x = torch.from_numpy(data.test.x).to(model.dtype)
+    x = x[torch.from_numpy((model.sensitive_margin(x) > 0) & (data.test.y == 1))]
+    before = model.sensitive_margin(x)
+    for said, _, places in model.attacker.placed:
+        if said.numeric:
+            continue
+        after = []
+        for level in places:
+            edited = x.clone()
+            edited[:, list(places)] = 0.0
+            edited[:, level] = 1.0 if len(places) > 1 else 1.0 - x[:, level]
+            after.append(model.sensitive_margin(edited))
+        takes_off = np.median(np.maximum(0.0, 1 - np.min(after, axis=0) / before))
+        shown = next(c for c in review["columns"] if c["column"] == said.name)
+        assert shown["step"] is None
+        assert 0 < takes_off <= price(shown["step_takes"]) * (1 + 1e-5)
+
+
 def test_tables_are_written_for_spreadsheets(table: Path) -> None:
     review = reviewed(table / "run")
     for name in ("columns", "at_risk", "baselines"):
@@ -173,6 +202,16 @@ def test_rows_outside_the_attacker_s_ranges_are_counted(table: Path) -> None:
         f" {many} of {place.sum()} flagged sensitive test rows lie outside"
         in reviewed_again["sentence"]
     )
+    assert reviewed_again["outside"] == many
+    # What a run prints says so, too.
+    path = table / "run" / REVIEW_FILE
+    before = path.read_text()
+    try:
+        path.write_text(json.dumps({**json.loads(before), "outside": many}))
+        assert run_sentences(table / "run")[-1].endswith("nothing is certified of them.")
+    finally:
+        path.write_text(before)
+    assert "outside the attacker" not in run_sentences(table / "run")[-1]
 
 
 def test_rows_at_risk_carry_the_user_s_own_columns(table: Path) -> None:
@@ -319,8 +358,54 @@ def test_an_endless_budget_is_said_in_words() -> None:
         )[0]
     )
     edits, append = budget_sentences(review)
-    assert "keep their flag whatever this attacker buys; 3" in edits
-    assert "keep their flag after any append; 3" in append
+    assert "half of the 3 flagged sensitive test rows keep their flag whatever this" in edits
+    assert "keep their flag after any append; 3 of them are certified for some budget" in append
+
+
+@pytest.mark.parametrize(
+    ("flagged", "budget", "words"),
+    [
+        (
+            1,
+            Budget(threat="edits", unit="standard deviations", certified=1, median=1.0),
+            "the 1 flagged sensitive test row keeps its flag whatever this attacker buys for less than 1 "
+            "standard deviation.",
+        ),
+        (
+            1,
+            Budget(threat="edits", unit="euros", certified=0, median=0.0),
+            "the 1 flagged sensitive test row is certified for no budget of edits.",
+        ),
+        (
+            5,
+            Budget(threat="edits", unit="euros", certified=0, median=0.0),
+            "none of the 5 flagged sensitive test rows is certified for a budget of edits.",
+        ),
+        (
+            5,
+            Budget(threat="edits", unit="euros", certified=1, median=0.0),
+            "1 of the 5 flagged sensitive test rows is certified for some budget of edits above 0, fewer "
+            "than half.",
+        ),
+        (
+            5,
+            Budget(threat="append", unit="bytes", certified=4, median=12.0),
+            "half of the 5 flagged sensitive test rows keep their flag after any append of up to 12 "
+            "bytes; 4 of them are certified for some budget above 0.",
+        ),
+    ],
+)
+def test_one_is_one(flagged: int, budget: Budget, words: str) -> None:
+    review = Review(
+        sentence="",
+        level="tight",
+        flagged=flagged,
+        budgets=[budget],
+        columns=[],
+        at_risk=[],
+        baselines=[],
+    )
+    assert budget_sentences(review) == [f"Certified (tight): {words}"]
 
 
 def test_quiet_and_json(table: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -113,7 +113,13 @@ def test_tampered_structure_is_refused(saved: Path, edit, word: str) -> None:  #
 
 
 def test_damaged_files_are_named(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no model in"):
+    table = tmp_path / "iris.csv"
+    table.write_text("a,b")
+    with pytest.raises(UserError, match="is a file, and a model is a folder"):
+        fc.load(table)
+    with pytest.raises(UserError, match="there is a file of that name; choose another path"):
+        save_model(MODELS["mlp"](), table)
+    with pytest.raises(UserError, match=r"no model in .* name a run's folder"):
         load_model(tmp_path / "nothing")
     weights = saved / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:30])

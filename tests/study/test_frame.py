@@ -1,6 +1,7 @@
 """Studies are cells: each is kept when it is done, a killed study goes on, another one is refused."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -90,16 +91,24 @@ def test_a_killed_study_goes_on_where_it_was(squares: Squares, tmp_path: Path) -
 
 def test_another_choice_seed_grid_or_version_is_refused(squares: Squares, tmp_path: Path) -> None:
     run_study("squares", tmp_path, progress=False)
-    for options in ({"quick": True}, {"seed": 1}):
-        with pytest.raises(UserError, match="another study"):
+    for options, words in (
+        ({"quick": True}, "no --quick there, --quick now"),
+        ({"seed": 1}, "--seed 0 there, --seed 1 now"),
+    ):
+        with pytest.raises(UserError, match=words):
             run_study("squares", tmp_path, progress=False, **options)
-    with pytest.raises(UserError, match="study squares there, theorem now"):
+    with pytest.raises(
+        UserError, match="holds study squares, and a folder holds one study; choose"
+    ):
         run_study("theorem", tmp_path, quick=True, progress=False)
     squares.numbers = [1, 2, 4]
-    with pytest.raises(UserError, match="digest"):
+    with pytest.raises(UserError, match="as another version of featureconvex does it"):
         run_study("squares", tmp_path, progress=False)
     squares.numbers, squares.version = [1, 2, 3], 2
-    with pytest.raises(UserError, match="version 1 there, 2 now"):
+    with pytest.raises(UserError, match="as another version of featureconvex does it"):
+        run_study("squares", tmp_path, progress=False)
+    (tmp_path / "study.json").write_text("[]")
+    with pytest.raises(UserError, match=r"study\.json of something else"):
         run_study("squares", tmp_path, progress=False)
 
 
@@ -123,6 +132,14 @@ def test_every_listed_study_is_there() -> None:
         study = find_study(name)
         assert study.name == name
         assert study.cells(True, 0)
+
+
+def test_help_names_every_study(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["study", "--help"])
+    # The box around the help breaks lines where it likes.
+    words = set(re.findall(r"[a-z-]+", capsys.readouterr().out))
+    assert set(STUDIES) <= words
 
 
 @pytest.mark.parametrize(

@@ -132,10 +132,18 @@ class Attacker:
     @property
     def sentence(self) -> str:
         """The attacker in one sentence."""
+        return f"{self._moves(True)}; all prices together, in {self.schema.unit}, are the budget."
+
+    @property
+    def moves_sentence(self) -> str:
+        """What the attacker may do, for budgets in which prices have no say."""
+        return f"{self._moves(False)}."
+
+    def _moves(self, priced: bool) -> str:
         words: dict[str, dict[str, list[str]]] = {"move": {}, "edit": {}, "fixed": {}}
         for said, _, _ in self.placed:
             kind = "fixed" if said.attacker == "fixed" else "move" if said.numeric else "edit"
-            words[kind].setdefault(_terms(said), []).append(said.name)
+            words[kind].setdefault(_terms(said, priced), []).append(said.name)
         may = []
         if words["move"]:
             may.append(f"move {_grouped(words['move'])}")
@@ -144,10 +152,7 @@ class Attacker:
         cannot = f"; {_grouped(words['fixed'])} cannot change" if words["fixed"] else ""
         gaps = any(column.fill is not None or "" in column.categories for column in self.columns)
         stays = "; what is missing stays missing, and nothing is blanked" if gaps else ""
-        return (
-            f"The attacker may {' and '.join(may) or 'change nothing'}{cannot}{stays}; all prices "
-            f"together, in {self.schema.unit}, are the budget."
-        )
+        return f"The attacker may {' and '.join(may) or 'change nothing'}{cannot}{stays}"
 
 
 def _prices(said: ColumnSchema, column: Column) -> Any:
@@ -168,25 +173,25 @@ def price_in_words(said: ColumnSchema) -> str:
     return f"{float(said.cost):g} per {(said.unit or 'unit') if said.numeric else 'change'}"
 
 
-def _terms(said: ColumnSchema) -> str:
+def _terms(said: ColumnSchema, priced: bool) -> str:
     """On which a column may be moved or edited, as words that follow its name."""
     if said.attacker == "fixed":
         return ""
-    price = price_in_words(said)
+    price = f" ({price_in_words(said)})" if priced else ""
     if not said.numeric:
-        return f" ({price})"
+        return price
     way = {"increase": " up only", "decrease": " down only"}.get(said.attacker, "")
     ends = ""
     if math.isfinite(said.low) or math.isfinite(said.high):
         ends = f" within {said.low:g} to {said.high:g}"
-    return f"{way}{ends} ({price})"
+    return f"{way}{ends}{price}"
 
 
 def _grouped(names: dict[str, list[str]]) -> str:
     """Names by their terms, which are said once."""
     parts = []
     for terms, of in names.items():
-        each = f"{terms[:-1]} each)" if len(of) > 1 and terms else terms
+        each = f"{terms[:-1]} each)" if len(of) > 1 and terms.endswith(")") else terms
         parts.append(f"{_listed(of)}{each}")
     return "; ".join(parts) if any(len(of) > 1 for of in names.values()) else _listed(parts)
 

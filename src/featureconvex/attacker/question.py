@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featureconvex.attacker.attacker import Attacker
-from featureconvex.certificates import Domain, Level, Lp, Threat
+from featureconvex.certificates import Domain, Edits, Level, Lp, Threat
 
 OWN_PLACES = (
-    "Prices are the schema's; where the attacker may move is what was asked for, in place of the schema's "
-    "ranges, directions and fixed columns."
+    "where the attacker may move is what was asked for, in place of the schema's ranges, directions and "
+    "fixed columns."
 )
 
 
@@ -40,12 +40,16 @@ def question(
     if threats is None:
         threats = [Lp(2) if attacker is None else attacker.threat]
     norms = all(isinstance(threat, Lp) for threat in threats)
+    priced = any(isinstance(threat, Edits) for threat in threats)
     held = domain is not None or not norms
     sentence = ""
     if attacker is not None and domain is not None:
         domain = attacker.without_filling(domain)
-        sentence = "" if norms else OWN_PLACES
+        prices = "Prices are the schema's; " if priced else ""
+        sentence = "" if norms else f"{prices}{OWN_PLACES}"
+        sentence = sentence[:1].upper() + sentence[1:]
     elif attacker is not None and held:
-        domain, sentence = attacker.domain, attacker.sentence
+        domain = attacker.domain
+        sentence = attacker.sentence if priced else attacker.moves_sentence
     default = "domain" if held else "closed-form"
     return Question(tuple(threats), domain, default if level is None else level, sentence)

@@ -239,8 +239,17 @@ def level_of(
             "level closed-form is blind to --box, --range, --training-range, --immutable, --increase-only "
             "and --decrease-only, its radius holds everywhere; use --level domain, or leave them out"
         )
-    if level is None and base is None and iterations is None:
-        return None
-    return parse_level(
-        level or ("domain" if held else "closed-form"), base=base, iterations=iterations
-    )
+    if base is not None and level != "sound":
+        raise UserError(
+            f"--base is an option of level sound; add --level sound{_in_place_of(level)}, or leave it out"
+        )
+    if iterations is not None and level != "tight" and (level, base) != ("sound", "tight"):
+        raise UserError(
+            "--iterations is an option of level tight, also below level sound; add --level tight, or "
+            f"--level sound --base tight{_in_place_of(level)}, or leave it out"
+        )
+    return None if level is None else parse_level(level, base=base, iterations=iterations)
+
+
+def _in_place_of(level: str | None) -> str:
+    return "" if level in (None, "sound") else f" in place of {level}"

@@ -27,7 +27,8 @@ def inspect(
     label: Label = None,
     sensitive: Sensitive = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write a schema to edit, for `run --schema`.")
+        Path | None,
+        typer.Option("--out", help="Write a schema to edit, for `run --schema`."),
     ] = None,
     sep: Separator = None,
     decimal: Decimal = None,
@@ -54,6 +55,8 @@ def inspect(
     if quiet and not as_json and out is None:
         raise UserError("inspect --quiet has nothing to say without --out, a schema to write")
     if out is not None:
+        if out.is_dir():
+            raise UserError(f"--out is the name of a schema, such as {out / 'schema.toml'}")
         writable_folder(out.parent)
     with feedback(quiet, as_json) as say:
         if data.is_dir():
@@ -62,6 +65,11 @@ def inspect(
             return
         form = written(sep, decimal, encoding, na)
         look, text = inspect_table(data, label, sensitive, **form)
+        if out is not None and out.exists() and out.read_bytes() != text.encode():
+            raise UserError(
+                f"{out} is there already and says something else, perhaps your edits; choose another "
+                "--out, or delete it"
+            )
         expected: list[str] = []
         if label is not None and (as_json or not quiet):
             from featureconvex.theory.separability.expectation import expected_of_table

@@ -172,10 +172,13 @@ def run(
 
 def run_sentences(folder: Path) -> list[str]:
     """The two headline sentences of a run, and what the attacker of a schema has to pay."""
-    from featureconvex.report.attacker import budget_sentences
+    from featureconvex.report.attacker import budget_sentences, outside_sentence
     from featureconvex.report.wording import headline
     from featureconvex.results.folder import read_run
 
     run = read_run(folder)
-    attacked = [] if run.review is None else budget_sentences(run.review)
-    return [*headline(run)[:2], *attacked]
+    review = run.review
+    if review is None:
+        return headline(run)[:2]
+    outside = outside_sentence(review.get("outside", 0), review["flagged"])
+    return [*headline(run)[:2], *budget_sentences(review), *filter(None, [outside])]

@@ -6,15 +6,13 @@ import typer
 
 from featureconvex.cli.options import AsJson, DataDir, Out, Quiet, Seed
 from featureconvex.feedback import feedback
+from featureconvex.study.registry import STUDIES, check_study
 
 
 def study(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME",
-            help="theorem, pairs, generalisation, lipschitz, ablations, overfitting, cascade or paper.",
-        ),
+        typer.Argument(metavar="NAME", help=f"One of {', '.join(STUDIES)}."),
     ],
     out: Out,
     quick: Annotated[bool, typer.Option(help="A small grid on bundled data, in seconds.")] = False,
@@ -26,11 +24,9 @@ def study(
 ) -> None:
     """Repeat an experiment of the paper, or answer one of its open questions.
 
-    Writes NAME.json and NAME.png into --out, and one file per finished part: a study that was killed
-    continues when the same command is given again.
+    Writes NAME.json and NAME.png into --out, a folder of this study alone, and one file per finished part:
+    a study that was killed continues when the same command is given again.
     """
-    from featureconvex.study.registry import check_study
-
     # Before torch is loaded.
     check_study(name)
     from featureconvex.study.run import run_study

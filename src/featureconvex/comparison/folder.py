@@ -26,6 +26,19 @@ REMEDY = (
 )
 
 
+# What a user chooses of a comparison, in words of the command line. The rest of a head follows from it, or
+# from the data.
+_CHOSEN = {
+    "task": "task",
+    "multi_class": "--multi-class",
+    "sensitive_name": "--sensitive",
+    "n_test": "test points (--limit)",
+    "samples": "--samples",
+    "epochs": "--epochs",
+    "seed": "--seed",
+}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A comparison in memory.
@@ -102,7 +115,7 @@ def kept_results(folder: Path, head: Head) -> dict[str, MethodResult]:
         head: of the comparison to come: task, sizes, samples, epochs, seed, data.
 
     Raises:
-        AnotherComparisonError: the folder holds a comparison with another head.
+        AnotherComparisonError: the folder holds another comparison.
         UserError: it cannot be read, or the folder holds a run.
     """
     path = folder / COMPARISON_FILE
@@ -110,13 +123,28 @@ def kept_results(folder: Path, head: Head) -> dict[str, MethodResult]:
         refuse_results_of("run", folder)
         return {}
     table = _load_table(path)
-    different = [key for key, value in head.items() if table.get(key) != value]
-    if different:
+    if any(table.get(key) != value for key, value in head.items()):
         raise AnotherComparisonError(
-            f"{folder} holds a comparison with another {', '.join(different)}; "
-            "delete it or choose another --out"
+            f"{folder} holds another comparison ({_difference(table, dict(head))}); choose another --out "
+            "or delete it"
         )
     return {result.method.name: result for result in read_comparison(folder).results}
+
+
+def _difference(there: dict[str, Any], now: dict[str, Any]) -> str:
+    """How two heads differ: in what the user chose, else in the data."""
+    if there.get("task") != now["task"]:
+        return f"of {there.get('task')}, now {now['task']}"
+    changed = [
+        f"{words} {_said(there.get(key))} there, {_said(now.get(key))} now"
+        for key, words in _CHOSEN.items()
+        if there.get(key) != now.get(key)
+    ]
+    return "; ".join(changed) or "of other data by the same name"
+
+
+def _said(value: object) -> str:
+    return "left out" if value is None else str(value)
 
 
 def _load_table(path: Path) -> dict[str, Any]:

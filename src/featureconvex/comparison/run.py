@@ -73,9 +73,10 @@ class CompareSettings:
         for name in ("limit", "samples", "epochs", "costly_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UserError(f"{name} must be a whole number >= 1, got {value}")
+                option = f"--{name.replace('_', '-')}"
+                raise UserError(f"{option} must be a whole number >= 1, got {value}")
         if self.seed < 0:
-            raise UserError(f"a seed must be >= 0, got {self.seed}")
+            raise UserError(f"--seed must be >= 0, got {self.seed}")
         if self.only is not None and not self.only.replace(",", " ").strip():
             raise UserError("--settings names no setting; leave it out to run all")
 

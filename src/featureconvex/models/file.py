@@ -76,8 +76,15 @@ def save_model(model: Model, path: str | Path, extra: dict[str, Any] | None = No
         path.mkdir(parents=True, exist_ok=True)
         write_bytes(path / WEIGHTS, weights)
         write_text(path / STRUCTURE, text)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            f"cannot write the model to {path}: a model is a folder, and there is a file of that name; "
+            "choose another path"
+        ) from error
     except OSError as error:
-        raise UserError(f"cannot write the model to {path}: {error}") from error
+        raise UserError(
+            f"cannot write the model to {path}: {error.strerror or error}; choose another path"
+        ) from error
     return path
 
 
@@ -150,7 +157,14 @@ def load_any_model(path: str | Path) -> tuple[Model, dict[str, Any]]:
         text = (path / STRUCTURE).read_text(encoding="utf-8")
         weights = (path / WEIGHTS).read_bytes()
     except FileNotFoundError as error:
-        raise UserError(f"no model in {path}: {Path(error.filename).name} is missing") from error
+        raise UserError(
+            f"no model in {path}: {Path(error.filename).name} is missing; name a run's folder, or "
+            "what save wrote"
+        ) from error
+    except NotADirectoryError as error:
+        raise UserError(
+            f"{path} is a file, and a model is a folder; name a run's folder, or what save wrote"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the model in {path} cannot be read: {error}") from error
     return unpack(text, weights, path)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from featureconvex.report.table import Table
-from featureconvex.report.wording import LEVEL_NAMES
+from featureconvex.report.wording import LEVEL_NAMES, plural
 from featureconvex.results.folder import Run
 from featureconvex.results.numbers import percent, significant
 from featureconvex.results.review import AtRisk, Budget, ColumnReview, Review
@@ -45,22 +45,43 @@ def budget_sentences(review: Review) -> list[str]:
     return [_budget(budget, review["flagged"], name) for budget in review["budgets"]]
 
 
+def outside_sentence(outside: int, flagged: int) -> str:
+    """How many flagged rows lie where the attacker's ranges say there are none; empty for none."""
+    if not outside:
+        return ""
+    lie = "lies" if outside == 1 else "lie"
+    return (
+        f"{outside} of {flagged} flagged sensitive test row{plural(flagged)} {lie} outside the attacker's "
+        "ranges; nothing is certified of them."
+    )
+
+
 def _budget(budget: Budget, flagged: int, level: str) -> str:
-    median, edits = budget["median"], budget["threat"] == "edits"
+    median, edits, certified = budget["median"], budget["threat"] == "edits", budget["certified"]
+    rows = f"{flagged} flagged sensitive test row{plural(flagged)}"
+    are = "is" if certified == 1 else "are"
+    if not certified:
+        if flagged == 1:
+            return (
+                f"Certified ({level}): the {rows} is certified for no budget of {budget['threat']}."
+            )
+        return f"Certified ({level}): none of the {rows} is certified for a budget of {budget['threat']}."
     if median == 0:
         return (
-            f"Certified ({level}): {budget['certified']} of the {flagged} flagged sensitive test rows keep "
-            f"their flag for some budget of {budget['threat']}, fewer than half."
+            f"Certified ({level}): {certified} of the {rows} {are} certified for some budget of "
+            f"{budget['threat']} above 0, fewer than half."
         )
     if median == "inf":
         until = "whatever this attacker buys" if edits else f"after any {budget['threat']}"
     elif edits:
-        until = f"whatever this attacker buys for less than {_number(median)} {budget['unit']}"
+        until = f"whatever this attacker buys for less than {_amount(median, budget['unit'])}"
     else:
-        until = f"after any {budget['threat']} of up to {_number(median)} {budget['unit']}"
+        until = f"after any {budget['threat']} of up to {_amount(median, budget['unit'])}"
+    if flagged == 1:
+        return f"Certified ({level}): the {rows} keeps its flag {until}."
     return (
-        f"Certified ({level}): half of the {flagged} flagged sensitive test rows keep their flag {until}; "
-        f"{budget['certified']} of them for some budget."
+        f"Certified ({level}): half of the {rows} keep their flag {until}; {certified} of them {are} "
+        "certified for some budget above 0."
     )
 
 
@@ -105,7 +126,7 @@ def _columns(columns: list[ColumnReview]) -> Table:
             column["attacker"],
             column["price"],
             _number(column["std"]),
-            _number(column["step"]),
+            "one edit" if column["step"] is None else _number(column["step"]),
             "–"
             if not isinstance(column["step_takes"], float)
             else f"{percent(min(1.0, column['step_takes']))}",
@@ -113,7 +134,7 @@ def _columns(columns: list[ColumnReview]) -> Table:
         ]
         for column in columns
     ]
-    return Table(head, body, "Column by column, the strongest first")
+    return Table(head, body, "Column by column, by what one step takes off the score")
 
 
 def _accuracy(review: Review, run: Run) -> Table:
@@ -129,6 +150,13 @@ def _accuracy(review: Review, run: Run) -> Table:
         for line in review["baselines"]
     ]
     return Table(["trained on the same rows", "accuracy", "AUC"], body, "Beside others")
+
+
+def _amount(value: Number, unit: str) -> str:
+    """With its unit; those of this library in the singular where there is one."""
+    shown = _number(value)
+    ours = {"standard deviations": "standard deviation", "bytes": "byte"}
+    return f"{shown} {ours.get(unit, unit) if shown == '1' else unit}"
 
 
 def _number(value: Number) -> str:

@@ -1,7 +1,7 @@
 """``attacker.json``: what the attacker of a table or of files can do to a trained detector."""
 
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 import pandas as pd
 
@@ -24,8 +24,9 @@ class Budget(TypedDict):
 class ColumnReview(TypedDict):
     """What one column is to the attacker; medians over flagged sensitive test points.
 
-    ``step`` is one unit, or one standard deviation where that has the price; ``step_takes`` the share
-    of the score that it takes off at the present slope, both null for a category; ``alone`` how far this
+    ``step`` is one unit, or one standard deviation where that has the price, and null where it is one edit,
+    of a category or boolean; ``step_takes`` the share of the score that it takes off at the present slope,
+    of a category the edit that takes off most; ``alone`` how far this
     column alone may move, certified, in its own units (of a category or boolean: in the schema's).
     """
 
@@ -57,11 +58,15 @@ class BaselineReview(TypedDict):
 
 
 class Review(TypedDict):
-    """The file."""
+    """The file.
+
+    ``outside`` of the flagged sensitive test points lie where the attacker's ranges say there are none.
+    """
 
     sentence: str
     level: str
     flagged: int
+    outside: NotRequired[int]
     budgets: list[Budget]
     columns: list[ColumnReview]
     at_risk: list[AtRisk]

@@ -64,18 +64,33 @@ def claim(folder: Path, plan: Plan) -> None:
     path, stamp = folder / PLAN_FILE, plan.stamp()
     if path.exists():
         before = load_json(path)
-        changed = [
-            f"{name} {before.get(name)} there, {value} now"
-            for name, value in stamp.items()
-            if before.get(name) != value
-        ]
-        if changed:
-            raise UserError(
-                f"{folder} holds the cells of another study ({'; '.join(changed)}); choose another --out "
-                "or delete it"
-            )
+        if before != stamp:
+            raise UserError(f"{folder} {_other(before, plan)}; choose another --out or delete it")
     else:
         write_text(path, dump_json(stamp))
+
+
+def _other(before: Any, plan: Plan) -> str:
+    """What a folder holds that is not this plan's, in words of the command line."""
+    name = before.get("study") if isinstance(before, dict) else None
+    if name is None:
+        return f"has a {PLAN_FILE} of something else"
+    if name != plan.study.name:
+        return f"holds study {name}, and a folder holds one study"
+    changed = [
+        f"{_said(option, before.get(option))} there, {_said(option, value)} now"
+        for option, value in plan.asked.items()
+        if before.get(option) != value
+    ]
+    if changed:
+        return f"holds study {name} with other options ({'; '.join(changed)})"
+    return f"holds study {name} as another version of featureconvex does it"
+
+
+def _said(option: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"no --{option}"
+    return f"--{option} {value}"
 
 
 def finished(folder: Path, plan: Plan) -> dict[int, Row]:

@@ -253,7 +253,9 @@ def test_a_named_index_of_parquet_is_not_lost(tmp_path: Path) -> None:
 def test_another_encoding_names_the_remedy(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "t.csv"
     FRAME.rename(columns={"a": "Größe"}).to_csv(path, index=False, encoding=encoding)
-    with pytest.raises(UserError, match="save it as UTF-8"):
+    with pytest.raises(
+        UserError, match="save it as UTF-8, or name its encoding: --encoding cp1252"
+    ):
         find_task(str(path), "y", "spam").load()
 
 

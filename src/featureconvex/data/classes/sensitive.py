@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from featureconvex.data.classes.sides import Halves
 from featureconvex.data.dataset import Dataset, Split
 from featureconvex.errors import UserError
+from featureconvex.scalars import listed
 
 IMPLIED = (("0", "1"), ("False", "True"))
 """Pairs of class names where the second is taken as sensitive unless told otherwise."""
@@ -88,12 +89,12 @@ def choose_sensitive(
     >>> found.name, found.other
     ('phish or scam', 'ham')
     """
-    listed = check_several(classes, origin)
+    known = check_several(classes, origin)
     if sensitive is None:
         sensitive = _implied(classes)
     if sensitive is None:
         raise UserError(
-            f"{origin} has the classes {listed}; name the one an attacker wants to leave with "
+            f"{origin} has the classes {known}; name the one an attacker wants to leave with "
             "--sensitive"
             + (
                 ", or several as 'A|B' (or `run` or `compare` with --multi-class own, where each class is "
@@ -107,7 +108,7 @@ def choose_sensitive(
     for name in wanted:
         if name not in classes:
             raise UserError(
-                f"{origin} has no class {name!r}; --sensitive must be one of: {listed}"
+                f"{origin} has no class {name!r}; --sensitive must be one of: {known}"
                 + (", or several with | between them" if len(classes) > 2 else "")
             )
         if wanted.count(name) > 1:
@@ -140,7 +141,7 @@ def check_several(classes: Sequence[str], origin: str) -> str:
     Raises:
         UserError: fewer.
     """
-    listed = ", ".join(classes[:10]) + (" ..." if len(classes) > 10 else "")
+    shown = listed(classes)
     if len(classes) < 2:
-        raise UserError(f"{origin} has {len(classes)} class ({listed}); two or more are needed")
-    return listed
+        raise UserError(f"{origin} has {len(classes)} class ({shown}); two or more are needed")
+    return shown

@@ -15,6 +15,7 @@ from featureconvex.data.files.samples import read_samples
 from featureconvex.data.inputs.pieces import Piece, file_kind_of
 from featureconvex.data.meaning import Meaning
 from featureconvex.errors import UserError
+from featureconvex.scalars import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,8 +89,9 @@ def _table(piece: Piece, meaning: Meaning, keep: tuple[str, ...]) -> Inputs:
             )
     lacking = [name for name in keep if name not in frame.columns]
     if lacking:
-        listed = ", ".join(map(str, frame.columns[:10]))
-        raise UserError(f"{origin} has no column {lacking[0]!r} to keep; it has {listed}")
+        raise UserError(
+            f"{origin} has no column {lacking[0]!r} to keep; it has {listed(frame.columns)}"
+        )
     found = meaning.table(frame, origin, strict=False)
     x = np.full((len(good), found.x.shape[1]), np.nan)
     x[good] = meaning.numbers(found.x, origin)

@@ -61,7 +61,10 @@ class ColumnSchema:
         )
         for name, choices in words:
             one_of(f"{name} {where}", getattr(self, name), choices)
-        if self.cost != STD and not 0 < real_number(f"cost {where}", self.cost) < math.inf:
+        worded = isinstance(self.cost, str) and self.cost != STD
+        if worded or (
+            self.cost != STD and not 0 < real_number(f"cost {where}", self.cost) < math.inf
+        ):
             raise UserError(
                 f'cost {where} must be a finite number > 0 or "std", got {self.cost!r}; write '
                 'attacker = "fixed" for what cannot change'

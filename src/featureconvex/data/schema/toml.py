@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from featureconvex.data.schema.form import TableForm
-from featureconvex.data.schema.schema import ColumnSchema, Schema
+from featureconvex.data.schema.schema import STD, ColumnSchema, Schema
 from featureconvex.errors import UserError
 
 _TOP = ("label", "sensitive", "unit", "file", "columns")
@@ -97,8 +97,16 @@ def read_schema(path: Path) -> Schema:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the schema {path}: {error}") from error
+    except FileNotFoundError as error:
+        raise UserError(
+            f"there is no schema {path}; `featureconvex inspect DATA --out schema.toml` writes one to edit"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"cannot read the schema {path}: {error}; save it as UTF-8") from error
+    except OSError as error:
+        raise UserError(
+            f"cannot read the schema {path}: {error.strerror or error}; name a TOML file"
+        ) from error
     try:
         return parse_schema(text)
     except UserError as error:
@@ -112,11 +120,14 @@ def parse_schema(text: str) -> Schema:
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"this is no TOML: {error}") from error
     _known(found, _TOP, "the schema")
-    label, sensitive, unit = (_word(found, name) for name in ("label", "sensitive", "unit"))
+    label, sensitive, unit = (
+        _word(found, name, "the schema") for name in ("label", "sensitive", "unit")
+    )
+    _named(unit, "the schema")
     columns = [_column(name, value) for name, value in _table(found, "columns").items()]
     form = _table(found, "file")
     _known(form, _FILE, "[file]")
-    words = {name: _word(form, name) for name in _FILE[:3]}
+    words = {name: _word(form, name, "[file]") for name in _FILE[:3]}
     given: dict[str, Any] = {name: word for name, word in words.items() if word is not None}
     return Schema(
         tuple(columns),
@@ -128,18 +139,25 @@ def parse_schema(text: str) -> Schema:
 
 
 def _column(name: str, values: Any) -> ColumnSchema:
-    where = f"[columns.{name}]"
+    where = f"[columns.{_text(name)}]"
     if not isinstance(values, dict):
         raise UserError(f"{where} is a table of its own, got {values!r}")
     _known(values, _COLUMN, where)
     given = {
         key: word
         for key in ("role", "type", "attacker", "unit", "rare", "missing")
-        if (word := _word(values, key)) is not None
+        if (word := _word(values, key, where)) is not None
     }
+    _named(given.get("unit"), where)
     cost = values.get("cost", ColumnSchema.cost)
     if isinstance(cost, bool) or not isinstance(cost, int | float | str):
         raise UserError(f'cost in {where} is a number or "std", got {cost!r}')
+    kind = given.get("type", ColumnSchema.type)
+    if values.get("cost") == STD and kind in ("category", "boolean"):
+        raise UserError(
+            f"cost in {where} is the price of one edit, a number: a {kind} has no standard deviation; "
+            "write cost = 1.0, or leave it out"
+        )
     ends = values.get("range", [-math.inf, math.inf])
     numbers = isinstance(ends, list) and len(ends) == 2
     if not numbers or not all(isinstance(e, int | float) and not isinstance(e, bool) for e in ends):
@@ -167,11 +185,17 @@ def _table(values: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found
 
 
-def _word(values: Mapping[str, Any], key: str) -> str | None:
+def _word(values: Mapping[str, Any], key: str, where: str) -> str | None:
     found = values.get(key)
     if found is not None and not isinstance(found, str):
-        raise UserError(f"{key} is a text in quotes, got {found!r}")
+        raise UserError(f"{key} in {where} is a text in quotes, got {found!r}")
     return found
+
+
+def _named(unit: str | None, where: str) -> None:
+    """A unit without words would leave a number in the report without any."""
+    if unit is not None and not unit.strip():
+        raise UserError(f"unit in {where} has no words; name one, or leave it out")
 
 
 def _words(values: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from featureconvex.data.tables.cells import (
 from featureconvex.data.tables.columns import Column
 from featureconvex.data.tables.whole_numbers import fractions, no_whole_number
 from featureconvex.errors import UserError
+from featureconvex.scalars import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ def encode_rows(
         letters = not one and not all(map(str.isascii, missing))
         raise UserError(
             f"{origin} lacks {len(missing)} of the {len(columns)} columns that the model was trained "
-            f"on: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+            f"on: {listed(missing, 5)}"
             + "; it has a single one: if something else separates its columns, --sep says what"
             * one
             + "; if its letters are read wrong, --encoding names another encoding" * letters
@@ -110,10 +111,11 @@ def encode_rows(
         new = ~seen & (text != "").astype(bool)
         unknown |= new
         if new.any():
+            known = [word or "an empty cell" for word in column.categories]
             remarks.append(
                 f"{column_words(origin, column.name)}: categories that training never saw; their rows have "
                 f"no certificate (such as {str(text[new.argmax()])!r}; known are "
-                f"{', '.join(word or 'an empty cell' for word in column.categories)})"
+                f"{listed(known, None)})"
             )
     x = np.hstack(blocks)
     x[unreadable] = np.nan
@@ -135,8 +137,16 @@ def _one_hot(
     return block, seen
 
 
-def check_complete(x: NDArray[np.float64], columns: Sequence[Column], origin: str) -> None:
+def check_complete(
+    x: NDArray[np.float64], columns: Sequence[Column], origin: str, schema: bool = False
+) -> None:
     """Refuse training rows with gaps, or with numbers that a float32 cannot hold, naming the first column.
+
+    Args:
+        x: (n, d) encoded rows.
+        columns: what they mean.
+        origin: where the rows come from, for messages.
+        schema: the user described the columns, and can say there what a gap means.
 
     Raises:
         UserError: a value is missing, not finite, or too large.
@@ -146,10 +156,11 @@ def check_complete(x: NDArray[np.float64], columns: Sequence[Column], origin: st
     for column, end in zip(columns, ends, strict=True):
         gaps = ~np.isfinite(x[:, end - column.width : end]).all(axis=1)
         if gaps.any():
+            said = _gaps_in_schema(column) if schema else ""
             raise UserError(
                 f"{column_words(origin, column.name)}: {gaps.sum()} missing or non-finite values (first: "
-                f"{row_words(int(gaps.argmax()))}); fill them in, drop the rows, or have them dropped with "
-                "--missing drop"
+                f"{row_words(int(gaps.argmax()))}); {said}fill them in, drop the rows, or have them "
+                "dropped with --missing drop"
             )
         large = (np.abs(x[:, end - column.width : end]) > most).any(axis=1)
         if large.any():
@@ -159,3 +170,12 @@ def check_complete(x: NDArray[np.float64], columns: Sequence[Column], origin: st
                 f"{row_words(int(large.argmax()))}); "
                 "give the column in a larger unit, or as logarithms"
             )
+
+
+def _gaps_in_schema(column: Column) -> str:
+    """What a schema can say of the gaps of such a column."""
+    if column.kind == "category":
+        return 'write missing = "level" for it in the schema, '
+    if column.kind == "boolean":
+        return 'write type = "category" and missing = "level" for it in the schema, '
+    return 'write missing = "median" for it in the schema, '

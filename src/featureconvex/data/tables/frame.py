@@ -176,10 +176,17 @@ def _check_distinct(names: "pd.Series[Any]", path: Path) -> None:
 
 def _not_read(path: Path, error: Exception) -> UserError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    remedy = (
-        "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "correct or replace it"
-    )
-    return UserError(f"cannot read {path} as a table: {reason}; {remedy}")
+    return UserError(f"cannot read {path} as a table: {reason}; {reading_remedy(error)}")
+
+
+def reading_remedy(error: Exception) -> str:
+    """What to do about a table that cannot be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return (
+            "save it as UTF-8, or name its encoding: --encoding cp1252 for most exports of Windows, or "
+            "encoding below [file] in a schema"
+        )
+    return "correct or replace it"
 
 
 def damage(csv: bool) -> tuple[type[Exception], ...]:

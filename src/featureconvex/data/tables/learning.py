@@ -18,6 +18,7 @@ from featureconvex.data.tables.cells import (
 from featureconvex.data.tables.columns import Column
 from featureconvex.data.tables.whole_numbers import check_digits, fractions, no_whole_number
 from featureconvex.errors import UserError
+from featureconvex.scalars import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +111,7 @@ def _category(cells: "pd.Series[Any]", said: ColumnSchema, where: str) -> Column
         rare = OTHER
         levels = levels if rare in levels else (*levels, rare)
     elif unknown := set(text) - {*levels, ""}:
-        known = ", ".join(word for word in levels if word)
+        known = listed((word for word in levels if word), None)
         raise UserError(
             f"{where}: {sorted(unknown)[0]!r} is not among its levels in the schema ({known}); "
             'add it, or write rare = "other"'

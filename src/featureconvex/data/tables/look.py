@@ -16,6 +16,7 @@ from featureconvex.data.tables.cells import Words, is_text, numbers_of, words_of
 from featureconvex.data.tables.labels import class_names
 from featureconvex.data.tables.learning import MAX_CATEGORIES
 from featureconvex.errors import UserError
+from featureconvex.scalars import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +90,9 @@ def look_at(
         UserError: no column of that name, or rows without a label.
     """
     if label is not None and label not in frame.columns:
-        listed = ", ".join(map(str, frame.columns[:10]))
-        raise UserError(f"{origin} has no column {label!r}; --label must be one of: {listed}")
+        raise UserError(
+            f"{origin} has no column {label!r}; --label must be one of: {listed(frame.columns)}"
+        )
     labels = None if label is None else class_names(frame[label], origin)
     classes: tuple[tuple[str, int], ...] = ()
     if labels is not None:
@@ -193,8 +195,8 @@ def _numbers_among(words: Words) -> str:
     others = sorted(set(words.text[~words.numeric & ~words.empty]))
     if numbers > len(words.text) / 2 and len(others) <= MOST_GAPS:
         options = " ".join(f"--na {shlex.quote(word)}" for word in others)
-        listed = ", ".join(map(repr, others))
-        return f"{numbers} cells are numbers, the others {listed}: if that is a gap, add {options}"
+        quoted = ", ".join(map(repr, others))
+        return f"{numbers} cells are numbers, the others {quoted}: if that is a gap, add {options}"
     return f"{numbers} cells are numbers among words" if numbers else ""
 
 
@@ -205,7 +207,7 @@ def _words(
     gaps = int((text == "").sum())
     order = np.argsort(-counts, kind="stable")
     common = [str(word) for word in names[order][:MAX_CATEGORIES]]
-    shown = ", ".join(common[:3]) + (" ..." if len(names) > 3 else "")
+    shown = listed(names[order], most=3)
     missing = "level" if gaps else "refuse"
     role, remark, rare = "feature", "", "refuse"
     filled = len(text) - gaps

@@ -22,6 +22,7 @@ from featureconvex.data.tables.frame import (
     check_header,
     damage,
     parse_csv,
+    reading_remedy,
     with_named_index,
 )
 from featureconvex.data.tables.records import (
@@ -181,10 +182,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes] | None]]:
         with path.open("rb") as raw:
             yield gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw, raw
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        remedy = "correct or replace it"
-        if isinstance(error, UnicodeDecodeError):
-            remedy = "save it as UTF-8"
-        raise UserError(f"cannot read {path} as a table: {error}; {remedy}") from error
+        raise UserError(
+            f"cannot read {path} as a table: {error}; {reading_remedy(error)}"
+        ) from error
 
 
 def _rewritten(body: bytes, form: TableForm) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featureconvex.data.classes.question import Question
 from featureconvex.data.location import Location
 from featureconvex.data.schema.form import TableForm
-from featureconvex.data.schema.schema import Schema
+from featureconvex.data.schema.schema import STD, Schema
 from featureconvex.data.source import read_source
 from featureconvex.data.split import stratified_split
 from featureconvex.data.tables.columns import Column, feature_groups, feature_names
@@ -23,6 +23,7 @@ from featureconvex.data.tables.labels import class_names
 from featureconvex.data.tables.learning import columns_of_schema, learn_columns
 from featureconvex.data.task import Loaded
 from featureconvex.errors import UserError
+from featureconvex.scalars import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ class TableReader(Generic[Loaded]):
             columns = self._columns(features, origin)
             x = encode(features, columns, origin).x
         with self._or_described():
-            check_complete(x, columns, origin)
+            check_complete(x, columns, origin, self.schema is not None)
         labels = class_names(frame[self.label], origin)
         classes = [str(value) for value in np.unique(labels)]
         sides = self.question.sides(classes, origin)
@@ -100,7 +101,12 @@ class TableReader(Generic[Loaded]):
             feature_names=feature_names(columns),
             feature_groups=feature_groups(columns),
             source=origin,
-            note=_note(columns, dropped, sides.remark(labels), index),
+            note=" ".join(
+                (
+                    *_notes(columns, dropped, sides.remark(labels), index),
+                    *_without_std(x, train, columns, self.schema),
+                )
+            ),
             columns=columns,
             train_rows=rows[train],
             test_rows=rows[test],
@@ -125,18 +131,17 @@ class TableReader(Generic[Loaded]):
             source = read_source(self.path, as_written, form=self.form)
         frame, rows = source.frame, source.rows
         assert frame is not None
-        listed = ", ".join(str(column) for column in frame.columns[:10])
-        listed += " ..." if len(frame.columns) > 10 else ""
+        known = listed(frame.columns)
         if self.label is None:
-            raise UserError(f"{self.path}: name the label column with --label, one of: {listed}")
+            raise UserError(f"{self.path}: name the label column with --label, one of: {known}")
         if self.label not in frame.columns:
             raise UserError(
-                f"{self.path} has no column {self.label!r}; --label must be one of: {listed}"
+                f"{self.path} has no column {self.label!r}; --label must be one of: {known}"
             )
         for kept in self.keep:
             if kept not in frame.columns or kept == self.label:
                 raise UserError(
-                    f"{self.path}: --keep {kept!r} must name a column besides the label, one of: {listed}"
+                    f"{self.path}: --keep {kept!r} must name a column besides the label, one of: {known}"
                 )
         return frame, rows
 
@@ -176,9 +181,31 @@ class TableReader(Generic[Loaded]):
         return columns_of_schema(features, self.schema.features, origin)
 
 
-def _note(columns: tuple[Column, ...], dropped: int, merged: str, index: list[str]) -> str:
+def _without_std(
+    x: NDArray[np.float64],
+    train: NDArray[np.int64],
+    columns: tuple[Column, ...],
+    schema: Schema | None,
+) -> list[str]:
+    """A sentence for each column priced by a standard deviation that the training rows do not have."""
+    features = schema.features if schema else ()
+    priced = {
+        said.name
+        for said in features
+        if said.numeric and said.cost == STD and said.attacker != "fixed"
+    }
+    ends = np.cumsum([column.width for column in columns])
+    return [
+        f"The column {column.name!r} is the same in all training rows, so it has no standard deviation and "
+        'its price is 1 per unit; write another cost in the schema, or role = "drop".'
+        for column, end in zip(columns, ends, strict=True)
+        if column.name in priced and np.ptp(x[train, end - column.width]) == 0
+    ]
+
+
+def _notes(columns: tuple[Column, ...], dropped: int, merged: str, index: list[str]) -> list[str]:
     one_hot = [column.name for column in columns if column.kind == "category"]
-    remarks = [f"One-hot encoded: {', '.join(one_hot)}."] if one_hot else []
+    remarks = [f"One-hot encoded: {listed(one_hot, None)}."] if one_hot else []
     remarks += [
         f"The category {column.name!r} has {column.width} levels, each of them a feature, so all that "
         'follows takes longer; name the common ones in the schema and write rare = "other", or write '
@@ -194,4 +221,4 @@ def _note(columns: tuple[Column, ...], dropped: int, merged: str, index: list[st
         f"The file's index {name!r} is no feature; --keep copies it beside the rows."
         for name in index
     ]
-    return " ".join(remarks)
+    return remarks

@@ -37,7 +37,10 @@ PRICES_ASIDE = (
 
 @dataclass(frozen=True)
 class Plan:
-    """Threats, domain and level; the attacker of a schema in words, slack by file, questions on plots."""
+    """Threats, domain and level; the attacker of a schema in words, slack by file, questions on plots.
+
+    ``priced`` is the unit of norms whose columns have prices, empty without these.
+    """
 
     threats: list[Threat]
     domain: Domain | None
@@ -45,6 +48,7 @@ class Plan:
     sentence: str = ""
     slack: Mapping[str, Sequence[Run]] | None = None
     plots: tuple[OnPlot, ...] = ()
+    priced: str = ""
 
 
 def planned(
@@ -117,17 +121,20 @@ def planned(
         plain = [threat for threat in threats if isinstance(threat, Threat)]
         asked = question(None, plain, domain, level)
         return Plan(plain, asked.domain, asked.level)
+    if cost is not None:
+        one_of("cost", cost, ("std", "schema"))
     found: list[Threat] = []
     for threat in threats:
         if isinstance(threat, str):
             found.append(attacker.threat)
         elif cost is not None and isinstance(threat, Lp):
-            one_of("cost", cost, ("std", "schema"))
             found.append(Lp(threat.p, attacker.cost if cost == "std" else attacker.unit_costs))
         else:
             found.append(threat)
     asked = question(attacker, found, domain, level)
-    return Plan(found, asked.domain, asked.level, asked.sentence or aside)
+    units = {"std": "training standard deviations", "schema": attacker.schema.unit}
+    priced_in = "" if cost is None else units[cost]
+    return Plan(found, asked.domain, asked.level, asked.sentence or aside, priced=priced_in)
 
 
 def _refuse_places_in_files(

@@ -11,7 +11,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from featureconvex.certificates import Certificate, ClassCertificate, certify, certify_classes
+from featureconvex.certificates import (
+    Certificate,
+    ClassCertificate,
+    Edits,
+    Lp,
+    certify,
+    certify_classes,
+)
 from featureconvex.certificates.certificate import Status
 from featureconvex.certificates.levels import Tight, level_named
 from featureconvex.data.files.byte_counts import ByteCounts
@@ -93,10 +100,25 @@ class Certifier:
         return self._extra.get("schema") is not None
 
     @property
-    def unit(self) -> str:
-        """Of the prices of the model's schema."""
+    def units(self) -> dict[str, str]:
+        """Of the radii of each threat in turn, in words; none of what has a size of its own."""
         schema = self.model.schema if isinstance(self.model, Described) else None
-        return "" if schema is None else schema.unit
+        found = {Edits.NAME: "" if schema is None else schema.unit}
+        if self.plan.priced:
+            norms = self.plan.priced
+        elif self.meaning.kind == "image" or self.meaning.plotted:
+            norms = "pixel values from 0 to 1"
+        elif self.meaning.files is not None:
+            norms = "the counts of a file"
+        else:
+            norms = (
+                "the columns' own units"
+                if self.meaning.kind == "table"
+                else "the inputs' own units"
+            )
+        return found | {
+            threat.name: norms for threat in self.plan.threats if isinstance(threat, Lp)
+        }
 
     @cached_property
     def _attacked(self) -> bool:

@@ -121,7 +121,7 @@ def certify_files(
                 f"{shown(path)}: what is no file is left out, such as {shown(odd.name)}; a folder in it "
                 "can be an input of its own"
             )
-    rows = Rows(paths, out, Summary(certifier.plan.sentence, certifier.unit), progress)
+    rows = Rows(paths, out, Summary(certifier.plan.sentence, certifier.units), progress)
     title = f"certify ({level_named(certifier.plan.level).name})"
     with (
         progress_bar(title, _extent(paths, meaning), progress) as tick,

@@ -1,6 +1,7 @@
 """What came of all rows together."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from featureconvex.certificates import Append, Change, Edits, Insert, Slack
 from featureconvex.certificates.certificate import Status
 from featureconvex.experiment.certifying.certifier import OUTSIDE
-from featureconvex.results.columns import RADIUS
+from featureconvex.results.columns import RADIUS, is_count, is_patch
 from featureconvex.results.numbers import significant
 from featureconvex.results.strict_json import jsonable
 
@@ -32,11 +33,11 @@ class Summary:
         outside: rows with a feature outside the training range.
         failed: inputs that could not be read to their end, and why.
         attacker: the attacker of the model's schema in a sentence, where it is the one.
-        unit: of the schema's prices.
+        units: of the radii of norms and of edits, in words.
     """
 
     attacker: str = ""
-    unit: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
     rows: int = 0
     outside: int = 0
     statuses: dict[str, Counter[str]] = field(default_factory=dict)
@@ -80,11 +81,19 @@ class Summary:
             return ""
         if np.isinf(median):
             return "; half of them whatever is spent"
-        unit = self.unit if threat == Edits.NAME else ""
-        if threat.partition("-")[0] in (Append.NAME, Insert.NAME, Change.NAME, Slack.NAME):
+        counted = _counted(threat)
+        if counted is not None:
             # Whole numbers: the next one has the same size.
-            median, unit = np.ceil(median * (1 - 1e-9)), "bytes"
-        return f"; half of them for {significant(median)}{' ' * bool(unit)}{unit} or more"
+            median = float(np.ceil(median * (1 - 1e-9)))
+            return (
+                f"; half of them for {significant(median)} {counted}{'s' * (median != 1)} or more"
+            )
+        if is_patch(threat):
+            return ""  # it has one size
+        unit = self.units.get(threat, "")
+        if threat == Edits.NAME:
+            return f"; half of them for {significant(median)}{' ' * bool(unit)}{unit} or more"
+        return f"; half of them for {significant(median)} or more{', in ' * bool(unit)}{unit}"
 
     def certified(self, threat: str) -> int:
         """Rows with a positive radius."""
@@ -120,3 +129,10 @@ class Summary:
                 "training rows; the certificates hold, but the model never saw the like"
             )
         return [*found, *(f"warning: {line}" for line in self.failed)]
+
+
+def _counted(threat: str) -> str | None:
+    """What a threat's radius counts, one of them; None where it is a length or a price."""
+    if threat.partition("-")[0] in (Append.NAME, Insert.NAME, Change.NAME, Slack.NAME):
+        return "byte"
+    return "coordinate" if is_count(threat) and not is_patch(threat) else None

@@ -9,6 +9,7 @@ from featureconvex.attacker import Attacker
 from featureconvex.attacker.attacker import price_in_words
 from featureconvex.certificates import certify
 from featureconvex.data.schema import STD, ColumnSchema
+from featureconvex.data.tables.columns import Column
 from featureconvex.detector import Detector
 from featureconvex.progress import progress_bar
 from featureconvex.results.review import ColumnReview
@@ -20,7 +21,7 @@ MOST, ROWS = 40, 32
 def review_columns(
     detector: Detector, attacker: Attacker, x: Tensor, progress: bool = False
 ) -> list[ColumnReview]:
-    """The :data:`MOST` columns of largest influence per standard deviation, strongest first.
+    """The :data:`MOST` columns of which one step takes off most of the score; what is fixed comes last.
 
     Args:
         detector: trained.
@@ -30,23 +31,25 @@ def review_columns(
     """
     rows = x[:: -(-len(x) // ROWS)]
     share = _share_of_score(detector, x)
-    influence = share / attacker.cost
-    strongest = [float(influence[list(places)].max()) for _, _, places in attacker.placed]
-    order = np.argsort(-np.array(strongest), kind="stable")[:MOST]
+    steps = [_step(attacker, *one) for one in attacker.placed]
+    takes = [
+        _takes(share, x, column, places, step)
+        for (_, column, places), step in zip(attacker.placed, steps, strict=True)
+    ]
+    fixed = [said.attacker == "fixed" for said, _, _ in attacker.placed]
+    order = sorted(range(len(takes)), key=lambda k: (fixed[k], -takes[k]))[:MOST]
     found = []
     with progress_bar("columns of the attacker", len(order), progress) as tick:
         for k in order:
-            said, column, places = attacker.placed[k]
-            numeric = said.numeric and column.kind != "category"
-            std = float(1 / attacker.cost[places[0]]) if numeric else None
-            step = std if said.cost == STD else 1.0
+            said, _, places = attacker.placed[k]
+            numeric = steps[k] is not None
             entry = ColumnReview(
                 column=said.name,
                 attacker=_may(said),
                 price=price_in_words(said),
-                std=std,
-                step=step if numeric else None,
-                step_takes=float(share[places[0]]) * step if numeric and step else None,
+                std=float(1 / attacker.cost[places[0]]) if numeric else None,
+                step=steps[k],
+                step_takes=takes[k],
                 alone=_alone(detector, attacker, said, rows, places[0] if numeric else None),
             )
             found.append(entry)
@@ -59,14 +62,40 @@ def _may(said: ColumnSchema) -> str:
     return words.get(said.attacker, "may change")
 
 
+def _step(attacker: Attacker, said: ColumnSchema, column: Column, places: range) -> float | None:
+    """One unit of a number, or one standard deviation where that has the price; None: one edit."""
+    if not said.numeric or column.kind == "category":
+        return None
+    return float(1 / attacker.cost[places[0]]) if said.cost == STD else 1.0
+
+
+def _takes(
+    share: NDArray[np.float64], x: Tensor, column: Column, places: range, step: float | None
+) -> float:
+    """The median over rows of the share of the score that one step takes off, at the present slope.
+
+    Of a category it is the edit that takes off most. The score is convex, so no edit takes off more than
+    its slope says.
+    """
+    if step is not None:
+        # Not the second feature, which says that the cell is missing: nobody can move it.
+        return float(np.median(np.abs(share[:, places[0]]))) * step
+    now = x[:, list(places)].double().cpu().numpy()
+    slopes = share[:, list(places)]
+    if column.kind != "category":
+        return float(np.median(np.maximum(0.0, np.where(now[:, 0] > 0.5, 1, -1) * slopes[:, 0])))
+    known = np.array([word != "" for word in column.categories])
+    falls = (slopes * now).sum(axis=1) - slopes[:, known].min(axis=1)
+    # A cell that is missing stays missing.
+    return float(np.median(np.where(now[:, known].any(axis=1), np.maximum(0.0, falls), 0.0)))
+
+
 def _share_of_score(detector: Detector, x: Tensor) -> NDArray[np.float64]:
-    """(d,): the median over rows of ``|d margin / d x_i| / margin``."""
+    """(n, d): ``(d margin / d x_i) / margin``."""
     z = x.to(detector.device, detector.dtype, copy=True).requires_grad_()
     margin = detector(z)
     (slope,) = torch.autograd.grad(margin.sum(), z)
-    share: NDArray[np.float64] = (
-        (slope.abs() / margin[:, None]).detach().double().median(dim=0).values.cpu().numpy()
-    )
+    share: NDArray[np.float64] = (slope / margin[:, None]).detach().double().cpu().numpy()
     return share
 
 

@@ -28,6 +28,7 @@ from featureconvex.detector import Detector
 from featureconvex.experiment.certifying.plots import OnPlot, Plots
 from featureconvex.experiment.review.baselines import review_baselines
 from featureconvex.experiment.review.columns import review_columns
+from featureconvex.report.attacker import outside_sentence
 from featureconvex.results.review import AtRisk, Budget, Review
 
 # Test points whose evasion is looked for.
@@ -88,10 +89,12 @@ def review(
     plotted = dataset.counts if isinstance(dataset.counts, BytePlot) else None
     place = np.flatnonzero((detector.sensitive_margin(test) > 0) & (dataset.test.y == 1))
     x = test[torch.from_numpy(place)]
+    outside = int((~asked.domain.contains(x.double())).sum()) if len(x) else 0
     found = Review(
-        sentence=asked.sentence + _outside_in_words(x, asked.domain),
+        sentence=" ".join(filter(None, (asked.sentence, outside_sentence(outside, len(x))))),
         level="tight" if plotted is None and len(place) <= TIGHT else "domain",
         flagged=len(place),
+        outside=outside,
         budgets=[],
         columns=[],
         at_risk=[],
@@ -152,17 +155,6 @@ def _asked(detector: Detector, dataset: Dataset) -> _Asked | None:
         unit, sentence = attacker.schema.unit, attacker.sentence
         return _Asked([attacker.threat], attacker.domain, unit, sentence, real=True)
     return None
-
-
-def _outside_in_words(x: Tensor, domain: Domain) -> str:
-    """How many points lie where the attacker's ranges say there are none; nothing for none."""
-    outside = int((~domain.contains(x.double())).sum()) if len(x) else 0
-    if not outside:
-        return ""
-    return (
-        f" {outside} of {len(x)} flagged sensitive test rows lie outside these ranges; nothing is "
-        "certified of them."
-    )
 
 
 def _radii_of_plots(
