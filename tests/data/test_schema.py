@@ -268,6 +268,26 @@ def test_looks_never_refuse() -> None:
     assert math.isinf(look.columns[0].schema.high)
 
 
+def test_numbers_that_are_written_in_words_are_no_ids() -> None:
+    amounts = [1020.5 + 37 * k for k in range(60)]
+    frame = pd.DataFrame(
+        {
+            "thousands": [f"{value:,.2f}" for value in amounts],
+            "swiss": [f"{value:,.0f}".replace(",", "'") for value in amounts],
+            "share": [f"{value / 100:.2f} %" for value in amounts],
+            "price": [f"${value:.2f}" for value in amounts],
+            "code": [f"AB-{k}" for k in range(60)],
+            "address": [f"10.0.{k}.1" for k in range(60)],
+        }
+    )
+    found = {column.schema.name: column for column in look_at(frame).columns}
+    for name in ("thousands", "swiss", "share", "price"):
+        assert found[name].schema.role == "drop"
+        assert "write them plainly" in found[name].remark
+    for name in ("code", "address"):
+        assert found[name].schema.role == "id"
+
+
 def test_a_table_of_one_row_or_one_class_is_looked_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,10 @@ FEW = 20
 # So many words among numbers may be ways to say that there is none.
 MOST_GAPS = 2
 _ID = re.compile(r"(?i)(^|[^a-z])(id|uuid|guid|key)([^a-z]|$)|(?<=[a-z])(Id|ID)$")
+# Numbers with separators of thousands, a currency or a per cent sign.
+_DECORATED = re.compile(
+    r"[-+(]?[$€£¥]?\s*(?:\d+|\d{1,3}(?:[ ,.'\u00a0\u202f]\d{3})+)(?:[.,]\d+)?\s*[%€$£¥]?\)?"
+)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d.*|\d{1,2}\.\d{1,2}\.\d{4}.*")
 
 
@@ -213,6 +217,9 @@ def _words(
     filled = len(text) - gaps
     if len(names) < 2 and not gaps:
         role, remark = "drop", "constant: dropped"
+    elif sum(map(bool, map(_DECORATED.fullmatch, names))) > len(names) / 2:
+        role = "drop"
+        remark = "numbers that nothing here reads (1,234.5, 5 %, $3): dropped; write them plainly to keep it"
     elif filled >= FEW and len(names) > max(MAX_CATEGORIES, filled / 2):
         role, remark = "id", "nearly every row has another word: an id"
     elif _leaks(np.unique(text.astype(str), return_inverse=True)[1].astype(float), labels, True):

@@ -27,7 +27,6 @@ from featureconvex.experiment.certifying.plots import OnPlot
 from featureconvex.given import one_of
 from featureconvex.models.multi_class import MultiClassModel
 
-
 PRICES_ASIDE = (
     "The schema's prices are set aside, as the command says where or at what cost the attacker moves: "
     "changes are measured in l2, in units of the columns unless --cost says otherwise; --threat edits "
