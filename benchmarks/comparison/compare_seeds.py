@@ -45,7 +45,7 @@ ROWS = (
     ("cifar10-cats-dogs", "l1", "interval", "norm l1"),
     ("cifar10-cats-dogs", "l1", "linear", ""),
     ("cifar10-cats-dogs", "l2", "feature-convex", "default, norm l1, no share"),
-    ("cifar10-cats-dogs", "l2", "feature-convex", "norm l2, share 1.0"),
+    ("cifar10-cats-dogs", "l2", "feature-convex", "norm l2, share 2.0"),
     ("cifar10-cats-dogs", "l2", "smoothing-gaussian", "sigma 3.0"),
     ("cifar10-cats-dogs", "l2", "cayley", "share 1.0, no asymmetry"),
     ("cifar10-cats-dogs", "l2", "sll", "share 1.0, no asymmetry"),
