@@ -19,7 +19,7 @@ ORDER_TESTS := tests/certificates/test_certify.py tests/certificates/levels/test
 
 help:
 	@echo "make demo   train and certify on bundled data, ending in two reports"
-	@echo "make test   run all tests (6 to 11 minutes on two cores)"
+	@echo "make test   run all tests (6 to 13 minutes on two cores)"
 	@echo "make test-fast   without the tests that tests/slow.txt names (2 minutes on two cores)"
 	@echo "make slow-list   choose those by what the last make test measured, on a quiet machine"
 	@echo "make test-processors   the certificate tests with older kernels, and sums in another order"

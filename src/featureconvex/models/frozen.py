@@ -17,7 +17,11 @@ from featureconvex.errors import ConvexityError, UserError
 from featureconvex.features.base import FeatureMap
 from featureconvex.models.model import FeatureConvexModel
 from featureconvex.nn.convexity import prove_convex
-from featureconvex.nn.freezing.as_written import check_no_global_hook, check_runs_as_written
+from featureconvex.nn.freezing.as_written import (
+    check_no_global_hook,
+    check_own_methods,
+    check_runs_as_written,
+)
 from featureconvex.nn.freezing.code import check_unchanged
 from featureconvex.nn.freezing.frozen import freeze, is_frozen, is_known
 from featureconvex.nn.freezing.snapshot import Snapshot
@@ -141,13 +145,7 @@ def _check_model_runs_as_written(model: FeatureConvexModel) -> None:
         check_unchanged(parametrize.type_before_parametrizations(part))
         if isinstance(part, FeatureMap):
             _check_claims(part)
-    kind = type(model)
-    for name, written in _WRITTEN.items():
-        if getattr(kind, name) is not written or name in vars(model):
-            raise ConvexityError(
-                f"{kind.__qualname__} has a {name} of its own, so what it computes is not g(phi(x)) + tau; "
-                "put the change into a feature map or a convex network with its own rule"
-            )
+    check_own_methods(model, _WRITTEN, "g(phi(x)) + tau")
 
 
 def _check_claims(part: FeatureMap) -> None:

@@ -6,7 +6,7 @@ from featureconvex.errors import ConvexityError
 from featureconvex.models.frozen import frozen_model
 from featureconvex.models.model import FeatureConvexModel
 from featureconvex.models.multi_class import MultiClassModel
-from featureconvex.nn.freezing.as_written import foreign_code
+from featureconvex.nn.freezing.as_written import check_own_methods, foreign_code
 
 # What makes a call of the whole what its members make it.
 _WRITTEN = {
@@ -27,13 +27,7 @@ def frozen_members(model: MultiClassModel, x: Tensor) -> list[FeatureConvexModel
             hook, a replaced method, an overriding subclass).
         UserError: as for one class.
     """
-    kind = type(model)
-    for name, written in _WRITTEN.items():
-        if getattr(kind, name) is not written or name in vars(model):
-            raise ConvexityError(
-                f"{kind.__qualname__} has a {name} of its own, so what it computes are not the scores "
-                "g_k(phi(x)) + tau_k; put the change into a feature map or into the convex networks"
-            )
+    check_own_methods(model, _WRITTEN, "the scores g_k(phi(x)) + tau_k")
     for part in (model, model.classes):
         other = foreign_code(part)
         if other is not None:

@@ -219,7 +219,9 @@ def _words(
         role, remark = "drop", "constant: dropped"
     elif sum(map(bool, map(_DECORATED.fullmatch, names))) > len(names) / 2:
         role = "drop"
-        remark = "numbers nothing here reads (1,234.5, 5 %, $3): dropped; write them plainly to keep it"
+        remark = (
+            "numbers nothing here reads (1,234.5, 5 %, $3): dropped; write them plainly to keep it"
+        )
     elif filled >= FEW and len(names) > max(MAX_CATEGORIES, filled / 2):
         role, remark = "id", "nearly every row has another word: an id"
     elif _leaks(np.unique(text.astype(str), return_inverse=True)[1].astype(float), labels, True):

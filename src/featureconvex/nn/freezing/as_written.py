@@ -4,7 +4,7 @@ What is proved about a module is proved about the code of its class. Hooks, repl
 calls run other code, so a module that carries one is refused, with the way to remove it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn
@@ -66,6 +66,28 @@ def check_runs_as_written(module: nn.Module) -> None:
         if other is not None:
             place = f" (at {name!r})" if name else ""
             raise ConvexityError(f"{type(part).__qualname__}{place} has {other}")
+
+
+def check_own_methods(
+    module: nn.Module, written: Mapping[str, Callable[..., Any]], computes: str
+) -> None:
+    """Refuse a model some of whose methods are not those its answers are known by.
+
+    Args:
+        module: the model.
+        written: the methods that count, by name, as its class of this library has them.
+        computes: what it then computes, in words.
+
+    Raises:
+        ConvexityError: an overriding subclass, or a method that was replaced on the model itself.
+    """
+    kind = type(module)
+    for name, method in written.items():
+        if getattr(kind, name) is not method or name in vars(module):
+            raise ConvexityError(
+                f"{kind.__qualname__} has a {name} of its own, so what it computes is not {computes}; "
+                "put the change into a feature map or a convex network with its own rule"
+            )
 
 
 def check_no_global_hook() -> None:

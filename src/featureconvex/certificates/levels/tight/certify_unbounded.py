@@ -58,7 +58,8 @@ def proved_unbounded(geometry: Geometry, cuts: Cuts, rows: Tensor) -> Tensor:
         # A cut from too far away may have overflowed.
         good = np.isfinite(values) & np.isfinite(slopes).all(axis=1)
         if good.any():
-            # A height is as uncertain as a slope.
+            # A height is as uncertain as a slope. What cancelled in it before, as in g + tau, is not
+            # counted: levels below ``sound`` are about the numbers as they were computed.
             values = values - rounding * np.abs(values)
             proved[row] = _System(slopes[good], values[good], down, up, rounding).proves()
     return proved
