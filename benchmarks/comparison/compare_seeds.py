@@ -54,6 +54,8 @@ ROWS = (
     ("cifar10-cats-dogs", "linf", "monotone", "0.1"),
 )
 LIMIT = 1000
+# Of these, for methods that sample.
+COSTLY_LIMIT = 250
 
 
 def one(task: str, norm: str, method: str, words: str, seed: int) -> dict[str, Any]:
@@ -63,7 +65,9 @@ def one(task: str, norm: str, method: str, words: str, seed: int) -> dict[str, A
     from featureconvex.data import find_task
 
     folder = RUNS / "-".join([task, method, *words.replace(",", "").split(), f"seed{seed}"])
-    settings = CompareSettings(method, limit=LIMIT, only=words or None, seed=seed)
+    settings = CompareSettings(
+        method, limit=LIMIT, costly_limit=COSTLY_LIMIT, only=words or None, seed=seed
+    )
     compare(find_task(task), folder, settings, progress=False)
     found = read_comparison(folder).derive()["methods"][method]["settings"]
     if len(found) != 1:
