@@ -121,3 +121,35 @@ def test_nothing_to_compose_is_refused() -> None:
 def test_only_feature_maps_compose() -> None:
     with pytest.raises(UserError, match=r"takes feature maps one by one.*got Linear\("):
         Compose(AbsConcat(), torch.nn.Linear(4, 4))  # type: ignore[arg-type]
+
+
+def test_flags_follow_a_map_that_is_put_in_anothers_place() -> None:
+    chain = Compose(Center(0.5), Scale(2.0))
+    assert (chain.affine, chain.coordinatewise) == (True, True)
+    chain.maps[1] = Squash()
+    assert (chain.affine, chain.coordinatewise) == (False, False)
+    v = torch.ones(1, 2)
+    assert float(chain.sensitivity(v, 2)) == pytest.approx(math.sqrt(2))
+
+
+def test_a_centre_divides_no_cost_whatever_its_buffer_says() -> None:
+    center = Center(0.5)
+    chain = Compose(center, Rotation())
+    center.scale.fill_(0.1)
+    cost = torch.ones(2, dtype=torch.float64)
+    assert chain.lipschitz_per_cost(cost, 2) == pytest.approx(1)
+    assert float(chain.sensitivity(torch.ones(1, 2), 2, cost)) == pytest.approx(math.sqrt(2))
+
+
+@pytest.mark.parametrize("scale", [7.1e-46, 2.2e-45, 1e-39])
+def test_factors_below_the_normal_numbers_of_float32_count_as_float32_has_them(
+    scale: float,
+) -> None:
+    phi = Scale([scale, scale / 2])
+    x, y = torch.zeros(1, 2), torch.full((1, 2), 1e38)
+    moved = float((phi(y) - phi(x)).double().abs().max())
+    assert phi.lipschitz(math.inf) * 1e38 >= moved * (1 - 1e-6)
+    chain = Compose(phi, Squash())
+    assert chain.lipschitz_per_cost(torch.ones(2, dtype=torch.float64), math.inf) >= phi.lipschitz(
+        math.inf
+    )

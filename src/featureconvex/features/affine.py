@@ -93,7 +93,16 @@ class Scale(FeatureMap):
 
     def lipschitz(self, p: float, s: float | None = None) -> float:
         """``max |scale|``, the norm of a diagonal matrix for every p and from l_p to larger norms."""
-        return float(self.scale.abs().max()) if _widens(p, s) else math.inf
+        return float(self.steepness().max()) if _widens(p, s) else math.inf
+
+    def steepness(self) -> Tensor:
+        """``|scale|`` in float64, or what float32 makes of it where that is more.
+
+        Below its least normal number float32 keeps few digits: 7e-46 becomes 1.4e-45.
+        """
+        least = torch.finfo(torch.float32).tiny
+        exact = self.scale.abs().double()
+        return torch.where(exact < least, torch.maximum(exact, exact.float().double()), exact)
 
     def pullback(self, v: Tensor) -> Tensor:
         """``scale * v``."""
@@ -135,13 +144,17 @@ class Center(Scale):
         """1, also to every larger norm."""
         return 1.0 if _widens(p, s) else math.inf
 
+    def steepness(self) -> Tensor:
+        """1, whatever the buffer says."""
+        return self.shift.new_ones((), dtype=torch.float64)
+
     def pullback(self, v: Tensor) -> Tensor:
         """``v``."""
         return v
 
     def diagonal(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """1 and the shift."""
-        return torch.ones_like(self.scale), self.shift.to(dtype).double()
+        return self.steepness(), self.shift.to(dtype).double()
 
     def rounding_steps(self, graph: Graph, node: int) -> int:
         """One addition."""

@@ -44,9 +44,22 @@ class Compose(FeatureMap):
                 )
         _check_neighbours(flat)
         self.maps = nn.ModuleList(flat)
-        self.affine = all(part.affine for part in flat)
-        self.coordinatewise = all(part.coordinatewise for part in flat)
-        self.learned = any(part.learned for part in flat)
+
+    # Asked anew each time: a map may be put in another's place.
+    @property
+    def affine(self) -> bool:  # type: ignore[override]
+        """Whether every map is."""
+        return all(part.affine for part in self.parts())
+
+    @property
+    def coordinatewise(self) -> bool:  # type: ignore[override]
+        """Whether every map is."""
+        return all(part.coordinatewise for part in self.parts())
+
+    @property
+    def learned(self) -> bool:  # type: ignore[override]
+        """Whether a map is."""
+        return any(part.learned for part in self.parts())
 
     def parts(self) -> list[FeatureMap]:
         """The maps in the order of application."""
@@ -82,7 +95,7 @@ class Compose(FeatureMap):
             while len(parts) > 1:
                 front = parts[0]
                 if _is_diagonal(front):
-                    cost = _divided(cost, front.scale.abs())
+                    cost = _divided(cost, front.steepness())
                 elif type(front) is Flatten:
                     cost = cost.expand(front.shape).reshape(-1)
                 elif type(front) is Select:
@@ -129,7 +142,7 @@ class Compose(FeatureMap):
             v = parts.pop().pullback(v)
         while len(parts) > 1 and _is_diagonal(front := parts[0]):
             parts.pop(0)
-            scale = front.scale.abs()
+            scale = front.steepness()
             cost = _divided(torch.ones_like(scale) if cost is None else cost, scale)
         if len(parts) == 1:
             return parts[0].sensitivity(v, p, cost)

@@ -1,5 +1,6 @@
 """Level ``tight`` on endless domains: ``inf`` is said where no attack exists, and only there."""
 
+import copy
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -235,6 +236,22 @@ def test_planted_patience_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certify_unbounded, "_exact", lambda *_: True)
     with pytest.raises(AssertionError):
         test_inf_exactly_where_linear_programming_says_so(Identity, Unbounded())
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_what_cancels_against_the_threshold_is_as_uncertain_as_it_was(size: int) -> None:
+    """Scores near 1000, least margins a rounding or two below 0: an attack exists, hidden by rounding."""
+    x = torch.full((1, size), 0.5)
+    for seed in range(10):
+        model = bowl(seed, size, 2 * size)
+        assert isinstance(model.convex_net, MaxAffine)
+        model.convex_net.affine.bias.data += 1000.0
+        model = model.float()
+        low = least_margin(copy.deepcopy(model).double(), Unbounded(), x.double())
+        for below in (1e-9, 1e-6, 3e-5):
+            attacked = lifted(model, -low - below)
+            assert certify(attacked, x, Lp(2), level="tight").radius < math.inf
+        assert certify(lifted(model, 0.1 - low), x, Lp(2), level="tight").radius == math.inf
 
 
 def test_cuts_that_all_overflow_prove_nothing_and_lose_no_other_row() -> None:

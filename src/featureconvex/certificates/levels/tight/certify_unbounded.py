@@ -39,13 +39,14 @@ MOST_BORDERS, MOST_EXACT = 128, 8
 ROUGH = 1e-6
 
 
-def proved_unbounded(geometry: Geometry, cuts: Cuts, rows: Tensor) -> Tensor:
+def proved_unbounded(geometry: Geometry, cuts: Cuts, rows: Tensor, tau: float) -> Tensor:
     """Whether the cuts prove that nothing in the domain flips an input: (n,) bool, sufficient only.
 
     Args:
         geometry: the attackers.
         cuts: tangents of the margin.
         rows: (n,) bool, worth a try: about a millisecond each.
+        tau: the threshold that the heights include.
     """
     proved = torch.zeros_like(rows)
     if geometry.enclosed:
@@ -58,9 +59,9 @@ def proved_unbounded(geometry: Geometry, cuts: Cuts, rows: Tensor) -> Tensor:
         # A cut from too far away may have overflowed.
         good = np.isfinite(values) & np.isfinite(slopes).all(axis=1)
         if good.any():
-            # A height is as uncertain as a slope. What cancelled in it before, as in g + tau, is not
-            # counted: levels below ``sound`` are about the numbers as they were computed.
-            values = values - rounding * np.abs(values)
+            # A height is as uncertain as a slope, with what may cancel in it: g + tau. An infinite
+            # radius that rounding makes is wrong by more than rounding.
+            values = values - rounding * (np.abs(values) + abs(tau))
             proved[row] = _System(slopes[good], values[good], down, up, rounding).proves()
     return proved
 

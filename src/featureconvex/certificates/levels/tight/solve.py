@@ -149,7 +149,9 @@ def _close(
     point, found = _verified(problem, geometry, state.attack, state.deep, state.high)
     answer.upper[where] = torch.where(found, geometry.budget(point) * geometry.unit, torch.nan)
     flat = _never_falls(problem, geometry, cuts, state.weights)
-    answer.unbounded[where] = flat | proved_unbounded(geometry, cuts, ~found & ~flat)
+    answer.unbounded[where] = flat | proved_unbounded(
+        geometry, cuts, ~found & ~flat, float(problem.model.tau)
+    )
     answer.attack[where] = point.reshape(-1, *geometry.shape)
     if keep_points and cuts.points is not None:
         answer.mixtures.append(Mixture(where, cuts.points[:, : cuts.count], state.weights))
