@@ -101,7 +101,7 @@ def pack(model: Model, extra: dict[str, Any] | None = None) -> tuple[str, bytes]
     structure = {
         "format": FORMAT,
         "version": VERSION,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": torch.finfo(model.dtype).dtype,
         "feature_map": _describe(model.feature_map),
         **({"convex_net": nets[0]} if len(nets) == 1 else {"convex_nets": nets}),
         "extra": extra or {},

@@ -287,6 +287,7 @@ def test_a_category_counts_once_in_l0() -> None:
         ({"blocks": [[0, 1]], "price": 0.0}, "> 0"),
         ({"blocks": [[0, 1]], "price": [[[0, 1.0, 2], [1, 0, 1], [1, 1, 0]]]}, r"\(2, 2\)"),
         ({"cost": [1.0, -1.0]}, "every cost"),
+        ({"blocks": [[0, 1], [3]], "whole": [2, 3]}, r"\[3\]; they change by edits"),
     ],
 )
 def test_impossible_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

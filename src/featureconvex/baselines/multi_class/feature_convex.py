@@ -3,6 +3,7 @@
 import math
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from featureconvex.baselines.feature_convex import FeatureConvex
@@ -69,6 +70,6 @@ class FeatureConvexClasses(ScoreMethod):
                 "after a map that mixes coordinates, and without ranges of a table, it is the closed form"
             )
         if level == "sound":
-            computed = str(self.trained().dtype).removeprefix("torch.")
+            computed = torch.finfo(self.trained().dtype).dtype
             return self.certified(x, Sound(CLOSED_FORM, arithmetic=computed))
         return super().certify(x, level)

@@ -163,7 +163,7 @@ class Shard:
         moved = (tries != tries[:, -1:]).reshape(*tries.shape[:2], -1).any(-1)
         line = TallyRow(
             **self.words(claim, index),
-            dtype=str(self.case.model.dtype).removeprefix("torch."),
+            dtype=torch.finfo(self.case.model.dtype).dtype,
             certificates=int((radius > 0).sum()),
             attacked=int((inside & moved).any(1).sum()),
             points=int(inside.sum()),

@@ -418,8 +418,9 @@ def test_no_rows() -> None:
 def test_bad_options_are_refused() -> None:
     with pytest.raises(UserError, match="iterations"):
         Tight(iterations=-1)
-    with pytest.raises(UserError, match="tolerance"):
-        Tight(tolerance=-0.1)
+    for tolerance in (-0.1, 1.0, 2.0):
+        with pytest.raises(UserError, match="tolerance"):
+            Tight(tolerance=tolerance)
 
 
 def test_a_custom_network_needs_no_slopes_for_the_bracket() -> None:

@@ -27,6 +27,7 @@ from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Lp
+from featureconvex.errors import UserError
 from featureconvex.given import real_number, whole_number, yes_or_no
 
 
@@ -43,7 +44,7 @@ class Tight(Level):
             ``upper`` nan there.
 
     Raises:
-        UserError: a negative number of iterations or a negative tolerance, or no numbers.
+        UserError: a negative number of iterations or a tolerance outside [0, 1), or no numbers.
 
     >>> Tight(tolerance=0.05)
     Tight(iterations=20, tolerance=0.05, attacks=True)
@@ -61,6 +62,11 @@ class Tight(Level):
             ("attacks", yes_or_no("attacks", self.attacks)),
         ):
             object.__setattr__(self, name, value)
+        if self.tolerance >= 1:
+            raise UserError(
+                f"tolerance is the share of upper that the bracket may leave open, in [0, 1), got "
+                f"{self.tolerance}"
+            )
 
     def bound(self, problem: Problem) -> Bound:
         """A bracket for affine features and an Lp threat, else an ascent and a short attack.

@@ -48,7 +48,8 @@ class Edits(Threat):
         whole: numeric coordinates that move by whole numbers only.
 
     Raises:
-        UserError: a cost or price that is not positive, or overlapping blocks.
+        UserError: a cost or price that is not positive, overlapping blocks, or a ``whole``
+            coordinate in a block.
 
     >>> threat = Edits(cost=[2.0, 1, 1, 1, 1], blocks=[[1, 2, 3], [4]], price=[5.0, 3.0])
     >>> threat.measure(torch.tensor([[0.5, -1, 0, 1, 0], [0, 0, 0, 0, 1], [0, -0.5, 0, 0.5, 0]]))
@@ -72,6 +73,14 @@ class Edits(Threat):
         if given is not None and not bool((given > 0).all()):
             raise UserError("every cost must be > 0 (inf: the coordinate cannot change)")
         self._whole = whole_numbers("whole", whole, "[0, 3]", 0)
+        edited = sorted(
+            {place for block in self._blocks.coordinates for place in block} & {*self._whole}
+        )
+        if edited:
+            raise UserError(
+                f"whole names coordinates of blocks, {edited}; they change by edits, "
+                "and whole is about numbers"
+            )
         finite = np.array(self._blocks.prices.distinct)
         if len(finite) > LIMITS:
             finite = finite[np.linspace(0, len(finite) - 1, LIMITS).round().astype(int)]
