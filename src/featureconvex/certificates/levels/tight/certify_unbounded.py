@@ -56,13 +56,15 @@ def proved_unbounded(geometry: Geometry, cuts: Cuts, rows: Tensor, tau: float) -
         down, up = (end[row].double().cpu().numpy() for end in (geometry.down, geometry.up))
         slopes = cuts.slopes[row].double().cpu().numpy()
         values = cuts.heights[row].cpu().numpy()
+        place = np.abs((geometry.x[row] * geometry.scale).double().cpu().numpy())
         # A cut from too far away may have overflowed.
         good = np.isfinite(values) & np.isfinite(slopes).all(axis=1)
         if good.any():
-            # A height is as uncertain as a slope, with what may cancel in it: g + tau. An infinite
-            # radius that rounding makes is wrong by more than rounding.
-            values = values - rounding * (np.abs(values) + abs(tau))
-            proved[row] = _System(slopes[good], values[good], down, up, rounding).proves()
+            # A height is as uncertain as what cancels in it, the threshold and the products with the
+            # input: an infinite radius that rounding makes is wrong by more than rounding.
+            slopes, values = slopes[good], values[good]
+            values = values - rounding * (np.abs(values) + abs(tau) + np.abs(slopes) @ place)
+            proved[row] = _System(slopes, values, down, up, rounding).proves()
     return proved
 
 
