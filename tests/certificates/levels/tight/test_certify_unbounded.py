@@ -242,7 +242,7 @@ def test_planted_patience_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cancels_against_the_threshold_is_as_uncertain_as_it_was(size: int) -> None:
     """Scores near 1000, least margins a rounding or two below 0: an attack exists, hidden by rounding."""
     x = torch.full((1, size), 0.5)
-    for seed in range(10):
+    for seed in range(4):
         model = bowl(seed, size, 2 * size)
         assert isinstance(model.convex_net, MaxAffine)
         model.convex_net.affine.bias.data += 1000.0
