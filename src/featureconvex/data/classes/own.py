@@ -1,5 +1,7 @@
 """Classes of the user's own data, each of which is to stay what it is."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,15 @@ class OwnClasses:
 
     names: tuple[str, ...]
 
+    @staticmethod
+    def of(classes: Iterable[str]) -> "OwnClasses":
+        """In order: of numbers that of their values, otherwise that of the alphabet.
+
+        >>> OwnClasses.of(["10", "9", "1"]).names
+        ('1', '9', '10')
+        """
+        return OwnClasses(tuple(_in_order(list(classes))))
+
     def remark(self, labels: NDArray[Any]) -> str:
         """Nothing: every label is what it is."""
         return ""
@@ -28,6 +39,19 @@ class OwnClasses:
         self, x: NDArray[Any], labels: NDArray[Any], halves: Halves, **known: Any
     ) -> ClassDataset:
         """The data set."""
-        y = np.searchsorted(np.array(self.names), labels).astype(np.int64)
+        number = {name: k for k, name in enumerate(self.names)}
+        found, where = np.unique(labels, return_inverse=True)
+        y = np.array([number[str(name)] for name in found], dtype=np.int64)[where]
         train, test = (ClassSplit(x[rows], y[rows]) for rows in halves)
         return ClassDataset(train=train, test=test, classes=self.names, **known)
+
+
+def _in_order(names: list[str]) -> list[str]:
+    """Sorted, by their values where all are numbers."""
+    try:
+        values = [float(name) for name in names]
+    except ValueError:
+        return sorted(names)
+    if not all(map(math.isfinite, values)):
+        return sorted(names)
+    return [name for _, name in sorted(zip(values, names, strict=True))]

@@ -57,4 +57,4 @@ class EachItsOwn:
             UserError: fewer than two.
         """
         check_several(classes, origin)
-        return OwnClasses(tuple(sorted(classes)))
+        return OwnClasses.of(classes)
