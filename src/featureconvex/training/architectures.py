@@ -179,6 +179,7 @@ def image_architecture(
     norm: float,
     device: torch.device,
     head: tuple[int, ...] = HEAD,
+    last_points: int = 2,
 ) -> Architecture:
     """The model for images of one shape (c, h, w), to be robust in the norm with exponent ``norm``.
 
@@ -190,8 +191,8 @@ def image_architecture(
 
     With ``head=()`` a learned map is followed by one affine function, as in 1-Lipschitz
     networks: on digits, whose classes are nearly alike, large temperatures gain more radius with it. Layers
-    of distances then end in two points, as distance nets do: one affine function of many distances gained
-    less.
+    of distances then end in ``last_points``, two as distance nets do: one affine function of many distances
+    gained less.
 
     ``default`` learns a map before the network: for l2 orthogonal layers, for linf layers of distances, of
     colour images between means over 2 x 2 pixels. Below l2 grey images keep their pixels, which certified
@@ -202,8 +203,9 @@ def image_architecture(
     if shape[0] == 3 and norm < 2:
         return _on(device, folded=lambda x: _mlp(x, (64, 16), Center(x.mean(dim=0)), AbsConcat()))
     learned = recipe == "default"
+    points = (512, 512) if head else (512, 512, last_points)
     if shape[0] == 3 and learned and norm >= WIDE:
-        return _on(device, distances=lambda x: _distances_of_means(x, head))
+        return _on(device, distances=lambda x: _distances_of_means(x, head, points))
     if shape[0] == 3:
         front = Scattering((3, shape[1], shape[2]), scales=3, orientations=4).to(device)
         layers, after_map = ((256, 256), head) if learned else ((), HEAD)
@@ -223,7 +225,7 @@ def image_architecture(
         )
     return _on(
         device,
-        distances=lambda x: _mlp(x, head, Center(x.mean()), *_distances(x, *_points(head))),
+        distances=lambda x: _mlp(x, head, Center(x.mean()), *_distances(x, *points)),
     )
 
 
@@ -252,15 +254,12 @@ def _mlp(x: Tensor, hidden: tuple[int, ...], *maps: FeatureMap) -> FeatureConvex
     return FeatureConvexModel(phi, ConvexMLP(phi(x[:1]).numel(), hidden))
 
 
-def _distances_of_means(x: Tensor, head: tuple[int, ...]) -> FeatureConvexModel:
+def _distances_of_means(
+    x: Tensor, head: tuple[int, ...], points: tuple[int, ...]
+) -> FeatureConvexModel:
     """Means are nonexpansive in linf: a quarter of the numbers, and nearly as much to see."""
     pooled = AveragePool(tuple(x.shape[1:]), min(2, *x.shape[2:]))
-    return _mlp(x, head, Center(x.mean()), pooled, *_distances(pooled(x[:1]), *_points(head)))
-
-
-def _points(head: tuple[int, ...]) -> tuple[int, ...]:
-    """How many points each layer of distances has, before a network with such hidden layers."""
-    return (512, 512) if head else (512, 512, 2)
+    return _mlp(x, head, Center(x.mean()), pooled, *_distances(pooled(x[:1]), *points))
 
 
 def _pixels(x: Tensor) -> FeatureConvexModel:

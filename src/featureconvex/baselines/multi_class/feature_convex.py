@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from featureconvex.baselines.feature_convex import FeatureConvex
-from featureconvex.baselines.method import Radii
-from featureconvex.baselines.multi_class.scores import ScoreMethod
+from featureconvex.baselines.method import Options, Radii, Setting
+from featureconvex.baselines.multi_class.scores import SHARES, ScoreMethod
 from featureconvex.certificates import Guarantee
 from featureconvex.certificates.levels import Sound
 from featureconvex.device import device
 from featureconvex.errors import UserError
+from featureconvex.norms import norm_name
 from featureconvex.results.columns import CLOSED_FORM
 from featureconvex.training.architectures import (
+    HEAD,
     TABLE_HIDDEN,
     Architecture,
     image_architecture,
@@ -23,6 +25,8 @@ from featureconvex.training.architectures import (
 )
 from featureconvex.training.points import Points
 
+LAST_POINTS = 32
+"""Of layers of distances before affine scores: with ten classes more certified less, and fewer, too."""
 COVERED = 100
 """The first test points that levels above the closed form certify: they take up to a second for a point."""
 
@@ -46,13 +50,22 @@ class FeatureConvexClasses(ScoreMethod):
     literature = "None for several classes: the certificates of arXiv 2302.01961 are of one class."
     hidden = None
 
+    @classmethod
+    def settings(cls, options: Options) -> list[Setting]:
+        """Each norm at each temperature, of images in linf also with affine scores of few distances."""
+        affine: list[Setting] = [
+            {"norm": norm_name(math.inf), "share": share, "head": "affine"} for share in SHARES
+        ]
+        return [*super().settings(options), *(affine if options.image else [])]
+
     def architecture(self, points: Points) -> Architecture:
-        """What ``featureconvex run --multi-class own`` trains."""
+        """What ``featureconvex run --multi-class own`` trains, or the same with affine scores."""
         place = device(self.options.device)
         if not self.options.image:
             return table_architecture(points.x, TABLE_HIDDEN, place, table_map(self.norm))[0]
         shape, task = self.options.shape, self.options.task
-        return image_architecture(shape, task, "default", self.norm, place)
+        head = () if self.setting.get("head") == "affine" else HEAD
+        return image_architecture(shape, task, "default", self.norm, place, head, LAST_POINTS)
 
     def covers(self, level: str) -> int | None:
         """All for the closed form."""
