@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from featureconvex.attacker import question
+from featureconvex.attacker import Attacker, question
 from featureconvex.certificates import (
     L0,
     Append,
@@ -74,27 +74,43 @@ def planned(
     Raises:
         UserError: prices of a model that has none, or a threat that needs a domain and has none.
     """
-    attacker = model.attacker if isinstance(model, Described) else None
     if isinstance(model, MultiClassModel):
         _refuse_places_in_files(model, threats, slack)
     if isinstance(model, Described) and model.meaning.plotted:
-        texts = [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
+        texts = _about_files(threats)
         if Slack.NAME in texts and slack is None:
             raise _unknown_slack()
-        texts = [text for text in texts if text != Slack.NAME]
         if texts or slack is not None:
             if level is not None and not level_named(level).uses_domain:
                 raise UserError(f"level {level_named(level).name} does not know where a file ends")
-            plots = tuple(OnPlot(*_parsed(text)) for text in texts)
-            left = [threat for threat in threats or () if threat not in (*texts, Slack.NAME)]
-            plan = planned(model, left, domain, level or "domain", cost, described)
+            plots = tuple(OnPlot(*_parsed(text)) for text in texts if text != Slack.NAME)
+            left = [threat for threat in threats or () if threat not in texts]
+            plan = _of_one_row(model, left, domain, level or "domain", cost, described)
             return replace(plan, plots=plots, slack=slack)
     if slack is not None:
         check_counted("slack", model)
         others = [threat for threat in threats or [] if threat != Slack.NAME]
-        plan = planned(model, [*others, Slack()], domain, level, cost, described)
+        plan = _of_one_row(model, [*others, Slack()], domain, level, cost, described)
         kept = [threat for threat in plan.threats if not isinstance(threat, Slack)]
         return replace(plan, threats=kept, slack=slack)
+    return _of_one_row(model, threats, domain, level, cost, described)
+
+
+def _about_files(threats: Sequence[Threat | str] | None) -> list[str]:
+    """Those that are words about files."""
+    return [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
+
+
+def _of_one_row(
+    model: object,
+    threats: Sequence[Threat | str] | None,
+    domain: Domain | None,
+    level: str | Level | None,
+    cost: str | None,
+    described: bool,
+) -> Plan:
+    """The plan where a row says all that threats are about."""
+    attacker = model.attacker if isinstance(model, Described) else None
     aside = ""
     if threats is None:
         priced = described and attacker is not None
@@ -122,18 +138,20 @@ def planned(
         return Plan(plain, asked.domain, asked.level)
     if cost is not None:
         one_of("cost", cost, ("std", "schema"))
-    found: list[Threat] = []
-    for threat in threats:
-        if isinstance(threat, str):
-            found.append(attacker.threat)
-        elif cost is not None and isinstance(threat, Lp):
-            found.append(Lp(threat.p, attacker.cost if cost == "std" else attacker.unit_costs))
-        else:
-            found.append(threat)
+    found = [_priced(threat, attacker, cost) for threat in threats]
     asked = question(attacker, found, domain, level)
     units = {"std": "training standard deviations", "schema": attacker.schema.unit}
     priced_in = "" if cost is None else units[cost]
     return Plan(found, asked.domain, asked.level, asked.sentence or aside, priced=priced_in)
+
+
+def _priced(threat: Threat | str, attacker: Attacker, cost: str | None) -> Threat:
+    """Edits at the attacker's prices, and norms at those asked for."""
+    if isinstance(threat, str):
+        return attacker.threat
+    if cost is None or not isinstance(threat, Lp):
+        return threat
+    return Lp(threat.p, attacker.cost if cost == "std" else attacker.unit_costs)
 
 
 def _refuse_places_in_files(
@@ -145,7 +163,7 @@ def _refuse_places_in_files(
         UserError: such a question.
     """
     plotted = isinstance(model, Described) and model.meaning.plotted
-    texts = [text for text in threats or () if isinstance(text, str) and text != Edits.NAME]
+    texts = _about_files(threats)
     if slack is not None or Slack.NAME in texts or (plotted and texts):
         raise UserError(
             "slack of files, and operations on plots of files, are certified for one sensitive class, and "
