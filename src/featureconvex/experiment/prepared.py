@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from featureconvex.data import LabelledData, to_tensor
+from featureconvex.data import ClassDataset, LabelledData, to_tensor
 from featureconvex.data.files.byte_plot import BytePlot
 from featureconvex.errors import UserError
 from featureconvex.features import standardise
 from featureconvex.training.architectures import (
     TABLE_HIDDEN,
     Architecture,
+    class_architecture,
     count_architecture,
     image_architecture,
     table_architecture,
@@ -81,14 +82,12 @@ def prepare(
             recipe = recipe.replace(asymmetry=1.0)
         architecture, cost = table_architecture(train.x, TABLE_HIDDEN, place, name)
         return Prepared(train, test, architecture, cost, cost, recipe)
-    return Prepared(
-        train,
-        test,
-        image_architecture(tuple(train.x.shape[1:]), dataset.name, recipe.name, recipe.norm, place),
-        None,
-        None,
-        recipe,
-    )
+    shape = tuple(train.x.shape[1:])
+    if isinstance(dataset, ClassDataset):
+        architecture = class_architecture(shape, dataset.name, recipe.norm, place)
+    else:
+        architecture = image_architecture(shape, dataset.name, recipe.name, recipe.norm, place)
+    return Prepared(train, test, architecture, None, None, recipe)
 
 
 def _has_an_attacker_of_its_own(dataset: LabelledData) -> bool:

@@ -229,6 +229,34 @@ def image_architecture(
     )
 
 
+# Points that layers of distances end in before affine scores of several classes.
+CLASS_POINTS = 32
+
+
+def class_architecture(
+    shape: tuple[int, ...],
+    task: str,
+    norm: float,
+    device: torch.device,
+    head: tuple[int, ...] | None = None,
+) -> Architecture:
+    """The model of recipe ``default`` for images of several classes, each with a score of its own.
+
+    As :func:`image_architecture`, but in linf scores are affine in few distances: of digits they certify
+    more than convex networks after many, of garments as much, and train in half the time.
+
+    Args:
+        shape: of one image, (c, h, w).
+        task: by its name.
+        norm: exponent.
+        device: where the model lives.
+        head: widths of each score's hidden layers after a learned map; None: the choice above.
+    """
+    if head is None:
+        head = HEAD if norm < WIDE else ()
+    return image_architecture(shape, task, "default", norm, device, head, CLASS_POINTS)
+
+
 def untrained(architecture: Architecture, points: Points, seed: int) -> FeatureConvexModel:
     """The model of an architecture without a choice of several, before any training."""
     (build,) = architecture.builds.values()

@@ -19,20 +19,18 @@ from featureconvex.training.architectures import (
     HEAD,
     TABLE_HIDDEN,
     Architecture,
-    image_architecture,
+    class_architecture,
     table_architecture,
     table_map,
 )
 from featureconvex.training.points import Points
 
-LAST_POINTS = 32
-"""Of layers of distances before affine scores: with ten classes more certified less, and fewer, too."""
 COVERED = 100
 """The first test points that levels above the closed form certify: they take up to a second for a point."""
 
 
 class FeatureConvexClasses(ScoreMethod):
-    """Convex networks after the map that recipe ``default`` learns for the norm.
+    """Convex scores, affine ones in linf, after the map that recipe ``default`` learns for the norm.
 
     Levels above the closed form are about the first :data:`COVERED` test points. Level ``sound`` is the
     closed form again, about the class that the stored model computes in its own precision.
@@ -52,20 +50,20 @@ class FeatureConvexClasses(ScoreMethod):
 
     @classmethod
     def settings(cls, options: Options) -> list[Setting]:
-        """Each norm at each temperature, of images in linf also with affine scores of few distances."""
-        affine: list[Setting] = [
-            {"norm": norm_name(math.inf), "share": share, "head": "affine"} for share in SHARES
+        """Each norm at each temperature, of images in linf also with convex scores."""
+        convex: list[Setting] = [
+            {"norm": norm_name(math.inf), "share": share, "head": "convex"} for share in SHARES
         ]
-        return [*super().settings(options), *(affine if options.image else [])]
+        return [*super().settings(options), *(convex if options.image else [])]
 
     def architecture(self, points: Points) -> Architecture:
-        """What ``featureconvex run --multi-class own`` trains, or the same with affine scores."""
+        """What ``featureconvex run --multi-class own`` trains, or the same with convex scores."""
         place = device(self.options.device)
         if not self.options.image:
             return table_architecture(points.x, TABLE_HIDDEN, place, table_map(self.norm))[0]
         shape, task = self.options.shape, self.options.task
-        head = () if self.setting.get("head") == "affine" else HEAD
-        return image_architecture(shape, task, "default", self.norm, place, head, LAST_POINTS)
+        head = HEAD if self.setting.get("head") == "convex" else None
+        return class_architecture(shape, task, self.norm, place, head)
 
     def covers(self, level: str) -> int | None:
         """All for the closed form."""
