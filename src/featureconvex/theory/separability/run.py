@@ -88,34 +88,21 @@ def separability(
     numbers = {label: np.flatnonzero(half.y == label) for label in (1, 0)}
     classes = {label: lattice.take(rows) for label, rows in numbers.items()}
     del lattice
-    directions, frames, exact = {}, [], {}
     names = {1: dataset.sensitive_name, 0: dataset.other_name}
+    directions, frames, exact = {}, [], {}
     for label, name in ((1, "forward"), (0, "reverse")):
-        planes = (
-            Hyperplanes(folder / f"hyperplanes-{name}.npy", classes[label])
-            if settings.proofs
-            else None
+        title = f"{names[label]} against {names[1 - label]}" if progress else ""
+        planes = folder / f"hyperplanes-{name}.npy"
+        directions[name], rows, exact[name] = _direction(
+            classes, numbers, label, settings, planes, title
         )
-        verdicts, bounds, seconds = _direction(
-            classes[label],
-            classes[1 - label],
-            settings.distance,
-            planes,
-            f"{names[label]} against {names[1 - label]}" if progress else "",
-        )
-        rows = direction_rows(verdicts, bounds, numbers[label], numbers[1 - label], label)
         frames.append(rows)
-        directions[name] = {**summary(rows), "seconds": seconds}
-        exact[name] = combinations(verdicts, numbers[label], numbers[1 - label])
-        if planes is not None:
-            exact[name]["hyperplanes"] = planes.close()
-        directions[name]["separable"] = verdicts.separable
     with progress_bar("one hyperplane for all", None, progress):
         linear = linear_separation(classes[1], classes[0])
     rows = _with_source(
         pd.concat(frames).sort_values("index", ignore_index=True), dataset, settings
     )
-    forward, reverse = (directions[name] for name in ("forward", "reverse"))
+    forward, reverse = directions["forward"], directions["reverse"]
     any_inside = bool(forward["inside"] + reverse["inside"])
     result = {
         "task": dataset.name,
@@ -145,6 +132,36 @@ def separability(
 
 
 def _direction(
+    classes: dict[int, Lattice],
+    numbers: dict[int, NDArray[np.intp]],
+    label: int,
+    settings: Settings,
+    path: Path,
+    title: str,
+) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any]]:
+    """One class against the hull of the other: a summary, a row for each point, and what proves them.
+
+    Args:
+        classes: the points of each.
+        numbers: their numbers in the data.
+        label: the class that is asked about.
+        settings: what is asked.
+        path: for the hyperplanes, where they are asked for.
+        title: of bars; empty: none.
+    """
+    planes = Hyperplanes(path, classes[label]) if settings.proofs else None
+    verdicts, bounds, seconds = _verdicts(
+        classes[label], classes[1 - label], settings.distance, planes, title
+    )
+    rows = direction_rows(verdicts, bounds, numbers[label], numbers[1 - label], label)
+    exact = combinations(verdicts, numbers[label], numbers[1 - label])
+    if planes is not None:
+        exact["hyperplanes"] = planes.close()
+    found = {**summary(rows), "seconds": seconds, "separable": verdicts.separable}
+    return found, rows, exact
+
+
+def _verdicts(
     points: Lattice,
     others: Lattice,
     distance: float | None,
