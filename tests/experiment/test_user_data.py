@@ -495,11 +495,19 @@ def _noise(n: int, ones: int, columns: dict[str, np.ndarray] | None = None) -> p
         (_noise(200, 100), "cannot be told from chance"),
         (_noise(60, 30, {"no": np.arange(60) + 7}), "'no' looks like an index or an id"),
         (
+            _noise(60, 30).assign(z=lambda table: 3 * table.y + 1),
+            "The column 'z' has one number for each class, so it alone tells the label",
+        ),
+        (
+            _noise(60, 30).assign(z=lambda table: table.b, w=lambda table: table.b),
+            "Columns are equal in every row: 'b' and 'z', 'b' and 'w'. Whoever",
+        ),
+        (
             pd.concat([_noise(40, 20)] * 3),
             "test samples are exact duplicates of training samples",
         ),
     ],
-    ids=["tiny class", "random labels", "an index", "duplicates"],
+    ids=["tiny class", "random labels", "an index", "label", "twins", "duplicates"],
 )
 @pytest.mark.usefixtures("undrawn")
 def test_a_report_warns_of_itself(

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from featureconvex.data.dataset import LabelledData
 
 SMALLEST_INDEX = 10
-"""Among fewer rows, whole numbers in order are no sign of an index."""
+"""Among fewer rows, whole numbers in order are no sign of an index, nor equal columns of anything."""
+NAMED = 3
+"""So many of several pairs of columns are named."""
 
 
 def data_warnings(dataset: LabelledData) -> list[str]:
-    """One sentence for exact duplicates across the split, one per pair of classes that may be one, and one
-    per column that looks like an id.
+    """One sentence for exact duplicates across the split, one per pair of classes that may be one, one per
+    column that looks like an id or copies the label, and one for columns that are equal.
     """
     families = [half for half in (dataset.train_family, dataset.test_family) if half is not None]
     classes = {*dataset.class_names, *np.concatenate([*families, []]).tolist()}
@@ -39,6 +41,30 @@ def data_warnings(dataset: LabelledData) -> list[str]:
             "the features with --keep."
             for number in index_like(_in_order(dataset))
         ]
+    if dataset.kind == "table" and dataset.files is None:
+        found += _column_warnings(dataset)
+    return found
+
+
+def _column_warnings(dataset: LabelledData) -> list[str]:
+    names = dataset.feature_names or []
+    groups = dataset.feature_groups or list(range(len(names)))
+    x = np.concatenate([dataset.train.x, dataset.test.x])
+    y = np.concatenate([dataset.train.y, dataset.test.y])
+    copies = {groups[number]: names[number] for number in reversed(label_copies(x, y))}
+    found = [
+        f"The column {name!r} has one number for each class, so it alone tells the label. If it is not "
+        "known before a decision, drop it, or keep it beside the features with --keep."
+        for _, name in sorted(copies.items())
+    ]
+    twins = [(a, b) for a, b in equal_columns(x) if groups[a] != groups[b]]
+    if twins:
+        pairs = ", ".join(f"{names[a]!r} and {names[b]!r}" for a, b in twins[:NAMED])
+        more = f" (and {len(twins) - NAMED} more pairs)" if len(twins) > NAMED else ""
+        found.append(
+            f"Columns are equal in every row: {pairs}{more}. Whoever changes one may change the other with "
+            "it, and certificates count two changes; drop one of them if they are one quantity."
+        )
     return found
 
 
@@ -79,6 +105,35 @@ def index_like(x: NDArray[np.float64]) -> list[int]:
     ordered = (steps > 0).all(axis=0) | (steps < 0).all(axis=0)
     gaps = np.diff(np.sort(x, axis=0), axis=0)
     return [int(column) for column in np.flatnonzero(whole & (ordered | (gaps == 1).all(axis=0)))]
+
+
+def label_copies(x: NDArray[np.float64], y: NDArray[Any]) -> list[int]:
+    """The columns of (n, d) with one number for each class of y (n,), not the same for all.
+
+    >>> x = np.column_stack([np.arange(12) % 2 * 5.0, np.arange(12.0)])
+    >>> label_copies(x, np.arange(12) % 2)
+    [0]
+    """
+    if len(x) < SMALLEST_INDEX:
+        return []
+    ends = [(half.min(axis=0), half.max(axis=0)) for half in (x[y == k] for k in np.unique(y))]
+    single = np.all([low == high for low, high in ends], axis=0)
+    lows = np.array([low for low, _ in ends])
+    return [int(k) for k in np.flatnonzero(single & (lows.min(axis=0) < lows.max(axis=0)))]
+
+
+def equal_columns(x: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Pairs of columns of (n, d) with the same numbers, not all of them equal; each with the first.
+
+    >>> equal_columns(np.column_stack([np.arange(12.0), np.ones(12), np.arange(12.0), np.ones(12)]))
+    [(0, 2)]
+    """
+    if len(x) < SMALLEST_INDEX:
+        return []
+    varies = np.flatnonzero(x.min(axis=0) < x.max(axis=0)).tolist()
+    first: dict[bytes, int] = {}
+    pairs = [(first.setdefault(_digest(x[:, column]), column), column) for column in varies]
+    return [(a, b) for a, b in pairs if a != b]
 
 
 def _in_order(dataset: LabelledData) -> NDArray[np.float64]:
