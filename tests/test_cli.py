@@ -225,6 +225,7 @@ def test_the_version_is_said() -> None:
         ("report", "OUT"),
         ("certify", "OUT", "missing.csv", "--out", "rows.csv"),
         ("tradeoff", "digits-3-8", "--out", "OUT", "--temperatures", "a,b"),
+        ("tradeoff", "missing.csv", "--out", "OUT", "--temperatures", "1", "--sep", ";;"),
         ("nonsense",),
     ],
 )

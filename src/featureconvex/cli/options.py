@@ -58,8 +58,8 @@ Separator = Annotated[
     str | None,
     typer.Option(
         "--sep",
-        help="Between the columns of a CSV table (default: inspect finds it out, else what schema or model "
-        "say, else commas).",
+        help="Between the columns of a CSV table, tab for a tab (default: inspect finds it out, else what "
+        "schema or model say, else commas).",
     ),
 ]
 Decimal = Annotated[
@@ -99,6 +99,7 @@ def written(
 ) -> dict[str, str | tuple[str, ...] | None]:
     """How a table is written, as far as options say."""
     words = tuple(na) if na else None
+    sep = "\t" if sep in ("tab", r"\t") else sep
     return {"separator": sep, "decimal": decimal, "encoding": encoding, "missing": words}
 
 

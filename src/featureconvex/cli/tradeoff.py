@@ -7,16 +7,23 @@ import typer
 from featureconvex.cli.options import (
     AsJson,
     DataDir,
+    Decimal,
     Device,
+    EmptyWords,
+    Encoding,
     Epochs,
     Label,
+    Missing,
     Norm,
     Out,
     Quiet,
+    SchemaFile,
     Seed,
     Sensitive,
+    Separator,
     TaskName,
     numbers,
+    written,
 )
 from featureconvex.feedback import feedback
 
@@ -34,20 +41,31 @@ def tradeoff(
     device: Device = "auto",
     label: Label = None,
     sensitive: Sensitive = None,
+    schema: SchemaFile = None,
+    missing: Missing = "refuse",
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    na: EmptyWords = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw clean accuracy against certified radius, one run per temperature."""
     from featureconvex.data import find_task
+    from featureconvex.data.tables.table import TableReader
 
-    found = find_task(task, label, sensitive)
+    form = written(sep, decimal, encoding, na)
+    values = numbers(temperatures, "--temperatures")
+    found = find_task(task, label, sensitive, (), missing, schema, None, None, form)
+    if isinstance(found.reader, TableReader):
+        # What is wrong with a table is said before torch is loaded.
+        found = found.read(data_dir)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import tradeoff as run_tradeoff
     from featureconvex.norms import parse_norm
     from featureconvex.results.strict_json import load_json
 
     settings = Settings(norm=parse_norm(norm), epochs=epochs, seed=seed, device=device)
-    values = numbers(temperatures, "--temperatures")
     with feedback(quiet, as_json) as say:
         figure = run_tradeoff(found, out, settings, values, data_dir)
         say(list, [f"figure: {figure}"], lambda: load_json(figure.with_suffix(".json")))

@@ -25,7 +25,8 @@ STANDARD_INPUT = Path("-")
 """Stands for a CSV table on standard input."""
 WIDE = ("utf-16", "utf-32")
 """Encodings in which a comma is several bytes."""
-SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
+TAB = "\t"
+SEPARATORS = {";": "';'", TAB: "a tab", "|": "'|'"}
 """What some programs write between columns instead of commas, and what to call it."""
 
 
@@ -230,7 +231,8 @@ def _check_separator(content: bytes, path: Path) -> None:
         if separator in header and "," not in header:
             raise UserError(
                 f"{path}: the separator looks like {name}, not a comma; save the table with commas "
-                "between columns (and points in decimal numbers)"
+                "between columns (and points in decimal numbers), or say how it is written: --sep "
+                f"{'tab' if separator == TAB else repr(separator)}, with --decimal , for decimal commas"
             )
 
 
