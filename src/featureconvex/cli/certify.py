@@ -8,14 +8,16 @@ import typer
 
 from featureconvex.cli.options import (
     AsJson,
+    Quiet,
+    column_range,
+    columns,
+)
+from featureconvex.cli.tables import (
     Decimal,
     EmptyWords,
     Encoding,
     Keep,
-    Quiet,
     Separator,
-    column_range,
-    columns,
     written,
 )
 from featureconvex.errors import UserError

@@ -7,23 +7,26 @@ import typer
 from featureconvex.cli.options import (
     AsJson,
     DataDir,
-    Decimal,
     Device,
+    MultiClass,
+    Out,
+    Quiet,
+    Seed,
+    Sensitive,
+    TaskName,
+)
+from featureconvex.cli.own_classes import is_own, refuse_with_own
+from featureconvex.cli.tables import (
+    Decimal,
     EmptyWords,
     Encoding,
     Label,
     Missing,
-    MultiClass,
-    Out,
-    Quiet,
     SchemaFile,
-    Seed,
-    Sensitive,
     Separator,
-    TaskName,
+    read_first,
     written,
 )
-from featureconvex.cli.own_classes import is_own, refuse_with_own
 from featureconvex.feedback import feedback
 
 
@@ -87,18 +90,14 @@ def compare(
     not, and the settings that `failed`.
     """
     from featureconvex.data import ClassTask, Task, find_class_task, find_task
-    from featureconvex.data.tables.table import TableReader
 
     found: Task | ClassTask
     said: Any = ((), missing, schema, None, None, written(sep, decimal, encoding, na))
     if is_own(multi_class, task):
         refuse_with_own({"--sensitive": sensitive})
-        found = find_class_task(task, label, *said)
+        found = read_first(find_class_task(task, label, *said), data_dir)
     else:
-        found = find_task(task, label, sensitive, *said)
-    if isinstance(found.reader, TableReader):
-        # What is wrong with a table is said before torch is loaded.
-        found = found.read(data_dir)
+        found = read_first(find_task(task, label, sensitive, *said), data_dir)
     from featureconvex.comparison import CompareSettings
     from featureconvex.comparison import compare as run_comparison
     from featureconvex.report.folders import COMPARISON_FILE

@@ -7,12 +7,14 @@ import typer
 
 from featureconvex.cli.options import (
     AsJson,
+    Quiet,
+    Sensitive,
+)
+from featureconvex.cli.tables import (
     Decimal,
     EmptyWords,
     Encoding,
     Label,
-    Quiet,
-    Sensitive,
     Separator,
     written,
 )

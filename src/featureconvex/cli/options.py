@@ -1,7 +1,7 @@
 """Options that several commands share, and how their texts are read."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -23,7 +23,6 @@ DataDir = Annotated[
     ),
 ]
 Norm = Annotated[str, typer.Option(help="The norm whose certified radius is trained: 1, 2 or inf.")]
-Label = Annotated[str | None, typer.Option(help="The label column of a table of your own.")]
 Sensitive = Annotated[
     str | None,
     typer.Option(
@@ -39,36 +38,6 @@ MultiClass = Annotated[
         "class. set: one class or a set, as --sensitive names it, against the rest. auto: own for a named "
         "task of all classes (such as digits), else set."
     ),
-]
-Keep = Annotated[
-    list[str] | None,
-    typer.Option(help="A column of the table to copy beside the rows, such as an id; repeatable."),
-]
-Missing = Annotated[
-    Literal["refuse", "drop"],
-    typer.Option(help="Rows of your table with a gap: refuse the file, or drop the rows."),
-]
-SchemaFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--schema", help="What the columns of your table are, from `featureconvex inspect`."
-    ),
-]
-Separator = Annotated[
-    str | None,
-    typer.Option(
-        "--sep",
-        help="Between the columns of a CSV table, tab for a tab (default: inspect finds it out, else what "
-        "schema or model say, else commas).",
-    ),
-]
-Decimal = Annotated[
-    str | None, typer.Option("--decimal", help="Its decimal mark, . or , (likewise).")
-]
-Encoding = Annotated[str | None, typer.Option("--encoding", help="Of its text (likewise: UTF-8).")]
-EmptyWords = Annotated[
-    list[str] | None,
-    typer.Option("--na", help="A word in it for an empty cell; repeatable (likewise: none)."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -92,15 +61,6 @@ TargetFpr = Annotated[
     float | None,
     typer.Option(help="Calibrate for this false-positive rate instead of balancing the classes."),
 ]
-
-
-def written(
-    sep: str | None, decimal: str | None, encoding: str | None, na: list[str] | None
-) -> dict[str, str | tuple[str, ...] | None]:
-    """How a table is written, as far as options say."""
-    words = tuple(na) if na else None
-    sep = "\t" if sep in ("tab", r"\t") else sep
-    return {"separator": sep, "decimal": decimal, "encoding": encoding, "missing": words}
 
 
 def numbers(text: str, option: str) -> list[float]:

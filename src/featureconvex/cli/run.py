@@ -9,28 +9,31 @@ from featureconvex.cli.options import (
     RECIPE_NAMES,
     AsJson,
     DataDir,
-    Decimal,
     Device,
-    EmptyWords,
-    Encoding,
     Epochs,
-    Keep,
-    Label,
-    Missing,
     MultiClass,
     Out,
     Quiet,
     RecipeName,
-    SchemaFile,
     Seed,
     Sensitive,
-    Separator,
     TargetFpr,
     TaskName,
-    written,
 )
 from featureconvex.cli.outcome import tell
 from featureconvex.cli.own_classes import class_sentences, is_own, refuse_with_own
+from featureconvex.cli.tables import (
+    Decimal,
+    EmptyWords,
+    Encoding,
+    Keep,
+    Label,
+    Missing,
+    SchemaFile,
+    Separator,
+    read_first,
+    written,
+)
 from featureconvex.feedback import feedback
 
 
@@ -107,8 +110,6 @@ def run(
     A run that was killed continues when the same command is given; a column of --keep is no feature.
     """
     from featureconvex.data import find_class_task, find_task
-    from featureconvex.data.tables.table import TableReader
-    from featureconvex.files import writable_folder
     from featureconvex.scalars import one_of
 
     # What can be wrong with a command line, before torch is loaded.
@@ -126,10 +127,7 @@ def run(
                 "--counts": count_map,
             }
         )
-        classes = find_class_task(task, label, *said)
-        if isinstance(classes.reader, TableReader):
-            writable_folder(out)
-            classes = classes.read(data_dir)
+        classes = read_first(find_class_task(task, label, *said), data_dir, out)
         from featureconvex.experiment.multi_class import ClassSettings, run_classes
         from featureconvex.norms import parse_norm
 
@@ -145,10 +143,7 @@ def run(
             report = run_classes(classes, out, own, data_dir)[-1]
             tell(say, out, report, lambda: class_sentences(out))
         return
-    found = find_task(task, label, sensitive, *said)
-    if isinstance(found.reader, TableReader):
-        writable_folder(out)
-        found = found.read(data_dir)
+    found = read_first(find_task(task, label, sensitive, *said), data_dir, out)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import run as run_task
     from featureconvex.norms import parse_norm

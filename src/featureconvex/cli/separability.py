@@ -7,13 +7,22 @@ import typer
 from featureconvex.cli.options import (
     AsJson,
     DataDir,
-    Keep,
-    Label,
-    Missing,
     Out,
     Quiet,
     Sensitive,
     TaskName,
+)
+from featureconvex.cli.tables import (
+    Decimal,
+    EmptyWords,
+    Encoding,
+    Keep,
+    Label,
+    Missing,
+    SchemaFile,
+    Separator,
+    read_first,
+    written,
 )
 from featureconvex.feedback import feedback
 
@@ -40,7 +49,12 @@ def separability(
     label: Label = None,
     sensitive: Sensitive = None,
     keep: Keep = None,
+    schema: SchemaFile = None,
     missing: Missing = "refuse",
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    na: EmptyWords = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -52,7 +66,9 @@ def separability(
     """
     from featureconvex.data import find_task
 
-    found = find_task(task, label, sensitive, tuple(keep or ()), missing)
+    form = written(sep, decimal, encoding, na)
+    said = find_task(task, label, sensitive, tuple(keep or ()), missing, schema, None, None, form)
+    found = read_first(said, data_dir)
     from featureconvex.norms import parse_norm
     from featureconvex.theory.separability.run import RESULT_FILE, Settings
     from featureconvex.theory.separability.run import separability as ask

@@ -7,22 +7,25 @@ import typer
 from featureconvex.cli.options import (
     AsJson,
     DataDir,
-    Decimal,
     Device,
-    EmptyWords,
-    Encoding,
     Epochs,
-    Label,
-    Missing,
     Norm,
     Out,
     Quiet,
-    SchemaFile,
     Seed,
     Sensitive,
-    Separator,
     TaskName,
     numbers,
+)
+from featureconvex.cli.tables import (
+    Decimal,
+    EmptyWords,
+    Encoding,
+    Label,
+    Missing,
+    SchemaFile,
+    Separator,
+    read_first,
     written,
 )
 from featureconvex.feedback import feedback
@@ -52,14 +55,11 @@ def tradeoff(
 ) -> None:
     """Draw clean accuracy against certified radius, one run per temperature."""
     from featureconvex.data import find_task
-    from featureconvex.data.tables.table import TableReader
 
     form = written(sep, decimal, encoding, na)
     values = numbers(temperatures, "--temperatures")
-    found = find_task(task, label, sensitive, (), missing, schema, None, None, form)
-    if isinstance(found.reader, TableReader):
-        # What is wrong with a table is said before torch is loaded.
-        found = found.read(data_dir)
+    asked = find_task(task, label, sensitive, (), missing, schema, None, None, form)
+    found = read_first(asked, data_dir)
     from featureconvex.experiment import Settings
     from featureconvex.experiment import tradeoff as run_tradeoff
     from featureconvex.norms import parse_norm
