@@ -1,5 +1,6 @@
 """The harness: same points for all, resumable row by row, one failure loses nothing else."""
 
+import importlib
 import io
 import json
 import math
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -168,6 +170,39 @@ def test_what_another_command_adds_meanwhile_stays(
     found = json.loads((tmp_path / "comparison.json").read_text())["methods"]
     assert set(found) == {"ink", "linear"}
     assert all("settings" in method for method in found.values())
+
+
+def test_a_setting_that_another_command_adds_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, task = Ink.fit, find_task("digits-3-8")
+
+    def fit(self: Ink, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if self.setting["factor"] == 1.0:
+            compare(
+                task, tmp_path, CompareSettings("ink", limit=40, only="factor 0.5"), progress=False
+            )
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(Ink, "fit", fit)
+    compare(task, tmp_path, CompareSettings("ink", limit=40, only="factor 1.0"), progress=False)
+    found = json.loads((tmp_path / "comparison.json").read_text())["methods"]["ink"]
+    assert [one["setting"] for one in found["settings"]] == [{"factor": 0.5}, {"factor": 1.0}]
+
+
+def test_two_commands_do_not_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("featureconvex.comparison.run")
+    plain, locked = module.write_comparison, []
+
+    def write(comparison: Any, folder: Path) -> None:
+        with pytest.raises(Timeout), FileLock(folder / module.LOCK_FILE, timeout=0):
+            pass
+        locked.append(folder)
+        plain(comparison, folder)
+
+    monkeypatch.setattr(module, "write_comparison", write)
+    run(tmp_path, "ink,linear")
+    assert locked == [tmp_path, tmp_path]
 
 
 @pytest.mark.parametrize("handled", [True, False])

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from filelock import FileLock
+
 from featureconvex.baselines.description import (
     Description,
     has_words,
@@ -35,7 +37,7 @@ from featureconvex.provenance import provenance
 from featureconvex.report.folders import METHODS_FOLDER
 from featureconvex.results.multi_class.record import OWN
 
-ERROR_FILE = "error.txt"
+ERROR_FILE, LOCK_FILE = "error.txt", ".lock"
 
 
 class MethodFailedWarning(UserWarning):
@@ -117,21 +119,21 @@ def compare(
     head = _head(dataset, data, settings)
     results = kept_results(folder, head)
     _name_left_out(folder, {*results, *(kind.name for kind in kinds)})
-    fresh: dict[str, MethodResult] = {}
     for kind in kinds:
         own = folder / METHODS_FOLDER / kind.name
         result = _run(kind, options, data, own, progress, settings.only)
-        if settings.only is not None and kind.name in results:
-            result = _joined(results[kind.name], result)
-        fresh[kind.name] = result
-        # Read again, as another command may have added methods meanwhile.
-        results = {**kept_results(folder, head), **fresh}
         for setting, reason in result.failures:
             what = f"{kind.name} {setting_words(setting)}".rstrip()
             warnings.warn(f"{what} is left out: {reason}", MethodFailedWarning, stacklevel=2)
-        ordered = sorted(results.values(), key=lambda result: _place(result.method.name))
-        now = cast("Head", {**head, "provenance": provenance(started)})
-        write_comparison(Comparison(ordered, now), folder)
+        # Another command may add methods, or settings of this one, between a look and the next.
+        with FileLock(folder / LOCK_FILE):
+            results = kept_results(folder, head)
+            if settings.only is not None and kind.name in results:
+                result = _joined(results[kind.name], result)
+            results[kind.name] = result
+            ordered = sorted(results.values(), key=lambda result: _place(result.method.name))
+            now = cast("Head", {**head, "provenance": provenance(started)})
+            write_comparison(Comparison(ordered, now), folder)
     # Loads matplotlib and plotly, which nothing before this line needs.
     from featureconvex.comparison.report.write import write_comparison_report
 
