@@ -21,6 +21,31 @@ class Minorant:
     slope: Tensor
 
 
+# Roundings of one forward pass that a height is lowered by.
+ROUNDINGS = 8
+
+
+def lowered(line: Minorant, place: Tensor, tau: Tensor) -> Minorant:
+    """A minorant less what rounding may have added to a value that is not the margin's own.
+
+    In ``l(phi(x))`` of another line than the tangent at x numbers cancel that need not cancel at x: the
+    threshold, and products of slope and input.
+
+    Args:
+        line: n minorants.
+        place: (n, ...), the inputs of the network, in the shape of the slope.
+        tau: the threshold.
+    """
+    size = line.value.abs() + tau.abs() + products(line.slope, place)
+    loss = ROUNDINGS * torch.finfo(line.slope.dtype).eps * size
+    return Minorant(line.value - loss, line.slope)
+
+
+def products(slope: Tensor, place: Tensor) -> Tensor:
+    """``sum_i |slope_i place_i|``, (n,) float64."""
+    return (slope.double() * place.double()).abs().flatten(1).sum(1)
+
+
 def tangent(model: FeatureConvexModel, x: Tensor) -> Minorant:
     """The tangent of ``g + tau`` at ``phi(x)``: one forward and one backward pass for the batch.
 

@@ -16,6 +16,7 @@ from featureconvex.certificates.drops import ROUND_DOWN
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
+from featureconvex.certificates.minorant import Minorant
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits
 from featureconvex.models.model import check_one_number_per_row
@@ -30,6 +31,19 @@ def radius(margin: Tensor, steepest: Tensor) -> Tensor:
     quotient = (margin / steepest).clamp(max=torch.finfo(torch.float64).max) * ROUND_DOWN
     quotient = torch.where(steepest == 0, torch.inf, quotient)
     return torch.where((margin > 0) & (steepest >= 0), quotient, 0.0)
+
+
+def radius_anywhere(problem: Problem, line: Minorant) -> Tensor:
+    """The radii of an Lp threat that a minorant proves everywhere, (n,); 0 for other threats."""
+    steepest = problem.threat.steepness(problem.model.feature_map, line.slope)
+    return torch.zeros_like(line.value) if steepest is None else radius(line.value, steepest)
+
+
+def checked_anywhere(problem: Problem) -> Tensor:
+    """The same of the tangents, with what rounding may have made checked; nan where nothing is proved."""
+    anywhere = replace(problem, domain=Unbounded())
+    found = radius_anywhere(problem, problem.tangent)
+    return checked(anywhere, problem.tangent, found, again=radius_anywhere)
 
 
 @dataclass(frozen=True)
@@ -60,9 +74,7 @@ class ClosedForm(Level):
         check_one_number_per_row(problem.tangent.value, problem.x)
         steepest = problem.threat.steepness(problem.model.feature_map, problem.tangent.slope)
         assert steepest is not None
-        found = radius(problem.tangent.value, steepest)
-        if bool(torch.isinf(found).any()):
-            found = checked(replace(problem, domain=Unbounded()), problem.tangent, found)
+        found = checked_anywhere(problem)
         if not bool(torch.isfinite(steepest).all()):
             found = or_not_computed(found, steepest)
         return Bound.of(found, problem.tangent, slope=steepest)

@@ -8,7 +8,7 @@ For a minorant ``l <= g + tau``, every ``x'`` in the domain of budget ``r`` has
 choosing a better one, and level ``sound`` checks them again with outward rounding.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -18,6 +18,7 @@ from featureconvex.certificates.domain import Unbounded
 from featureconvex.certificates.drops import Curves
 from featureconvex.certificates.kinked import kinked_form, stretched
 from featureconvex.certificates.levels.base import Level
+from featureconvex.certificates.levels.closed_form import checked_anywhere
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
 from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.lipschitz import lipschitz_radius
@@ -39,30 +40,24 @@ class Domain(Level):
     def bound(self, problem: Problem) -> Bound:
         """Level ``domain``: the tangent at x, in the domain. Never below level ``closed-form``."""
         radius, multiplier = _proved(problem, problem.tangent)
-        found = checked(problem, problem.tangent, radius)
-        lost = (torch.isinf(radius) & ~torch.isinf(found)).nonzero().squeeze(1)
+        found = checked(problem, problem.tangent, radius, again=radius_of)
+        lost = ((radius > found) | torch.isnan(found)).nonzero().squeeze(1)
         if len(lost):
             # What holds everywhere holds in the domain, too: with any border, and by the closed form.
             found[lost] = torch.fmax(found[lost], _without_borders(problem, lost))
-            found[lost] = torch.fmax(found[lost], _finite_closed_form(problem, lost))
+            found[lost] = torch.fmax(found[lost], checked_anywhere(_few(problem, lost)))
         return Bound.of(marked(problem, found), problem.tangent, multiplier=multiplier)
 
 
 def _without_borders(problem: Problem, rows: Tensor) -> Tensor:
     """The radii of some rows in a domain without any border, nan where not computed: (m,)."""
+    part = replace(_few(problem, rows), domain=Unbounded())
+    return checked(part, part.tangent, radius_of(part, part.tangent), again=radius_of)
+
+
+def _few(problem: Problem, rows: Tensor) -> Problem:
     line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
-    part = problem.rows(rows, tangent=line, domain=Unbounded())
-    return checked(part, line, _proved(part, line)[0])
-
-
-def _finite_closed_form(problem: Problem, rows: Tensor) -> Tensor:
-    """The closed form of some rows, 0 where there is none or it is infinite: (m,)."""
-    value, slope = problem.tangent.value[rows], problem.tangent.slope[rows]
-    steepest = problem.threat.steepness(problem.model.feature_map, slope)
-    if steepest is None:
-        return torch.zeros_like(value)
-    found = closed_form_radius(value, steepest)
-    return found.where(torch.isfinite(found), 0.0)
+    return problem.rows(rows, tangent=line)
 
 
 def marked(problem: Problem, radius: Tensor) -> Tensor:

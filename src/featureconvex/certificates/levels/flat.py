@@ -1,20 +1,28 @@
-"""Infinite radii of minorants that do not fall: when is a slope of 0 a proof?
+"""Radii that rest on a slope of 0, or on a margin that is barely enough: when are they proofs?
 
-A gradient that floating point makes 0 may be a sum that cancels: exact arithmetic has a slope, and a
-flip far out. So where a domain has no border an infinite radius is checked once more: every entry of
-the slope is put in a ball that holds its exact value (:mod:`featureconvex.rounding`), and the
-input stays safe if what the balls leave open cannot reach zero within :data:`FARTHEST` in every coordinate.
-Otherwise the radius is that of the upper bounds on the slope: finite, and as large as the rounding allows.
+A gradient that floating point makes 0 may be a sum that cancels: exact arithmetic has a slope, and a flip
+far out; and a value just above what an attacker can take may be above it by rounding. Where a radius is
+finite, rounding costs a little of it. Where it is infinite, or a count, rounding may have made all of it.
+So these are checked once more: every entry of the slope and the value are put in balls that hold the exact
+ones (:mod:`featureconvex.rounding`), and the radius stays if the value's lower end, less what the balls of
+the slope leave open on the way to the borders (:data:`FARTHEST` where there are none), proves it, too.
+Otherwise it is what that value proves, or what the upper bounds on the slope do: finite, and as large as
+the rounding allows. The same where costs of many orders let a coordinate go so far that the rounding of its
+slope counts.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.problem import Problem
-from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.minorant import ROUNDINGS, Minorant
+from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
+from featureconvex.features.base import per_cost
 from featureconvex.nn.card import rounding_steps
 from featureconvex.norms import dual_exponent, vector_norm
 from featureconvex.rounding.ball import Ball
@@ -24,84 +32,139 @@ from featureconvex.rounding.steps import Mode
 
 # No input is farther away: what a slope takes off on this way counts.
 FARTHEST = 2.0**900
+# A share of a radius that rounding may take without a second look.
+LITTLE = 1e-3
 # Numbers per chunk of rows.
 CHUNK = 2**18
 
 
+Again = Callable[[Problem, Minorant], Tensor]
+"""The radii that a minorant proves for a problem."""
+
+
 @torch.no_grad()
 def checked(
-    problem: Problem, minorant: Minorant, radius: Tensor, choices: list[Tensor] | None = None
+    problem: Problem,
+    minorant: Minorant,
+    radius: Tensor,
+    choices: list[Tensor] | None = None,
+    *,
+    again: Again,
+    far: bool = True,
 ) -> Tensor:
-    """``radius`` (n,) with its infinite entries checked where the domain has no border: (n,) float64.
+    """``radius`` (n,) float64 with what rounding may have made checked: infinite entries above all.
 
-    nan where no rounding rule is known for a part of the network: nothing is proved there.
+    nan where nothing is proved: a border is missing and no rounding rule is known for a part of the
+    network, or rounding could take everything.
 
     Args:
         problem: the problem; level ``closed-form`` gives it an unbounded domain.
         minorant: what the radii rest on.
         radius: (n,).
         choices: the minorant's choices in the relaxed network; None for the tangent at x.
+        again: how the radii were found, to try it with less of a value.
+        far: count the rounding of slopes that are not 0 along coordinates without a border, too, where any
+            rounding takes everything. What holds such a coordinate back, a steep ``|u|``, is not seen.
     """
-    rows = torch.isinf(radius).nonzero().squeeze(1)
-    if len(rows):
-        rows = rows[_endless(problem.rows(rows))]
+    rows = doubtful(problem, minorant, radius).nonzero().squeeze(1)
     if not len(rows):
         return radius
     radius = radius.clone()
     size = max(1, CHUNK // max(1, problem.x[:1].numel()))
     for at in torch.split(rows, size):
         some = None if choices is None else [part[at] for part in choices]
-        radius[at] = _few_rows(problem, at, minorant.value[at], some)
+        line = Minorant(minorant.value[at], minorant.slope[at])
+        found = _few_rows(problem.rows(at, tangent=line), line, radius[at], some, again, far)
+        # A count that proves nothing is 0; an infinite radius may leave nothing to say.
+        radius[at] = torch.where(found < radius[at], found, radius[at].where(found >= 0, found))
     return radius
+
+
+def doubtful(problem: Problem, minorant: Minorant, radius: Tensor) -> Tensor:
+    """(n,) bool: infinite radii; counts where a coordinate has no border, and so may become anything; and
+    where the cheapest coordinate may take more by the rounding of its slope than all take by theirs.
+    """
+    doubt, threat = torch.isinf(radius), problem.threat
+    if threat.counts:
+        doubt |= (radius > 0) & (_room(problem) == FARTHEST).flatten(1).any(1)
+    if threat.cost is not None:
+        steepest = threat.steepness(problem.model.feature_map, minorant.slope)
+        rounding = ROUNDINGS * torch.finfo(problem.model.dtype).eps / float(threat.cost.min())
+        largest = minorant.slope.abs().flatten(1).amax(1).double()
+        if steepest is not None:
+            doubt |= (radius > 0) & (largest * rounding > LITTLE * steepest)
+    return doubt
+
+
+def _room(problem: Problem) -> Tensor:
+    """(n, ...): how far each coordinate can move, :data:`FARTHEST` where nothing stops it."""
+    rooms = movement_room(problem.x, *problem.bounds(), problem.threat.cost)
+    return torch.maximum(*rooms).clamp(max=FARTHEST)
 
 
 @torch.no_grad()
 def cannot_fall(problem: Problem, points: Tensor, height: Tensor) -> Tensor:
     """(n,) bool: whether the tangents at ``points``, of value ``height`` (n,) at x, never reach 0."""
+    phi = problem.model.feature_map
     try:
-        slope = exact_slope(problem, problem.model.feature_map(points).double(), None)
+        slope, least = exact_line(problem, phi(points).double(), None)
     except UserError:
         return torch.zeros_like(height, dtype=torch.bool)
-    most = (slope.centre.abs() + slope.radius).flatten(1).sum(
-        1
-    ) * problem.model.feature_map.lipschitz(1)
-    return most * FARTHEST < height
-
-
-def _endless(problem: Problem) -> Tensor:
-    """(n,) bool: whether some coordinate that can change has no border."""
-    lo, hi = problem.bounds()
-    free = torch.isinf(lo) | torch.isinf(hi)
-    if problem.threat.cost is not None:
-        free = free & torch.isfinite(problem.threat.cost.to(free.device))
-    return free.flatten(1).any(1)
+    most = (slope.centre.abs() + slope.radius).flatten(1).sum(1) * phi.lipschitz(1)
+    return most * FARTHEST < torch.minimum(height, least)
 
 
 def _few_rows(
-    problem: Problem, rows: Tensor, value: Tensor, choices: list[Tensor] | None
+    problem: Problem,
+    line: Minorant,
+    radius: Tensor,
+    choices: list[Tensor] | None,
+    again: Again,
+    far: bool,
 ) -> Tensor:
-    x, phi = problem.x[rows], problem.model.feature_map
+    phi, room, cost = problem.model.feature_map, _room(problem), problem.threat.cost
     try:
-        slope = exact_slope(problem, phi(x).double(), choices)
+        slope, least = exact_line(problem, phi(problem.x).double(), choices)
     except UserError:
-        return torch.full_like(value, torch.nan)
-    open_ = open_part(phi, slope, x)
-    lo, hi = problem.rows(rows).bounds()
-    free = torch.isinf(lo) | torch.isinf(hi)
-    if problem.threat.cost is not None:
-        free = free & torch.isfinite(problem.threat.cost.to(free.device))
-    loss = torch.where(free, open_, 0.0).flatten(1).sum(1) * FARTHEST
+        # Without rules what is finite stays, and so does what borders make infinite.
+        endless = (room == FARTHEST).flatten(1).any(1)
+        made = endless & (torch.isinf(radius) | problem.threat.counts)
+        return torch.full_like(line.value, torch.inf).masked_fill(made, torch.nan)
+    if cost is not None:
+        # Within the radius no coordinate goes farther than its cost allows.
+        most = radius.view(-1, *[1] * (room.ndim - 1)) / cost.to(room.device).double()
+        room = torch.minimum(room, most.nan_to_num(0.0, posinf=torch.inf))
+    felt = open_part(phi, apart(slope, line.slope), problem.x)
+    value, loss = torch.minimum(line.value, least), felt * room
+    # Along an endless coordinate a slope that is not 0 loses as little as any, if the radius is finite.
+    silent = open_part(phi, line.slope.abs().double(), problem.x) == 0
+    left = value - loss.where(silent | (room < FARTHEST), 0.0).flatten(1).sum(1)
+    found = again(problem, Minorant(left, line.slope))
+    proved = (left > 0) & torch.isfinite(found)
+    proved |= (left > 0) & ((value > loss.flatten(1).sum(1)) | (not far))
+    return torch.where(proved, found, _by_slope(problem, Minorant(value, line.slope), slope, felt))
+
+
+def _by_slope(problem: Problem, line: Minorant, slope: Ball, felt: Tensor) -> Tensor:
+    """The radii of an Lp threat that upper bounds on the slope prove everywhere; nan for other threats."""
     if not isinstance(problem.threat, Lp):
-        return torch.full_like(value, torch.inf).where(loss < value, torch.nan)
-    p, cost = problem.threat.p, problem.threat.cost
-    cheapest = 1.0 if cost is None else float(cost.min())
-    steepest = vector_norm(slope.centre.abs() + slope.radius, dual_exponent(p))
-    finite = value / (steepest * phi.lipschitz(p)) * cheapest * (1 - 2**-40)
-    return torch.where(loss < value, torch.inf, finite.clamp(max=torch.finfo(finite.dtype).max))
+        return torch.full_like(line.value, torch.nan)
+    p, cost, phi = problem.threat.p, problem.threat.cost, problem.model.feature_map
+    q, steep = dual_exponent(p), slope.centre.abs() + slope.radius
+    if phi.affine:
+        steep = phi.pullback(line.slope).abs() + felt
+        rate = vector_norm(steep if cost is None else per_cost(steep, cost), q)
+    else:
+        cheapest = 1.0 if cost is None else float(cost.min())
+        rate = vector_norm(steep, q) * phi.lipschitz(p) / cheapest
+    finite = (line.value / rate * (1 - 2**-40)).clamp(max=torch.finfo(torch.float64).max)
+    return torch.where(line.value > 0, finite, 0.0)
 
 
-def exact_slope(problem: Problem, u: Tensor, choices: list[Tensor] | None) -> Ball:
-    """Balls around the exact slopes at ``u`` (n, ...) of the network, or of the minorant chosen.
+def exact_line(problem: Problem, u: Tensor, choices: list[Tensor] | None) -> tuple[Ball, Tensor]:
+    """Balls around the exact slopes at ``u`` (n, ...), and at most the exact values there, (n,).
+
+    Of the network with its threshold, or of the minorant chosen.
 
     Raises:
         UserError: a module without a rounding rule.
@@ -109,26 +172,47 @@ def exact_slope(problem: Problem, u: Tensor, choices: list[Tensor] | None) -> Ba
     network = Graph(problem.model.dtype)
     rounding_steps(problem.model.convex_net, network, 0)
     out, steps = network.forward(Ball.exact(u), Mode(FLOAT64, relaxed=True), choices)
-    return network.backward(Ball.exact(torch.ones_like(out.centre)), steps)
+    slope = network.backward(Ball.exact(torch.ones_like(out.centre)), steps)
+    value = out.lower().flatten() + problem.model.tau
+    return slope, value - 2 * FLOAT64.unit * value.abs()
 
 
-def open_part(phi: FeatureMap, slope: Ball, x: Tensor) -> Tensor:
+def apart(exact: Ball, slope: Tensor) -> Tensor:
+    """At most how far the exact slope is from a computed one, entry by entry."""
+    difference = (exact.centre - slope.double()).abs() + exact.radius
+    return difference * (1 + 4 * FLOAT64.unit)
+
+
+def hidden_slope(problem: Problem) -> Tensor:
+    """At most how steep the tangents at x are in coordinates in which they were computed to be flat.
+
+    (n, ...) in the shape of x, inf where no rounding rule is known.
+    """
+    phi = problem.model.feature_map
+    try:
+        exact, _ = exact_line(problem, phi(problem.x).double(), None)
+    except UserError:
+        return torch.full_like(problem.x, torch.inf, dtype=torch.float64)
+    return open_part(phi, apart(exact, problem.tangent.slope), problem.x)
+
+
+def open_part(phi: FeatureMap, apart: Tensor, x: Tensor) -> Tensor:
     """At most the rounding of the slope that each coordinate of x feels: (n, ...) in the shape of x.
 
     Entry by entry through the steps of the map; where it mixes coordinates, or has no steps, by Hoelder's
-    inequality: ``max_j radius_j Lip_1``.
+    inequality: ``max_j apart_j Lip_1``.
     """
     graph = Graph(torch.float64)
     try:
         phi.rounding_steps(graph, 0)
     except UserError:
-        return _felt_by_all(phi, slope, x)
+        return _felt_by_all(phi, apart, x)
     if graph.mixes:
-        return _felt_by_all(phi, slope, x)
+        return _felt_by_all(phi, apart, x)
     _, steps = graph.forward(Ball.exact(x[:1]), Mode(FLOAT64, relaxed=False))
-    return graph.pull(slope.radius, steps.shapes)
+    return graph.pull(apart, steps.shapes)
 
 
-def _felt_by_all(phi: FeatureMap, slope: Ball, x: Tensor) -> Tensor:
-    most = slope.radius.flatten(1).amax(1) * phi.lipschitz(1)
+def _felt_by_all(phi: FeatureMap, apart: Tensor, x: Tensor) -> Tensor:
+    most = apart.flatten(1).amax(1) * phi.lipschitz(1)
     return most.reshape(-1, *[1] * (x.ndim - 1)).expand(x.shape)

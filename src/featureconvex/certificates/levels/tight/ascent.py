@@ -19,7 +19,7 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.domain_aware import drops_of, radius_of, worst_case
 from featureconvex.certificates.levels.problem import Problem
-from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.minorant import Minorant, lowered
 from featureconvex.certificates.relaxation import Relaxation
 
 # Numbers per chunk of inputs; a chunk's graph is held for one second derivative.
@@ -160,6 +160,7 @@ class Ascent:
     def _judge(self, choices: list[Tensor]) -> None:
         """Keep what beats the best radius so far, row by row."""
         line = self.relaxation.minorant(self.u, choices)
+        line = lowered(line, self.u, self.problem.model.tau)
         radius = radius_of(self.problem, line)
         better = radius > self.radius
         if bool(better.any()):

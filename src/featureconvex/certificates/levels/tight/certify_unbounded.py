@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from torch import Tensor
 
-from featureconvex.certificates.levels.tight.cuts import ROUNDINGS, Cuts
+from featureconvex.certificates.levels.tight.cuts import Cuts
 from featureconvex.certificates.levels.tight.geometry import Geometry
+from featureconvex.certificates.minorant import ROUNDINGS
 
 Array = NDArray[np.float64]
 

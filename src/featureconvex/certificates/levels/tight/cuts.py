@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 
 from featureconvex.certificates.levels.tight.geometry import Geometry
-from featureconvex.certificates.minorant import Minorant, tangent
+from featureconvex.certificates.minorant import ROUNDINGS, Minorant, products, tangent
 from featureconvex.models.model import FeatureConvexModel
-
-# Roundings of one forward pass that a cut's height at x is lowered by.
-ROUNDINGS = 8
 
 
 @dataclass
@@ -60,7 +57,9 @@ class Cuts:
         """(n, count) float64."""
         return self.values[:, : self.count]
 
-    def add(self, geometry: Geometry, point: Tensor, line: Minorant, pulled: Tensor) -> None:
+    def add(
+        self, geometry: Geometry, point: Tensor, line: Minorant, pulled: Tensor, tau: Tensor
+    ) -> None:
         """Append the tangents at ``point`` (n, d).
 
         Args:
@@ -68,13 +67,16 @@ class Cuts:
             point: where they touch.
             line: the tangents in the space of ``phi(x)``.
             pulled: (n, d), their slopes in ``x``.
+            tau: the threshold, part of their values.
         """
         if self.count == self.values.shape[1]:
             self._grow()
         k = self.count
         terms = (point - geometry.x).double() * pulled.double()
-        # Carried back from far away, the rounding of the margin there can exceed the margin here.
-        size = torch.where(terms.any(1), line.value.abs() + terms.abs().sum(1), 0.0)
+        # Carried back from far away, the rounding of the margin there can exceed the margin here, and so
+        # can that of what cancels in it. The margin at x is taken as it was computed.
+        size = line.value.abs() + terms.abs().sum(1) + tau.abs() + products(pulled, point)
+        size = torch.where(terms.any(1), size, 0.0)
         loss = ROUNDINGS * torch.finfo(pulled.dtype).eps * size
         self.store[:, k] = pulled / geometry.scale
         self.values[:, k] = line.value - terms.sum(1) - loss

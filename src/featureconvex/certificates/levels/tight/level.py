@@ -13,7 +13,7 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.domain_aware import Domain, marked, radius_of
-from featureconvex.certificates.levels.flat import checked
+from featureconvex.certificates.levels.flat import checked, doubtful
 from featureconvex.certificates.levels.problem import Bound, Problem, Proof
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
 from featureconvex.certificates.levels.tight.solve import (
@@ -23,7 +23,7 @@ from featureconvex.certificates.levels.tight.solve import (
     sensitive_chunks,
 )
 from featureconvex.certificates.levels.tight.upper import attacked, not_above
-from featureconvex.certificates.minorant import Minorant
+from featureconvex.certificates.minorant import Minorant, lowered
 from featureconvex.certificates.relaxation import Relaxation
 from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Lp
@@ -117,39 +117,52 @@ class Tight(Level):
         """
         if self.attacks:
             bound = attacked(problem, bound, self.iterations, self.tolerance)
-        bound = self._without_border(problem, bound)
-        bound = self._checked(problem, bound, unbounded)
+        if unbounded is None:
+            unbounded = torch.zeros_like(bound.radius, dtype=torch.bool)
+        bound, later = self._without_border(problem, bound)
+        bound = self._checked(problem, bound, unbounded | later)
         # The radius and the attack may differ in their last digits only, and then the attack is right.
         radius = not_above(problem, bound.radius, bound.upper)
         return replace(bound, radius=marked(problem, radius))
 
-    def _checked(self, problem: Problem, bound: Bound, proved: Tensor | None) -> Bound:
-        """Infinite radii of a slope of 0, checked in domains without a border; see :mod:`.flat`.
+    def _checked(self, problem: Problem, bound: Bound, proved: Tensor) -> Bound:
+        """Infinite radii and counts, checked; see :mod:`.flat`.
 
         Slopes that cancel each other are left to :mod:`.certify_unbounded`.
         """
-        flat = (bound.minorant.slope == 0).flatten(1).all(1) & torch.isinf(bound.radius)
-        flat = flat if proved is None else flat & ~proved
-        rows = flat.nonzero().squeeze(1)
+        doubt = doubtful(problem, bound.minorant, bound.radius)
+        rows = (doubt & ~proved).nonzero().squeeze(1)
         if not len(rows):
             return bound
         line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
         part = problem.rows(rows, tangent=line)
         radius = bound.radius.clone()
-        radius[rows] = checked(part, line, Domain().bound(part).radius)
-        if bool((~torch.isinf(radius[rows])).any()):
+        radius[rows] = Domain().bound(part).radius
+        left = rows[~(radius[rows] >= bound.radius[rows])]
+        if len(left):
+            line = Minorant(problem.tangent.value[left], problem.tangent.slope[left])
+            part = problem.rows(left, tangent=line)
             proof = self.minorants(part)
-            chosen = checked(part, proof.bound.minorant, proof.bound.radius, proof.choices)
-            radius[rows] = torch.fmax(radius[rows], chosen)
+            chosen = checked(
+                part,
+                proof.bound.minorant,
+                proof.bound.radius,
+                proof.choices,
+                again=radius_of,
+                far=False,
+            )
+            radius[left] = torch.fmax(radius[left], chosen)
         return replace(bound, radius=radius)
 
-    def _without_border(self, problem: Problem, bound: Bound) -> Bound:
+    def _without_border(self, problem: Problem, bound: Bound) -> tuple[Bound, Tensor]:
         """A second look at rows without an attack where the domain is endless: perhaps there is none.
 
         In l2 the search for a proof takes most rounds, and a minorant that cannot fall serves every threat.
+        Also answers which rows it proved so: (n,) bool.
         """
+        proved = torch.zeros_like(bound.radius, dtype=torch.bool)
         if not (self.attacks or has_bracket(problem)):
-            return bound  # nobody looked for an attack
+            return bound, proved  # nobody looked for an attack
         open_ = (
             (problem.tangent.value > 0) & torch.isfinite(bound.radius) & torch.isnan(bound.upper)
         )
@@ -161,17 +174,19 @@ class Tight(Level):
             for room in movement_room(problem.x[rows], *ends, problem.threat.cost)
         )
         if not self.iterations or not len(rows) or not endless:
-            return bound
+            return bound, proved
         line = Minorant(problem.tangent.value[rows], problem.tangent.slope[rows])
         part = problem.rows(rows, tangent=line, threat=other)
         if problem.model.feature_map.affine:
-            proved = torch.zeros_like(open_)
             proved[rows] = bracket(part, self.iterations, self.tolerance).unbounded
-            return _unbounded(bound, proved)
-        again = radius_of(replace(part, threat=problem.threat), self.minorants(part).bound.minorant)
+            return _unbounded(bound, proved), proved
+        proof, own = self.minorants(part), replace(part, threat=problem.threat)
+        line = proof.bound.minorant
+        found = checked(own, line, radius_of(own, line), proof.choices, again=radius_of, far=False)
         radius = bound.radius.clone()
-        radius[rows] = torch.maximum(radius[rows], again)
-        return replace(bound, radius=radius)
+        radius[rows] = torch.fmax(radius[rows], found)
+        proved[rows] = found >= radius[rows]
+        return replace(bound, radius=radius), proved
 
     def _minorants(self, problem: Problem, found: Bracket | None) -> Proof:
         """The choices of a bracket that kept its points; those of an ascent where there is none."""
@@ -195,7 +210,8 @@ class Tight(Level):
         else:
             for rows in sensitive_chunks(problem, CHUNK):
                 _write(choices, rows, ascend(problem, rows, self.iterations).best_choices)
-        bound, better = _better(problem, relaxation.minorant(u, choices), upper)
+        line = lowered(relaxation.minorant(u, choices), u, problem.model.tau)
+        bound, better = _better(problem, line, upper)
         kept = [
             torch.where(better.view(-1, *[1] * (new.ndim - 1)), new, old)
             for new, old in zip(choices, start, strict=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.flat import cannot_fall
+from featureconvex.certificates.levels.flat import FARTHEST, cannot_fall, hidden_slope
 from featureconvex.certificates.levels.problem import Problem
 from featureconvex.certificates.levels.tight.bracket import Bracketing
 from featureconvex.certificates.levels.tight.certify_unbounded import proved_unbounded
@@ -149,8 +149,9 @@ def _close(
     point, found = _verified(problem, geometry, state.attack, state.deep, state.high)
     answer.upper[where] = torch.where(found, geometry.budget(point) * geometry.unit, torch.nan)
     flat = _never_falls(problem, geometry, cuts, state.weights)
-    answer.unbounded[where] = flat | proved_unbounded(
-        geometry, cuts, ~found & ~flat, float(problem.model.tau)
+    proved = proved_unbounded(geometry, cuts, ~found & ~flat, float(problem.model.tau))
+    answer.unbounded[where] = flat | (
+        proved & ~_hidden_falls(problem, geometry, cuts, where, proved)
     )
     answer.attack[where] = point.reshape(-1, *geometry.shape)
     if keep_points and cuts.points is not None:
@@ -168,6 +169,23 @@ def _never_falls(problem: Problem, geometry: Geometry, cuts: Cuts, weights: Tens
     points = cuts.points[rows, best[rows]].reshape(-1, *geometry.shape)
     flat[rows] = cannot_fall(problem, points, cuts.heights[rows, best[rows]])
     return flat
+
+
+def _hidden_falls(
+    problem: Problem, geometry: Geometry, cuts: Cuts, where: Tensor, proved: Tensor
+) -> Tensor:
+    """Whether a coordinate without a border plays no part only because its slopes cancel: (n,) bool."""
+    hidden = torch.zeros_like(proved)
+    endless = torch.isinf(geometry.down) | torch.isinf(geometry.up)
+    silent = (cuts.slopes == 0).all(1) & endless
+    rows = (proved & silent.any(1)).nonzero().squeeze(1)
+    if len(rows):
+        at = where[rows]
+        line = Minorant(problem.tangent.value[at], problem.tangent.slope[at])
+        steep = hidden_slope(problem.rows(at, tangent=line)).flatten(1)
+        fall = torch.where(silent[rows], steep, 0.0).sum(1) * FARTHEST
+        hidden[rows] = ~(fall < line.value)
+    return hidden
 
 
 def _verified(

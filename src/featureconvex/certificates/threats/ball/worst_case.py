@@ -51,7 +51,11 @@ def certified_lp_budget(drops: Drops, margin: Tensor, p: float) -> Certified:
     drops, unit = _in_units_of(drops, margin)
     margin = margin / unit
     # Where a number is not one nothing is proved: a row counts as reached unless it is shown not to be.
-    reached = ~(drops.total().sum(1) < margin * ROUND_DOWN)
+    total = drops.total().sum(1)
+    reached = ~(total < margin * ROUND_DOWN)
+    # A margin that the curves reach by less than rounding is one that a search may never see reached.
+    close = reached & (total < margin * (2 - ROUND_DOWN))
+    margin = torch.where(close, margin * ROUND_DOWN**2, margin)
     multiplier = torch.full_like(margin, torch.nan)
     if p == 1 and drops.concave:
         found = largest_greedy_budget(drops, margin)
