@@ -99,8 +99,8 @@ EXPERIMENTS = {
     "ours-narrow": replace(OURS, changed="width 50", hidden=(50, 50)),
     "ours-wide": replace(OURS, changed="width 800", hidden=(800, 50)),
     "ours-free-signs": replace(OURS, changed="hidden weights of either sign", convex=False),
-    "ours-abs-concat": replace(OURS, changed="behind (x, |x|)", features="abs-concat"),
-    "ours-scattering": replace(OURS, changed="behind scattering", features="scattering"),
+    "ours-abs-concat": replace(OURS, changed="after (x, |x|)", features="abs-concat"),
+    "ours-scattering": replace(OURS, changed="after scattering", features="scattering"),
     "ours-max-affine": replace(
         OURS, changed="a maximum of 200 affine functions", hidden=(200,), max_affine=True
     ),

@@ -273,13 +273,20 @@ def _name_left_out(folder: Path, compared: set[str]) -> None:
 def _useless(fit: OneFit) -> str | None:
     """Why a fit is not compared; None if it is."""
     flags = fit.rows["predicted"]
-    if flags.nunique() > 1:
-        nothing = fit.classes and not fit.right.any()
-        return "no classifier, as it recognises no test point" if nothing else None
-    # Who flags everything certifies everything, by any radius, and would lead every table.
+    if flags.nunique() == 1:
+        # Who flags everything certifies everything, by any radius, and would lead every table.
+        if fit.classes:
+            return f"no classifier, as it takes every test point for {flags.iloc[0]!r}"
+        return f"no detector, as it flags {'every' if flags.iloc[0] else 'no'} test point"
     if fit.classes:
-        return f"no classifier, as it takes every test point for {flags.iloc[0]!r}"
-    return f"no detector, as it flags {'every' if flags.iloc[0] else 'no'} test point"
+        return None if fit.right.any() else "no classifier, as it recognises no test point"
+    asked = min([len(flags), *filter(None, fit.record["covered"].values())])
+    if (fit.counted & fit.right)[:asked].any():
+        return None
+    return (
+        f"nothing to certify, as it flags no sensitive one of the first {asked} test points; use a larger "
+        "--limit or --costly-limit"
+    )
 
 
 def _stop_if_interrupted(error: BaseException) -> None:

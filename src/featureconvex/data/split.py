@@ -81,7 +81,7 @@ def stratified_split(
     if (sizes < 2).any():
         raise UserError(
             f"class {str(values[sizes < 2][0])!r} has 1 example; at least 2 are needed "
-            "to hold one out for testing"
+            "to hold one out for testing: add examples, take this one out, or write it as another class"
         )
     key = np.random.PCG64(0).random_raw(len(strata))
     in_test = chosen_rows(

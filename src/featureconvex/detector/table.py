@@ -1,10 +1,12 @@
 """Rows of a data frame as a run's model sees them, and back."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featureconvex.certificates import AttackResult
 from featureconvex.data.meaning import Meaning
@@ -29,7 +31,30 @@ def with_table(
         return found
     start = np.asarray(before).astype(found.adversarial.dtype)
     end = np.where(found.found[:, None], found.adversarial, start)
+    between = _between_levels(columns, end, start)
+    if between is not None:
+        warnings.warn(
+            f"{found.threat.name} moves {between!r} to numbers between its levels, which no row of a "
+            "table holds, so the result has no table; fc.Edits changes one level into another",
+            UserWarning,
+            stacklevel=4,
+        )
+        return found
     return replace(found, table=restored(table, columns, start, end))
+
+
+def _between_levels(
+    columns: Sequence[Column], end: NDArray[Any], start: NDArray[Any]
+) -> str | None:
+    """A category or boolean that a point takes to something else than 0 and 1."""
+    at = 0
+    for column in columns:
+        new, old = (points[:, at : at + column.width] for points in (end, start))
+        at += column.width
+        broken = (new != 0) & (new != 1) & (new != old) & ~np.isnan(new)
+        if column.kind in ("category", "boolean") and broken.any():
+            return column.name
+    return None
 
 
 def columns_of(meaning: Meaning) -> tuple[Column, ...] | None:

@@ -32,7 +32,8 @@ class AttackResult:
         budget: the budget given, None for the smallest.
         method: ``"descent"`` or ``"foolbox"``.
         table: of a detector or classifier that was given a data frame: its rows, with new cells where an
-            attack that was found changed them; None for arrays.
+            attack that was found changed them; None for arrays, and where the threat moved a category to
+            numbers between its levels.
     """
 
     adversarial: NDArray[Any]

@@ -49,7 +49,7 @@ def learn_columns(frame: "pd.DataFrame", origin: str) -> tuple[Column, ...]:
                 raise UserError(
                     f"{where}: text with {len(categories)} distinct values (such as {str(text[0])!r}) is "
                     f"neither a number nor a category of at most {MAX_CATEGORIES}; drop or encode it, "
-                    f"or keep it beside the features with --keep"
+                    "or keep it beside the features (--keep of run)"
                 )
         elif kind == "number":
             check_digits(frame[name], numbers_of(frame[name], kind, where), where)

@@ -39,7 +39,7 @@ from featureconvex.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK = 2**21
+BLOCK = 2**18
 """Bytes of CSV per piece, about."""
 BATCH = 2**13
 """Rows of Parquet per piece."""
