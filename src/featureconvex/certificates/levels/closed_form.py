@@ -14,8 +14,8 @@ from torch import Tensor
 from featureconvex.certificates.domain import Unbounded
 from featureconvex.certificates.drops import ROUND_DOWN
 from featureconvex.certificates.levels.base import Level
-from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
+from featureconvex.certificates.levels.rounding_check import checked
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.errors import UserError
 from featureconvex.features.base import check_fits

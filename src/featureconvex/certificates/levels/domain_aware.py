@@ -20,9 +20,9 @@ from featureconvex.certificates.kinked import kinked_form, stretched
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.closed_form import checked_anywhere
 from featureconvex.certificates.levels.closed_form import radius as closed_form_radius
-from featureconvex.certificates.levels.flat import checked
 from featureconvex.certificates.levels.lipschitz import lipschitz_radius
 from featureconvex.certificates.levels.problem import Bound, Problem, or_not_computed
+from featureconvex.certificates.levels.rounding_check import checked
 from featureconvex.certificates.minorant import Minorant
 from featureconvex.certificates.moves import SeparableMoves
 from featureconvex.errors import UserError

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from featureconvex.certificates.levels.base import Level
 from featureconvex.certificates.levels.domain_aware import Domain, marked, radius_of
-from featureconvex.certificates.levels.flat import checked, doubtful
 from featureconvex.certificates.levels.problem import Bound, Problem, Proof
+from featureconvex.certificates.levels.rounding_check import checked, doubtful
 from featureconvex.certificates.levels.tight.ascent import CHUNK, ascend
 from featureconvex.certificates.levels.tight.solve import (
     Bracket,
@@ -126,7 +126,7 @@ class Tight(Level):
         return replace(bound, radius=marked(problem, radius))
 
     def _checked(self, problem: Problem, bound: Bound, proved: Tensor) -> Bound:
-        """Infinite radii and counts, checked; see :mod:`.flat`.
+        """Infinite radii and counts, checked; see :mod:`.rounding_check`.
 
         Slopes that cancel each other are left to :mod:`.certify_unbounded`.
         """

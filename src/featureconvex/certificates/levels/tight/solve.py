@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.levels.flat import FARTHEST, cannot_fall, hidden_slope
 from featureconvex.certificates.levels.problem import Problem
+from featureconvex.certificates.levels.rounding_check import FARTHEST, cannot_fall, hidden_slope
 from featureconvex.certificates.levels.tight.bracket import Bracketing
 from featureconvex.certificates.levels.tight.certify_unbounded import proved_unbounded
 from featureconvex.certificates.levels.tight.cuts import Cuts
