@@ -7,8 +7,8 @@ from featureconvex.attacker.attacker import Attacker
 from featureconvex.certificates import Domain, Edits, Level, Lp, Threat
 
 OWN_PLACES = (
-    "where the attacker may move is what was asked for; ranges, directions and fixed columns of a schema do "
-    "not count."
+    "where the attacker may move is what was asked for; ranges, directions and fixed columns of a "
+    "schema do not count."
 )
 
 
