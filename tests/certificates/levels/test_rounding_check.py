@@ -33,13 +33,15 @@ def one_layer(
 ) -> FeatureConvexModel:
     """``sum relu(weight x + bias) + <straight, x> + last``, float32."""
     net = ConvexMLP(len(weight[0]), (len(weight),))
-    with torch.no_grad():
-        net.input_layers[0].weight.copy_(torch.tensor(weight))  # type: ignore[operator]
-        net.input_layers[0].bias.copy_(torch.tensor(bias))  # type: ignore[operator]
-        ones = torch.ones(1, len(weight))
-        net.hidden_layers[0].parametrizations.weight.original.copy_(ones)  # type: ignore[union-attr, operator]
-        net.hidden_layers[0].bias.fill_(last)  # type: ignore[operator]
-        net.input_layers[1].weight.copy_(torch.tensor([straight]))  # type: ignore[operator]
+    net.load_state_dict(
+        {
+            "input_layers.0.weight": torch.tensor(weight),
+            "input_layers.0.bias": torch.tensor(bias),
+            "input_layers.1.weight": torch.tensor([straight]),
+            "hidden_layers.0.parametrizations.weight.original": torch.ones(1, len(weight)),
+            "hidden_layers.0.bias": torch.tensor([last]),
+        }
+    )
     return FeatureConvexModel(Identity(), net, tau).eval()
 
 
@@ -137,14 +139,16 @@ def test_counts_and_prices_do_not_rest_on_it_either() -> None:
 def test_a_flat_floor_just_below_zero_is_no_proof() -> None:
     """Between -1 and 1 the exact margin is -6e-6, and 700 less 700 in float32."""
     net = ConvexMLP(1, (2, 2), passthrough=False)
-    with torch.no_grad():
-        net.input_layers[0].weight.copy_(torch.tensor([[1.0], [-1.0]]))  # type: ignore[operator]
-        net.input_layers[0].bias.fill_(-1.0)  # type: ignore[operator]
-        first, second = net.hidden_layers
-        first.parametrizations.weight.original.fill_(1.0)  # type: ignore[union-attr, operator]
-        first.bias.copy_(torch.tensor([1000.0, 0.0]))  # type: ignore[operator]
-        second.parametrizations.weight.original.copy_(torch.tensor([[0.7, 0.3]]))  # type: ignore[union-attr, operator]
-        second.bias.fill_(0.0)  # type: ignore[operator]
+    net.load_state_dict(
+        {
+            "input_layers.0.weight": torch.tensor([[1.0], [-1.0]]),
+            "input_layers.0.bias": torch.tensor([-1.0, -1.0]),
+            "hidden_layers.0.parametrizations.weight.original": torch.ones(2, 2),
+            "hidden_layers.0.bias": torch.tensor([1000.0, 0.0]),
+            "hidden_layers.1.parametrizations.weight.original": torch.tensor([[0.7, 0.3]]),
+            "hidden_layers.1.bias": torch.tensor([0.0]),
+        }
+    )
     model = FeatureConvexModel(Identity(), net, -699.999994).eval()
     x = torch.tensor([[0.0], [3.0], [-30.0]])
     for level in (*LEVELS, "closed-form"):

@@ -41,8 +41,11 @@ def radius_anywhere(problem: Problem, line: Minorant) -> Tensor:
 
 def checked_anywhere(problem: Problem) -> Tensor:
     """The same of the tangents, with what rounding may have made checked; nan where nothing is proved."""
+    return _checked(problem, radius_anywhere(problem, problem.tangent))
+
+
+def _checked(problem: Problem, found: Tensor) -> Tensor:
     anywhere = replace(problem, domain=Unbounded())
-    found = radius_anywhere(problem, problem.tangent)
     return checked(anywhere, problem.tangent, found, again=radius_anywhere)
 
 
@@ -74,7 +77,7 @@ class ClosedForm(Level):
         check_one_number_per_row(problem.tangent.value, problem.x)
         steepest = problem.threat.steepness(problem.model.feature_map, problem.tangent.slope)
         assert steepest is not None
-        found = checked_anywhere(problem)
+        found = _checked(problem, radius(problem.tangent.value, steepest))
         if not bool(torch.isfinite(steepest).all()):
             found = or_not_computed(found, steepest)
         return Bound.of(found, problem.tangent, slope=steepest)
