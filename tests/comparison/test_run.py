@@ -24,7 +24,7 @@ from featureconvex.cli import main
 from featureconvex.comparison import CompareSettings, MethodFailedWarning, compare
 from featureconvex.comparison.folder import read_comparison
 from featureconvex.comparison.report.write import write_comparison_report
-from featureconvex.data import find_task
+from featureconvex.data import find_task, to_tensor
 from featureconvex.errors import UserError
 from featureconvex.progress import Ticker, silent
 from featureconvex.results.statistics.intervals import clopper_pearson
@@ -188,6 +188,31 @@ def test_a_setting_that_another_command_adds_meanwhile_stays(
     compare(task, tmp_path, CompareSettings("ink", limit=40, only="factor 1.0"), progress=False)
     found = json.loads((tmp_path / "comparison.json").read_text())["methods"]["ink"]
     assert [one["setting"] for one in found["settings"]] == [{"factor": 0.5}, {"factor": 1.0}]
+
+
+def test_a_method_that_flags_nothing_it_is_asked_about_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the sensitive points, whose labels are 1, it flags none; of the others some."""
+    test = find_task("digits-3-8").load().test
+    others = {row.numpy().tobytes() for row in to_tensor(test.x[test.y == 0])}
+
+    def predict(_: Ink, x: Tensor) -> NDArray[np.bool_]:
+        return np.array([row.numpy().tobytes() in others for row in x])
+
+    monkeypatch.setattr(Ink, "predict", predict)
+    with (
+        pytest.warns(
+            MethodFailedWarning, match="flags no sensitive one of the first 40 test points"
+        ),
+        pytest.raises(UserError, match="no method ran"),
+    ):
+        compare(
+            find_task("digits-3-8"),
+            tmp_path,
+            CompareSettings("ink", limit=40, only="factor 0.5"),
+            progress=False,
+        )
 
 
 def test_two_commands_do_not_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
