@@ -29,6 +29,10 @@ OUTSIDE = """() => [...document.querySelectorAll("main *")]
 """What sticks out of a page 390 pixels wide, outside boxes that scroll."""
 
 
+NOTE_FAULTS = "window.addEventListener('error', () => { window.scriptFailed = true; });"
+DRAWN_OR_FAILED = "(ready) => window.scriptFailed || document.querySelector(ready) !== null"
+
+
 @contextmanager
 def launched() -> Iterator[Page]:
     """A page of the Chromium on the PATH.
@@ -40,6 +44,7 @@ def launched() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
         page = browser.new_page()
+        page.add_init_script(NOTE_FAULTS)
         page.set_default_timeout(PATIENCE)
         yield page
         browser.close()
@@ -70,7 +75,9 @@ def watched(page: Page, ready: str) -> Iterator[Callable[[Path, int], Page]]:
         addresses.append(path.as_uri())
         page.set_viewport_size({"width": width, "height": 900})
         page.goto(addresses[-1])
-        page.wait_for_selector(ready, state="attached")
+        # A script that failed draws nothing, however long one waits.
+        page.wait_for_function(DRAWN_OR_FAILED, arg=ready)
+        assert not faults, faults
         return page
 
     page.on("console", on_console)

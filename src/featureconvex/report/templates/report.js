@@ -54,7 +54,7 @@
   function drawCurve() {
     const v = view();
     const range = mode(v) === "markers" ? [-0.1 * v.top, 1.1 * v.top] : [0, v.top];
-    reader.drawCurves(v.levels.rounding_checkMap((level) => levelTraces(v, level)),
+    reader.drawCurves(v.levels.flatMap((level) => levelTraces(v, level)),
       `${v.threat} radius (${v.unit_name})`, { xaxis: { range, hoverformat: ".4~g" } });
   }
 
