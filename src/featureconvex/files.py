@@ -1,6 +1,7 @@
 """Writing files so that a reader sees the old content or the new, never half of it."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,12 +40,14 @@ def write_text(path: Path, content: str) -> None:
 
 
 def writable_folder(path: Path) -> Path:
-    """Make the folder, and find out now rather than after training that nothing can be written."""
+    """Find out now, rather than after training, that nothing can be written below ``path``.
+
+    A folder that is not there yet is made by the first file in it: a command that is refused leaves none.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".probe"
-        probe.touch()
-        probe.unlink()
+        nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
     except OSError as error:
         raise UserError(
             f"cannot write to {path}: {error.strerror or error}; choose another --out"

@@ -607,6 +607,20 @@ def test_a_table_is_compared_in_standard_deviations(tmp_path: Path) -> None:
     assert found["methods"]["feature-convex"]["clean_accuracy"] > 0.8
 
 
+def test_a_column_to_keep_is_no_feature(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    spam = rng.integers(0, 2, 80)
+    links = spam + rng.normal(size=80)
+    table = pd.DataFrame(
+        {"id": range(80), "links": links, "age": rng.normal(size=80), "spam": spam}
+    )
+    table.to_csv(tmp_path / "mails.csv", index=False)
+    what = ["compare", str(tmp_path / "mails.csv"), "--label", "spam", "--keep", "id"]
+    with pytest.raises(SystemExit, match="0"):
+        main([*what, "--methods", "linear", "--epochs", "1", "--out", str(tmp_path / "out")])
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["shape"] == [2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -81,6 +81,15 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
+    frame().drop(columns="class").to_csv(tmp_path / "t.csv", index=False)
+    assert (
+        command("run", tmp_path / "t.csv", "--label", "class", "--out", tmp_path / "a" / "run") == 2
+    )
+    assert command("run", "mnist-3-8", "--data-dir", tmp_path, "--out", tmp_path / "a" / "run") == 2
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_table_is_certified_as_it_was_trained_on(odd: Path) -> None:
     """No row is mapped to another: the training file's certificates are those of the test rows."""
     tested = pd.read_parquet(odd / "run" / "rows.parquet")

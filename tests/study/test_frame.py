@@ -158,4 +158,18 @@ def test_the_command_line_refuses_in_words(
         cli.main(["study", *arguments, "--out", str(tmp_path / "out")])
     assert done.value.code == 2
     assert words in capsys.readouterr().err
-    assert not (tmp_path / "out" / "cells").exists()
+    # Not even an empty folder.
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "command"), [("record.json", "run"), ("comparison.json", "compare")]
+)
+def test_results_of_another_command_stay_alone(
+    file: str, command: str, squares: Squares, tmp_path: Path
+) -> None:
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(UserError, match=f"holds the results of `featureconvex {command}`"):
+        run_study("squares", tmp_path, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+    assert not squares.done

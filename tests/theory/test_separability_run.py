@@ -165,7 +165,7 @@ def test_what_makes_no_sense_is_refused(
 
 def test_a_folder_with_a_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text("{}")
-    with pytest.raises(UserError, match="holds other results"):
+    with pytest.raises(UserError, match="holds the results of"):
         separability(find_task("digits-3-8"), tmp_path, Settings())
 
 

@@ -20,6 +20,7 @@ from featureconvex.cli.tables import (
     Decimal,
     EmptyWords,
     Encoding,
+    Keep,
     Label,
     Missing,
     SchemaFile,
@@ -70,6 +71,7 @@ def compare(
     label: Label = None,
     sensitive: Sensitive = None,
     multi_class: MultiClass = "auto",
+    keep: Keep = None,
     missing: Missing = "refuse",
     schema: SchemaFile = None,
     sep: Separator = None,
@@ -92,7 +94,14 @@ def compare(
     from featureconvex.data import ClassTask, Task, find_class_task, find_task
 
     found: Task | ClassTask
-    said: Any = ((), missing, schema, None, None, written(sep, decimal, encoding, na))
+    said: Any = (
+        tuple(keep or ()),
+        missing,
+        schema,
+        None,
+        None,
+        written(sep, decimal, encoding, na),
+    )
     if is_own(multi_class, task):
         refuse_with_own({"--sensitive": sensitive})
         found = read_first(find_class_task(task, label, *said), data_dir)

@@ -58,7 +58,8 @@ def read_first(task: Asked, data_dir: Path | None, out: Path | None = None) -> A
     Args:
         task: as it was found.
         data_dir: where the data sets are.
-        out: a folder that is to be written to, made before a long file is read; None: later.
+        out: a folder that is to be written to: whether it can be is found out before a long file is read;
+            None: later.
     """
     from featureconvex.data.tables.table import TableReader
     from featureconvex.files import writable_folder

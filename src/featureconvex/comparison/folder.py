@@ -15,7 +15,7 @@ from featureconvex.comparison.metrics import Failure, MethodResult, derive_compa
 from featureconvex.comparison.schema import ComparisonTables, Head
 from featureconvex.errors import UserError
 from featureconvex.files import replacing, write_text
-from featureconvex.report.folders import COMPARISON_FILE, refuse_results_of
+from featureconvex.report.folders import COMPARISON_FILE, refuse_other_results
 from featureconvex.results.strict_json import dump_json, load_json
 
 ROWS_FILE = "rows.parquet"
@@ -120,7 +120,7 @@ def kept_results(folder: Path, head: Head) -> dict[str, MethodResult]:
     """
     path = folder / COMPARISON_FILE
     if not path.is_file():
-        refuse_results_of("run", folder)
+        refuse_other_results(folder, own="compare")
         return {}
     table = _load_table(path)
     if any(table.get(key) != value for key, value in head.items()):

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from featureconvex.data.classes.order import in_order
 from featureconvex.data.files.listing import list_classes
 from featureconvex.data.schema import Schema, TableForm, said_otherwise, schema_text, sniffed
 from featureconvex.data.tables.frame import PARQUET_SUFFIXES, csv_bytes, is_table, read_frame
@@ -55,11 +56,11 @@ def inspect_folder(path: Path) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "files": len(files),
-            "bytes": sum(file.stat().st_size for file in files),
-            "kinds": dict(Counter(file.suffix.lower() or "no suffix" for file in files)),
+            "files": len(classes[name]),
+            "bytes": sum(file.stat().st_size for file in classes[name]),
+            "kinds": dict(Counter(file.suffix.lower() or "no suffix" for file in classes[name])),
         }
-        for name, files in classes.items()
+        for name in in_order(classes)
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from featureconvex.errors import UserError
 from featureconvex.files import writable_folder
-from featureconvex.report.folders import refuse_results_of
+from featureconvex.report.folders import refuse_other_results
 from featureconvex.results.record import RECORD_FILE
 from featureconvex.results.strict_json import load_json
 
@@ -29,7 +29,7 @@ def output_folder(out: Path, task: str, asked: dict[str, Any]) -> Path:
             command.
     """
     folder = writable_folder(out)
-    refuse_results_of("compare", folder)
+    refuse_other_results(folder, own="run")
     if not (folder / RECORD_FILE).exists():
         return folder
     before = load_json(folder / RECORD_FILE)

@@ -22,13 +22,18 @@ def kind_of_folder(folder: Path) -> Kind | None:
     return "run" if record else None
 
 
-def refuse_results_of(kind: Kind, folder: Path) -> None:
+def refuse_other_results(folder: Path, own: Kind | None = None) -> None:
     """Make sure that nothing written into ``folder`` replaces the results of another command.
 
+    Args:
+        folder: to be written to.
+        own: the command that asks, if its results are of a kind.
+
     Raises:
-        UserError: it holds results of ``kind``.
+        UserError: it holds results of another kind.
     """
-    if kind_of_folder(folder) == kind:
+    kind = kind_of_folder(folder)
+    if kind not in (None, own):
         raise UserError(
             f"{folder} holds the results of `featureconvex {kind}`; choose another --out or delete it"
         )

@@ -8,6 +8,7 @@ from featureconvex.errors import UserError
 from featureconvex.files import writable_folder, write_bytes, write_text
 from featureconvex.progress import progress_bar
 from featureconvex.provenance import provenance
+from featureconvex.report.folders import refuse_other_results
 from featureconvex.report.plot_style import png_bytes
 from featureconvex.results.strict_json import dump_json, jsonable
 from featureconvex.study.cells import Plan, claim, finished, work
@@ -44,6 +45,7 @@ def run_study(
         raise UserError(f"--seed is at least 0 and --jobs at least 1, got {seed} and {jobs}")
     started = datetime.now(UTC)
     folder, plan = writable_folder(out), Plan.of(study, quick, seed)
+    refuse_other_results(folder)
     claim(folder, plan)
     rows = finished(folder, plan)
     missing = [number for number in range(len(plan.settings)) if number not in rows]

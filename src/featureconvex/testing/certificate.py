@@ -93,7 +93,9 @@ def holds_against_an_attack(case: CertificateCase) -> None:
     slack = slack.repeat_interleave(len(case.inputs))
     for dtype, cert in certs.items():
         require(
-            bool((cert.radius > 0).any()), f"nothing is certified ({dtype}): this tests nothing"
+            bool((cert.radius > 0).any()),
+            f"no radius above 0 ({dtype}): this tests nothing; put the threshold among the inputs with "
+            "featureconvex.testing.balanced, or choose inputs that the model flags",
         )
     promised = radius > 0
     x, radius, slack = torch.cat([case.inputs] * 2)[promised], radius[promised], slack[promised]

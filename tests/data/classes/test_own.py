@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from featureconvex.data.classes.order import in_order
 from featureconvex.data.classes.own import OwnClasses
 
 
@@ -18,13 +19,13 @@ from featureconvex.data.classes.own import OwnClasses
 def test_numbers_are_in_the_order_of_their_values(
     names: list[str], expected: tuple[str, ...]
 ) -> None:
-    assert OwnClasses.of(names).names == expected
+    assert tuple(in_order(names)) == expected
 
 
 def test_labels_are_the_numbers_of_their_names() -> None:
     labels = np.array(["10", "9", "1", "9", "1", "10"])
     halves = np.array([0, 1, 2]), np.array([3, 4, 5])
-    found = OwnClasses.of(labels.tolist()[:3]).dataset(
+    found = OwnClasses(("1", "9", "10")).dataset(
         np.arange(6.0)[:, None],
         labels,
         halves,

@@ -69,7 +69,7 @@ class ClosedForm(Level):
         """
         if problem.threat.exponent is None:
             raise UserError(
-                f"level 'closed-form' certifies Lp threats only, got {problem.threat!r}; "
+                f"level 'closed-form' certifies Lp threats only, got {type(problem.threat).__name__}; "
                 'use level "domain" or above'
             )
         if problem.threat.cost is not None:

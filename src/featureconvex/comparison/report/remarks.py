@@ -6,6 +6,7 @@ from featureconvex.comparison.report.costs import cost_sentences
 from featureconvex.comparison.report.lines import method_lines, norms, ran
 from featureconvex.comparison.report.method_tables import CONVERTED, headline_setting
 from featureconvex.comparison.schema import ComparisonTables, LevelTable, MethodTable
+from featureconvex.report.wording import plural
 from featureconvex.results.numbers import duration, percent, significant
 
 _ONE_SIDED = (
@@ -98,9 +99,8 @@ def literature(tables: ComparisonTables) -> list[dict[str, str]]:
         )
         epochs = setting["facts"].get("epochs", "–")
         each = " each" if len({line.setting for _, line in lines}) > 1 else ""
-        here = (
-            f"median radius {medians}; {epochs} epochs{each}, {duration(setting['train_seconds'])}"
-        )
+        trained = f"{epochs} epoch{plural(epochs)}{each}, {duration(setting['train_seconds'])}"
+        here = f"median radius {medians}; {trained}"
         cards.append(card | {"here": here})
     return cards
 

@@ -1,7 +1,5 @@
 """Classes of the user's own data, each of which is to stay what it is."""
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +20,6 @@ class OwnClasses:
 
     names: tuple[str, ...]
 
-    @staticmethod
-    def of(classes: Iterable[str]) -> "OwnClasses":
-        """In order: of numbers that of their values, otherwise that of the alphabet.
-
-        >>> OwnClasses.of(["10", "9", "1"]).names
-        ('1', '9', '10')
-        """
-        return OwnClasses(tuple(_in_order(list(classes))))
-
     def remark(self, labels: NDArray[Any]) -> str:
         """Nothing: every label is what it is."""
         return ""
@@ -44,14 +33,3 @@ class OwnClasses:
         y = np.array([number[str(name)] for name in found], dtype=np.int64)[where]
         train, test = (ClassSplit(x[rows], y[rows]) for rows in halves)
         return ClassDataset(train=train, test=test, classes=self.names, **known)
-
-
-def _in_order(names: list[str]) -> list[str]:
-    """Sorted, by their values where all are numbers."""
-    try:
-        values = [float(name) for name in names]
-    except ValueError:
-        return sorted(names)
-    if not all(map(math.isfinite, values)):
-        return sorted(names)
-    return [name for _, name in sorted(zip(values, names, strict=True))]

@@ -18,7 +18,7 @@ class Question(Protocol[Loads]):
         """The words of the command line that ask it."""
 
     def sides(self, classes: Sequence[str], origin: str) -> Sides[Loads]:
-        """The same for the classes that were found; raises UserError where it has no answer."""
+        """The same for the classes that were found, in order; raises UserError where it has no answer."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class EachItsOwn:
         return []
 
     def sides(self, classes: Sequence[str], origin: str) -> OwnClasses:
-        """All of them, in order.
+        """All of them.
 
         Raises:
             UserError: fewer than two.
         """
         check_several(classes, origin)
-        return OwnClasses.of(classes)
+        return OwnClasses(tuple(classes))

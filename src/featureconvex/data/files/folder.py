@@ -6,6 +6,7 @@ from typing import Generic
 
 import numpy as np
 
+from featureconvex.data.classes.order import in_order
 from featureconvex.data.classes.question import Question
 from featureconvex.data.files.contents import shown
 from featureconvex.data.files.listing import list_classes, visible
@@ -47,7 +48,7 @@ class FolderReader(Generic[Loaded]):
         classes = list_classes(self.path)
         if len(classes) < 2:
             raise _too_few_classes(self.path, list(classes))
-        names = sorted(shown(name) for name in classes)
+        names = in_order(map(shown, classes))
         sides = self.question.sides(names, shown(self.path))
         source = read_source(self.path, counts=self.counts)
         found = source.samples

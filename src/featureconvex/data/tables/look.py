@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.classes.order import in_order
 from featureconvex.data.classes.sensitive import choose_sensitive
 from featureconvex.data.schema.form import TableForm
 from featureconvex.data.schema.schema import ColumnSchema, Schema
@@ -101,9 +102,10 @@ def look_at(
     classes: tuple[tuple[str, int], ...] = ()
     if labels is not None:
         names, counts = np.unique(labels, return_counts=True)
-        classes = tuple(zip(map(str, names), map(int, counts), strict=True))
+        rows_of = dict(zip(map(str, names), map(int, counts), strict=True))
+        classes = tuple((name, rows_of[name]) for name in in_order(rows_of))
         if sensitive is not None:
-            choose_sensitive([str(name) for name in names], sensitive, origin)
+            choose_sensitive([name for name, _ in classes], sensitive, origin)
         if sensitive is None and set(names) in ({"0", "1"}, {"False", "True"}):
             sensitive = str(names[-1])
     looks = tuple(

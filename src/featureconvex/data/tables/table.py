@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from featureconvex.data.classes.order import in_order
 from featureconvex.data.classes.question import Question
 from featureconvex.data.location import Location
 from featureconvex.data.schema.form import TableForm
@@ -89,7 +90,7 @@ class TableReader(Generic[Loaded]):
         with self._or_described():
             check_complete(x, columns, origin, self.schema is not None)
         labels = class_names(frame[self.label], origin)
-        classes = [str(value) for value in np.unique(labels)]
+        classes = in_order(map(str, np.unique(labels)))
         sides = self.question.sides(classes, origin)
         train, test = stratified_split(labels)
         return sides.dataset(

@@ -20,6 +20,7 @@ class Hyperplanes:
     def __init__(self, path: Path, points: Lattice) -> None:
         shape = (len(points), points.dimension)
         self.path, self.unit = path, points.unit
+        path.parent.mkdir(parents=True, exist_ok=True)
         self.table = np.lib.format.open_memmap(path, mode="w+", dtype=np.int64, shape=shape)
         self.large: dict[int, list[str]] = {}
 

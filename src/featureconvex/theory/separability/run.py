@@ -16,7 +16,7 @@ from featureconvex.files import replacing, writable_folder, write_bytes, write_t
 from featureconvex.norms import NORMS, norm_name
 from featureconvex.progress import progress_bar
 from featureconvex.provenance import provenance
-from featureconvex.report.folders import FIGURES_FOLDER, kind_of_folder
+from featureconvex.report.folders import FIGURES_FOLDER, refuse_other_results
 from featureconvex.report.plot_style import png_bytes
 from featureconvex.results.strict_json import dump_json
 from featureconvex.theory.separability.distances import Distances
@@ -78,8 +78,7 @@ def separability(
     """
     started = datetime.now(UTC)
     folder = writable_folder(out)
-    if kind_of_folder(folder) is not None:
-        raise UserError(f"{folder} holds other results; choose another --out or delete it")
+    refuse_other_results(folder)
     dataset = task.load(data_dir)
     half: Split = getattr(dataset, settings.split)
     begun, worked = time.perf_counter(), time.process_time()
