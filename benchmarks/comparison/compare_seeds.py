@@ -46,6 +46,8 @@ ROWS = (
     ("cifar10-cats-dogs", "l1", "linear", ""),
     ("cifar10-cats-dogs", "l2", "feature-convex", "default, norm l1, no share"),
     ("cifar10-cats-dogs", "l2", "feature-convex", "norm l2, share 2.0"),
+    ("cifar10-cats-dogs", "l2", "feature-convex", "norm l2, share 4.0, map pixels"),
+    ("cifar10-cats-dogs", "l2", "feature-convex", "norm l2, share 8.0, map pixels"),
     ("cifar10-cats-dogs", "l2", "smoothing-gaussian", "sigma 3.0"),
     ("cifar10-cats-dogs", "l2", "cayley", "share 1.0, no asymmetry"),
     ("cifar10-cats-dogs", "l2", "sll", "share 1.0, no asymmetry"),
@@ -94,12 +96,14 @@ def one(task: str, norm: str, method: str, words: str, seed: int) -> dict[str, A
 def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="a part of TASK-NORM-METHOD, for what to run")
+    parser.add_argument(
+        "--only", default="", help="a part of 'TASK-NORM-METHOD SETTING', for what to run"
+    )
     parser.add_argument("--seeds", default="0,1,2", help="separated by commas")
     arguments = parser.parse_args()
     runs = load_json(RESULT)["runs"] if RESULT.exists() else []
     for seed in map(int, arguments.seeds.split(",")):
-        for row in (row for row in ROWS if arguments.only in "-".join(row[:3])):
+        for row in (row for row in ROWS if arguments.only in f"{'-'.join(row[:3])} {row[3]}"):
             new = one(*row, seed)
             runs = [run for run in runs if key_of(run) != key_of(new)] + [new]
             write_text(RESULT, dump_json({"runs": runs, "provenance": provenance()}))

@@ -8,6 +8,8 @@ from tests.baselines.cases import digits, options
 
 from featureconvex.baselines import Options
 from featureconvex.baselines.feature_convex import FeatureConvex
+from featureconvex.features import AbsConcat, Center
+from featureconvex.training.points import Points
 from featureconvex.training.temperature import class_distance
 
 
@@ -34,7 +36,19 @@ def test_no_model_is_compared_twice() -> None:
     paper = ("paper", "l2")
     assert settings((30,)) == ours
     assert settings((1, 28, 28)) == [*ours, *larger, *affine, paper]
-    assert settings((3, 32, 32)) == [*ours, *larger, *affine, paper]
+    pixels = [("default", "l2", share, "pixels") for share in ("4.0", "8.0")]
+    assert settings((3, 32, 32)) == [*ours, *larger, *affine, *pixels, paper]
+
+
+def test_pixels_are_trained_in_l2_without_a_learned_map() -> None:
+    x, y = torch.rand(60, 3, 8, 8), torch.arange(60) % 2
+    points = Points(x + 0.3 * y[:, None, None, None], y)
+    chosen = {"recipe": "default", "norm": "l2", "share": 4.0, "map": "pixels"}
+    method = FeatureConvex(Options(shape=(3, 8, 8), epochs=1), chosen)
+    facts = method.fit(points, points)
+    assert facts["temperature"] == pytest.approx(4 * class_distance(points, 2.0))
+    assert method.model is not None
+    assert [type(part) for part in method.model.feature_map.parts()] == [Center, AbsConcat]
 
 
 @pytest.mark.parametrize(("norm", "p", "dual"), [("l2", 2, 2), ("linf", math.inf, 1)])

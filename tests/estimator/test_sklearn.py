@@ -14,7 +14,7 @@ EXPECTED = {
 
 @pytest.mark.usefixtures("few_pilots")
 @parametrize_with_checks(
-    [FeatureConvexClassifier(epochs=8, random_state=0)],
+    [FeatureConvexClassifier(epochs=4, random_state=0)],
     expected_failed_checks=lambda _: EXPECTED,
 )
 def test_scikit_learn_check(estimator, check):  # type: ignore[no-untyped-def]

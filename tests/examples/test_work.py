@@ -66,7 +66,7 @@ def test_spam(tmp_path: Path) -> None:
 def test_a_folder_of_files_from_the_command_line(tmp_path: Path) -> None:
     for kind, suffix in (("so", ".so"), ("pyc", ".pyc")):
         (tmp_path / "files" / kind).mkdir(parents=True)
-        for number, path in enumerate(binaries.found(suffix, 60)):
+        for number, path in enumerate(binaries.found(suffix, 30)):
             # Odd names, one of them a picture's.
             name = f"{number} \u00e9.png" if number == 3 else f"{number}{suffix}"
             (tmp_path / "files" / kind / name).write_bytes(path.read_bytes())

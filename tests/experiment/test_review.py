@@ -256,7 +256,7 @@ def test_files_are_reviewed_by_name(tmp_path: Path) -> None:
         run(
             tmp_path / "files",
             tmp_path / "run",
-            *("--bytes", "histogram", "--sensitive", "bad", "--norm", "1"),
+            *("--bytes", "histogram", "--sensitive", "bad", "--norm", "1", "--epochs", "10"),
         )
     review = reviewed(tmp_path / "run")
     assert [budget["threat"] for budget in review["budgets"]] == ["append", "insert", "change"]
@@ -282,7 +282,7 @@ def test_counts_of_ngrams_are_no_evasion(tmp_path: Path) -> None:
         run(
             tmp_path / "files",
             tmp_path / "run",
-            *("--bytes", "ngrams:2:256", "--sensitive", "bad", "--norm", "1"),
+            *("--bytes", "ngrams:2:256", "--sensitive", "bad", "--norm", "1", "--epochs", "10"),
         )
     rows = reviewed(tmp_path / "run")["at_risk"]
     assert rows
@@ -414,15 +414,16 @@ def test_quiet_and_json(table: Path, capsys: pytest.CaptureFixture[str], tmp_pat
     with undrawn_reports():
         run(mails, tmp_path / "a", *options)
         told = capsys.readouterr()
-        run(mails, tmp_path / "b", "--quiet", *options)
+        # The same command finds its model and its rows.
+        run(mails, tmp_path / "a", "--quiet", *options)
         hushed = capsys.readouterr()
-        run(mails, tmp_path / "c", "--json", "--quiet", *options)
+        run(mails, tmp_path / "a", "--json", "--quiet", *options)
         values = json.loads(capsys.readouterr().out)
     lines = told.out.splitlines()
     assert lines[0].startswith("Of ")
     assert lines[2].startswith("Certified (tight): half of")
-    assert lines[3:] == [f"report: {tmp_path / 'a/report.html'}", f"model: {tmp_path / 'a/model'}"]
-    places = [f"report: {tmp_path / 'b/report.html'}", f"model: {tmp_path / 'b/model'}"]
+    places = [f"report: {tmp_path / 'a/report.html'}", f"model: {tmp_path / 'a/model'}"]
+    assert lines[3:] == places
     assert hushed.out.splitlines() == places
     assert hushed.err == ""
     assert values["n_sensitive"] > 0

@@ -86,11 +86,11 @@ def test_a_trained_model_takes_its_turn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("turn", range(4))
 def test_tables_are_attacked_by_edits(turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No violation; and a budget 10 % too large is seen wherever edits or moves can spend it."""
-    case = table_case(turn, seed=1, points=12)
+    case = table_case(turn, seed=1, points=8)
     if turn == 2:  # the longest by far
         case = replace(case, settings=case.settings[::2])
     tally = Shard(case).run()
-    assert tally.certificates > 100
+    assert tally.certificates > 60
     assert tally.refused == []
     assert tally.violations("sound") == 0
     if turn == 2:

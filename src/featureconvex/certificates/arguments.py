@@ -112,8 +112,8 @@ def check_about_files(threats: list[Threat], model: FeatureConvexModel) -> None:
         if isinstance(threat, FileThreat) and described is not None and described.plotted:
             raise UserError(
                 f"{type(threat).__name__} is about counts, and this model sees plots of files, where what "
-                "it does depends on where a file ends; `featureconvex certify --threat append` looks at the files, "
-                "and fc.certify_slack at their slack"
+                "it does depends on where a file ends; `featureconvex certify --threat append` looks at "
+                "the files, and fc.certify_slack at their slack"
             )
 
 
