@@ -1,12 +1,14 @@
 """The ball of p = 1: the steepest coordinates first, each to its end (a fractional knapsack, exact).
 
-Curves that are not concave are left to :mod:`.dual`.
+Budgets of curves that are not concave are left to :mod:`.dual`.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from featureconvex.certificates.drops import Drops
+from featureconvex.certificates.drops import TINY, Drops
 
 # The steepest curves, looked at first.
 FEW = 64
@@ -41,6 +43,63 @@ def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
         budget[rows[done]] = found.squeeze(1)[done]
         rows, count = rows[~done], 4 * count
     return budget
+
+
+# Of more stretches the concave envelope is not one comparison for each curve.
+MOST_STRETCHES = 2
+
+
+def greedy_drop(drops: Drops, budget: Tensor) -> Tensor:
+    """``max sum_i h_i(t_i)`` over ``sum t <= budget``, of the curves' concave envelopes: (n,) float64.
+
+    Exact for concave curves, else an upper bound. Differentiable in the slopes; the moves are held fixed,
+    which is the derivative of a maximum.
+
+    Args:
+        drops: curves of at most ``MOST_STRETCHES`` stretches that end at the budget.
+        budget: (n,), finite.
+    """
+    slope, length = _envelope(drops)
+    count, width = FEW, slope.shape[1]
+    while True:
+        steep, order = slope.detach().topk(min(count, width), dim=1)
+        room = length.gather(1, order)
+        if count >= width or bool((room.sum(1) >= budget).all()):
+            break
+        count *= 4
+    taken = slope.gather(1, order) * greedy_move(steep, room, budget)
+    return taken.sum(1).nan_to_num(torch.inf, posinf=torch.inf)
+
+
+class _Pieces(NamedTuple):
+    """Straight pieces in any order, (n, pieces): of a concave curve steeper ones come first."""
+
+    slope: Tensor
+    length: Tensor
+
+
+def _envelope(drops: Drops) -> _Pieces:
+    """The pieces of the concave envelopes: both stretches of a curve, or one chord over both."""
+    first, *later = drops.rises
+    if not later:
+        return _Pieces(first.slope, first.end)
+    (second,) = later
+    slope, end, whole = second.of(first.slope), second.of(first.end), second.end
+    after = second.slope * ((whole - second.start) / (whole - end).clamp_min(TINY))
+    bends = slope >= after
+    chord = drops.tops[1] / whole.clamp_min(TINY)
+    return _Pieces(
+        torch.cat(
+            (second.into(first.slope, torch.where(bends, slope, chord)), after.where(bends, 0.0)), 1
+        ),
+        torch.cat(
+            (
+                second.into(first.end, torch.where(bends, end, whole)),
+                (whole - end).where(bends, 0.0),
+            ),
+            1,
+        ),
+    )
 
 
 def marginal_slope(slope: Tensor, room: Tensor, budget: Tensor) -> Tensor:

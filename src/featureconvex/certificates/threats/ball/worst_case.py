@@ -23,7 +23,11 @@ from featureconvex.certificates.threats.ball.dual import (
     largest_dual_budget,
     penalised,
 )
-from featureconvex.certificates.threats.ball.l1 import largest_greedy_budget
+from featureconvex.certificates.threats.ball.l1 import (
+    MOST_STRETCHES,
+    greedy_drop,
+    largest_greedy_budget,
+)
 from featureconvex.certificates.threats.ball.linf import largest_uniform_budget
 from featureconvex.certificates.threats.ball.logarithms import budget_in_logs
 from featureconvex.certificates.threats.ball.power import largest_concave_budget
@@ -169,7 +173,12 @@ def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
     """
     finite = budget < FAR / 2
     held = budget.where(finite, 0.0)
-    fall = drops.at(held).sum(1) if math.isinf(p) else _mixed(drops.within(held), held, p)
+    if math.isinf(p):
+        fall = drops.at(held).sum(1)
+    elif p == 1 and len(drops.rises) <= MOST_STRETCHES:
+        fall = greedy_drop(drops.within(held), held)
+    else:
+        fall = _mixed(drops.within(held), held, p)
     return torch.where(finite, fall, drops.total().sum(1))
 
 
