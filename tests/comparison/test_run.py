@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featureconvex.baselines import Method, Options, Radii, Setting, register_method
+from featureconvex.baselines import Method, Options, Radii, Setting, feature_convex, register_method
 from featureconvex.baselines.description import setting_words
 from featureconvex.baselines.nonexpansive.linear import Linear
 from featureconvex.certificates import Guarantee
@@ -582,7 +582,12 @@ def test_rows_of_another_setting_or_step_are_refused(tmp_path: Path) -> None:
     assert run(tmp_path, "ink,linear")["methods"]["ink"] == before
 
 
-def test_all_methods_get_the_same_points_and_costs_have_a_reference(tmp_path: Path) -> None:
+def test_all_methods_get_the_same_points_and_costs_have_a_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Fewer settings of one kind.
+    monkeypatch.setattr(feature_convex, "SHARES", {1.0: (0.25,), 2.0: (), math.inf: (1.0,)})
+    monkeypatch.setattr(feature_convex, "AFFINE_SHARES", {1.0: (), 2.0: (0.5,), math.inf: ()})
     found = run(tmp_path, "feature-convex,linear", limit=16, epochs=1)
     ours, linear = (found["methods"][name] for name in ("feature-convex", "linear"))
     levels = ours["settings"][0]["levels"]

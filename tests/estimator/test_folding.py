@@ -77,13 +77,14 @@ def test_the_folded_classifier_is_the_pipeline_in_raw_units(steps: str, norm: fl
         outside = folded.certify(frame, fc.Lp(p, folded.cost_))
         np.testing.assert_allclose(outside.radius, inside.radius, rtol=1e-6)
     box = fc.Box(x.min(0), x.max(0), immutable=["a"])
-    for level in ("closed-form", "domain", "sound"):
-        held = None if level == "closed-form" else box
-        certificate = folded.certify(frame, fc.Lp(2, folded.cost_), held, level)
-        assert (certificate.radius > 0).sum() > 10
-        found = folded.attack(frame, fc.Lp(2, folded.cost_), held)
-        both = found.found & (certificate.radius > 0)
-        assert (found.distance[both] >= certificate.radius[both] * (1 - 1e-6)).all()
+    some, threat = frame[::3], fc.Lp(2, folded.cost_)
+    for held, levels in ((None, ["closed-form"]), (box, ["domain", "sound"])):
+        found = folded.attack(some, threat, held)
+        for level in levels:
+            certificate = folded.certify(some, threat, held, level)
+            assert (certificate.radius > 0).sum() > 3
+            both = found.found & (certificate.radius > 0)
+            assert (found.distance[both] >= certificate.radius[both] * (1 - 1e-6)).all()
 
 
 @pytest.mark.parametrize("steps", STEPS)
