@@ -36,7 +36,8 @@ def test_no_model_is_compared_twice() -> None:
     paper = ("paper", "l2")
     assert settings((30,)) == ours
     assert settings((1, 28, 28)) == [*ours, *larger, *affine, paper]
-    pixels = [("default", "l2", share, "pixels") for share in ("4.0", "8.0")]
+    pixels = [("default", "l1", "4.0", "pixels")]
+    pixels += [("default", "l2", share, "pixels") for share in ("4.0", "8.0")]
     assert settings((3, 32, 32)) == [*ours, *larger, *affine, *pixels, paper]
 
 

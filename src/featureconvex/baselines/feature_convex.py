@@ -34,8 +34,8 @@ from featureconvex.training.temperature import class_distance
 SHARES = {1.0: (0.25,), 2.0: (0.25, 0.5, 1.0, 2.0), math.inf: (0.5, 1.0, 8.0)}
 # The same for an affine function after the learned map, which is a 1-Lipschitz network.
 AFFINE_SHARES = {1.0: (), 2.0: (0.5, 1.0), math.inf: (1.0, 8.0)}
-# Without a learned map, on colour images: where most accuracy is given up, plain pixels certify the most.
-PIXEL_SHARES = (4.0, 8.0)
+# Of plain pixels, on colour images: where most accuracy is given up, they certify the most.
+PIXEL_SHARES = {1.0: (4.0,), 2.0: (4.0, 8.0)}
 # Layers of distances that end in two points gain by more and larger steps.
 OF_TWO_POINTS = {"batch_size": 128, "learning_rate": 0.01, "epochs": 30}
 LARGE = 2000
@@ -75,7 +75,7 @@ class FeatureConvex(Method):
 
         Of images at several temperatures, as other methods may trade accuracy for radius, too: the one that
         the recipe chooses, and fixed ones; with an affine function in place of the convex network; and, of
-        colour images in l2, on the pixels that norms below it keep.
+        colour images, on plain pixels also in l2.
         """
         if not options.image:
             return [{"recipe": "default", "norm": norm_name(p)} for p in cls.native_norms]
@@ -96,8 +96,9 @@ class FeatureConvex(Method):
             for share in AFFINE_SHARES[parse_norm(one["norm"])]
         ]
         of_pixels = [
-            {"recipe": "default", "norm": "l2", "share": share, "map": "pixels"}
-            for share in (PIXEL_SHARES if options.shape[0] == 3 else ())
+            {"recipe": "default", "norm": norm_name(p), "share": share, "map": "pixels"}
+            for p, shares in (PIXEL_SHARES.items() if options.shape[0] == 3 else ())
+            for share in shares
         ]
         return [*ours, *larger, *affine, *of_pixels, {"recipe": "paper", "norm": "l2"}]
 
