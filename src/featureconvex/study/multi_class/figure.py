@@ -3,7 +3,7 @@
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from featureconvex.report.plot_style import BLUE, GREEN, ORANGE, canvas, plain
 
@@ -43,6 +43,7 @@ def figure(result: dict[str, Any]) -> Figure:
                 f"stays in: {kind['set']}",
             )
     for axes in places:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     handles, labels = places[1].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
