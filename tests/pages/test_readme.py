@@ -1,5 +1,6 @@
 """The README and CONTRIBUTING tell the truth: their code runs, their tables are the committed results."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,16 @@ def test_the_readme_fits_a_screen() -> None:
     assert len(text.splitlines()) <= 100
     for command in ("make demo", "make test", "pip install"):
         assert command in text
+
+
+def test_contributing_names_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    house = text.split("## The house")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in rows_of(house))))
+    rooms = {path.parent.name for path in (ROOT / "src" / "featureconvex").glob("*/__init__.py")}
+    assert named == rooms
+
+
+def rows_of(text: str) -> list[str]:
+    """The lines of the table that a text has, without its head."""
+    return [line for line in text.splitlines() if line.startswith("|")][2:]
