@@ -1,43 +1,43 @@
-"""The worst drop of an l1 budget: greedy over concave envelopes, against linear programs and the dual."""
+"""The worst drop of an l1 budget: greedy over concave envelopes, against linear programs."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from torch import Tensor
 
 from featureconvex.certificates.drops import FAR, Drops, Rise
-from featureconvex.certificates.threats.ball import worst_case
 from featureconvex.certificates.threats.ball.worst_case import worst_lp_drop
 
 ROWS, CURVES = 4, 90  # more than are looked at first
+STRETCHES = [(1, False), (2, False), (2, True), (3, True), (5, False)]
 
 
-def curves(seed: int, stretches: int, some: bool) -> Drops:
+def curves(seed: int, stretches: int, some: bool, count: int = CURVES) -> Drops:
     """Random curves, of which some never end, some are flat, and some have no length."""
     torch.manual_seed(seed)
 
     def slopes(n: int) -> Tensor:
         return torch.rand(ROWS, n).double() * torch.randint(0, 3, (ROWS, n))
 
-    first = Rise(
-        torch.zeros(ROWS, CURVES).double(), torch.rand(ROWS, CURVES).double(), slopes(CURVES)
-    )
+    first = Rise(torch.zeros(ROWS, count).double(), torch.rand(ROWS, count).double(), slopes(count))
     if stretches == 1:
         first.end[:, ::7], first.end[:, 3::7] = FAR, 0.0
-        return Drops((first,), (CURVES,))
-    columns = torch.arange(0, CURVES, 3) if some else None
-    before = first.end if columns is None else first.end[:, columns]
-    gap = torch.rand_like(before) * torch.randint(0, 2, before.shape)
-    end = before + gap + torch.rand_like(before)
-    end[:, ::5] = FAR
-    second = Rise(before + gap, end, slopes(before.shape[1]), columns)
-    return Drops((first, second), (CURVES,))
+        return Drops((first,), (count,))
+    rises, columns = [first], torch.arange(0, count, 3) if some else None
+    for last in [*[False] * (stretches - 2), True]:
+        before = rises[-1].end if not last or columns is None else rises[-1].end[:, columns]
+        gap = torch.rand_like(before) * torch.randint(0, 2, before.shape)
+        end = before + gap + torch.rand_like(before)
+        if last:
+            end[:, ::5] = FAR
+        some_columns = columns if last else None
+        rises.append(Rise(before + gap, end, slopes(before.shape[1]), some_columns))
+    return Drops(tuple(rises), (count,))
 
 
 def best_envelope(drops: Drops, budget: float, row: int) -> float:
@@ -54,7 +54,8 @@ def best_envelope(drops: Drops, budget: float, row: int) -> float:
     return -float(found.fun)
 
 
-@pytest.mark.parametrize(("stretches", "some"), [(1, False), (2, False), (2, True)])
+@pytest.mark.parametrize(("stretches", "some"), STRETCHES)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_it_is_the_linear_program_of_the_envelopes(stretches: int, some: bool, seed: int) -> None:
     drops = curves(seed, stretches, some)
@@ -64,28 +65,18 @@ def test_it_is_the_linear_program_of_the_envelopes(stretches: int, some: bool, s
         assert float(found[row]) == pytest.approx(best_envelope(drops, budget, row), rel=1e-6)
 
 
-@pytest.mark.parametrize(("stretches", "some"), [(1, False), (2, False), (2, True)])
-def test_the_dual_proves_as_much(
-    stretches: int, some: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for seed, budget in itertools.product(range(10), (0.5, 8.0)):
-        drops, most = curves(seed, stretches, some), torch.full((ROWS,), budget).double()
-        found = worst_lp_drop(drops, most, 1.0)
-        with monkeypatch.context() as patch:
-            patch.setattr(worst_case, "MOST_STRETCHES", 0)
-            torch.testing.assert_close(worst_lp_drop(drops, most, 1.0), found, rtol=2e-6, atol=0)
-
-
-@pytest.mark.parametrize(("stretches", "some"), [(1, False), (2, False), (2, True)])
+@pytest.mark.parametrize(("stretches", "some"), STRETCHES)
 def test_its_derivative_is_that_of_the_moves(stretches: int, some: bool) -> None:
-    drops, most = curves(1, stretches, some), torch.tensor([0.05, 1.0, 4.0, 30.0]).double()
+    drops, most = curves(1, stretches, some, 8), torch.tensor([0.05, 0.5, 2.0, 9.0]).double()
 
     def fall(*slopes: Tensor) -> Tensor:
         rises = (replace(rise, slope=own) for rise, own in zip(drops.rises, slopes, strict=True))
         return worst_lp_drop(Drops(tuple(rises), drops.shape), most, 1.0)
 
-    # At 0 a slope is at a kink: nobody moves down it.
-    slopes = tuple((rise.slope + 0.01).requires_grad_() for rise in drops.rises)
+    # At 0, and where two are equal, is a kink.
+    slopes = tuple(
+        (rise.slope + 0.1 * torch.rand_like(rise.slope)).requires_grad_() for rise in drops.rises
+    )
     assert torch.autograd.gradcheck(fall, slopes)
 
 

@@ -45,10 +45,6 @@ def largest_greedy_budget(drops: Drops, margin: Tensor) -> Tensor:
     return budget
 
 
-# Of more stretches the concave envelope is not one comparison for each curve.
-MOST_STRETCHES = 2
-
-
 def greedy_drop(drops: Drops, budget: Tensor) -> Tensor:
     """``max sum_i h_i(t_i)`` over ``sum t <= budget``, of the curves' concave envelopes: (n,) float64.
 
@@ -56,7 +52,7 @@ def greedy_drop(drops: Drops, budget: Tensor) -> Tensor:
     which is the derivative of a maximum.
 
     Args:
-        drops: curves of at most ``MOST_STRETCHES`` stretches that end at the budget.
+        drops: curves that end at the budget.
         budget: (n,), finite.
     """
     slope, length = _envelope(drops)
@@ -79,27 +75,33 @@ class _Pieces(NamedTuple):
 
 
 def _envelope(drops: Drops) -> _Pieces:
-    """The pieces of the concave envelopes: both stretches of a curve, or one chord over both."""
-    first, *later = drops.rises
-    if not later:
-        return _Pieces(first.slope, first.end)
-    (second,) = later
-    slope, end, whole = second.of(first.slope), second.of(first.end), second.end
-    after = second.slope * ((whole - second.start) / (whole - end).clamp_min(TINY))
-    bends = slope >= after
-    chord = drops.tops[1] / whole.clamp_min(TINY)
-    return _Pieces(
-        torch.cat(
-            (second.into(first.slope, torch.where(bends, slope, chord)), after.where(bends, 0.0)), 1
-        ),
-        torch.cat(
-            (
-                second.into(first.end, torch.where(bends, end, whole)),
-                (whole - end).where(bends, 0.0),
-            ),
-            1,
-        ),
-    )
+    """The pieces of the curves' concave envelopes."""
+    if drops.concave:
+        return _Pieces(drops.rises[0].slope, drops.rises[0].end)
+    # Of two stretches the second may be one of some columns; the other curves are straight.
+    drops = drops if len(drops.rises) == 2 else drops.dense
+    last = drops.rises[-1]
+    ends = torch.stack([*(last.of(rise.end) for rise in drops.rises[:-1]), last.end])
+    tops = torch.stack([*map(last.of, drops.tops[:-1]), drops.tops[-1]])
+    steepest, *others = _hull(ends, tops)
+    first = drops.rises[0]
+    whole = last.into(first.slope, steepest.slope), last.into(first.end, steepest.length)
+    slopes, lengths = zip(whole, *others, strict=True)
+    return _Pieces(torch.cat(slopes, 1), torch.cat(lengths, 1))
+
+
+def _hull(ends: Tensor, tops: Tensor) -> list[_Pieces]:
+    """The upper hulls of corners (k, n, d) and the origin: from each corner to the steepest one ahead."""
+    at, height, pieces = torch.zeros_like(ends[0]), torch.zeros_like(tops[0]), []
+    for _ in range(len(ends)):
+        ahead = ends - at
+        slopes = ((tops - height) / ahead.clamp_min(TINY)).where(ahead > 0, -torch.inf)
+        steepest, corner = slopes.max(dim=0)
+        more = steepest > -torch.inf
+        to, up = (part.gather(0, corner[None])[0] for part in (ends, tops))
+        pieces.append(_Pieces(steepest.where(more, 0.0), (to - at).where(more, 0.0)))
+        at, height = to.where(more, at), up.where(more, height)
+    return pieces
 
 
 def marginal_slope(slope: Tensor, room: Tensor, budget: Tensor) -> Tensor:

@@ -24,7 +24,6 @@ from featureconvex.certificates.threats.ball.dual import (
     penalised,
 )
 from featureconvex.certificates.threats.ball.l1 import (
-    MOST_STRETCHES,
     greedy_drop,
     largest_greedy_budget,
 )
@@ -168,14 +167,14 @@ def _by_duality(drops: Drops, margin: Tensor, p: float, reached: Tensor) -> Cert
 def worst_lp_drop(drops: Drops, budget: Tensor, p: float) -> Tensor:
     """``D(budget)``, (n,) float64: exact for p = inf and for concave curves, else an upper bound.
 
-    Differentiable in the curves: multipliers are held fixed, which is the derivative of the minimum
-    over them. An infinite budget gives the sum of the totals.
+    Differentiable in the curves: moves (p = 1) or multipliers are held fixed, which is the derivative of
+    a maximum or minimum over them. An infinite budget gives the sum of the totals.
     """
     finite = budget < FAR / 2
     held = budget.where(finite, 0.0)
     if math.isinf(p):
         fall = drops.at(held).sum(1)
-    elif p == 1 and len(drops.rises) <= MOST_STRETCHES:
+    elif p == 1:
         fall = greedy_drop(drops.within(held), held)
     else:
         fall = _mixed(drops.within(held), held, p)
@@ -196,8 +195,6 @@ def _mixed(drops: Drops, budget: Tensor, p: float) -> Tensor:
     # Curves of its own: what the search caches without gradients must not be reused with them.
     lam = _multiplier(drops.rows(slice(None)), budget, p)
     low, high = lam * (1 - SIDE), lam * (1 + SIDE)
-    if p == 1:
-        low = torch.maximum(low, drops.tail.detach())
     more, less = penalised(drops, low, p), penalised(drops, high, p)
     power = budget**p
     share = ((power - less.spent) / (more.spent - less.spent)).nan_to_num(0.5).clamp(0, 1).detach()
@@ -207,7 +204,7 @@ def _mixed(drops: Drops, budget: Tensor, p: float) -> Tensor:
 @torch.no_grad()
 def _multiplier(drops: Drops, budget: Tensor, p: float) -> Tensor:
     """The ``lam`` that minimises ``lam budget^p + Phi(lam)``: (n,) float64, >= 0."""
-    if p == 1 or has_plain_exponent(p):
+    if has_plain_exponent(p):
         return best_multiplier(drops, budget, p)
     share = share_of(drops, budget, p)
     return torch.where(budget > 0, share / budget**p, 1.0)
