@@ -30,7 +30,7 @@ def test_no_model_is_compared_twice() -> None:
     ]
     affine = [
         ("default", norm, share, "affine")
-        for norm, shares in (("l2", ("0.5", "1.0")), ("linf", ("1.0", "8.0")))
+        for norm, shares in (("l2", ("0.5", "1.0")), ("linf", ("1.0", "2.0", "8.0")))
         for share in shares
     ]
     paper = ("paper", "l2")

@@ -33,7 +33,7 @@ from featureconvex.training.temperature import class_distance
 # Of the distance between the classes: temperatures for more radius, beside the one that is chosen.
 SHARES = {1.0: (0.25,), 2.0: (0.25, 0.5, 1.0, 2.0), math.inf: (0.5, 1.0, 8.0)}
 # The same for an affine function after the learned map, which is a 1-Lipschitz network.
-AFFINE_SHARES = {1.0: (), 2.0: (0.5, 1.0), math.inf: (1.0, 8.0)}
+AFFINE_SHARES = {1.0: (), 2.0: (0.5, 1.0), math.inf: (1.0, 2.0, 8.0)}
 # Of plain pixels, on colour images: where most accuracy is given up, they certify the most.
 PIXEL_SHARES = {1.0: (4.0,), 2.0: (4.0, 8.0)}
 # Layers of distances that end in two points gain by more and larger steps.
