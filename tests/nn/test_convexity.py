@@ -141,3 +141,24 @@ def test_an_unknown_module_is_refused_with_the_way_to_register_it() -> None:
 def test_something_that_is_no_module_is_refused() -> None:
     with pytest.raises(ConvexityError, match="function"):
         prove_convex(lambda u: u)  # type: ignore[arg-type]
+
+
+def test_a_class_has_one_card() -> None:
+    """A second proof would replace the first one, of the library's own layers, too."""
+
+    class Mine(Card[nn.ReLU]):
+        def curvature(self, module: nn.ReLU) -> Curvature:
+            return Curvature(affine=True, nondecreasing=True)
+
+    with pytest.raises(ConvexityError, match=r"ReLU has a card, .*a class of your own"):
+        card(nn.ReLU)(Mine)
+
+    class Own(nn.Module):
+        pass
+
+    class OwnCard(Card[Own]):
+        def curvature(self, module: Own) -> Curvature:
+            return Curvature(affine=True, nondecreasing=True)
+
+    # A notebook's cell may be run again.
+    assert card(Own)(card(Own)(OwnCard)) is OwnCard

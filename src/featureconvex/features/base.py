@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from inspect import signature
 from itertools import chain
+from numbers import Real
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -148,7 +149,7 @@ class FeatureMap(nn.Module, ABC):
         if self.learned:
             return self._through_norms(v, p, cost)
         scale = 1.0 if cost is None else float((1 / cost).max())
-        return self.lipschitz(p) * scale * vector_norm(v, dual_exponent(p))
+        return constant(self, p, p) * scale * vector_norm(v, dual_exponent(p))
 
     def _through_norms(self, v: Tensor, p: float, cost: Tensor | None) -> Tensor:
         """The smallest ``L_(p, s) ||v||_(s*)`` over s: (n,)."""
@@ -261,10 +262,20 @@ def _once(phi: FeatureMap, key: tuple[Any, ...], compute: Callable[[], float]) -
 
 def _constant(phi: FeatureMap, p: float, s: float) -> float:
     if p == s:
-        return phi.lipschitz(p)
+        return _number(phi, phi.lipschitz(p))
     if _knows_two_norms(type(phi)):
-        return float(phi.lipschitz(p, s))  # type: ignore[call-arg]
-    return phi.lipschitz(p) if s > p else math.inf
+        return _number(phi, phi.lipschitz(p, s))  # type: ignore[call-arg]
+    return _number(phi, phi.lipschitz(p)) if s > p else math.inf
+
+
+def _number(phi: FeatureMap, stated: object) -> float:
+    """A constant that is one: whatever else a map of the user's own states would prove anything."""
+    if not isinstance(stated, Real) or not float(stated) >= 0:
+        raise UserError(
+            f"{type(phi).__name__}.lipschitz must return a number >= 0 (inf where nothing is known), got "
+            f"{stated!r}; featureconvex.testing.check_feature_map tests the whole map"
+        )
+    return float(stated)
 
 
 @cache

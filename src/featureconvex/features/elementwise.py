@@ -7,11 +7,14 @@ import torch
 from torch import Tensor
 
 from featureconvex.errors import UserError
-from featureconvex.features.base import FeatureMap, per_cost
+from featureconvex.features.base import FeatureMap, constant, per_cost
 from featureconvex.features.kinked_form import Around, KinkedForm
 from featureconvex.norms import check_exponent, dual_exponent, vector_norm
 from featureconvex.rounding.elementwise import Monotone
 from featureconvex.rounding.graph import Graph
+
+# On which a slope is asked for, too: points and intervals about 0, and half lines.
+PARTS = [(-1, -1), (0, 0), (1, 1), (-1e3, 1e3), (-math.inf, 0), (0, math.inf)]
 
 
 class Elementwise(FeatureMap):
@@ -49,15 +52,14 @@ class Elementwise(FeatureMap):
 
     def lipschitz(self, p: float, s: float | None = None) -> float:
         """The largest slope, also to every larger norm."""
-        far = torch.tensor(math.inf, dtype=torch.float64)
         widens = check_exponent(p if s is None else s) >= check_exponent(p)
-        return float(self.steepest(-far, far)) if widens else math.inf
+        return self._steepest_of_all() if widens else math.inf
 
     def sensitivity(self, v: Tensor, p: float, cost: Tensor | None = None) -> Tensor:
         """The largest slope times ``||v / cost||_q``."""
         v = v.double()
         v = v if cost is None else per_cost(v, cost)
-        return self.lipschitz(p) * vector_norm(v, dual_exponent(p))
+        return constant(self, p, p) * vector_norm(v, dual_exponent(p))
 
     def kinked_form(self, v: Tensor, around: Around) -> KinkedForm:
         """Two slopes on the side where ``v_i s`` falls: up to a kink half way to the end, and beyond it.
@@ -74,11 +76,40 @@ class Elementwise(FeatureMap):
         return KinkedForm(v * (near + far) / 2, v * turn / 2, z, rounding=2.0**-50)
 
     def _steepest(self, a: Tensor, b: Tensor) -> Tensor:
-        return self.steepest(torch.minimum(a, b), torch.maximum(a, b))
+        return self._slopes(self.steepest(torch.minimum(a, b), torch.maximum(a, b)))
+
+    def _steepest_of_all(self) -> float:
+        """The slope on the whole line, which is no less than those of a few parts."""
+        far = torch.tensor(math.inf, dtype=torch.float64)
+        whole = float(self._slopes(self.steepest(-far, far)))
+        parts = self._slopes(self.steepest(*torch.tensor(PARTS, dtype=torch.float64).T))
+        if float(parts.max()) > whole:
+            raise UserError(
+                f"{type(self).__name__}.steepest says {float(parts.max()):g} of a part of the line and "
+                f"{whole:g} of all of it; it must be at least the slope everywhere between its ends, "
+                "which may be negative, -inf or inf"
+            )
+        return whole
+
+    def _slopes(self, stated: Tensor) -> Tensor:
+        if not bool((stated >= 0).all()):
+            raise UserError(
+                f"{type(self).__name__}.steepest must return slopes >= 0, got "
+                f"{float(stated[~(stated >= 0)].flatten()[0]):g}; its ends may be negative, -inf or inf"
+            )
+        return stated
 
     def rounding_steps(self, graph: Graph, node: int) -> int:
         """One step."""
-        return graph.apply(Monotone(self.forward, self.lipschitz(math.inf), *self.rounding()), node)
+        relative, absolute = self.rounding()
+        if not (relative >= 0 and absolute >= 0):
+            raise UserError(
+                f"{type(self).__name__}.rounding must return two numbers >= 0, got {relative!r} and "
+                f"{absolute!r}"
+            )
+        return graph.apply(
+            Monotone(self.forward, self.lipschitz(math.inf), relative, absolute), node
+        )
 
 
 def _between(x: Tensor, end: Tensor, side: float) -> Tensor:

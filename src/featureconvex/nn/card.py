@@ -89,6 +89,14 @@ def card(*kinds: type[nn.Module]) -> Callable[[_C], _C]:
 
     def register(made: _C) -> _C:
         for kind in kinds:
+            known = type(_CARDS[kind]) if kind in _CARDS else made
+            # The same card again, as a notebook's cell defines it.
+            if (known.__module__, known.__qualname__) != (made.__module__, made.__qualname__):
+                raise ConvexityError(
+                    f"{kind.__module__}.{kind.__qualname__} has a card, "
+                    f"{known.__module__}.{known.__qualname__}; two proofs of one class cannot both count: "
+                    "give the card to a class of your own"
+                )
             _CARDS[kind] = made()
             remember(kind)
         return made

@@ -87,6 +87,10 @@ class Dense(Operator):
 
     weight: Tensor
 
+    def __post_init__(self) -> None:
+        # Bounds are computed in float64, whatever a map's buffers are in.
+        object.__setattr__(self, "weight", self.weight.detach().double())
+
     @property
     def terms(self) -> int:
         """Fan-in."""

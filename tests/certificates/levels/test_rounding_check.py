@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from featureconvex import L0, Box, Edits, FeatureConvexModel, Lp, Patch, Unbounded, certify
 from featureconvex.certificates import Domain, Threat
-from featureconvex.features import AbsConcat, Compose, Identity, MaxMin, NonexpansiveLinear
+from featureconvex.features import AbsConcat, Compose, Identity, MaxMin, NonexpansiveLinear, Scale
 from featureconvex.nn import ConvexMLP, MaxAffine
 
 LEVELS = ("domain", "tight", "sound")
@@ -55,6 +56,8 @@ def radii(
     }
 
 
+# One coordinate costs nearly nothing.
+PRICES = [1e-17, 1.0, 1.0]
 THREATS = [Lp(1), Lp(1.5), Lp(2), Lp(math.inf), Edits()]
 
 
@@ -163,3 +166,57 @@ def test_maps_that_sort_keep_what_borders_prove() -> None:
     model = FeatureConvexModel(phi, ConvexMLP(4, (5,)), 5.0).eval()
     x = torch.rand(4, 3)
     assert (certify(model, x, Lp(2), Box(0, 1), "domain").radius == math.inf).all()
+
+
+def cancelling(far: float) -> tuple[FeatureConvexModel, torch.Tensor, Box]:
+    """``relu(3 a + 3) / 3 - a - 0.6 (b + c)``: flat in ``a`` as computed, with slope -5.5e-17 in truth."""
+    net = ConvexMLP(3, (1,)).double()
+    numbers = {
+        "input_layers.0.weight": [[3.0, 0.0, 0.0]],
+        "input_layers.0.bias": [3.0],
+        "input_layers.1.weight": [[-1.0, -0.6, -0.6]],
+        "hidden_layers.0.parametrizations.weight.original": [[1 / 3]],
+        "hidden_layers.0.bias": [0.0],
+    }
+    net.load_state_dict(
+        {name: torch.tensor(own, dtype=torch.float64) for name, own in numbers.items()}
+    )
+    model = FeatureConvexModel(Identity(), net)
+    return model, torch.tensor([[1.0, 0.0, 0.0]]).double(), Box(0, [far, 1.0, 1.0])
+
+
+def kinked(far: float) -> tuple[FeatureConvexModel, torch.Tensor, Box]:
+    """``3 a / 3 - |a| - 0.6 (b + c) + 1``, with the same slope for ``a > 0``."""
+    net = MaxAffine(6, 1).double()
+    weight = torch.tensor([[1 / 3, -0.6, -0.6, -1, 0, 0]], dtype=torch.float64)
+    with torch.no_grad():
+        net.affine.weight.copy_(weight)
+        net.affine.bias.fill_(1.0)
+    phi = Compose(AbsConcat(), Scale([3.0, 1, 1, 1, 1, 1]))
+    return (
+        FeatureConvexModel(phi, net),
+        torch.tensor([[1.0, 0.0, 0.0]]).double(),
+        Box(0, [far, 1, 1]),
+    )
+
+
+@pytest.mark.parametrize("make", [cancelling, kinked])
+@pytest.mark.parametrize("far", [1e17, 1e30, 1e200])
+@pytest.mark.parametrize("threat", [L0(), L0([0, 0, 1]), Patch(1)], ids=repr)
+def test_counts_in_a_large_box_see_what_cancels(threat: Threat, far: float, make: Any) -> None:
+    """One coordinate alone, moved to its border, takes everything."""
+    model, x, box = make(far)
+    assert set(radii(model, x, threat, box).values()) == {0.0}
+
+
+@pytest.mark.parametrize("make", [cancelling, kinked])
+@pytest.mark.parametrize(
+    "threat", [Lp(1, PRICES), Lp(2, PRICES), Lp(math.inf, PRICES), Edits(PRICES)]
+)
+def test_prices_of_many_orders_see_what_cancels(threat: Threat, make: Any) -> None:
+    """The cheap coordinate flips the decision at 1.8e16, for 0.18."""
+    model, x, box = make(1e20)
+    found = radii(model, x, threat, box)
+    assert all(radius <= 0.181 for radius in found.values()), found
+    if threat.exponent in (1, 2):
+        assert found["domain"] > 0.005

@@ -238,3 +238,20 @@ def test_what_is_not_known_is_refused() -> None:
     outside = fc.certify(model, x - 2, fc.Append(), level="domain")
     assert set(outside.status) == {fc.Status.outside_domain}
     assert module.Append(size=3).name == "append-3"
+
+
+@pytest.mark.parametrize("domain", [fc.Unbounded(), fc.Box(-5, 9)])
+@pytest.mark.parametrize("kind", [fc.Insert, fc.Change])
+def test_attacks_leave_no_negative_counts(kind: type[FileThreat], domain: Any) -> None:
+    """``x_1 + 1`` is negative only where a count is."""
+    net = fc.nn.MaxAffine(2, 1).double()
+    with torch.no_grad():
+        net.affine.weight.copy_(torch.tensor([[-0.001, 1.5]]))
+        net.affine.bias.fill_(3.0)
+    model = fc.FeatureConvexModel(fc.features.Identity(), net)
+    x = torch.tensor([[2.0, 1.0]]).double()
+    found = fc.attack(model, x, kind(), domain)
+    assert (found.adversarial >= 0).all()
+    base, tight = (fc.certify(model, x, kind(), domain, level) for level in ("domain", "tight"))
+    assert (tight.radius >= base.radius).all()
+    assert not (found.distance <= tight.radius).any()

@@ -164,7 +164,7 @@ def search_all(
         margin = model(points)
     if limit is not None:
         # A margin near zero may change its sign with the batch: what this one calls a flip is one.
-        floor, ceiling = domain.bounds(x)
+        floor, ceiling = search.threat.within(*domain.bounds(x))
         inside = ((points >= floor) & (points <= ceiling)).flatten(1).all(1)
         spent = search.threat.measure(points.double() - x.double())
         late = usable & inside & (spent <= limit) & torch.isnan(distance)

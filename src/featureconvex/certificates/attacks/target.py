@@ -52,7 +52,7 @@ class Target:
     @staticmethod
     def of(model: Margin, x: Tensor, threat: Threat, domain: Domain) -> "Target":
         """The inputs ``x`` in the model's dtype, each inside its domain."""
-        floor, ceiling = domain.bounds(x)
+        floor, ceiling = threat.within(*domain.bounds(x))
         x = x.double()
         # An input outside its domain stays where it is.
         floor, ceiling = torch.minimum(floor, x), torch.maximum(ceiling, x)

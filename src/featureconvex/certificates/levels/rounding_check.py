@@ -22,7 +22,7 @@ from featureconvex.certificates.separable import movement_room
 from featureconvex.certificates.threats import Lp
 from featureconvex.errors import UserError
 from featureconvex.features import FeatureMap
-from featureconvex.features.base import per_cost
+from featureconvex.features.base import constant, per_cost
 from featureconvex.nn.card import rounding_steps
 from featureconvex.norms import dual_exponent, vector_norm
 from featureconvex.rounding.ball import Ball
@@ -81,25 +81,43 @@ def checked(
 
 
 def doubtful(problem: Problem, minorant: Minorant, radius: Tensor) -> Tensor:
-    """(n,) bool: infinite radii; counts where a coordinate has no border, and so may become anything; and
-    where the cheapest coordinate may take more by the rounding of its slope than all take by theirs.
+    """(n,) bool: infinite radii; and where coordinates can go so far, by count or by price, that the
+    rounding of their slopes may take a share of the margin.
     """
-    doubt, threat = torch.isinf(radius), problem.threat
-    if threat.counts:
-        doubt |= (radius > 0) & (_room(problem) == FARTHEST).flatten(1).any(1)
-    if threat.cost is not None:
-        steepest = threat.steepness(problem.model.feature_map, minorant.slope)
-        rounding = ROUNDINGS * torch.finfo(problem.model.dtype).eps / float(threat.cost.min())
-        largest = minorant.slope.abs().flatten(1).amax(1).double()
-        if steepest is not None:
-            doubt |= (radius > 0) & (largest * rounding > LITTLE * steepest)
-    return doubt
+    doubt, threat, phi = torch.isinf(radius), problem.threat, problem.model.feature_map
+    if threat.cost is None and not threat.counts:
+        return doubt
+    # An entry may be what is left where larger numbers cancelled.
+    largest = minorant.slope.abs().flatten(1).amax(1).double()
+    rounding = ROUNDINGS * torch.finfo(problem.model.dtype).eps * largest
+    steepest = threat.steepness(phi, minorant.slope)
+    if steepest is not None and (phi.affine or not phi.coordinatewise):
+        assert threat.cost is not None
+        return doubt | (radius > 0) & (rounding / float(threat.cost.min()) > LITTLE * steepest)
+    felt = open_part(phi, _like(rounding, minorant.slope).expand_as(minorant.slope), problem.x)
+    loss = (felt * _reach(problem, radius)).flatten(1).sum(1)
+    return doubt | (radius > 0) & (loss > LITTLE * minorant.value)
 
 
 def _room(problem: Problem) -> Tensor:
     """(n, ...): how far each coordinate can move, :data:`FARTHEST` where nothing stops it."""
     rooms = movement_room(problem.x, *problem.bounds(), problem.threat.cost)
     return torch.maximum(*rooms).clamp(max=FARTHEST)
+
+
+def _reach(problem: Problem, radius: Tensor) -> Tensor:
+    """(n, ...): at least how far each coordinate moves within the radius."""
+    room, cost = _room(problem), problem.threat.cost
+    if cost is None:
+        return room
+    # Swapping categories moves their coordinates by 1, whatever it costs.
+    least = 0.0 if problem.threat.exponent is not None else 1.0
+    most = _like(radius, room) / cost.to(room.device).double()
+    return torch.minimum(room, most.nan_to_num(0.0, posinf=torch.inf).clamp_min(least))
+
+
+def _like(rows: Tensor, part: Tensor) -> Tensor:
+    return rows.view(-1, *[1] * (part.ndim - 1))
 
 
 @torch.no_grad()
@@ -110,7 +128,7 @@ def cannot_fall(problem: Problem, points: Tensor, height: Tensor) -> Tensor:
         slope, least = exact_line(problem, phi(points).double(), None)
     except UserError:
         return torch.zeros_like(height, dtype=torch.bool)
-    most = (slope.centre.abs() + slope.radius).flatten(1).sum(1) * phi.lipschitz(1)
+    most = (slope.centre.abs() + slope.radius).flatten(1).sum(1) * constant(phi, 1, 1)
     return most * FARTHEST < torch.minimum(height, least)
 
 
@@ -122,7 +140,7 @@ def _few_rows(
     again: Again,
     far: bool,
 ) -> Tensor:
-    phi, room, cost = problem.model.feature_map, _room(problem), problem.threat.cost
+    phi, room = problem.model.feature_map, _room(problem)
     try:
         slope, least = exact_line(problem, phi(problem.x).double(), choices)
     except UserError:
@@ -130,10 +148,7 @@ def _few_rows(
         endless = (room == FARTHEST).flatten(1).any(1)
         made = endless & (torch.isinf(radius) | problem.threat.counts)
         return torch.full_like(line.value, torch.inf).masked_fill(made, torch.nan)
-    if cost is not None:
-        # Within the radius no coordinate goes farther than its cost allows.
-        most = radius.view(-1, *[1] * (room.ndim - 1)) / cost.to(room.device).double()
-        room = torch.minimum(room, most.nan_to_num(0.0, posinf=torch.inf))
+    room = _reach(problem, radius)
     felt = open_part(phi, apart(slope, line.slope), problem.x)
     value, loss = torch.minimum(line.value, least), felt * room
     # Along an endless coordinate a slope that is not 0 loses as little as any, if the radius is finite.
@@ -142,13 +157,27 @@ def _few_rows(
     found = again(problem, Minorant(left, line.slope))
     proved = (left > 0) & torch.isfinite(found)
     proved |= (left > 0) & ((value > loss.flatten(1).sum(1)) | (not far))
-    return torch.where(proved, found, _by_slope(problem, Minorant(value, line.slope), slope, felt))
+    if not isinstance(problem.threat, Lp):
+        return found.where(proved, torch.nan)
+    exact = Minorant(value, line.slope)
+    less = torch.maximum(
+        _by_slope(problem, exact, slope, felt), _by_halves(problem, exact, felt, again)
+    )
+    return torch.where(proved, found, less)
+
+
+def _by_halves(problem: Problem, line: Minorant, felt: Tensor, again: Again) -> Tensor:
+    """The radii of an Lp threat that take half of the value, and by what slopes hide the other half."""
+    cost = problem.threat.cost
+    hidden = (felt if cost is None else per_cost(felt, cost)).flatten(1).sum(1)
+    half = line.value / 2
+    found = torch.minimum(again(problem, Minorant(half, line.slope)), half / hidden * (1 - 2**-40))
+    return torch.where(half > 0, found.nan_to_num(0.0), 0.0)
 
 
 def _by_slope(problem: Problem, line: Minorant, slope: Ball, felt: Tensor) -> Tensor:
-    """The radii of an Lp threat that upper bounds on the slope prove everywhere; nan for other threats."""
-    if not isinstance(problem.threat, Lp):
-        return torch.full_like(line.value, torch.nan)
+    """The radii of an Lp threat that upper bounds on the slope prove everywhere."""
+    assert isinstance(problem.threat, Lp)
     p, cost, phi = problem.threat.p, problem.threat.cost, problem.model.feature_map
     q, steep = dual_exponent(p), slope.centre.abs() + slope.radius
     if phi.affine:
@@ -156,7 +185,7 @@ def _by_slope(problem: Problem, line: Minorant, slope: Ball, felt: Tensor) -> Te
         rate = vector_norm(steep if cost is None else per_cost(steep, cost), q)
     else:
         cheapest = 1.0 if cost is None else float(cost.min())
-        rate = vector_norm(steep, q) * phi.lipschitz(p) / cheapest
+        rate = vector_norm(steep, q) * constant(phi, p, p) / cheapest
     finite = (line.value / rate * (1 - 2**-40)).clamp(max=torch.finfo(torch.float64).max)
     return torch.where(line.value > 0, finite, 0.0)
 
@@ -214,5 +243,5 @@ def open_part(phi: FeatureMap, apart: Tensor, x: Tensor) -> Tensor:
 
 
 def _felt_by_all(phi: FeatureMap, apart: Tensor, x: Tensor) -> Tensor:
-    most = apart.flatten(1).amax(1) * phi.lipschitz(1)
+    most = apart.flatten(1).amax(1) * constant(phi, 1, 1)
     return most.reshape(-1, *[1] * (x.ndim - 1)).expand(x.shape)

@@ -229,7 +229,7 @@ def graphs(model: FeatureConvexModel, pulled: bool = True) -> tuple[Graph, Graph
 
     Args:
         model: a frozen model.
-        pulled: whether learned affine maps at the end of the feature map count as the network's.
+        pulled: whether affine maps at the end of the feature map may count as the network's.
 
     Raises:
         UserError: a part has no rule.
@@ -258,10 +258,10 @@ def _graph(modules: list[Callable[[Graph, int], int]], dtype: torch.dtype) -> Gr
 def split_affine(phi: FeatureMap) -> tuple[list[FeatureMap], list[FeatureMap]]:
     """The maps of ``phi``, and those at its end that are better taken as the network's first layers.
 
-    Learned affine maps: a slope pulled back through a matrix says more than its constant.
+    Affine maps that mix coordinates: a slope pulled back through a matrix says more than its constant.
     """
     parts = phi.parts()
-    if not phi.learned:
+    if not phi.learned and all(part.coordinatewise for part in parts if part.affine):
         return parts, []
     start = len(parts)
     while start and parts[start - 1].affine:
