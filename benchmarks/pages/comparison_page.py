@@ -8,7 +8,7 @@ what this script writes. A task whose result is missing is named with the comman
 
 import re
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -84,7 +84,7 @@ def best_table(found: dict[str, ComparisonTables]) -> str:
 
 
 def best_sentences(found: dict[str, ComparisonTables]) -> str:
-    """One sentence per norm: where ours has the largest area, and who has it elsewhere."""
+    """One sentence per norm: where ours has the largest area, and who has it elsewhere; then over seeds."""
     first: dict[str, dict[str, list[str]]] = {}
     for task, norm, ours, others in best(found):
         leader = max((ours, *others[:1]), key=lambda line: line.area)
@@ -94,7 +94,38 @@ def best_sentences(found: dict[str, ComparisonTables]) -> str:
     for norm, leaders in first.items():
         parts = [f"{name} on {_listed(tasks)}" for name, tasks in leaders.items()]
         said.append(f"In {norm} the most is certified by {'; by '.join(parts)}.")
-    return "\n".join(said)
+    return "\n".join([*said, *seeds_sentence(SEEDS)])
+
+
+COUNTS = {2: "two", 3: "three"}
+
+
+def seeds_sentence(path: Path) -> list[str]:
+    """Where ours has the largest mean radius over all seeds, too: one sentence, none without seeds."""
+    if not path.exists():
+        return []
+    runs = load_json(path)["runs"]
+    level, behind = [], []
+    for task, norm in dict.fromkeys((run["task"], run["norm"]) for run in runs):
+        here = [run for run in runs if (run["task"], run["norm"]) == (task, norm)]
+        radii = {
+            kind: [run["mean_radius"] for run in here if _kind_of_run(run) == kind]
+            for kind in map(_kind_of_run, here)
+        }
+        ours = max((own for kind, own in radii.items() if kind[2] == OURS), key=mean)
+        other = max(mean(own) for kind, own in radii.items() if kind[2] != OURS)
+        if mean(ours) <= other:
+            place = f"in {norm} on {TASKS[task].split(' ')[0]}"
+            (level if other <= max(ours) else behind).append(place)
+    seeds = len({run["seed"] for run in runs})
+    said = (
+        f"That is one seed. Over {COUNTS.get(seeds, seeds)} the mean radius of ours is the largest"
+    )
+    if level:
+        said += f", but {_listed(level)}, where the best peer is level with it within the spread of seeds"
+    if behind:
+        said += f", and less than the best peer's {_listed(behind)}"
+    return [f"{said}."]
 
 
 def elsewhere(line: MethodLine, norm: str) -> str:

@@ -624,6 +624,10 @@ def test_a_column_to_keep_is_no_feature(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([*what, "--methods", "linear", "--epochs", "1", "--out", str(tmp_path / "out")])
     assert json.loads((tmp_path / "out" / "comparison.json").read_text())["shape"] == [2]
+    rows = pd.read_parquet(tmp_path / "out" / "rows.parquet")
+    assert rows["id"].astype(int).tolist() == rows["row"].tolist()
+    with pytest.raises(SystemExit, match="2"):
+        main([*what[:-1], "links", "--keep", "setting", "--out", str(tmp_path / "other")])
 
 
 @pytest.mark.parametrize(

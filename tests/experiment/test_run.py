@@ -190,6 +190,8 @@ def test_tradeoff_draws_and_keeps_what_is_there(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match="holds the results of"):
             tradeoff(other, tmp_path, changed, [1.0, 2.0], progress=False)
+    with pytest.raises(UserError, match="holds the results of digits-3-8"):
+        tradeoff(find_task("breast-cancer"), tmp_path, settings, [2.0], progress=False)
     assert (tmp_path / "tradeoff.json").read_bytes() == before
     assert not (tmp_path / "temperature-2").exists()
 

@@ -163,7 +163,8 @@ def test_the_command_line_refuses_in_words(
 
 
 @pytest.mark.parametrize(
-    ("file", "command"), [("record.json", "run"), ("comparison.json", "compare")]
+    ("file", "command"),
+    [("record.json", "run"), ("comparison.json", "compare"), ("separability.json", "separability")],
 )
 def test_results_of_another_command_stay_alone(
     file: str, command: str, squares: Squares, tmp_path: Path

@@ -169,6 +169,12 @@ def test_a_folder_with_a_run_is_left_alone(tmp_path: Path) -> None:
         separability(find_task("digits-3-8"), tmp_path, Settings())
 
 
+def test_results_of_another_task_stay(tmp_path: Path) -> None:
+    (tmp_path / "separability.json").write_text('{"task": "breast-cancer"}')
+    with pytest.raises(UserError, match="holds the results of breast-cancer"):
+        separability(find_task("digits-3-8"), tmp_path, Settings())
+
+
 def test_scattering_is_for_images(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="for images"):
         separability(find_task("breast-cancer"), tmp_path, Settings(features="scattering"))

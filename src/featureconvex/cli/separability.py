@@ -70,7 +70,8 @@ def separability(
     said = find_task(task, label, sensitive, tuple(keep or ()), missing, schema, None, None, form)
     found = read_first(said, data_dir)
     from featureconvex.norms import parse_norm
-    from featureconvex.theory.separability.run import RESULT_FILE, Settings
+    from featureconvex.report.folders import SEPARABILITY_FILE
+    from featureconvex.theory.separability.run import Settings
     from featureconvex.theory.separability.run import separability as ask
     from featureconvex.theory.separability.wording import sentences
 
@@ -78,4 +79,4 @@ def separability(
     settings = Settings(split, features, norm, proofs)
     with feedback(quiet, as_json) as say:
         result = ask(found, out, settings, data_dir, progress=True)
-        say(lambda: sentences(result), [f"result: {out / RESULT_FILE}"], lambda: result)
+        say(lambda: sentences(result), [f"result: {out / SEPARABILITY_FILE}"], lambda: result)

@@ -19,6 +19,8 @@ from featureconvex.report.folders import COMPARISON_FILE, refuse_other_results
 from featureconvex.results.strict_json import dump_json, load_json
 
 ROWS_FILE = "rows.parquet"
+# What every method's rows have, besides radii, statuses and times.
+OWN_COLUMNS = ("index", "label", "predicted", "method", "setting")
 DERIVED = ("reference", "methods", "ordering", GRIDS)
 REMEDY = (
     f"delete {COMPARISON_FILE} and {ROWS_FILE}, and run the `featureconvex compare` command again: "

@@ -3,11 +3,12 @@
 import traceback
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import pandas as pd
 from filelock import FileLock
 
 from featureconvex.baselines.description import (
@@ -23,6 +24,7 @@ from featureconvex.baselines.registry import METHODS, find_methods
 from featureconvex.comparison.data import ComparisonData, comparison_data
 from featureconvex.comparison.fit import AnotherComparisonError, OneFit, run_one_fit
 from featureconvex.comparison.folder import (
+    OWN_COLUMNS,
     Comparison,
     kept_results,
     write_comparison,
@@ -32,6 +34,7 @@ from featureconvex.comparison.schema import Head
 from featureconvex.data import ClassDataset, ClassTask, Dataset, Task
 from featureconvex.device import device
 from featureconvex.errors import UserError
+from featureconvex.experiment.source import with_source
 from featureconvex.files import writable_folder, write_text
 from featureconvex.provenance import provenance
 from featureconvex.report.folders import METHODS_FOLDER
@@ -113,6 +116,8 @@ def compare(
     place = device(settings.device)
     folder = writable_folder(out)
     dataset = task.load(data_dir)
+    # A kept column that cannot be is refused before any training.
+    with_source(pd.DataFrame(columns=list(OWN_COLUMNS)), dataset)
     data = comparison_data(dataset, settings.limit, settings.seed, settings.costly_limit)
     options = _options(dataset, data, settings, str(place))
     kinds = _asked(kinds, options, settings.only)
@@ -121,7 +126,9 @@ def compare(
     _name_left_out(folder, {*results, *(kind.name for kind in kinds)})
     for kind in kinds:
         own = folder / METHODS_FOLDER / kind.name
-        result = _run(kind, options, data, own, progress, settings.only)
+        found = _run(kind, options, data, own, progress, settings.only)
+        fits = [replace(fit, rows=with_source(fit.rows, dataset)) for fit in found.fits]
+        result = replace(found, fits=fits)
         for setting, reason in result.failures:
             what = f"{kind.name} {setting_words(setting)}".rstrip()
             warnings.warn(f"{what} is left out: {reason}", MethodFailedWarning, stacklevel=2)
@@ -273,7 +280,7 @@ def _name_left_out(folder: Path, compared: set[str]) -> None:
 def _useless(fit: OneFit) -> str | None:
     """Why a fit is not compared; None if it is."""
     flags = fit.rows["predicted"]
-    if flags.nunique() == 1:
+    if (flags == flags.iloc[0]).all():
         # Who flags everything certifies everything, by any radius, and would lead every table.
         if fit.classes:
             return f"no classifier, as it takes every test point for {flags.iloc[0]!r}"

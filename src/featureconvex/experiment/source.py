@@ -12,10 +12,11 @@ from featureconvex.experiment.prepared import Prepared
 
 
 def with_source(rows: pd.DataFrame, dataset: LabelledData) -> pd.DataFrame:
-    """The rows of the test split with the place each comes from, and the columns the user kept."""
+    """The rows of the first test examples with the place each comes from, and the columns the user kept."""
+    kept = dataset.test_kept
     if dataset.test_rows is not None:
-        rows.insert(1, "row", dataset.test_rows)
-    return beside(rows, dataset.test_kept, dataset.source)
+        rows.insert(1, "row", dataset.test_rows[: len(rows)])
+    return beside(rows, None if kept is None else kept.iloc[: len(rows)], dataset.source)
 
 
 def stored_inputs(dataset: LabelledData, prepared: Prepared) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from featureconvex.experiment.settings import Settings
 from featureconvex.files import replacing, writable_folder, write_text
 from featureconvex.norms import norm_name
 from featureconvex.provenance import provenance
+from featureconvex.report.folders import TRADEOFF_FILE, refuse_another_task, refuse_other_results
 from featureconvex.results.folder import Run, read_run
 from featureconvex.results.statistics.curves import median_radius
 from featureconvex.results.statistics.detection import confusion
@@ -38,13 +39,15 @@ def tradeoff(
     if not temperatures:
         raise UserError("name at least one temperature, for example --temperatures 0.1,0.3,1")
     folder = writable_folder(out)
+    refuse_other_results(folder, own="tradeoff")
+    refuse_another_task(folder / TRADEOFF_FILE, task.name)
     asked = [
         (
             temperature,
             folder / f"temperature-{temperature:g}",
             replace(settings, temperature=temperature),
         )
-        for temperature in temperatures
+        for temperature in dict.fromkeys(temperatures)
     ]
     for _, place, own in asked:
         if place.exists():
@@ -63,7 +66,7 @@ def tradeoff(
             "provenance": provenance(),
         }
     )
-    write_text(folder / "tradeoff.json", text)
+    write_text(folder / TRADEOFF_FILE, text)
     return _draw(points, folder / "tradeoff.png", task.name, norm_name(settings.norm))
 
 

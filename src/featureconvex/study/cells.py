@@ -16,10 +16,11 @@ import torch
 from featureconvex.errors import UserError
 from featureconvex.files import write_text
 from featureconvex.provenance import git_revision
+from featureconvex.report.folders import STUDY_FILE
 from featureconvex.results.strict_json import dump_json, jsonable, load_json
 from featureconvex.study.study import Row, Settings, Study
 
-CELLS_FOLDER, PLAN_FILE = "cells", "study.json"
+CELLS_FOLDER = "cells"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def claim(folder: Path, plan: Plan) -> None:
     Raises:
         UserError: it holds cells of another study, version, choice or grid.
     """
-    path, stamp = folder / PLAN_FILE, plan.stamp()
+    path, stamp = folder / STUDY_FILE, plan.stamp()
     if path.exists():
         before = load_json(path)
         if before != stamp:
@@ -74,7 +75,7 @@ def _other(before: Any, plan: Plan) -> str:
     """What a folder holds that is not this plan's, in words of the command line."""
     name = before.get("study") if isinstance(before, dict) else None
     if name is None:
-        return f"has a {PLAN_FILE} of something else"
+        return f"has a {STUDY_FILE} of something else"
     if name != plan.study.name:
         return f"holds study {name}, and a folder holds one study"
     changed = [

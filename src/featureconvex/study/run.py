@@ -45,7 +45,7 @@ def run_study(
         raise UserError(f"--seed is at least 0 and --jobs at least 1, got {seed} and {jobs}")
     started = datetime.now(UTC)
     folder, plan = writable_folder(out), Plan.of(study, quick, seed)
-    refuse_other_results(folder)
+    refuse_other_results(folder, own="study")
     claim(folder, plan)
     rows = finished(folder, plan)
     missing = [number for number in range(len(plan.settings)) if number not in rows]

@@ -118,7 +118,7 @@ def test_words_that_look_missing_are_words_among_words(tmp_path: Path) -> None:
 
 
 def test_numbers_as_labels_have_no_class_na() -> None:
-    with pytest.raises(UserError, match=r"1 rows have no label .*row 1 "):
+    with pytest.raises(UserError, match=r"without a label, 1 of them, the first row 1 "):
         class_names(pd.Series(["0", "NA", "1"]), "t")
 
 

@@ -102,7 +102,10 @@ def text_column(*values: str) -> pd.DataFrame:
     [
         (FRAME.assign(a=[np.nan] + [1.0] * 19), "column 'a': 1 missing .*row 0 "),
         (FRAME.assign(a=[1.0, np.inf] * 10), "column 'a': 10 missing or non-finite .*row 1 "),
-        (FRAME.assign(y=pd.Series(["spam", None] * 10)), "10 rows have no label .*row 1 "),
+        (
+            FRAME.assign(y=pd.Series(["spam", None] * 10)),
+            "without a label, 10 of them, the first row 1 ",
+        ),
         (FRAME.assign(c=[f"id-{i}" for i in range(20)]), "column 'c': text with 20 distinct"),
         (text_column("1", "2", "?"), r"column 'c': '\?' in row 2 .from 0. is not a number"),
         (FRAME.assign(c=pd.Timestamp("2020-01-01")), "column 'c': values of type datetime"),
@@ -141,7 +144,7 @@ def test_what_must_be_named(
         ("a,y\n1,0\n2,1,7\n", "cannot read .* as a table"),
         ("a,y\n1,0,5\n2,1,7\n", "cannot read .* as a table"),
         ("a,y\n1,0\n2,1\n3", "row 2 .from 0. has 1 of 2 cells"),
-        ("a,y\n1,0\n2,\n", "1 rows have no label"),
+        ("a,y\n1,0\n2,\n", "without a label, 1 of them"),
         ("a,y\n1,u\n2,v\n3,u\0\n", "label of row 2 .from 0. has a NUL byte"),
         ('a,y\n"1,0\n', "cannot read .* as a table|no label|no rows"),
     ],

@@ -16,16 +16,27 @@ _WHOLE = re.compile(r"[+-]?\d+")
 _CODE = re.compile(r"[+-]?0\d")
 
 
-def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
+def class_names(
+    column: "pd.Series[Any]", origin: str, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.str_]:
     """The label of every row as text: 1, 1.0 and "1" are all ``1``, true and TRUE are ``True``.
 
     Texts of digits with a leading zero are codes, not numbers: ``01`` and ``1`` are two classes, and all
     labels of such a column stay as they are written.
 
+    Args:
+        column: the labels.
+        origin: where they come from, for messages.
+        rows: (n,), which row of the file each is; None: the first n.
+
     Raises:
         UserError: a label is missing, or is no number and no word.
     """
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    def named(wrong: NDArray[np.bool_]) -> str:
+        first = int(wrong.argmax())
+        return row_words(first if rows is None else int(rows[first]))
 
     numbers = is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype)
     if numbers:
@@ -42,13 +53,14 @@ def class_names(column: "pd.Series[Any]", origin: str) -> NDArray[np.str_]:
     damaged = np.array(["\0" in word for word in text], dtype=bool)
     if damaged.any():
         raise UserError(
-            f"{origin}: the label of {row_words(int(damaged.argmax()))} has a NUL byte in it "
+            f"{origin}: the label of {named(damaged)} has a NUL byte in it "
             f"({damaged.sum()} such rows); the file is damaged there: correct or remove the rows"
         )
     if missing.any():
         raise UserError(
-            f"{origin}: {missing.sum()} rows have no label (first: {row_words(int(missing.argmax()))}); "
-            "drop them (among numbers, NA and its like are no label; among words they are)"
+            f"{origin}: rows without a label, {missing.sum()} of them, the first {named(missing)}; drop "
+            "them, empty ones with --missing drop (among numbers, NA and its like are no label; among "
+            "words they are)"
         )
     if numbers and not any(map(_CODE.match, text)):
         text = np.array([_plain_number(word) for word in text], dtype=object)

@@ -79,7 +79,8 @@ class TableReader(Generic[Loaded]):
             x = encode(features, columns, origin).x
         dropped = 0
         if self.missing == "drop":
-            whole = np.flatnonzero(np.isfinite(x).all(axis=1))
+            unlabelled = frame[self.label].isna() | (frame[self.label].astype(str) == "")
+            whole = np.flatnonzero(np.isfinite(x).all(axis=1) & ~unlabelled.to_numpy(dtype=bool))
             dropped = len(x) - len(whole)
             if not len(whole):
                 raise UserError(f"{origin}: every row has a gap, so none is left; fill them in")
@@ -89,7 +90,7 @@ class TableReader(Generic[Loaded]):
             x = encode(features, columns, origin).x
         with self._or_described():
             check_complete(x, columns, origin, self.schema is not None)
-        labels = class_names(frame[self.label], origin)
+        labels = class_names(frame[self.label], origin, rows)
         classes = in_order(map(str, np.unique(labels)))
         sides = self.question.sides(classes, origin)
         train, test = stratified_split(labels)

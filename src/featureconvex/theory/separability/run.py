@@ -16,7 +16,12 @@ from featureconvex.files import replacing, writable_folder, write_bytes, write_t
 from featureconvex.norms import NORMS, norm_name
 from featureconvex.progress import progress_bar
 from featureconvex.provenance import provenance
-from featureconvex.report.folders import FIGURES_FOLDER, refuse_other_results
+from featureconvex.report.folders import (
+    FIGURES_FOLDER,
+    SEPARABILITY_FILE,
+    refuse_another_task,
+    refuse_other_results,
+)
 from featureconvex.report.plot_style import png_bytes
 from featureconvex.results.strict_json import dump_json
 from featureconvex.theory.separability.distances import Distances
@@ -28,7 +33,7 @@ from featureconvex.theory.separability.proofs import Hyperplanes, combinations
 from featureconvex.theory.separability.record import direction_rows, summary
 from featureconvex.theory.separability.verdicts import Verdicts, separate
 
-RESULT_FILE, ROWS_FILE, PROOFS_FILE = "separability.json", "rows.parquet", "combinations.json"
+ROWS_FILE, PROOFS_FILE = "rows.parquet", "combinations.json"
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ def separability(
     """
     started = datetime.now(UTC)
     folder = writable_folder(out)
-    refuse_other_results(folder)
+    refuse_other_results(folder, own="separability")
+    refuse_another_task(folder / SEPARABILITY_FILE, task.name)
     dataset = task.load(data_dir)
     half: Split = getattr(dataset, settings.split)
     begun, worked = time.perf_counter(), time.process_time()
@@ -225,4 +231,4 @@ def _write(
     with replacing(folder / ROWS_FILE) as scratch:
         rows.to_parquet(scratch, index=False)
     write_text(folder / PROOFS_FILE, dump_json(exact))
-    write_text(folder / RESULT_FILE, dump_json(result))
+    write_text(folder / SEPARABILITY_FILE, dump_json(result))
