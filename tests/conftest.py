@@ -23,7 +23,7 @@ pytest_plugins = ["tests.synthetic_runs", "tests.slow"]
 
 # The same examples in every run; `make test-thorough` draws many others.
 settings.register_profile(
-    "featureconvex", max_examples=25, deadline=None, derandomize=True, print_blob=True
+    "featureconvex", max_examples=18, deadline=None, derandomize=True, print_blob=True
 )
 settings.register_profile("thorough", max_examples=500, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "featureconvex"))

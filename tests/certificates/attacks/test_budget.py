@@ -139,7 +139,7 @@ def test_a_cast_that_ignores_the_budget_is_caught(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("maps", ["linear", "bent"])
 def test_more_budget_finds_no_less(threat: Threat, maps: str) -> None:
     """Whole budgets, budgets between them, and budgets without end."""
-    x = grid((15, 5), 2**-8, seed=62).abs().clamp(0, 1).double()
+    x = grid((9, 5), 2**-8, seed=62).abs().clamp(0, 1).double()
     features = Identity() if maps == "linear" else AbsConcat()
     net = ConvexMLP(5, ()) if maps == "linear" else ConvexMLP(10, (8,))
     model = balanced(FeatureConvexModel(features, net), x.float()).double().eval()

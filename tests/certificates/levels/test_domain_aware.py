@@ -223,13 +223,14 @@ def test_never_above_brute_force(seed: int, where: str) -> None:
     }[where]
     lo, hi = domain.bounds(x)
     kinks = torch.tensor([0.4, 0.35], dtype=torch.float64)
+    asked = [Lp(p, cost) for p, cost in itertools.product(EXPONENTS, (None, [0.5, 2.0]))]
+    radii = [aware(model, x, threat, domain).radius for threat in asked]
     for i in range(len(x)):
         points = lattice(x[i], lo[i], hi[i], kinks)
         with torch.no_grad():
             flipped = points[model(points) <= 0]
-        for p, cost in itertools.product(EXPONENTS, (None, [0.5, 2.0])):
-            threat = Lp(p, cost)
-            radius = aware(model, x[i : i + 1], threat, domain).radius[0]
+        for threat, found in zip(asked, radii, strict=True):
+            radius = found[i]
             nearest = threat.measure(flipped - x[i]).min() if len(flipped) else math.inf
             assert radius <= nearest * (1 + 1e-9)
 

@@ -19,7 +19,7 @@ LONG = Effort(trials=5, budget=Budget(nodes=300, at_once=16, steps=10))
 @pytest.mark.parametrize("widths", [(4, 6), (4, 5, 4), (3, 4, 3, 3)], ids=lambda w: f"{len(w)}")
 def test_alpha_then_branching_then_exact(widths: tuple[int, ...], p: float) -> None:
     layers = random_layers(widths, seed=10 if len(widths) == 2 else 1)
-    x = flagged_points(layers, 3, seed=0)
+    x = flagged_points(layers, 2, seed=0)
     exact = torch.tensor([exact_radius(layers, row, p) for row in x], dtype=torch.float64)
     assert bool(exact.isfinite().all())
     alpha, branched = (certified_radius(layers, x, p, effort) for effort in (ALPHA, LONG))

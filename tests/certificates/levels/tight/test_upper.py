@@ -86,7 +86,7 @@ CASES = [
 )
 def test_the_bracket_is_one(phi: Callable[[], FeatureMap], factor: int, threat: Threat) -> None:
     """``radius <= upper``, strictly where a radius covers its own budget; most rows have an upper."""
-    for domain, x in ((Unbounded(), X), (ONE_WAY, IN_BOX)):
+    for domain, x in ((Unbounded(), X[::2]), (ONE_WAY, IN_BOX[::2])):
         model = mlp(phi, x, factor).float()
         cert = certify(model, x.float(), threat, domain, Tight(4))
         known = np.isfinite(cert.upper)
