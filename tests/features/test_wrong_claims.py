@@ -10,7 +10,7 @@ from torch import Tensor
 from featureconvex import Box, FeatureConvexModel, Lp, certify
 from featureconvex.certificates.levels import Sound
 from featureconvex.errors import UserError
-from featureconvex.features import Elementwise, FeatureMap
+from featureconvex.features import AbsConcat, Compose, Elementwise, FeatureMap
 from featureconvex.nn import ConvexMLP
 from featureconvex.rounding.graph import Graph
 from featureconvex.rounding.operators import Dense
@@ -29,16 +29,16 @@ class Claimed(FeatureMap):
     def forward(self, x: Tensor) -> Tensor:
         return 10 * (x - 0.3).abs()
 
-    def lipschitz(self, p: float) -> float:
-        return self.stated  # type: ignore[no-any-return]
+    def lipschitz(self, p: float) -> Any:
+        return self.stated
 
     def config(self) -> dict[str, Any]:
         return {}
 
 
-def model_of(phi: FeatureMap) -> FeatureConvexModel:
+def model_of(phi: FeatureMap, outputs: int = 4) -> FeatureConvexModel:
     torch.manual_seed(1)
-    return FeatureConvexModel(phi, ConvexMLP(4, (16,)), tau=1.0)
+    return FeatureConvexModel(phi, ConvexMLP(outputs, (16,)), tau=1.0)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -49,6 +49,16 @@ def test_a_constant_is_a_number_that_is_not_negative(
     monkeypatch.setattr(Claimed, "stated", stated)
     with pytest.raises(UserError, match=r"Claimed.lipschitz must return a number >= 0"):
         certify(model_of(Claimed()), X, Lp(2), Box(0, 1), level)
+
+
+def test_two_negative_constants_make_no_positive_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A composition asks each of its parts."""
+    monkeypatch.setattr(Claimed, "stated", -1.0)
+    model = model_of(Compose(Claimed(), Claimed(), AbsConcat()), 8)
+    assert (model(X) > 0).any()  # nothing is asked of rows that are not flagged
+    for level in LEVELS:
+        with pytest.raises(UserError, match=r"Claimed.lipschitz must return a number >= 0"):
+            certify(model, X, Lp(2), Box(0, 1), level)
 
 
 class Log(Elementwise):
@@ -103,6 +113,7 @@ class Differences(FeatureMap):
     """The first number, and what each is more than the one before; its buffer follows the model's dtype."""
 
     affine = True
+    matrix: Tensor
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -110,19 +121,19 @@ class Differences(FeatureMap):
         self.register_buffer("matrix", torch.diag(ones) - torch.diag(ones[1:], -1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x @ self.matrix.T.to(x.dtype)  # type: ignore[operator]
+        return x @ self.matrix.T.to(x.dtype)
 
     def lipschitz(self, p: float) -> float:
         return 2.0
 
     def pullback(self, v: Tensor) -> Tensor:
-        return v @ self.matrix.to(v.dtype)  # type: ignore[operator]
+        return v @ self.matrix.to(v.dtype)
 
     def rounding_steps(self, graph: Graph, node: int) -> int:
-        return graph.apply(Affine(Dense(self.matrix)), node)  # type: ignore[arg-type]
+        return graph.apply(Affine(Dense(self.matrix)), node)
 
     def config(self) -> dict[str, Any]:
-        return {"size": len(self.matrix)}  # type: ignore[arg-type]
+        return {"size": len(self.matrix)}
 
 
 def test_an_affine_map_of_ones_own_obeys_the_laws() -> None:

@@ -78,7 +78,7 @@ class Compose(FeatureMap):
         if s == p and not self.learned:
             product = 1.0
             for part in self.parts():
-                product *= part.lipschitz(p)
+                product *= constant(part, p, p)
             return product
         return best_path([partial(constant, part) for part in self.parts()], p, s)[s]
 
@@ -156,7 +156,7 @@ class Compose(FeatureMap):
             return torch.stack(found).amin(dim=0)
         factor = 1.0
         for part in parts[:-1]:
-            factor *= part.lipschitz(p)
+            factor *= constant(part, p, p)
         return (
             factor
             * parts[-1].sensitivity(v, p)

@@ -81,8 +81,8 @@ def checked(
 
 
 def doubtful(problem: Problem, minorant: Minorant, radius: Tensor) -> Tensor:
-    """(n,) bool: infinite radii; and where coordinates can go so far, by count or by price, that the
-    rounding of their slopes may take a share of the margin.
+    """(n,) bool: infinite radii; counts where a coordinate has no border; and where coordinates can go so
+    far, by count or by price, that the rounding of their slopes may take a share of the margin.
     """
     doubt, threat, phi = torch.isinf(radius), problem.threat, problem.model.feature_map
     if threat.cost is None and not threat.counts:
@@ -95,8 +95,11 @@ def doubtful(problem: Problem, minorant: Minorant, radius: Tensor) -> Tensor:
         assert threat.cost is not None
         return doubt | (radius > 0) & (rounding / float(threat.cost.min()) > LITTLE * steepest)
     felt = open_part(phi, _like(rounding, minorant.slope).expand_as(minorant.slope), problem.x)
-    loss = (felt * _reach(problem, radius)).flatten(1).sum(1)
-    return doubt | (radius > 0) & (loss > LITTLE * minorant.value)
+    reach = _reach(problem, radius)
+    loss = (felt * reach).flatten(1).sum(1)
+    # Of a count without a border rounding may take anything; what is no number is in doubt, too.
+    open_ = threat.counts & (reach == FARTHEST).flatten(1).any(1)
+    return doubt | (radius > 0) & (open_ | ~(loss <= LITTLE * minorant.value))
 
 
 def _room(problem: Problem) -> Tensor:

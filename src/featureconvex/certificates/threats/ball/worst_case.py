@@ -23,10 +23,7 @@ from featureconvex.certificates.threats.ball.dual import (
     largest_dual_budget,
     penalised,
 )
-from featureconvex.certificates.threats.ball.l1 import (
-    greedy_drop,
-    largest_greedy_budget,
-)
+from featureconvex.certificates.threats.ball.l1 import greedy_drop, largest_greedy_budget
 from featureconvex.certificates.threats.ball.linf import largest_uniform_budget
 from featureconvex.certificates.threats.ball.logarithms import budget_in_logs
 from featureconvex.certificates.threats.ball.power import largest_concave_budget
